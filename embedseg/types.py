@@ -1,0 +1,248 @@
+"""The vocabulary of the package: maps, segmentations, and the checks of what goes in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit, softmax
+
+Spacing = tuple[float, ...]
+
+#: What may be done to raw network output; `embedseg.methods.base` holds the torch twins.
+ACTIVATIONS = {
+    "none": lambda raw: raw,
+    "tanh": np.tanh,
+    "sigmoid": expit,
+    "softmax": lambda raw: softmax(raw, axis=0),
+}
+
+
+class DataError(ValueError):
+    """Bad data: a file, an array or a folder is not what it has to be."""
+
+
+class UsageError(ValueError):
+    """A wrong request: an unknown name, or options that cannot go together."""
+
+
+@dataclass(frozen=True)
+class MapSpec:
+    """One named group of output channels of a net.
+
+    Attributes
+    ----------
+    name : str
+        Name under which a method asks for the map.
+    kind : {"scalar", "vector", "extent"}
+        Behaviour under a symmetry of the grid: a flip changes the sign of a vector; an axis swap
+        exchanges the channels of a vector and of an extent; a scalar does neither. Channel d of a
+        vector or an extent belongs to array axis d.
+    channels : int
+        Number of channels.
+    activation : {"none", "tanh", "sigmoid", "softmax"}
+        What turns raw output into the map.
+    head : int
+        Which decoder branch of the net makes it. Maps are listed in the order of their heads.
+    average : {"raw", "activated"}
+        Whether symmetries and ensembles average before or after the activation.
+
+    Examples
+    --------
+    >>> MapSpec("seed", "scalar", 1, "sigmoid", head=1).channels
+    1
+    """
+
+    name: str
+    kind: Literal["scalar", "vector", "extent"]
+    channels: int
+    activation: Literal["none", "tanh", "sigmoid", "softmax"]
+    head: int = 0
+    average: Literal["raw", "activated"] = "raw"
+
+
+def channel_slices(specs: tuple[MapSpec, ...]) -> dict[str, slice]:
+    """Return where each map's channels lie in the output of a net.
+
+    Examples
+    --------
+    >>> channel_slices((MapSpec("a", "vector", 2, "tanh"), MapSpec("b", "scalar", 1, "none")))
+    {'a': slice(0, 2, None), 'b': slice(2, 3, None)}
+    """
+    slices, start = {}, 0
+    for spec in specs:
+        slices[spec.name] = slice(start, start + spec.channels)
+        start += spec.channels
+    return slices
+
+
+@dataclass(frozen=True)
+class Maps:
+    """Raw output of a net on one image, rounded once to float16.
+
+    Every path (in memory, tiled, from disk) decodes these same numbers. `maps["seed"]` activates
+    on reading; `maps.raw("seed")` does not.
+
+    Attributes
+    ----------
+    data : (M, *space) float16 ndarray
+        Raw output, all maps one after the other.
+    specs : tuple of MapSpec
+        What the M channels are.
+    spacing : tuple of float
+        Size of a pixel along each axis of `space`, in µm.
+
+    Examples
+    --------
+    >>> spec = MapSpec("seed", "scalar", 1, "sigmoid")
+    >>> maps = Maps(np.zeros((1, 4, 5), np.float16), (spec,), (1.0, 1.0))
+    >>> maps["seed"].shape, float(maps["seed"][0, 0, 0]), maps.shape
+    ((1, 4, 5), 0.5, (4, 5))
+    """
+
+    data: NDArray[np.float16]
+    specs: tuple[MapSpec, ...]
+    spacing: Spacing
+
+    def __post_init__(self) -> None:
+        channels = sum(spec.channels for spec in self.specs)
+        if self.data.dtype != np.float16 or self.data.shape[0] != channels:
+            raise ValueError(
+                f"maps must be float16 with {channels} channels first, "
+                f"not {self.data.dtype} of shape {self.data.shape}"
+            )
+        if self.data.ndim != len(self.spacing) + 1:
+            raise ValueError(
+                f"spacing {self.spacing} does not fit maps of shape {self.data.shape}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the image that the maps belong to."""
+        return self.data.shape[1:]
+
+    def spec(self, name: str) -> MapSpec:
+        """Return the description of one map."""
+        for spec in self.specs:
+            if spec.name == name:
+                return spec
+        raise KeyError(f"no map {name!r}; there are {[spec.name for spec in self.specs]}")
+
+    def raw(self, name: str) -> NDArray[np.float16]:
+        """Return one map as the net put it out, (channels, *space)."""
+        self.spec(name)
+        return self.data[channel_slices(self.specs)[name]]
+
+    def __getitem__(self, name: str) -> NDArray[np.float32]:
+        """Return one map activated, (channels, *space) float32."""
+        activate = ACTIVATIONS[self.spec(name).activation]
+        return np.asarray(activate(self.raw(name).astype(np.float32)), np.float32)
+
+
+@dataclass(frozen=True)
+class Segmentation:
+    """What decoding gives.
+
+    Attributes
+    ----------
+    labels : (*space) int32 ndarray
+        0 is background; instances are numbered 1 to n.
+    objects : mapping of str to ndarray, or None
+        For instance methods one row per object, in order of label: `position` (n, ndim) int64,
+        index of the pixel an object grew from; `centre` (n, ndim) float32, µm; `score` (n,)
+        float32; `size` (n,) int64, pixels. None for semantic methods.
+    """
+
+    labels: NDArray[np.int32]
+    objects: Mapping[str, NDArray[Any]] | None = None
+
+
+def check_image(
+    image: NDArray[Any], ndim: int, channels: int, name: str = "image"
+) -> NDArray[np.float32]:
+    """Return an image as (C, *space) float32, or say what is wrong with it.
+
+    Parameters
+    ----------
+    image : (*space) or (C, *space) ndarray
+        Bool, integer or float. Without a channel axis it has one channel.
+    ndim : int
+        Number of space axes expected.
+    channels : int
+        Number of channels expected.
+    name : str
+        What the message calls it: a file name, say.
+
+    Raises
+    ------
+    DataError
+        For a wrong number of axes or channels, an empty image, complex or object values, NaN or
+        infinity.
+
+    Examples
+    --------
+    >>> check_image(np.ones((4, 5), np.uint8), ndim=2, channels=1).shape
+    (1, 4, 5)
+    """
+    image = np.asarray(image)
+    if image.dtype.kind not in "biuf":
+        raise DataError(f"{name}: values of type {image.dtype}, expected integers or floats")
+    if image.ndim == ndim:
+        image = image[np.newaxis]
+    if image.ndim != ndim + 1:
+        raise DataError(
+            f"{name}: shape {image.shape} has {image.ndim} axes, expected {ndim} space axes, "
+            "with the channels before them if there are several"
+        )
+    if image.shape[0] != channels:
+        raise DataError(f"{name}: shape {image.shape} has {image.shape[0]} channels, "
+                        f"expected {channels}")
+    if image.size == 0:
+        raise DataError(f"{name}: shape {image.shape} holds no pixels")
+    image = image.astype(np.float32, copy=False)
+    if not np.isfinite(image).all():
+        count = int(image.size - np.isfinite(image).sum())
+        raise DataError(f"{name}: {count} of {image.size} values are NaN or infinite")
+    return image
+
+
+def check_labels(
+    labels: NDArray[Any], shape: tuple[int, ...] | None = None, name: str = "labels"
+) -> NDArray[np.int32]:
+    """Return labels as int32, or say what is wrong with them.
+
+    Parameters
+    ----------
+    labels : (*space) ndarray
+        0 is background, -1 is "not annotated". Bool, integer, or float with integral values.
+    shape : tuple of int, optional
+        Shape expected: that of the image.
+    name : str
+        What the message calls it: a file name, say.
+
+    Raises
+    ------
+    DataError
+        For a wrong shape, fractional values, values below -1 or beyond int32.
+
+    Examples
+    --------
+    >>> check_labels(np.array([[0, 1], [2, 2]], np.uint16)).dtype
+    dtype('int32')
+    """
+    labels = np.asarray(labels)
+    if shape is not None and labels.shape != tuple(shape):
+        raise DataError(f"{name}: shape {labels.shape} differs from the image's {tuple(shape)}")
+    if labels.dtype.kind not in "biuf":
+        raise DataError(f"{name}: values of type {labels.dtype}, expected integers")
+    if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
+        raise DataError(f"{name}: fractional values, expected integer labels")
+    if labels.size and (labels.min() < -1 or labels.max() > np.iinfo(np.int32).max):
+        raise DataError(
+            f"{name}: values from {labels.min()} to {labels.max()}, expected -1 (not annotated), "
+            f"0 (background) and up to {np.iinfo(np.int32).max}"
+        )
+    return labels.astype(np.int32, copy=False)
