@@ -1,0 +1,78 @@
+"""What the package is called, what it needs and what goes into the wheel."""
+
+import re
+from pathlib import Path
+
+from setuptools import find_packages, setup
+
+HERE = Path(__file__).parent
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/__init__.py").read_text())[1]
+
+EXTRAS = {
+    "large": ["zarr>=3.1", "dask[distributed]>=2025.1", "ome-zarr>=0.12"],
+    "napari": ["napari[all]>=0.6", "magicgui>=0.10"],
+    "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22"],
+    "rois": ["roifile>=2025.1"],
+    "mesh": ["trimesh>=4.6"],
+    "hdf5": ["h5py>=3.12"],
+    "log": ["tensorboard>=2.19"],
+    "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
+}
+TEST = [
+    "h5py>=3.12",
+    "hypothesis>=6.130",
+    "mypy>=1.15",
+    "pytest>=8.3",
+    "pytest-xdist>=3.6",
+    "ruff>=0.11",
+]
+
+setup(
+    name="embedseg-nd",
+    version=VERSION,
+    description="Instance segmentation of microscopy images in 2D and 3D by spatial embeddings",
+    long_description=(HERE / "README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    author="The embedseg developers",
+    license="BSD-3-Clause",
+    license_files=["LICENSE"],
+    classifiers=[
+        "Development Status :: 3 - Alpha",
+        "Intended Audience :: Science/Research",
+        "Programming Language :: Python :: 3",
+        "Topic :: Scientific/Engineering :: Image Processing",
+        "Typing :: Typed",
+    ],
+    python_requires=">=3.11",
+    # The samples lie in data/ at the top, and inside the package once it is installed.
+    packages=[*find_packages(include=["embedseg", "embedseg.*"]), "embedseg.samples"],
+    package_dir={"embedseg.samples": "data"},
+    package_data={
+        "embedseg": ["py.typed", "ARCHITECTURE.md"],
+        "embedseg.samples": ["*/README.md", "*/**/*.tif"],
+    },
+    install_requires=[
+        "imagecodecs>=2024.12",
+        "lightning-fabric>=2.5",
+        "matplotlib>=3.9",
+        "numba>=0.61",
+        "numpy>=2.0",
+        "pydantic>=2.10",
+        "rich>=13.9",
+        "safetensors>=0.5",
+        "scikit-image>=0.25",
+        "scipy>=1.14",
+        "tifffile>=2024.12",
+        "torch>=2.6",
+        "tqdm>=4.67",
+        "typer>=0.15",
+    ],
+    extras_require={
+        **EXTRAS,
+        "test": TEST,
+        "all": sorted({need for extra in EXTRAS.values() for need in extra}),
+    },
+    # Other packages bring methods of their own under the entry-point group "embedseg.methods":
+    #     entry_points={"embedseg.methods": ["my-method = my_package.method:MyMethod"]}
+    entry_points={"console_scripts": ["embedseg = embedseg.cli:main"]},
+)
