@@ -1,0 +1,186 @@
+"""Bricks of nets in any number of dimensions, and how strides follow the spacing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from embedseg.types import Spacing
+
+Norm = Literal["batch", "group"]
+Axes = tuple[int, ...]
+
+_Layers = Mapping[int, Callable[..., nn.Module]]
+_CONV: _Layers = {2: nn.Conv2d, 3: nn.Conv3d}
+_TRANSPOSED: _Layers = {2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
+_POOL: _Layers = {2: nn.MaxPool2d, 3: nn.MaxPool3d}
+_BATCH: _Layers = {2: nn.BatchNorm2d, 3: nn.BatchNorm3d}
+_DROPOUT: _Layers = {2: nn.Dropout2d, 3: nn.Dropout3d}
+
+#: No axis is pooled to fewer samples than this.
+FEWEST = 4
+
+
+def conv(
+    ndim: int, inputs: int, outputs: int, kernel: Axes, *,
+    stride: Axes | None = None, dilation: int = 1, bias: bool = True,
+) -> nn.Module:
+    """Return a convolution that keeps the size, divided by the stride.
+
+    Examples
+    --------
+    >>> import torch
+    >>> layer = conv(2, 1, 8, (3, 3), stride=(2, 1))
+    >>> layer(torch.zeros(1, 1, 6, 6)).shape
+    torch.Size([1, 8, 3, 6])
+    """
+    pad = tuple(dilation * (k - 1) // 2 for k in kernel)
+    dilations = tuple(dilation if k > 1 else 1 for k in kernel)
+    return _CONV[ndim](
+        inputs, outputs, kernel, stride=stride or (1,) * ndim, padding=pad, dilation=dilations,
+        bias=bias,
+    )
+
+
+def up(
+    ndim: int, inputs: int, outputs: int, stride: Axes, *, overlap: bool = False, bias: bool = True
+) -> nn.Module:
+    """Return a transposed convolution that multiplies the size by the stride.
+
+    Without `overlap` the kernel is the stride, so each output pixel has one input pixel and a
+    layer with zero weights gives its bias everywhere. With it the kernel is 3 (stride 1 or 2).
+
+    Examples
+    --------
+    >>> import torch
+    >>> up(3, 8, 4, (1, 2, 2))(torch.zeros(1, 8, 5, 6, 6)).shape
+    torch.Size([1, 4, 5, 12, 12])
+    """
+    if not overlap:
+        return _TRANSPOSED[ndim](inputs, outputs, stride, stride=stride, bias=bias)
+    extra = tuple(s - 1 for s in stride)
+    return _TRANSPOSED[ndim](
+        inputs, outputs, (3,) * ndim, stride=stride, padding=1, output_padding=extra, bias=bias
+    )
+
+
+def pool(ndim: int, stride: Axes) -> nn.Module:
+    """Return max pooling over windows of the stride's size."""
+    return _POOL[ndim](stride)
+
+
+def norm(ndim: int, kind: Norm, channels: int, *, eps: float = 1e-5) -> nn.Module:
+    """Return batch normalisation, or group normalisation in up to 8 groups.
+
+    Batch statistics of one or two crops are noisy: that is what groups are for.
+
+    Examples
+    --------
+    >>> norm(2, "group", 12)
+    GroupNorm(4, 12, eps=1e-05, affine=True...)
+    """
+    if kind == "group":
+        return nn.GroupNorm(math.gcd(8, channels), channels, eps=eps)
+    return _BATCH[ndim](channels, eps=eps)
+
+
+def dropout(ndim: int, share: float) -> nn.Module:
+    """Return dropout of whole channels, or nothing for a share of 0."""
+    return _DROPOUT[ndim](share) if share else nn.Identity()
+
+
+def initialise(net: nn.Module) -> None:
+    """Draw the weights of all convolutions after He et al.; biases are 0.
+
+    The variance is 2 over the number of inputs that an output pixel sees, which for a transposed
+    convolution is its kernel's size over its stride's.
+
+    References
+    ----------
+    He et al.: Delving deep into rectifiers, ICCV 2015, arXiv:1502.01852.
+    """
+    for layer in net.modules():
+        if not isinstance(layer, _ConvNd):
+            continue
+        fan = float(layer.in_channels * math.prod(layer.kernel_size))
+        if layer.transposed:
+            fan /= math.prod(layer.stride)
+        nn.init.normal_(layer.weight, std=math.sqrt(2 / fan))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)
+
+
+# -- how strides and kernels follow the spacing ----------------------------------------------------
+def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[Axes]:
+    """Return the stride of each level: 2 along an axis that is pooled, else 1.
+
+    An axis is not pooled while it is more than twice as coarse as the finest of those that can
+    still be pooled, nor to fewer than 4 samples of a crop.
+
+    Parameters
+    ----------
+    spacing : tuple of float
+        µm per pixel, in array-axis order.
+    crop : sequence of int
+        Pixels per axis.
+    levels : int
+        How many levels; the last ones may pool nothing.
+
+    Examples
+    --------
+    >>> axis_strides((2.0, 0.5, 0.5), (16, 64, 64), levels=3)
+    [(1, 2, 2), (2, 2, 2), (2, 2, 2)]
+    >>> axis_strides((1.0, 1.0), (16, 64), levels=3)
+    [(2, 2), (2, 2), (1, 2)]
+    """
+    step, size, strides = list(spacing), list(crop), []
+    for _ in range(levels):
+        coarse = _coarse(step, size)
+        stride = tuple(
+            1 if late or n < 2 * FEWEST else 2 for late, n in zip(coarse, size, strict=True)
+        )
+        strides.append(stride)
+        step = [a * s for a, s in zip(step, stride, strict=True)]
+        size = [n // s for n, s in zip(size, stride, strict=True)]
+    return strides
+
+
+def axis_kernels(spacing: Spacing, crop: Sequence[int], strides: Sequence[Axes]) -> list[Axes]:
+    """Return the kernel at each resolution, the full one first: one more than there are strides.
+
+    It is 1 along an axis that is more than twice as coarse as the finest, else 3.
+
+    Examples
+    --------
+    >>> axis_kernels((2.0, 0.5, 0.5), (16, 64, 64), [(1, 2, 2)])
+    [(1, 3, 3), (3, 3, 3)]
+    """
+    step, size, kernels = list(spacing), list(crop), []
+    for stride in [*strides, (1,) * len(spacing)]:
+        kernels.append(tuple(1 if late else 3 for late in _coarse(step, size)))
+        step = [a * s for a, s in zip(step, stride, strict=True)]
+        size = [n // s for n, s in zip(size, stride, strict=True)]
+    return kernels
+
+
+def _coarse(step: Sequence[float], size: Sequence[int]) -> list[bool]:
+    """Return which axes are more than twice as coarse as the finest that can be pooled."""
+    open_axes = [a for a, n in zip(step, size, strict=True) if n >= 2 * FEWEST]
+    # An axis that ran out of samples stays fine for ever and must not hold the others back.
+    finest = min(open_axes or step)
+    return [a > 2.01 * finest for a in step]
+
+
+def product(strides: Sequence[Axes], ndim: int) -> Axes:
+    """Return the joint stride of several levels.
+
+    Examples
+    --------
+    >>> product([(1, 2, 2), (2, 2, 2)], ndim=3)
+    (2, 4, 4)
+    """
+    return tuple(math.prod(stride[d] for stride in strides) for d in range(ndim))
