@@ -1,0 +1,128 @@
+"""Blocks of an array that is too large to handle at once; the only place with tile arithmetic."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from math import prod
+
+Axes = tuple[int, ...]
+Box = tuple[slice, ...]
+
+
+@dataclass(frozen=True)
+class Block:
+    """A box of an array, and the larger box that has to be read to compute it.
+
+    ::
+
+        +---------------+
+        | outer         |   outer: what is read; inner and a halo around it, as far as the array
+        |   +-------+   |          reaches
+        |   | inner |   |   inner: what is written; inner boxes cover the array exactly once
+        |   +-------+   |
+        +---------------+
+
+    Attributes
+    ----------
+    inner, outer : tuple of slice
+        Places in the array.
+
+    Examples
+    --------
+    >>> Block((slice(4, 8),), (slice(2, 10),)).local
+    (slice(2, 6, None),)
+    """
+
+    inner: Box
+    outer: Box
+
+    @property
+    def local(self) -> Box:
+        """Place of `inner` within `outer`."""
+        return tuple(slice(i.start - o.start, i.stop - o.start)
+                     for i, o in zip(self.inner, self.outer, strict=True))
+
+    @property
+    def inner_shape(self) -> Axes:
+        """Shape of what is written."""
+        return tuple(i.stop - i.start for i in self.inner)
+
+    @property
+    def outer_shape(self) -> Axes:
+        """Shape of what is read."""
+        return tuple(o.stop - o.start for o in self.outer)
+
+
+def split(
+    shape: Axes, size: Axes, halo: Axes, multiple: Axes, within: Box | None = None
+) -> list[Block]:
+    """Cut an array into blocks.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Shape of the array.
+    size : tuple of int
+        Shape of an inner box, raised to a multiple of `multiple`; the last ones may be smaller.
+    halo : tuple of int
+        How far an outer box reaches beyond its inner box, at least, inside the array.
+    multiple : tuple of int
+        Boxes begin at multiples of it, and end at multiples of it or at the array's end.
+    within : tuple of slice, optional
+        Cut only this inner box of an earlier split.
+
+    Returns
+    -------
+    list of Block
+        In raster order.
+
+    Examples
+    --------
+    >>> for block in split((10,), (4,), (1,), (2,)):
+    ...     print(block.inner, block.outer)
+    (slice(0, 4, None),) (slice(0, 6, None),)
+    (slice(4, 8, None),) (slice(2, 10, None),)
+    (slice(8, 10, None),) (slice(6, 10, None),)
+    """
+    within = within or tuple(slice(0, n) for n in shape)
+    spans = []
+    for n, step, h, m, box in zip(shape, size, halo, multiple, within, strict=True):
+        starts = range(box.start, box.stop, _up(step, m))
+        inner = [slice(i, min(i + _up(step, m), box.stop)) for i in starts]
+        outer = [slice(max(0, i.start - _up(h, m)), min(n, _up(i.stop + h, m))) for i in inner]
+        spans.append(list(zip(inner, outer, strict=True)))
+    return [
+        Block(tuple(inner for inner, _ in pairs), tuple(outer for _, outer in pairs))
+        for pairs in product(*spans)
+    ]
+
+
+def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float) -> Axes:
+    """Return the inner size of the largest blocks whose outer boxes hold at most so many pixels.
+
+    The axis that is longest, measured in halos, is cut into one more equal part until the blocks
+    fit, so halos stay a small share of the work. If even the smallest do not fit, these.
+
+    Examples
+    --------
+    >>> fit((64, 64), (8, 8), (8, 8), pixels=64 * 64)
+    (64, 64)
+    >>> fit((64, 64), (8, 8), (8, 8), pixels=3100)
+    (32, 64)
+    """
+    parts = [1] * len(shape)
+    while True:
+        size = tuple(
+            min(n, _up(-(-n // p), m)) for n, p, m in zip(shape, parts, multiple, strict=True)
+        )
+        largest = [n if s == n else min(n, s + 2 * _up(h, m))
+                   for n, s, h, m in zip(shape, size, halo, multiple, strict=True)]
+        cuttable = [axis for axis, (s, m) in enumerate(zip(size, multiple, strict=True)) if s > m]
+        if prod(largest) <= pixels or not cuttable:
+            return size
+        parts[max(cuttable, key=lambda axis: size[axis] / (halo[axis] + 1))] += 1
+
+
+def _up(n: int, multiple: int) -> int:
+    return -(-n // multiple) * multiple
