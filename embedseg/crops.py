@@ -1,0 +1,106 @@
+"""Training crops, cut around objects as they are needed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.data import Sample, object_boxes
+
+Vector = NDArray[np.int64]
+
+
+class Crops:
+    """Draws crops from samples: most around an object, every object equally likely.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        Already normalised, as crops are not.
+    crop : tuple of int
+        Size of a crop, pixels per axis.
+    background : float
+        Share of crops drawn anywhere, in any image, instead of around an object.
+
+    Raises
+    ------
+    ValueError
+        Without samples.
+
+    Examples
+    --------
+    >>> labels = np.zeros((9, 9), np.int32)
+    >>> labels[4, 4] = 5
+    >>> crops = Crops([Sample("a", labels[None].astype(np.float32), labels)], (4, 12), background=0)
+    >>> image, found = crops.draw(np.random.default_rng(0))
+    >>> image.shape, np.unique(found).tolist()  # narrower than a crop: padded, "not annotated"
+    ((1, 4, 12), [-1, 0, 1])
+    """
+
+    def __init__(
+        self, samples: Sequence[Sample], crop: tuple[int, ...], *, background: float = 0.1
+    ) -> None:
+        if not samples:
+            raise ValueError("no samples to draw crops from")
+        self.samples = list(samples)
+        self.crop = np.array(crop, np.int64)
+        self.background = background
+        boxes = [object_boxes(sample.labels) for sample in self.samples]
+        self._owner = np.repeat(np.arange(len(boxes)), [len(lower) for lower, _ in boxes])
+        self._lower = np.concatenate([lower for lower, _ in boxes])
+        self._upper = np.concatenate([upper for _, upper in boxes])
+
+    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+        """Return one crop.
+
+        An object that fits is wholly inside, anywhere in the crop; of a larger one a part is.
+
+        Returns
+        -------
+        (C, *crop) float32 ndarray, (*crop) int32 ndarray
+            Image and labels, numbered 1 to n. Beyond the edge of a small image, the image goes
+            on as its mirror image and the labels are -1.
+        """
+        if not len(self._owner) or rng.random() < self.background:
+            sample = self.samples[rng.integers(len(self.samples))]
+            lower, upper = np.zeros_like(self.crop), np.array(sample.labels.shape)
+        else:
+            chosen = rng.integers(len(self._owner))
+            sample = self.samples[self._owner[chosen]]
+            lower, upper = self._lower[chosen], self._upper[chosen]
+        return _cut(sample, self._start(lower, upper, sample.labels.shape, rng), self.crop)
+
+    def _start(
+        self, lower: Vector, upper: Vector, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> Vector:
+        """Choose where the crop begins: it holds the box, or lies inside it, on each axis."""
+        ends = np.stack([lower, upper - self.crop])
+        start = rng.integers(ends.min(axis=0), ends.max(axis=0), endpoint=True)
+        # Inside the image where it is large enough; all around it where it is not.
+        slack = np.array(shape) - self.crop
+        inside: Vector = np.clip(start, np.minimum(slack, 0), np.maximum(slack, 0))
+        return inside
+
+
+def _cut(
+    sample: Sample, start: Vector, crop: Vector
+) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    shape = np.array(sample.labels.shape)
+    inside = tuple(slice(max(a, 0), b) for a, b in zip(start, start + crop, strict=True))
+    image, labels = sample.image[:, *inside], _renumbered(sample.labels[inside])
+    missing = np.stack([np.maximum(-start, 0), np.maximum(start + crop - shape, 0)], axis=1)
+    if missing.any():
+        image = np.pad(image, [(0, 0), *missing], mode="reflect")
+        labels = np.pad(labels, missing, constant_values=-1)
+    return np.ascontiguousarray(image, np.float32), labels
+
+
+def _renumbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
+    # By counting: sorting would take most of the time of a crop.
+    there = np.bincount(labels.ravel() + 1, minlength=2) > 0
+    there[:2] = False
+    numbers = np.cumsum(there, dtype=np.int32)
+    numbers[0] = -1
+    return numbers[labels + 1]

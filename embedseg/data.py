@@ -1,0 +1,340 @@
+"""A data folder: `train`, `val` and `test`, each with `images` and masks beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy import ndimage
+from tqdm import tqdm
+
+from embedseg import labels as lab
+from embedseg.geometry import resample, resample_labels
+from embedseg.io import Image, read_image, read_labels, stem
+from embedseg.layout import find_data as find_data
+from embedseg.layout import find_pairs, set_apart
+from embedseg.layout import pair_files as pair_files
+from embedseg.types import DataError, Spacing, check_image
+
+
+class DataOptions(BaseModel):
+    """How a data folder is read.
+
+    Attributes
+    ----------
+    masks : str
+        Name of the folder with masks beside `images`.
+    axes : str, optional
+        Axes of the images, such as "ZYX", where the files do not say.
+    spacing : tuple of float, optional
+        Size of a pixel along each space axis, µm; goes before what the files say.
+    ignore_label : int, optional
+        Value of masks that means "not annotated", besides -1.
+    fill_holes : bool
+        Whether holes in objects are filled.
+    val : float, int or list of str
+        Where there is no `val` folder: share of the train images, how many of the last ones, or
+        their names.
+    seed : int
+        Chooses the images when `val` is a share.
+
+    Examples
+    --------
+    >>> DataOptions(val=3).val, DataOptions().masks
+    (3, 'masks')
+    """
+
+    # Names of images may be read as numbers on their way from the command line.
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    masks: str = "masks"
+    axes: str | None = None
+    spacing: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    ignore_label: int | None = None
+    fill_holes: bool = False
+    val: (
+        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...]
+    ) = 0.15
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Sample:
+    """An image with its labels.
+
+    Attributes
+    ----------
+    name : str
+        Stem of the file.
+    image : (C, *space) float32 ndarray
+        Not normalised as it is read.
+    labels : (*space) int32 ndarray
+        0 is background, -1 not annotated, objects are numbered 1 to n.
+    spacing : tuple of float, optional
+        Size of a pixel, µm; None where nothing is known.
+    path : Path, optional
+        Where the image came from.
+    """
+
+    name: str
+    image: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    spacing: Spacing | None = None
+    path: Path | None = None
+
+
+class Training(NamedTuple):
+    """What a model is fitted to, and in words how it was found."""
+
+    train: list[Sample]
+    val: list[Sample]
+    words: list[str]
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """What planning needs to know of a data set.
+
+    Attributes
+    ----------
+    ndim, channels : int
+        Space axes and channels.
+    spacing : tuple of float
+        Median over the images that have one, µm; 1.0 where nothing is known.
+    spacing_known : bool
+        Whether any image has a spacing.
+    shapes : tuple of tuple of int
+        Space shape of each image.
+    extents : (n, ndim) float64 ndarray
+        Size of the bounding box of each object, in pixels of `spacing`.
+    volumes : (n,) float64 ndarray
+        Size of each object, in pixels of `spacing`.
+    counts : tuple of int
+        Objects of each image.
+    foreground_fraction : float
+        Share of the annotated pixels that belong to objects.
+    """
+
+    ndim: int
+    channels: int
+    spacing: Spacing
+    spacing_known: bool
+    shapes: tuple[tuple[int, ...], ...]
+    extents: NDArray[np.float64]
+    volumes: NDArray[np.float64]
+    counts: tuple[int, ...]
+    foreground_fraction: float
+
+
+def load_split(
+    root: Path | str, split: str, options: DataOptions | None = None, *, progress: bool = False
+) -> list[Sample]:
+    """Read the images and masks of one split.
+
+    Raises
+    ------
+    DataError
+        For a folder that is not there, files without a partner, or anything wrong with a file.
+    """
+    options = options or DataOptions()
+    pairs, _ = find_pairs(root, split, options.masks)
+    return load_pairs(pairs, options, progress=progress)
+
+
+def load_pairs(
+    pairs: Sequence[tuple[Path, Path]], options: DataOptions, *, progress: bool = False
+) -> list[Sample]:
+    """Read pairs of an image and a mask; a time axis gives one sample per frame.
+
+    Raises
+    ------
+    DataError
+        For anything wrong with a file, or images that differ in axes or channels.
+    """
+    samples = [
+        sample
+        for image, mask in tqdm(pairs, desc="reading", disable=not progress)
+        for sample in read_pair(image, mask, options)
+    ]
+    first = samples[0]
+    for sample in samples:
+        if (sample.image.ndim, len(sample.image)) != (first.image.ndim, len(first.image)):
+            raise DataError(
+                f"{sample.path}: image of shape {sample.image.shape} (channels first), but "
+                f"{first.path} has {first.image.shape}; all need the same axes and channels"
+            )
+    return samples
+
+
+def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[Sample]:
+    """Read an image with its mask; see `load_pairs`."""
+    image = read_image(image_path, options.axes)
+    # A mask lies on its image, so it has the same axes without channels; its shape tells.
+    axes = image.axes.replace("C", "")
+    mask = read_labels(mask_path, axes, options.ignore_label)
+    spacing = spacing_of(image, mask, options)
+    pixels, found = frames(image), frames(mask)
+    if len(pixels) != len(found) or pixels[0].shape[1:] != found[0].shape[1:]:
+        raise DataError(
+            f"{mask_path}: mask of shape {mask.data.shape} does not fit the image's "
+            f"{image.data.shape} ({image.axes})"
+        )
+    names = [stem(image_path)]
+    if "T" in image.axes:
+        names = [f"{names[0]}_t{frame:03d}" for frame in range(len(pixels))]
+    return [
+        Sample(name, check_image(frame, frame.ndim - 1, len(frame), str(image_path)),
+               _tidy(labels[0], options), spacing, image_path)
+        for name, frame, labels in zip(names, pixels, found, strict=True)
+    ]
+
+
+def spacing_of(image: Image, mask: Image | None, options: DataOptions) -> Spacing | None:
+    """Return what is known of the size of a pixel: from the options, the image, or the mask.
+
+    Raises
+    ------
+    DataError
+        If the options give another number of values than the image has space axes.
+    """
+    ndim = len(image.axes.replace("T", "").replace("C", ""))
+    if options.spacing is None:
+        return image.spacing or (mask.spacing if mask else None)
+    if len(options.spacing) != ndim:
+        raise DataError(f"{image.path}: spacing {options.spacing} has {len(options.spacing)} "
+                        f"values, the image has {ndim} space axes")
+    return options.spacing
+
+
+def frames(image: Image) -> list[NDArray[Any]]:
+    """Return an array (C, *space) per time point; one without a time axis."""
+    data = image.data if "C" in image.axes else np.expand_dims(image.data, int("T" in image.axes))
+    return list(data) if "T" in image.axes else [data]
+
+
+def _tidy(labels: NDArray[np.int32], options: DataOptions) -> NDArray[np.int32]:
+    return lab.relabel(lab.fill_holes(labels) if options.fill_holes else labels)
+
+
+def load_training(
+    root: Path | str, options: DataOptions | None = None, *, progress: bool = False
+) -> Training:
+    """Read what a model is fitted to, and what it is validated on.
+
+    Validation images are those of the `val` folder; without one, `options.val` sets some of the
+    train images apart.
+
+    Returns
+    -------
+    Training
+        `train`, `val` and `words`: how files were paired and where validation comes from.
+
+    Raises
+    ------
+    DataError
+        For anything wrong with the folder or a file, or too few images to set some apart.
+    """
+    options = options or DataOptions()
+    train, rule = find_pairs(root, "train", options.masks)
+    words = [f"train: images and masks paired by {rule}"]
+    if "val" in find_data(root, options.masks):
+        val, rule = find_pairs(root, "val", options.masks)
+        words.append(f"val: the folder, images and masks paired by {rule}")
+    else:
+        train, val, how = set_apart(train, options.val, options.seed)
+        words.append(f"val: no folder, so {how}")
+    return Training(load_pairs(train, options, progress=progress),
+                    load_pairs(val, options, progress=progress), words)
+
+
+def statistics(samples: Sequence[Sample]) -> Statistics:
+    """Measure samples for planning.
+
+    Examples
+    --------
+    >>> labels = np.array([[1, 1, 0, -1], [1, 0, 0, 2]], np.int32)
+    >>> stats = statistics([Sample("a", labels[None].astype(np.float32), labels)])
+    >>> stats.extents.tolist(), stats.volumes.tolist(), round(stats.foreground_fraction, 2)
+    ([[2.0, 2.0], [1.0, 1.0]], [3.0, 1.0], 0.57)
+    """
+    ndim = samples[0].labels.ndim
+    known = [sample.spacing for sample in samples if sample.spacing is not None]
+    spacing = tuple(float(s) for s in np.median(known, axis=0)) if known else (1.0,) * ndim
+    extents: list[NDArray[Any]] = [np.zeros((0, ndim))]
+    volumes: list[NDArray[Any]] = [np.zeros(0)]
+    for sample in samples:
+        scale = np.divide(sample.spacing or spacing, spacing)
+        lower, upper = object_boxes(sample.labels)
+        extents.append((upper - lower) * scale)
+        volumes.append(lab.sizes(sample.labels) * np.prod(scale))
+    annotated = sum(int((sample.labels >= 0).sum()) for sample in samples)
+    foreground = sum(int((sample.labels > 0).sum()) for sample in samples)
+    return Statistics(
+        ndim, len(samples[0].image), spacing, bool(known),
+        tuple(sample.labels.shape for sample in samples),
+        np.concatenate(extents), np.concatenate(volumes),
+        tuple(len(part) for part in volumes[1:]), foreground / max(annotated, 1),
+    )
+
+
+def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the first index of each object's bounding box, and the one past its last.
+
+    Returns
+    -------
+    (n, ndim), (n, ndim) int64 ndarray
+        In order of label.
+
+    Examples
+    --------
+    >>> lower, upper = object_boxes(np.array([[0, 0, 0], [0, 7, 7]], np.int32))
+    >>> lower.tolist(), upper.tolist()
+    ([[1, 1]], [[2, 3]])
+    """
+    boxes = ndimage.find_objects(np.maximum(lab.relabel(labels), 0))
+    table = [[(axis.start, axis.stop) for axis in box] for box in boxes if box is not None]
+    corners = np.array(table, np.int64).reshape(-1, labels.ndim, 2)
+    return corners[..., 0], corners[..., 1]
+
+
+def to_spacing(sample: Sample, spacing: Spacing) -> Sample:
+    """Resample a sample whose spacing differs by more than 1 %.
+
+    A sample without spacing is taken to have the one asked for.
+
+    Examples
+    --------
+    >>> sample = Sample("a", np.ones((1, 4, 4), np.float32), np.ones((4, 4), np.int32), (1.0, 1.0))
+    >>> to_spacing(sample, (2.0, 1.0)).labels.shape
+    (2, 4)
+    """
+    if sample.spacing is None or np.allclose(sample.spacing, spacing, rtol=0.01, atol=0):
+        return replace(sample, spacing=spacing)
+    image = resample(sample.image, sample.spacing, spacing)
+    labels = lab.relabel(resample_labels(sample.labels, image.shape[1:]))
+    return replace(sample, image=image, labels=labels, spacing=spacing)
+
+
+def to_planes(sample: Sample) -> list[Sample]:
+    """Cut a volume into its planes along the first axis.
+
+    An object that lies in a plane in several pieces becomes several objects there.
+
+    Examples
+    --------
+    >>> labels = np.array([[[1, 1, 1]], [[1, 0, 1]]], np.int32)
+    >>> planes = to_planes(Sample("a", labels[None].astype(np.float32), labels))
+    >>> [(plane.name, plane.labels.tolist()) for plane in planes]
+    [('a_z000', [[1, 1, 1]]), ('a_z001', [[1, 0, 2]])]
+    """
+    spacing = sample.spacing and sample.spacing[1:]
+    return [
+        Sample(f"{sample.name}_z{z:03d}", sample.image[:, z], lab.split_pieces(sample.labels[z]),
+               spacing, sample.path)
+        for z in range(len(sample.labels))
+    ]
