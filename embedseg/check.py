@@ -1,0 +1,200 @@
+"""Look through a data folder and say all that is wrong with it at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from embedseg.data import DataOptions
+from embedseg.examine import Facts, examine
+from embedseg.findings import PROBLEMS, Finding, Report, finding
+from embedseg.io import expand_inputs
+from embedseg.layout import Split, find_data, match, set_apart
+from embedseg.types import DataError, Spacing
+
+#: An object with less than this share of the median size, or this many pixels, is tiny.
+TINY_SHARE, TINY_PIXELS = 0.02, 4
+#: A mask looks semantic with at most so many labels in, on average, more than so many large
+#: pieces. Real instance masks stay below 1.2 pieces per label.
+FEW_LABELS, MANY_PIECES = 10, 2
+
+
+def check(
+    root: Path | str, *, method: str = "embedding", options: DataOptions | None = None,
+    progress: bool = False,
+) -> Report:
+    """Look through a data folder; bad files are reported, all at once, and never raised.
+
+    Parameters
+    ----------
+    root : path
+        The folder with `train`, `val` and `test`.
+    method : str
+        What is to be trained; some methods need a label per object.
+    options : DataOptions, optional
+        How to read the data.
+    progress : bool
+        Whether to show a bar.
+
+    Returns
+    -------
+    Report
+
+    Raises
+    ------
+    UsageError
+        If there is no such method.
+    """
+    from embedseg.methods import method_class
+
+    instances = method_class(method).join != "none"
+    options = options or DataOptions()
+    findings: list[Finding] = []
+    facts: list[Facts] = []
+    inventory: dict[str, dict[str, Any]] = {}
+    pairs = _pairs(Path(root), options, findings, inventory)
+    for split, image, mask in tqdm(pairs, desc="checking", disable=not progress):
+        known = examine(split, image, mask, options, findings)
+        if known is not None:
+            facts.append(known)
+    findings += _compare(facts, instances)
+    for split, entry in inventory.items():
+        entry |= _summary([fact for fact in facts if fact.split == split])
+    order = list(PROBLEMS)
+    findings.sort(key=lambda found: (found.severity != "error", order.index(found.problem)))
+    return Report(tuple(findings), inventory)
+
+
+def _pairs(
+    root: Path, options: DataOptions, findings: list[Finding], inventory: dict[str, dict[str, Any]]
+) -> list[tuple[str, Path, Path]]:
+    """List what belongs together in all splits; what does not is a finding."""
+    try:
+        splits = find_data(root, options.masks)
+    except DataError as error:
+        findings.append(finding("folder missing", root, str(error)))
+        return []
+    if "train" not in splits:
+        findings.append(finding("folder missing", root / "train" / "images", "no such folder"))
+    pairs = []
+    for name, split in splits.items():
+        inventory[name], found = _pair(split, findings)
+        pairs += [(name, *pair) for pair in found]
+    if "train" in splits and "val" not in splits:
+        try:
+            train = [pair[1:] for pair in pairs if pair[0] == "train"]
+            inventory["train"]["validation"] = set_apart(train, options.val, options.seed)[2]
+        except DataError as error:
+            findings.append(finding("no validation images", root / "train", str(error)))
+    return pairs
+
+
+def _pair(
+    split: Split, findings: list[Finding]
+) -> tuple[dict[str, Any], list[tuple[Path, Path]]]:
+    entry: dict[str, Any] = {"images": 0, "pairing": None}
+    if not split.masks.is_dir():
+        beside = sorted(path.name for path in split.masks.parent.iterdir() if path.is_dir())
+        findings.append(finding("folder missing", split.masks,
+                                f"no such folder; there are {', '.join(beside)}"))
+        return entry, []
+    try:
+        found = match(expand_inputs([split.images]), expand_inputs([split.masks]))
+    except DataError as error:
+        findings.append(finding("no pairs", split.images.parent, str(error)))
+        return entry, []
+    findings += [finding("file without partner", path, "no file to go with it")
+                 for path in found.left]
+    return {"images": len(found.pairs), "pairing": found.rule}, list(found.pairs)
+
+
+def _compare(facts: Sequence[Facts], instances: bool) -> Iterator[Finding]:
+    """Find what only shows when all files are seen together."""
+    if not facts:
+        return
+    yield from _odd(facts, "mixed axes", lambda fact: f"{fact.ndim}D")
+    yield from _odd(facts, "mixed channels", lambda fact: f"{fact.channels} channel(s)")
+    annotated = [fact for fact in facts if len(fact.sizes)]
+    semantic = [fact for fact in annotated if _looks_semantic(fact)]
+    if instances and 2 * len(semantic) > len(annotated):
+        yield from (finding("semantic mask", fact.mask, f"{len(fact.sizes)} label(s) in "
+                            f"{fact.pieces.sum()} pieces") for fact in semantic)
+    elif instances and annotated:
+        yield from _tiny(annotated)
+        yield from (
+            finding("labels in several pieces", fact.mask, f"{split} of {len(fact.sizes)} labels")
+            for fact in annotated if (split := int((fact.pieces > 1).sum()))
+        )
+    yield from _spacing_problems(facts)
+
+
+def _odd(facts: Sequence[Facts], problem: str, say: Callable[[Facts], str]) -> Iterator[Finding]:
+    """Find the files that differ from most."""
+    (usual, count), *others = Counter(map(say, facts)).most_common()
+    if others:
+        yield from (finding(problem, fact.image, f"{say(fact)}, but {count} files have {usual}")
+                    for fact in facts if say(fact) != usual)
+
+
+def _tiny(facts: Sequence[Facts]) -> Iterator[Finding]:
+    sizes = np.concatenate([fact.sizes for fact in facts])
+    limit = max(TINY_PIXELS, TINY_SHARE * float(np.median(sizes)))
+    for fact in facts:
+        if tiny := int((fact.sizes < limit).sum()):
+            yield finding("tiny objects", fact.mask, f"{tiny} of {len(fact.sizes)} objects have "
+                          f"less than {limit:.0f} pixels, the smallest {fact.sizes.min()}")
+
+
+def _looks_semantic(fact: Facts) -> bool:
+    """Say whether a mask has few labels in many pieces, specks not counted."""
+    return len(fact.sizes) <= FEW_LABELS and fact.large_pieces.mean() > MANY_PIECES
+
+
+def _spacing_problems(facts: Sequence[Facts]) -> Iterator[Finding]:
+    known = [fact for fact in facts if fact.spacing is not None]
+    if not known:
+        if facts[0].ndim == 3:
+            yield finding("spacing not known", facts[0].image.parents[2],
+                          "3D images without spacing")
+        return
+    usual = np.median([fact.spacing for fact in known if fact.ndim == known[0].ndim], axis=0)
+    for fact in facts:
+        if fact.spacing is None:
+            yield finding("spacing differs", fact.image, "none in the file")
+        elif fact.ndim == len(usual) and not np.allclose(fact.spacing, usual, rtol=0.01, atol=0):
+            yield finding("spacing differs", fact.image, f"{_words(fact.spacing)} µm, median "
+                          f"{_words(tuple(usual))} µm")
+
+
+def _words(spacing: Spacing | None) -> str:
+    return "not known" if spacing is None else ", ".join(f"{step:g}" for step in spacing)
+
+
+def _summary(facts: Sequence[Facts]) -> dict[str, Any]:
+    """Sum up one split; counts by value, the most frequent first."""
+    if not facts:
+        return {}
+    sizes = np.concatenate([fact.sizes for fact in facts])
+    # Boxes of one number of axes can be summed up; another is an error of its own.
+    extents = [fact.extents for fact in facts if fact.ndim == facts[0].ndim]
+    return {
+        "axes": _counts(fact.axes for fact in facts),
+        "dtypes": _counts(fact.dtype for fact in facts),
+        "channels": _counts(str(fact.channels) for fact in facts),
+        "shapes": _counts("x".join(map(str, fact.shape)) for fact in facts),
+        "spacings": _counts(_words(fact.spacing) for fact in facts),
+        "mask_dtypes": _counts(fact.mask_dtype for fact in facts),
+        "objects": len(sizes),
+        "objects_per_image": float(np.median([len(fact.sizes) for fact in facts])),
+        "sizes": np.quantile(sizes, [0, 0.5, 1]).tolist() if len(sizes) else [],
+        "extent": np.median(np.concatenate(extents), axis=0).tolist() if len(sizes) else [],
+    }
+
+
+def _counts(values: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(values).most_common())
