@@ -1,0 +1,167 @@
+"""Which device to use, how much memory it has, and how many pixels fit into that."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from embedseg.types import UsageError
+
+#: Share of the free memory to plan with; on a GPU nothing else grows meanwhile.
+SHARES = {"cuda": 0.8, "mps": 0.6, "cpu": 0.6}
+#: Layer outputs taken to be alive at once, the largest first: input, output and workspace of a
+#: layer, and skip connections.
+ALIVE = 6
+#: Kernels index with 32 bits: no tensor may hold more values.
+MOST_VALUES = 2**31 - 1
+
+
+def resolve_device(name: str | torch.device = "auto") -> torch.device:
+    """Return the device of a name; "auto" is CUDA, else MPS, else the CPU.
+
+    Raises
+    ------
+    UsageError
+        If there is no such device here.
+
+    Examples
+    --------
+    >>> resolve_device("cpu")
+    device(type='cpu')
+    """
+    cuda, mps = torch.cuda.is_available(), torch.backends.mps.is_available()
+    if name == "auto":
+        return torch.device("cuda" if cuda else "mps" if mps else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise UsageError(
+            f"device {name!r} is unknown; say auto, cpu, cuda, cuda:1 or mps"
+        ) from None
+    counts = {"cpu": 1, "cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}
+    if (device.index or 0) >= counts.get(device.type, 0):
+        here = [kind for kind, count in counts.items() if count]
+        raise UsageError(f"device {str(name)!r} is not there; here are: {', '.join(here)}")
+    return device
+
+
+def available_memory(device: torch.device) -> int:
+    """Return the bytes that are free on a device.
+
+    Examples
+    --------
+    >>> available_memory(torch.device("cpu")) > 0
+    True
+    """
+    if device.type == "cuda":
+        cached = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + cached
+    if device.type == "mps":
+        return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
+    return min([_free_of_machine(), *_free_of_groups()])
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out; only CUDA's has a type of its own.
+
+    Examples
+    --------
+    >>> is_out_of_memory(RuntimeError("MPS backend out of memory")), is_out_of_memory(KeyError("a"))
+    (True, False)
+    """
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    said = str(error).lower()
+    phrases = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
+    return isinstance(error, RuntimeError) and any(phrase in said for phrase in phrases)
+
+
+def pixels_that_fit(
+    net: nn.Module, channels: int, divisor: tuple[int, ...], device: torch.device,
+    memory: float | None = None,
+) -> float:
+    """Return how many pixels of one image a net can take at once.
+
+    The net, in evaluation mode, is run on a tiny image. The outputs of its layers are measured,
+    and the six largest are taken to be alive together.
+
+    Parameters
+    ----------
+    net : nn.Module
+        On `device`.
+    channels : int
+        Channels of the image.
+    divisor : tuple of int
+        Sizes of an image have to be multiples of it.
+    device : torch.device
+    memory : float, optional
+        Bytes to plan with; default: a share of what is free.
+
+    Examples
+    --------
+    >>> net = nn.Conv2d(1, 10, 3, padding=1).eval()
+    >>> pixels_that_fit(net, 1, (1, 1), torch.device("cpu"), memory=4400)
+    100.0
+    """
+    shape = tuple(2 * d for d in divisor)
+    image = torch.zeros(1, channels, *shape, device=device)
+    sizes = _output_sizes(net, image)
+    pixels = image[0, 0].numel()
+    alive = image.nbytes + sum(sorted(size for size, _ in sizes)[-ALIVE:])
+    most = max([image.numel(), *(values for _, values in sizes)])
+    if memory is None:
+        memory = SHARES.get(device.type, 0.6) * available_memory(device)
+    return min(memory * pixels / alive, MOST_VALUES * pixels / most)
+
+
+def _output_sizes(net: nn.Module, image: Tensor) -> list[tuple[int, int]]:
+    """Run a net and return bytes and number of values of what each layer puts out."""
+    sizes: list[tuple[int, int]] = []
+
+    def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
+        if isinstance(output, Tensor):
+            sizes.append((output.nbytes, output.numel()))
+
+    layers = [module for module in net.modules() if not list(module.children())]
+    hooks = [layer.register_forward_hook(note) for layer in layers]
+    try:
+        with torch.inference_mode():
+            net(image)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return sizes
+
+
+def _free_of_machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
+    except (OSError, StopIteration):
+        pass
+    try:  # macOS says only how much there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 4 * 2**30
+
+
+def _free_of_groups() -> list[int]:
+    """Return what the control groups of this process leave: containers, batch systems."""
+    try:
+        entry = Path("/proc/self/cgroup").read_text().splitlines()[-1].partition("::")[2]
+    except (OSError, IndexError):
+        return []
+    free = []
+    for folder in {Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup") / entry.lstrip("/")}:
+        try:
+            limit = int((folder / "memory.max").read_text())
+            used = int((folder / "memory.current").read_text())
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        free.append(max(0, limit - used + int(stat.get("inactive_file", 0))))
+    return free

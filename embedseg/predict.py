@@ -1,0 +1,336 @@
+"""A net on an image of any size: tiles, symmetries of the grid, planes of a volume."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, cast
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+from scipy.special import logit
+from torch import nn
+from tqdm.auto import tqdm
+
+from embedseg.blocks import Axes, Block, fit, split
+from embedseg.devices import is_out_of_memory, pixels_that_fit
+from embedseg.devices import resolve_device as resolve_device
+from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
+from embedseg.types import (
+    ACTIVATIONS,
+    DataError,
+    Maps,
+    MapSpec,
+    Spacing,
+    UsageError,
+    channel_slices,
+)
+
+log = logging.getLogger("embedseg")
+
+Array = NDArray[np.float32]
+Convert = Mapping[str, Callable[[Any], Any]]
+
+#: Halo along an axis, in multiples of the net's divisor, by the number of axes.
+HALO = {2: 8, 3: 4}
+#: Images of no more pixels are not cut, nor is memory asked for.
+SMALL = 2**16
+#: Keeps the inverses of activations finite.
+EPSILON = 1e-6
+
+#: Inverses of `embedseg.types.ACTIVATIONS`.
+INVERSES: Convert = {
+    "none": lambda mean: mean,
+    "tanh": lambda mean: np.arctanh(np.clip(mean, EPSILON - 1, 1 - EPSILON)),
+    "sigmoid": lambda mean: logit(np.clip(mean, EPSILON, 1 - EPSILON)),
+    "softmax": lambda mean: np.log(np.maximum(mean, EPSILON)),
+}
+
+
+class PredictOptions(BaseModel):
+    """How a net is applied to an image.
+
+    Attributes
+    ----------
+    tile : tuple of int, optional
+        Size of what the net sees at once, halo included; default: as large as memory allows.
+    memory : float, optional
+        GB that a tile may take; default: a share of what is free on the device.
+    halo : int or tuple of int, optional
+        Pixels around a tile that are computed and thrown away; default: 8 (2D) or 4 (3D) times
+        the net's divisor.
+    tta : bool
+        Average over the symmetries of the grid (test-time augmentation).
+    planes : bool
+        Apply a 2D net to a volume plane by plane.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tile: tuple[int, ...] | None = None
+    memory: float | None = Field(default=None, gt=0)
+    halo: int | tuple[int, ...] | None = None
+    tta: bool = False
+    planes: bool = False
+
+
+def predict(
+    net: nn.Module, image: Array, *, specs: tuple[MapSpec, ...], spacing: Spacing,
+    options: PredictOptions | None = None, device: str | torch.device = "cpu",
+    progress: bool = False,
+) -> Maps:
+    """Apply a net to an image of any size.
+
+    The image is cut into tiles only if it does not fit into memory; where memory runs out
+    nevertheless, tiles are halved and it goes on.
+
+    Parameters
+    ----------
+    net : nn.Module
+        With a `divisor`; lies on `device`.
+    image : (C, *space) float32 ndarray
+        Normalised.
+    specs : tuple of MapSpec
+        What the net puts out.
+    spacing : tuple of float
+        µm per pixel along each axis of `space`.
+    options : PredictOptions, optional
+    device : str or torch.device
+    progress : bool
+        Whether to show a bar over tiles.
+
+    Returns
+    -------
+    Maps
+
+    Raises
+    ------
+    DataError
+        If image and spacing do not fit.
+    UsageError
+        If options do not fit the image, or the smallest tile does not fit into memory.
+
+    Examples
+    --------
+    >>> net = nn.Conv2d(1, 1, 3, padding=1)
+    >>> net.divisor = (1, 1)
+    >>> spec = MapSpec("seed", "scalar", 1, "sigmoid")
+    >>> predict(net, np.zeros((1, 5, 7), np.float32), specs=(spec,), spacing=(1.0, 1.0)).shape
+    (5, 7)
+    """
+    if image.ndim != len(spacing) + 1:
+        raise DataError(f"image of shape {image.shape} does not fit spacing {spacing}: expected "
+                        "(C, *space) with one spacing per space axis")
+    with _evaluating(net), _bar(progress, "tile") as bar:
+        view = _View(net, specs, tuple(spacing), options or PredictOptions(),
+                     torch.device(device), bar)
+        maps = view.maps(image, np.float16)
+    return Maps(np.ascontiguousarray(maps), specs, tuple(spacing))
+
+
+def predict_planes(
+    net: nn.Module, volume: Array, *, specs: tuple[MapSpec, ...],
+    volume_specs: tuple[MapSpec, ...], spacing: Spacing, options: PredictOptions | None = None,
+    device: str | torch.device = "cpu", progress: bool = False,
+) -> Maps:
+    """Apply a 2D net to all XY, XZ and YZ planes of a volume and average.
+
+    A plane shows two of the three components of a vector or an extent: each component is the mean
+    over the two planes through a voxel that saw it, a scalar the mean over all three.
+
+    Parameters
+    ----------
+    net : nn.Module
+        A 2D net with a `divisor`.
+    volume : (C, Z, Y, X) float32 ndarray
+        Normalised, of nearly isotropic spacing.
+    specs, volume_specs : tuple of MapSpec
+        What the net puts out, and the same maps in 3D.
+    spacing : tuple of float
+        µm per voxel along Z, Y, X.
+    options, device, progress
+        As in `predict`.
+
+    Returns
+    -------
+    Maps
+        3D.
+    """
+    if volume.ndim != 4 or len(spacing) != 3:
+        raise DataError(f"volume of shape {volume.shape} and spacing {spacing}: expected "
+                        "(C, Z, Y, X) and three values")
+    total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
+    counts = np.zeros((len(total), 1, 1, 1), np.float32)
+    with _evaluating(net), _bar(progress, "plane", sum(volume.shape[1:])) as bar:
+        for axis in range(3):
+            seen = tuple(other for other in range(3) if other != axis)
+            view = _View(net, specs, tuple(spacing[other] for other in seen),
+                         options or PredictOptions(), torch.device(device), None)
+            channels = _lifted(specs, volume_specs, seen)
+            counts[channels] += 1
+            slots = np.moveaxis(total, axis + 1, 1)
+            for index, plane in enumerate(np.moveaxis(volume, axis + 1, 0)):
+                slots[channels, index] += _convert(view.maps(plane, np.float32), specs, ACTIVATIONS)
+                bar.update()
+    total /= counts
+    maps = _clipped(_convert(total, volume_specs, INVERSES)).astype(np.float16)
+    return Maps(maps, volume_specs, tuple(spacing))
+
+
+@dataclass
+class _View:
+    """A net with all that it takes to apply it to images of one spacing."""
+
+    net: nn.Module
+    specs: tuple[MapSpec, ...]
+    spacing: Spacing
+    options: PredictOptions
+    device: torch.device
+    bar: Any  # of tqdm, or None: over applications of the net
+
+    @cached_property
+    def divisor(self) -> Axes:
+        return tuple(int(d) for d in cast(Any, self.net).divisor)
+
+    @cached_property
+    def grid(self) -> tuple[Symmetry, ...]:
+        return symmetries(self.spacing)[: None if self.options.tta else 1]
+
+    @cached_property
+    def halo(self) -> Axes:
+        given, tile, ndim = self.options.halo, self.options.tile, len(self.spacing)
+        if given is not None:
+            halo = (given,) * ndim if isinstance(given, int) else given
+        else:
+            halo = tuple(HALO[ndim] * max(2, d) for d in self.divisor)
+            if tile:  # of a small tile, half is thrown away at most
+                halo = tuple(min(h, t // 4) for h, t in zip(halo, tile, strict=False))
+        for name, value in (("halo", halo), ("tile", tile or halo)):
+            if len(value) != ndim:
+                raise UsageError(f"predict.{name} {value} has {len(value)} values, expected {ndim}")
+        return halo
+
+    def maps(self, image: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+        """Return raw maps, (M, *space), of an image, (C, *space)."""
+        padded, cut = pad_to_multiple(image, self.divisor)
+        shape = padded.shape[1:]
+        out = np.empty((sum(spec.channels for spec in self.specs), *shape), dtype)
+        todo = split(shape, self._size(len(image), shape), self.halo, self.divisor)[::-1]
+        self._announce(todo)
+        while todo:
+            block = todo.pop()
+            found = self._attempt(padded[(slice(None), *block.outer)])
+            if found is None:
+                todo = self._halved(block, todo, shape)
+            else:
+                out[(slice(None), *block.inner)] = found[(slice(None), *block.local)]
+        return out[(slice(None), *cut)]
+
+    def _size(self, channels: int, shape: Axes) -> Axes:
+        """Return the inner size of tiles."""
+        if tile := self.options.tile:
+            inner = [n if t >= n else t - 2 * h
+                     for n, t, h in zip(shape, tile, self.halo, strict=True)]
+            if min(inner) < 1:
+                raise UsageError(f"predict.tile {tile} must exceed twice the halo {self.halo}")
+            return tuple(inner)
+        if self.options.memory is None and prod(shape) <= SMALL:
+            return shape
+        memory = self.options.memory and self.options.memory * 1e9
+        pixels = pixels_that_fit(self.net, channels, self.divisor, self.device, memory)
+        return fit(shape, self.halo, self.divisor, pixels)
+
+    def _attempt(self, tile: Array) -> Array | None:
+        """Return the maps of a tile, averaged over the grid's symmetries; None: out of memory."""
+        try:
+            return self._averaged(tile)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+        # Only here has the error let go of the tensors.
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+        return None
+
+    def _averaged(self, tile: Array) -> Array:
+        if len(self.grid) == 1:
+            return self._raw(tile)
+        total: Any = 0
+        for symmetry in self.grid:
+            raw = symmetry.undo_maps(self._raw(symmetry.apply(tile)), self.specs)
+            total = total + _convert(raw, self.specs, ACTIVATIONS)
+        return _convert(total / len(self.grid), self.specs, INVERSES)
+
+    def _raw(self, tile: Array) -> Array:
+        # Exchanged axes may have another divisor.
+        padded, cut = pad_to_multiple(tile, self.divisor)
+        raw = self.net(torch.from_numpy(np.ascontiguousarray(padded))[None].to(self.device))
+        if self.bar is not None:
+            self.bar.update()
+        return _clipped(raw[0].float().cpu().numpy())[(slice(None), *cut)]
+
+    def _halved(self, block: Block, todo: list[Block], shape: Axes) -> list[Block]:
+        """Return what is left to do, in smaller blocks."""
+        size = fit(shape, self.halo, self.divisor, prod(block.outer_shape) // 2)
+        if all(now <= new for now, new in zip(block.inner_shape, size, strict=True)):
+            raise UsageError(f"out of memory on {self.device} with a tile of {block.outer_shape}; "
+                             f"a halo smaller than {self.halo} would help (predict.halo)")
+        log.warning("out of memory on %s with a tile of %s: going on with less than half",
+                    self.device, block.outer_shape)
+        parts = [part for large in [*todo, block]
+                 for part in split(shape, size, self.halo, self.divisor, large.inner)[::-1]]
+        self._announce(parts)
+        return parts
+
+    def _announce(self, todo: list[Block]) -> None:
+        if self.bar is not None:
+            self.bar.total = self.bar.n + len(todo) * len(self.grid)
+            self.bar.refresh()
+
+
+def _convert(maps: Array, specs: tuple[MapSpec, ...], functions: Convert) -> Array:
+    """Apply functions by activation to the maps that are averaged activated, in place."""
+    for spec, where in zip(specs, channel_slices(specs).values(), strict=True):
+        if spec.average == "activated":
+            maps[where] = functions[spec.activation](maps[where])
+    return maps
+
+
+def _lifted(
+    specs: tuple[MapSpec, ...], volume_specs: tuple[MapSpec, ...], seen: Axes
+) -> NDArray[np.intp]:
+    """Return which channel of a volume's maps each channel of a plane's maps belongs to."""
+    slices = channel_slices(volume_specs)
+    return np.array([
+        slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
+        for spec in specs for channel in range(spec.channels)
+    ])
+
+
+def _clipped(maps: Array) -> Array:
+    """Return maps that float16 can hold."""
+    limit = np.finfo(np.float16).max
+    return np.clip(maps, -limit, limit)
+
+
+@contextmanager
+def _evaluating(net: nn.Module) -> Iterator[None]:
+    """Switch to evaluation without gradients, and back to each module's own mode."""
+    modes = {module: module.training for module in net.modules()}
+    net.eval()
+    try:
+        with torch.inference_mode():
+            yield
+    finally:
+        for module, training in modes.items():
+            module.training = training
+
+
+def _bar(progress: bool, unit: str, total: int | None = None) -> Any:
+    return tqdm(desc="predict", unit=unit, total=total, disable=not progress, leave=False)
