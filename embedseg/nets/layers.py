@@ -76,7 +76,8 @@ def pool(ndim: int, stride: Axes) -> nn.Module:
 def norm(ndim: int, kind: Norm, channels: int, *, eps: float = 1e-5) -> nn.Module:
     """Return batch normalisation, or group normalisation in up to 8 groups.
 
-    Batch statistics of one or two crops are noisy: that is what groups are for.
+    Batch statistics of one or two crops are noisy: that is what groups are for. But groups are
+    normalised over the whole input, so that a tile gets other maps than the image it is cut from.
 
     Examples
     --------
@@ -138,14 +139,14 @@ def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[Axe
     [(2, 2), (2, 2), (1, 2)]
     """
     step, size, strides = list(spacing), list(crop), []
+    coarse = [True] * len(step)
     for _ in range(levels):
-        coarse = _coarse(step, size)
+        coarse = _coarse(step, size, coarse)
         stride = tuple(
             1 if late or n < 2 * FEWEST else 2 for late, n in zip(coarse, size, strict=True)
         )
         strides.append(stride)
-        step = [a * s for a, s in zip(step, stride, strict=True)]
-        size = [n // s for n, s in zip(size, stride, strict=True)]
+        step, size = _shrunk(step, size, stride)
     return strides
 
 
@@ -160,19 +161,32 @@ def axis_kernels(spacing: Spacing, crop: Sequence[int], strides: Sequence[Axes])
     [(1, 3, 3), (3, 3, 3)]
     """
     step, size, kernels = list(spacing), list(crop), []
-    for stride in [*strides, (1,) * len(spacing)]:
-        kernels.append(tuple(1 if late else 3 for late in _coarse(step, size)))
-        step = [a * s for a, s in zip(step, stride, strict=True)]
-        size = [n // s for n, s in zip(size, stride, strict=True)]
+    coarse = [True] * len(step)
+    for stride in [*strides, (1,) * len(step)]:
+        coarse = _coarse(step, size, coarse)
+        kernels.append(tuple(1 if late else 3 for late in coarse))
+        step, size = _shrunk(step, size, stride)
     return kernels
 
 
-def _coarse(step: Sequence[float], size: Sequence[int]) -> list[bool]:
-    """Return which axes are more than twice as coarse as the finest that can be pooled."""
-    open_axes = [a for a, n in zip(step, size, strict=True) if n >= 2 * FEWEST]
-    # An axis that ran out of samples stays fine for ever and must not hold the others back.
-    finest = min(open_axes or step)
-    return [a > 2.01 * finest for a in step]
+def _coarse(step: Sequence[float], size: Sequence[int], before: Sequence[bool]) -> list[bool]:
+    """Return which axes are more than twice as coarse as the finest that can be pooled.
+
+    An axis that ran out of samples stays fine for ever: it must not hold the others back, nor
+    make them coarse again once they were not.
+    """
+    finest = min([a for a, n in zip(step, size, strict=True) if n >= 2 * FEWEST] or step)
+    # One per cent is what a spacing may be off.
+    return [late and a > 2.02 * finest for late, a in zip(before, step, strict=True)]
+
+
+def _shrunk(
+    step: Sequence[float], size: Sequence[int], stride: Axes
+) -> tuple[list[float], list[int]]:
+    return (
+        [a * s for a, s in zip(step, stride, strict=True)],
+        [n // s for n, s in zip(size, stride, strict=True)],
+    )
 
 
 def product(strides: Sequence[Axes], ndim: int) -> Axes:
