@@ -13,7 +13,7 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from scipy.special import logit
 from torch import nn
 from tqdm.auto import tqdm
@@ -73,9 +73,9 @@ class PredictOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    tile: tuple[int, ...] | None = None
+    tile: tuple[PositiveInt, ...] | None = None
     memory: float | None = Field(default=None, gt=0)
-    halo: int | tuple[int, ...] | None = None
+    halo: NonNegativeInt | tuple[NonNegativeInt, ...] | None = None
     tta: bool = False
     planes: bool = False
 
@@ -200,7 +200,10 @@ class _View:
 
     @cached_property
     def grid(self) -> tuple[Symmetry, ...]:
-        return symmetries(self.spacing)[: None if self.options.tta else 1]
+        # An axis takes the place of another only if the net shrinks both alike.
+        fitting = [symmetry for symmetry in symmetries(self.spacing)
+                   if tuple(self.divisor[axis] for axis in symmetry.permutation) == self.divisor]
+        return tuple(fitting[: None if self.options.tta else 1])
 
     @cached_property
     def halo(self) -> Axes:
@@ -268,12 +271,15 @@ class _View:
         return _convert(total / len(self.grid), self.specs, INVERSES)
 
     def _raw(self, tile: Array) -> Array:
-        # Exchanged axes may have another divisor.
-        padded, cut = pad_to_multiple(tile, self.divisor)
-        raw = self.net(torch.from_numpy(np.ascontiguousarray(padded))[None].to(self.device))
+        # A copy, since torch knows no negative strides.
+        raw = self.net(torch.from_numpy(tile.copy())[None].to(self.device))[0]
+        expected = sum(spec.channels for spec in self.specs)
+        if len(raw) != expected:
+            raise ValueError(f"the net puts out {len(raw)} channels, expected {expected} for maps "
+                             f"{[spec.name for spec in self.specs]}")
         if self.bar is not None:
             self.bar.update()
-        return _clipped(raw[0].float().cpu().numpy())[(slice(None), *cut)]
+        return _clipped(raw.float().cpu().numpy())
 
     def _halved(self, block: Block, todo: list[Block], shape: Axes) -> list[Block]:
         """Return what is left to do, in smaller blocks."""

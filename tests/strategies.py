@@ -18,7 +18,7 @@ def shapes(min_side: int = 1, max_side: int = 8) -> st.SearchStrategy[tuple[int,
 
 def spacings(ndim: int) -> st.SearchStrategy[tuple[float, ...]]:
     """Spacings in µm, isotropic or not."""
-    step = st.floats(0.1, 5.0, allow_nan=False, width=32)
+    step = st.floats(0.1, 5.0)
     return st.one_of(step.map(lambda s: (s,) * ndim), st.tuples(*[step] * ndim))
 
 
