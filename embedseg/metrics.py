@@ -1,0 +1,314 @@
+"""Scores of predicted labels against true ones.
+
+Everything is computed from one sparse table of overlaps, so the cost follows the number of objects
+that touch, not objects x objects.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from skimage.metrics import adapted_rand_error, variation_of_information
+
+from embedseg.overlaps import Indices, assign, iou, overlap_table
+from embedseg.types import DataError, check_labels
+
+#: IoU thresholds that every score holds.
+THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
+#: Keys over which `ap_mean` is the mean: 0.50, 0.55 ... 0.90.
+MEAN_OVER = tuple(f"{t:.2f}" for t in THRESHOLDS[:9])
+
+
+@dataclass(frozen=True)
+class Scores:
+    """How well predicted labels agree with true ones.
+
+    Where nothing is there and nothing is predicted, every score is 1 and VOI is 0; otherwise what
+    would divide by zero is 0.
+
+    Attributes
+    ----------
+    n_true, n_pred : int
+        Objects compared.
+    tp : dict of str to int
+        Matched pairs by IoU threshold, "0.50" to "0.95": one-to-one, as many as possible at
+        IoU >= threshold.
+    sq : float
+        Segmentation quality: mean IoU of the pairs matched at 0.5 [1]_.
+    seg : float
+        SEG of the Cell Tracking Challenge [2]_: mean over true objects of the IoU with the
+        predicted object that covers more than half of them, 0 where there is none.
+    aji : float
+        Aggregated Jaccard index [3]_: every true object takes the predicted one of highest IoU;
+        sum of their intersections over the sum of their unions and of all predicted objects that
+        nobody took.
+    rand : float
+        Adapted Rand F-score [4]_, 1 - `skimage.metrics.adapted_rand_error`, over the pixels of true
+        objects. As there, predicted background counts as one segment, so missed pixels are merged:
+        many small objects predicted a little too small score low, and one object alone that is
+        missed altogether scores 1. F1 at 0.5 takes its place where no two pixels can be compared.
+    voi_split, voi_merge : float
+        Parts of the variation of information [5]_, in bits, from
+        `skimage.metrics.variation_of_information`: objects wrongly split and wrongly merged.
+        Background counts as a segment. 0 is best.
+
+    References
+    ----------
+    .. [1] Kirillov et al. (2019), Panoptic segmentation, CVPR. arXiv:1801.00868
+    .. [2] Maška et al. (2014), A benchmark for comparison of cell tracking algorithms,
+       Bioinformatics 30(11). doi:10.1093/bioinformatics/btu080
+    .. [3] Kumar et al. (2017), A dataset and a technique for generalized nuclear segmentation,
+       IEEE Trans. Med. Imaging 36(7). doi:10.1109/TMI.2017.2677499
+    .. [4] Arganda-Carreras et al. (2015), Crowdsourcing the creation of image segmentation
+       algorithms for connectomics, Front. Neuroanat. 9:142. doi:10.3389/fnana.2015.00142
+    .. [5] Meilă (2007), Comparing clusterings, J. Multivariate Analysis 98(5).
+       doi:10.1016/j.jmva.2006.11.013
+
+    Examples
+    --------
+    >>> half = score(np.array([[1, 1, 0, 2, 2]]), np.array([[3, 3, 0, 0, 0]]))
+    >>> half.ap["0.50"], half.recall["0.50"], half.f1["0.95"], half.seg
+    (0.5, 0.5, 0.6666666666666666, 0.5)
+    """
+
+    n_true: int
+    n_pred: int
+    tp: dict[str, int]
+    sq: float
+    seg: float
+    aji: float
+    rand: float
+    voi_split: float
+    voi_merge: float
+
+    @cached_property
+    def ap(self) -> dict[str, float]:
+        """TP / (TP + FP + FN) by IoU threshold."""
+        return self._rates(lambda tp: self.n_true + self.n_pred - tp)
+
+    @cached_property
+    def precision(self) -> dict[str, float]:
+        """TP / predicted objects by IoU threshold."""
+        return self._rates(lambda tp: self.n_pred)
+
+    @cached_property
+    def recall(self) -> dict[str, float]:
+        """TP / true objects by IoU threshold."""
+        return self._rates(lambda tp: self.n_true)
+
+    @cached_property
+    def f1(self) -> dict[str, float]:
+        """Harmonic mean of precision and recall by IoU threshold."""
+        return self._rates(lambda tp: (self.n_true + self.n_pred) / 2)
+
+    @property
+    def ap_mean(self) -> float:
+        """Mean of `ap` over the thresholds 0.50, 0.55 ... 0.90."""
+        return float(np.mean([self.ap[key] for key in MEAN_OVER]))
+
+    @property
+    def rq(self) -> float:
+        """Recognition quality: F1 at 0.5."""
+        return self.f1["0.50"]
+
+    @property
+    def pq(self) -> float:
+        """Panoptic quality, SQ x RQ, at IoU >= 0.5."""
+        return self.sq * self.rq
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return scores and counts, ready for JSON."""
+        names = ("ap", "precision", "recall", "f1", "ap_mean", "pq", "sq", "rq", "seg", "aji",
+                 "rand", "voi_split", "voi_merge", "n_true", "n_pred")
+        return {name: getattr(self, name) for name in names}
+
+    def _rates(self, whole: Callable[[int], float]) -> dict[str, float]:
+        return {key: rate(tp, whole(tp), self.n_true + self.n_pred) for key, tp in self.tp.items()}
+
+
+def rate(part: float, whole: float, objects: int) -> float:
+    """Return part / whole; without a whole 0, or 1 if that is because there are no objects at all.
+
+    Examples
+    --------
+    >>> rate(1, 2, 3), rate(0, 0, 3), rate(0, 0, 0)
+    (0.5, 0.0, 1.0)
+    """
+    if not objects:
+        return 1.0
+    return float(part / whole) if whole else 0.0
+
+
+def score(
+    truth: NDArray[Any], predicted: NDArray[Any], *, thresholds: Sequence[float] = ()
+) -> Scores:
+    """Compare predicted labels with true ones.
+
+    Parameters
+    ----------
+    truth : (*space) integer ndarray
+        0 is background. Pixels with -1 are not annotated: predicted objects of which more than half
+        lies there do not count, and all else is compared on the other pixels.
+    predicted : (*space) integer ndarray
+        0 and below are background.
+    thresholds : sequence of float
+        IoU thresholds beyond 0.50, 0.55 ... 0.95, above 0.
+
+    Raises
+    ------
+    DataError
+        For different shapes, or values that are no labels.
+
+    Examples
+    --------
+    >>> score(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 0, 4]])).pq
+    1.0
+    """
+    found = _compare(truth, predicted)
+    overlap = iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes)
+    pairs = {f"{t:.2f}": assign(overlap, t) for t in sorted({*thresholds, *THRESHOLDS})}
+    tp = {key: len(matched) for key, matched in pairs.items()}
+    n_true, n_pred = len(found.true_sizes), len(found.pred_sizes)
+    matched = pairs["0.50"]
+    split, merge = _voi(found.shared)
+    return Scores(
+        n_true, n_pred, tp,
+        sq=rate(overlap[matched[:, 0], matched[:, 1]].sum(), len(matched), n_true + n_pred),
+        seg=_seg(found), aji=_aji(found),
+        rand=_rand(found.shared, instead=rate(2 * len(matched), n_true + n_pred, n_true + n_pred)),
+        voi_split=split, voi_merge=merge,
+    )
+
+
+def match(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> Indices:
+    """Pair true with predicted objects, one to one, at IoU >= threshold.
+
+    Parameters
+    ----------
+    truth, predicted : (*space) integer ndarray
+        Labels, as `score` takes them.
+    threshold : float
+        IoU, above 0.
+
+    Returns
+    -------
+    (k, 2) int64 ndarray
+        True and predicted label of each pair; as many pairs as possible, and among such pairings
+        one with the largest sum of IoU.
+
+    Examples
+    --------
+    >>> match(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 4, 0]]))
+    array([[1, 5]])
+    """
+    return _match(_compare(truth, predicted), threshold)
+
+
+def errors(
+    truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5
+) -> tuple[Indices, Indices]:
+    """Return which true labels are missed and which predicted ones are spurious.
+
+    Predicted objects that do not count, for lying on pixels that are not annotated, are neither.
+
+    Parameters
+    ----------
+    truth, predicted, threshold
+        As for `match`.
+
+    Returns
+    -------
+    (m,) and (s,) int64 ndarray
+        Labels, ascending.
+
+    Examples
+    --------
+    >>> errors(np.array([[1, 1, 0, 2, -1]]), np.array([[5, 5, 4, 0, 6]]))
+    (array([2]), array([4]))
+    """
+    found = _compare(truth, predicted)
+    pairs = _match(found, threshold)
+    return np.setdiff1d(found.true_ids, pairs[:, 0]), np.setdiff1d(found.pred_ids, pairs[:, 1])
+
+
+class _Compared(NamedTuple):
+    """Pixels shared on annotated ground, background first, and the labels of the others."""
+
+    shared: sparse.csr_array  # (1 + n_true, 1 + n_pred)
+    true_ids: Indices
+    pred_ids: Indices
+
+    @property
+    def true_sizes(self) -> Indices:
+        return np.asarray(self.shared.sum(axis=1))[1:]
+
+    @property
+    def pred_sizes(self) -> Indices:
+        return np.asarray(self.shared.sum(axis=0))[1:]
+
+
+def _compare(truth: NDArray[Any], predicted: NDArray[Any]) -> _Compared:
+    truth, predicted = check_labels(truth, name="truth"), check_labels(predicted, name="predicted")
+    if truth.shape != predicted.shape:
+        raise DataError(f"predicted labels of shape {predicted.shape}, expected that of the truth, "
+                        f"{truth.shape}")
+    table, true_ids, pred_ids = overlap_table(truth, np.maximum(predicted, 0))
+    outside = table[true_ids < 0].sum(axis=0)
+    objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
+    # Predicted objects that do not count are background where they reach annotated pixels.
+    rows, columns = np.cumsum(objects) * objects, np.cumsum(counted) * counted
+    entries = sparse.coo_array(table)
+    on = true_ids[entries.row] >= 0
+    places = rows[entries.row[on]], columns[entries.col[on]]
+    shared = sparse.csr_array((entries.data[on], places), (1 + objects.sum(), 1 + counted.sum()))
+    return _Compared(shared, true_ids[objects].astype(np.int64), pred_ids[counted].astype(np.int64))
+
+
+def _match(found: _Compared, threshold: float) -> Indices:
+    overlap = iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes)
+    pairs = assign(overlap, threshold)
+    return np.stack([found.true_ids[pairs[:, 0]], found.pred_ids[pairs[:, 1]]], axis=1)
+
+
+def _seg(found: _Compared) -> float:
+    entries = sparse.coo_array(found.shared[1:, 1:])
+    size = found.true_sizes[entries.row]
+    value = entries.data / (size + found.pred_sizes[entries.col] - entries.data)
+    n_true, n_pred = len(found.true_sizes), len(found.pred_sizes)
+    return rate(value[2 * entries.data > size].sum(), n_true, n_true + n_pred)
+
+
+def _aji(found: _Compared) -> float:
+    entries = sparse.coo_array(found.shared[1:, 1:])
+    union = found.true_sizes[entries.row] + found.pred_sizes[entries.col] - entries.data
+    order = np.lexsort((entries.col, -entries.data / union, entries.row))
+    taken, first = np.unique(entries.row[order], return_index=True)
+    best = order[first]
+    alone = np.delete(found.true_sizes, taken).sum()
+    unused = np.delete(found.pred_sizes, np.unique(entries.col[best])).sum()
+    return rate(entries.data[best].sum(), union[best].sum() + alone + unused,
+                len(found.true_sizes) + len(found.pred_sizes))
+
+
+def _rand(shared: sparse.csr_array, instead: float) -> float:
+    # One-pixel objects make no pair of pixels: scikit-image divides zero by zero.
+    with np.errstate(divide="ignore", invalid="ignore"):
+        counts = shared[1:].astype(np.float64)
+        error = adapted_rand_error(table=counts)[0]  # type: ignore[no-untyped-call]
+    return float(1 - error) if np.isfinite(error) else instead
+
+
+def _voi(shared: sparse.csr_array) -> tuple[float, float]:
+    if not shared.sum():
+        return 0.0, 0.0
+    # scikit-image looks at the shapes of images even where it is given their table.
+    image = np.zeros(1, np.int64)
+    parts = variation_of_information(  # type: ignore[no-untyped-call]
+        image, image, table=shared / shared.sum())
+    return abs(float(parts[0])), abs(float(parts[1]))
