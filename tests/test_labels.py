@@ -124,7 +124,9 @@ def test_spacing_moves_the_medoid() -> None:
 
 def test_of_equal_medoids_the_first_in_raster_order_wins() -> None:
     assert medoids(np.ones((2, 2), int), (0.1, 0.1)).tolist() == [[0, 0]]
-    assert medoids(np.ones((4, 4), int), (0.3, 0.3)).tolist() == [[1, 1]]
+    # Rounding makes the sums of later pixels a little smaller here.
+    assert medoids(np.ones((6, 6), int), (0.1, 0.1)).tolist() == [[2, 2]]
+    assert medoids(np.ones((2, 4, 4), int), (0.1, 0.1, 0.1)).tolist() == [[0, 1, 1]]
     assert nearest_medians(np.ones((4, 4), int), (0.3, 0.3)).tolist() == [[1, 1]]
 
 
