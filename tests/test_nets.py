@@ -57,14 +57,16 @@ def test_one_value_per_pixel_and_map(name: str, ndim: int) -> None:
 
 @both
 @every
-def test_zero_weights_put_out_the_bias_exactly(name: str, ndim: int) -> None:
+@pytest.mark.parametrize("half", [False, True])
+def test_zero_weights_put_out_the_bias_exactly(name: str, ndim: int, half: bool) -> None:
     net = small_net(name, ndim)
     biases = torch.arange(1, 2 * ndim + 2) * 0.1
     with torch.no_grad():
         for layer, bias in zip(net.outputs, biases.split([2 * ndim, 1]), strict=True):
             layer.weight.zero_()
             layer.bias.copy_(bias)
-        out = net(torch.randn(1, 1, *CROPS[ndim]))
+        with torch.autocast("cpu", torch.bfloat16, enabled=half):
+            out = net(torch.randn(1, 1, *CROPS[ndim]))
     assert torch.equal(out, biases.reshape(1, -1, *(1,) * ndim).expand_as(out))
 
 
@@ -131,10 +133,20 @@ def test_memory_layout_and_half_precision_change_little(net: dict[str, object]) 
     with torch.inference_mode():
         plain = built(image)
         with torch.autocast("cpu", torch.bfloat16):
-            half = built(image).float()
+            half = built(image)
         last = built.to(memory_format=torch.channels_last)(image)
+    assert half.dtype == torch.float32
     assert_near(last, plain)
     assert float((half - plain).abs().mean()) < 0.05 * float(plain.abs().mean())
+
+
+@pytest.mark.parametrize("name", ["unet-stem", pytest.param("erfnet", marks=pytest.mark.slow)])
+def test_forward_is_one_graph(name: str) -> None:
+    net = small_net(name, 2).eval()
+    compiled = torch.compile(net, backend="eager", fullgraph=True)
+    image = torch.randn(1, 1, *CROPS[2])
+    with torch.no_grad():
+        assert_near(compiled(image), net(image))
 
 
 @pytest.mark.gpu

@@ -53,7 +53,12 @@ class Net(nn.Module, ABC):
                 f"net's divisor {self.divisor}; pad the image"
             )
         features = self.branches(image)
-        maps = [last(part) for last, part in zip(self.outputs, features, strict=True)]
+        # Half precision inside is enough, but offsets are to be finer than its 8 bits.
+        with torch.autocast(image.device.type, enabled=False):
+            dtype = next(self.outputs.parameters()).dtype
+            maps = [
+                last(part.to(dtype)) for last, part in zip(self.outputs, features, strict=True)
+            ]
         return torch.cat(maps, dim=1)
 
 
