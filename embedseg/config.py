@@ -1,0 +1,159 @@
+"""One validated, versioned object that joins the options of all parts; saved beside the weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SerializeAsAny,
+    ValidationError,
+    model_validator,
+)
+
+from embedseg.data import DataOptions
+from embedseg.methods import as_method
+from embedseg.methods.base import Method
+from embedseg.nets import NetOptions, net_options
+from embedseg.normalize import Normalization, Percentile
+from embedseg.predict import PredictOptions
+from embedseg.train import TrainOptions
+from embedseg.types import Spacing, UsageError
+
+SCHEMA_VERSION = 1
+
+
+class Config(BaseModel):
+    """Everything that is needed to train, to predict and to load a model again.
+
+    Attributes
+    ----------
+    schema_version : int
+        Version of this layout.
+    ndim : {2, 3}
+        Space axes of the net.
+    channels : int
+        Channels of an image.
+    spacing : tuple of float
+        Size of a pixel along each array axis the model works in, µm; 1.0 where nothing is known.
+    spacing_known : bool
+        Whether the spacing comes from the data or a user; if not, images are never resampled.
+    data, normalize, method, net, train, predict
+        Options of the parts.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+    ndim: Literal[2, 3]
+    channels: int = Field(default=1, ge=1)
+    spacing: Spacing
+    spacing_known: bool = False
+    data: DataOptions = DataOptions()
+    normalize: Normalization = Percentile()
+    method: Annotated[SerializeAsAny[Method], BeforeValidator(as_method)]
+    net: Annotated[SerializeAsAny[NetOptions], BeforeValidator(net_options)]
+    train: TrainOptions
+    predict: PredictOptions = PredictOptions()
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for name, value in (("spacing", self.spacing), ("train.crop", self.train.crop)):
+            if len(value) != self.ndim:
+                raise ValueError(f"{name} {value} has {len(value)} values, ndim is {self.ndim}")
+        if min(self.spacing) <= 0:
+            raise ValueError(f"spacing {self.spacing} must be positive")
+        return self
+
+    def changed(self, settings: Mapping[str, Any]) -> Config:
+        """Return a copy with options changed by dotted name, validated again.
+
+        Parameters
+        ----------
+        settings : mapping of str to object
+            Such as {"train.epochs": 50}. Strings are read as JSON where they can be.
+
+        Raises
+        ------
+        UsageError
+            If an option does not exist or a value does not fit; one line per problem.
+        """
+        tree = self.model_dump(mode="json")
+        for name, value in settings.items():
+            _put(tree, name, parse_value(value))
+        return parse_config(tree)
+
+
+def parse_config(tree: Any, source: str = "config") -> Config:
+    """Validate a configuration read from a file.
+
+    Raises
+    ------
+    UsageError
+        With one line per problem.
+    """
+    try:
+        return Config.model_validate(tree)
+    except ValidationError as error:
+        problems = (
+            f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: {problem['msg']}"
+            f" (got {problem['input']!r})"[:300]
+            for problem in error.errors()
+        )
+        raise UsageError(f"{source}: " + "; ".join(problems)) from None
+
+
+def load_config(path: Path | str) -> Config:
+    """Read a configuration file.
+
+    Raises
+    ------
+    UsageError
+        If the file is missing, is not JSON, or does not validate.
+    """
+    try:
+        tree = json.loads(Path(path).read_text())
+    except FileNotFoundError:
+        raise UsageError(f"{path}: no such file") from None
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path}: not a readable JSON file ({error})") from None
+    return parse_config(tree, str(path))
+
+
+def parse_value(value: Any) -> Any:
+    """Read an option's value from the command line: JSON where it can be, lists by comma.
+
+    Examples
+    --------
+    >>> parse_value("0.8"), parse_value("1,64,64"), parse_value("erfnet")
+    (0.8, [1, 64, 64], 'erfnet')
+    """
+    if not isinstance(value, str):
+        return value
+    try:
+        return json.loads(value)
+    except ValueError:
+        # "1,64,64" is how lists are written on the command line.
+        parts = value.split(",")
+        return [parse_value(part) for part in parts] if len(parts) > 1 else value
+
+
+def _put(tree: dict[str, Any], name: str, value: Any) -> None:
+    """Set one option by its dotted name, in place; another `type` drops the old one's options."""
+    *path, last = name.split(".")
+    node = tree
+    for i, part in enumerate(path):
+        if not isinstance(node.get(part), dict):
+            raise UsageError(f"no option {name!r}: {'.'.join(path[: i + 1])} has no options")
+        node = node[part]
+    if last not in node:
+        raise UsageError(f"no option {name!r}; there are {', '.join(sorted(node))}")
+    if last == "type":
+        node.clear()
+    node[last] = value

@@ -1,0 +1,99 @@
+"""What a method has to bring."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor, nn
+
+from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
+
+if TYPE_CHECKING:
+    from embedseg.data import Statistics
+
+#: Torch twins of `embedseg.types.ACTIVATIONS`; a test holds the two together.
+ACTIVATIONS = {
+    "none": lambda raw: raw,
+    "tanh": torch.tanh,
+    "sigmoid": torch.sigmoid,
+    "softmax": lambda raw: torch.softmax(raw, dim=1),
+}
+
+
+def activate(raw: Tensor, specs: tuple[MapSpec, ...]) -> dict[str, Tensor]:
+    """Split the raw output of a net, (B, M, *space), into activated maps by name."""
+    slices = channel_slices(specs)
+    return {spec.name: ACTIVATIONS[spec.activation](raw[:, slices[spec.name]]) for spec in specs}
+
+
+class Method(BaseModel, ABC):
+    """A way from images to segmentations; subclasses are final and carry their own options.
+
+    A method is frozen and is saved as JSON: what is saved is what runs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: str
+    #: Name of the score that validation and tuning maximise.
+    primary: ClassVar[str]
+    #: How the labels of blocks become one array.
+    join: ClassVar[Literal["seed-ownership", "faces", "none"]]
+
+    @abstractmethod
+    def plan(self, stats: Statistics) -> Self:
+        """Return a copy whose options fit the data."""
+
+    @abstractmethod
+    def reasons(self, unit: str) -> list[str]:
+        """Say in a few lines what `plan` chose and why; lengths are in `unit`."""
+
+    @abstractmethod
+    def maps(self, ndim: int) -> tuple[MapSpec, ...]:
+        """Return the maps that the net has to predict, in the order of their heads."""
+
+    @abstractmethod
+    def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
+        """Return what the loss needs of one crop's labels.
+
+        Tensors of different lengths along their first axis are padded with zeros in a batch.
+        """
+
+    @abstractmethod
+    def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
+        """Set weights and biases of the last layer of a decoder so that training starts well."""
+
+    @abstractmethod
+    def loss(self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing) -> dict[str, Tensor]:
+        """Return the named parts of the loss of a batch, and their weighted sum as "total"."""
+
+    @abstractmethod
+    def decode(self, maps: Maps) -> Segmentation:
+        """Turn the maps of one image into a segmentation."""
+
+    @abstractmethod
+    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+        """Compare two label images; holds `primary`."""
+
+    @abstractmethod
+    def search_space(self) -> dict[str, Sequence[Any]]:
+        """Return which decode options tuning may vary, and over which values."""
+
+    def heads(self, ndim: int) -> tuple[int, ...]:
+        """Return the number of channels of each decoder branch."""
+        specs = self.maps(ndim)
+        return tuple(
+            sum(spec.channels for spec in specs if spec.head == head)
+            for head in sorted({spec.head for spec in specs})
+        )
+
+    def init_heads(self, outputs: Sequence[nn.Module], ndim: int) -> None:
+        """Initialise the last layer of every decoder branch of a net."""
+        for head, layer in enumerate(outputs):
+            self.init_head(layer, [spec for spec in self.maps(ndim) if spec.head == head])

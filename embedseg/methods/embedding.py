@@ -1,0 +1,195 @@
+"""Instances by spatial embedding: offsets, bandwidths and seediness (Lalit et al. 2021, 2022)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from torch import Tensor, nn
+
+from embedseg.clustering import cluster_raw
+from embedseg.labels import centroids, medoids, nearest_medians
+from embedseg.methods.base import Method, activate
+from embedseg.methods.embedding_loss import instance_loss
+from embedseg.metrics import score
+from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
+
+if TYPE_CHECKING:
+    from embedseg.data import Statistics
+
+
+class Embedding(Method):
+    """Spatial embedding of every pixel, grouped by greedy clustering.
+
+    Pixel i at x_i (µm) is sent to e_i = x_i + unit * tanh(offset_i); pixels of one object are to
+    meet at its centre, within a distance that the net predicts too (the bandwidth), and the seed
+    map says how well a pixel does so.
+
+    Attributes
+    ----------
+    unit : float
+        Longest offset, and the unit of bandwidths, in µm.
+    radius : float
+        Distance in µm from the centre at which the likelihood is 0.5 when training starts.
+    bandwidth_scale : float
+        Factor in exp(bandwidth_scale * raw bandwidth).
+    centre : {"medoid", "centroid", "median"}
+        Where an object's pixels are sent: its medoid, its centroid, or its pixel nearest the
+        median of the coordinates.
+    foreground_weight : float
+        Weight of object pixels in the seed loss.
+    instance_weight, smoothness_weight, seed_weight : float
+        Weights of the parts of the loss.
+    fg_threshold, seed_threshold, min_object_size, seeds, max_radius
+        Decoding; see `embedseg.clustering.cluster`.
+
+    References
+    ----------
+    Lalit, Tomancak, Jug: EmbedSeg, Medical Image Analysis 81, 2022, 102523.
+    Neven et al.: Instance segmentation by jointly optimizing spatial embeddings and clustering
+    bandwidth, CVPR 2019.
+
+    Examples
+    --------
+    >>> [spec.name for spec in Embedding(unit=20.0, radius=5.0).maps(ndim=2)]
+    ['offset', 'bandwidth', 'seed']
+    """
+
+    type: Literal["embedding"] = "embedding"
+    primary: ClassVar[str] = "ap_mean"
+    join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "seed-ownership"
+
+    unit: float = Field(default=20.0, gt=0)
+    radius: float = Field(default=5.0, gt=0)
+    bandwidth_scale: float = Field(default=10.0, gt=0)
+    centre: Literal["medoid", "centroid", "median"] = "medoid"
+    foreground_weight: float = Field(default=10.0, gt=0)
+    instance_weight: float = Field(default=1.0, ge=0)
+    smoothness_weight: float = Field(default=10.0, ge=0)
+    seed_weight: float = Field(default=1.0, ge=0)
+    fg_threshold: float = Field(default=0.5, ge=0, le=1)
+    seed_threshold: float = Field(default=0.9, ge=0, le=1)
+    min_object_size: int = Field(default=0, ge=0)
+    seeds: Literal["greedy", "peaks"] = "greedy"
+    max_radius: float | None = Field(default=None, gt=0)
+
+    def plan(self, stats: Statistics) -> Self:
+        """Tie the unit, the first bandwidth and the smallest object to the objects' sizes."""
+        if not len(stats.volumes):
+            raise DataError("the training masks hold no object; all labels are 0 or -1")
+        extents = stats.extents * np.asarray(stats.spacing)
+        longest = extents.max(axis=1)
+        volume = stats.volumes * float(np.prod(stats.spacing))
+        ball = np.pi if stats.ndim == 2 else 4 / 3 * np.pi
+        radius = float(np.median((volume / ball) ** (1 / stats.ndim)))
+        fraction = float(np.clip(stats.foreground_fraction, 1e-3, 0.999))
+        return self.model_copy(update={
+            "unit": round(float(np.percentile(longest, 98)), 4),
+            "radius": round(radius, 4),
+            "foreground_weight": 10.0 if stats.ndim == 2
+            else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
+            "min_object_size": int(np.percentile(stats.volumes, 1) / 2),
+        })
+
+    def reasons(self, unit: str) -> list[str]:
+        """Say what was tied to the size of the objects."""
+        return [
+            f"offsets: up to {self.unit:g} {unit}, the extent of a large object",
+            f"bandwidth: starts at {self.radius:g} {unit}, the radius of a typical object",
+            f"seeds: an object's pixels weigh {self.foreground_weight:g} times the background's",
+            f"smallest object: {self.min_object_size} px, half of the smallest in a hundred",
+        ]
+
+    def maps(self, ndim: int) -> tuple[MapSpec, ...]:
+        """Return offset and bandwidth from the first branch, the seed map from the second."""
+        return (
+            MapSpec("offset", "vector", ndim, "tanh", head=0),
+            MapSpec("bandwidth", "extent", ndim, "none", head=0),
+            MapSpec("seed", "scalar", 1, "sigmoid", head=1),
+        )
+
+    def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
+        """Return the labels, and the centre of each object in µm: (n, ndim)."""
+        if self.centre == "centroid":
+            centres = centroids(labels, spacing)
+        else:
+            pick = medoids if self.centre == "medoid" else nearest_medians
+            centres = pick(labels, spacing) * np.asarray(spacing)
+        return {
+            "labels": torch.from_numpy(labels.astype(np.int64)),
+            "centres": torch.from_numpy(np.asarray(centres, np.float32).reshape(-1, labels.ndim)),
+        }
+
+    def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
+        """Start with no offset, likelihood 0.5 at `radius`, and few seeds."""
+        start = {
+            "offset": 0.0,
+            "bandwidth": float(np.log(np.log(2) * (self.unit / self.radius) ** 2))
+            / self.bandwidth_scale,
+            "seed": -2.0,
+        }
+        weight, bias = head.weight, head.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        with torch.no_grad():
+            if any(spec.name == "offset" for spec in specs):
+                weight.zero_()
+            bias.copy_(torch.cat([torch.full((s.channels,), start[s.name]) for s in specs]))
+
+    def loss(self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing) -> dict[str, Tensor]:
+        """Return instance, smoothness and seed parts (Lalit et al. 2021, equation 4)."""
+        ndim = len(spacing)
+        # Lovász sums and exp(10 s) want full precision whatever the net ran in.
+        maps = activate(raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw,
+                        self.maps(ndim))
+        labels = targets["labels"]
+        grid = torch.meshgrid(
+            *(torch.arange(n, device=raw.device) * step
+              for n, step in zip(raw.shape[2:], spacing, strict=True)),
+            indexing="ij",
+        )
+        embedding = torch.stack(grid).to(maps["offset"]) + self.unit * maps["offset"]
+        parts = instance_loss(
+            embedding, maps["bandwidth"], labels, targets["centres"],
+            unit=self.unit, scale=self.bandwidth_scale,
+        )
+        weight = torch.where(labels > 0, self.foreground_weight, 1.0) * (labels >= 0)
+        wrong = (maps["seed"][:, 0] - parts.likelihood) ** 2
+        seed = (weight * wrong).sum() / (labels >= 0).sum().clamp(min=1)
+        total = (
+            self.instance_weight * parts.instance
+            + self.smoothness_weight * parts.smoothness
+            + self.seed_weight * seed
+        )
+        return {"instance": parts.instance, "smoothness": parts.smoothness, "seed": seed,
+                "total": total}
+
+    def decode(self, maps: Maps) -> Segmentation:
+        """Cluster the embeddings around seeds."""
+        found = cluster_raw(
+            maps.raw("offset"), maps.raw("bandwidth"), maps.raw("seed")[0],
+            spacing=maps.spacing, unit=self.unit, bandwidth_scale=self.bandwidth_scale,
+            fg_threshold=self.fg_threshold, seed_threshold=self.seed_threshold,
+            min_object_size=self.min_object_size, seeds=self.seeds, max_radius=self.max_radius,
+        )
+        return Segmentation(found.labels, {
+            "position": found.position, "centre": found.centre,
+            "score": found.score, "size": found.size,
+        })
+
+    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+        """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
+        scores = score(truth, predicted)
+        return {"ap_mean": scores.ap_mean, "ap_50": scores.ap["0.50"]}
+
+    def search_space(self) -> dict[str, Sequence[Any]]:
+        """Vary the two thresholds and the smallest object."""
+        sizes = {0, self.min_object_size, 2 * self.min_object_size}
+        return {
+            "seed_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95),
+            "fg_threshold": (0.3, 0.4, 0.5, 0.6),
+            "min_object_size": tuple(sorted(sizes)),
+        }

@@ -1,0 +1,381 @@
+"""The object a user holds: a configuration and weights that fit, segment, save and load."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from lightning_fabric import Fabric
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+
+from embedseg.config import Config, load_config
+from embedseg.data import Sample, load_training, to_planes, to_spacing
+from embedseg.geometry import resample, resample_labels
+from embedseg.io import write_aside
+from embedseg.labels import link_slices
+from embedseg.devices import computes_bfloat16, resolve_device
+from embedseg.predict import predict, predict_planes
+from embedseg.train import Run, fit, save_weights, write_history
+from embedseg.tune import Tuned, tune
+from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, check_image
+
+log = logging.getLogger("embedseg")
+
+#: Beyond this ratio of the coarsest to the finest axis, side views of a volume show too little.
+COARSEST_SIDE_VIEW = 3.0
+
+
+class Segmenter:
+    """A model: options, a net, and what is done with them.
+
+    Examples
+    --------
+    >>> import embedseg
+    >>> model = embedseg.Segmenter.load("nuclei")  # doctest: +SKIP
+    >>> labels = model.segment(image)              # doctest: +SKIP
+    """
+
+    def __init__(self, config: Config, net: torch.nn.Module, device: torch.device) -> None:
+        self.config = config
+        self.net = net.to(device)
+        self.device = device
+        self.history: list[dict[str, float]] = []
+
+    @classmethod
+    def new(cls, config: Config, device: str = "auto") -> Segmenter:
+        """Make an untrained model; its weights follow from `config.train.seed`."""
+        specs = config.method.heads(config.ndim)
+        with torch.random.fork_rng():
+            torch.manual_seed(config.train.seed)
+            net = config.net.build(config.ndim, config.channels, specs, config.spacing,
+                                   config.train.crop)
+            config.method.init_heads(net.outputs, config.ndim)
+        return cls(config, net, resolve_device(device))
+
+    # -- training --------------------------------------------------------------------------------
+    def fit(
+        self, data: Path | str, *, time_limit: float | str | None = None,
+        epochs: int | None = None, folder: Path | str | None = None, resume: bool = False,
+        overwrite: bool = False, tune: bool = True, progress: bool = True,
+    ) -> Segmenter:
+        """Train on a data folder; the best weights on the validation images are kept.
+
+        Parameters
+        ----------
+        data : path
+            Folder with `train` / `images` and `masks`.
+        time_limit : float or str, optional
+            Seconds, or "15m"; bounds reading, training and validation. Tuning adds at most 10 %.
+        epochs : int, optional
+            Length of the run where there is no time limit.
+        folder : path, optional
+            Holds the model and what resuming needs.
+        resume : bool
+            Go on with the run in `folder`.
+        overwrite : bool
+            Replace a model that is in `folder`.
+        tune : bool
+            Whether to search decode options at the end.
+        progress : bool
+            Whether to show progress bars.
+
+        Raises
+        ------
+        DataError, UsageError
+            For bad data, a folder that is not empty, nothing to resume from.
+        """
+        started = time.monotonic()
+        if epochs is not None:
+            self.config = self.config.changed({"train.epochs": epochs})
+        folder = None if folder is None else _claim(Path(folder), resume, overwrite)
+        if folder:
+            self._write_config(folder)
+        train, val = self._training(Path(data))
+        limit = None if time_limit is None else parse_duration(time_limit)
+        kind = "gpu" if self.device.type == "cuda" else self.device.type
+        precision = self.config.train.precision
+        if precision == "auto":
+            precision = "bf16-mixed" if computes_bfloat16(self.device) else "32-true"
+        fabric = Fabric(accelerator=kind, devices=1, precision=precision)
+        run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
+                  train, val, fabric, folder, limit)
+        self.history = fit(run, resume=resume, started=started, progress=progress)
+        if tune and val:
+            budget = 0.1 * (limit or run.spent)
+            log.info(self._tune(val, budget, progress).words)
+        if folder:
+            self._write(folder)
+        return self
+
+    def tune(self, data: Path | str, *, budget: float | None = None,
+             progress: bool = True) -> Tuned:
+        """Search decode options on the validation images of a data folder and keep the better.
+
+        Parameters
+        ----------
+        data : path
+            Folder with `val`, or `train` from which the validation images are taken as in `fit`.
+        budget : float, optional
+            Seconds to spend.
+        """
+        _, val = self._training(Path(data))
+        if not val:
+            raise DataError(f"{data}: no validation images to tune on")
+        return self._tune(val, budget, progress)
+
+    def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
+        begun = time.monotonic()
+        maps = []
+        for sample in val:
+            # Half of the budget is for the net, the other half for decoding.
+            if budget is not None and maps and time.monotonic() - begun > budget / 2:
+                break
+            maps.append(self._predict(sample.image))
+        left = None if budget is None else budget - (time.monotonic() - begun)
+        found = tune(self.config.method, maps, [s.labels for s in val[: len(maps)]],
+                     budget=left, progress=progress)
+        self.config = self.config.model_copy(update={"method": found.method})
+        return found
+
+    def _training(self, data: Path) -> tuple[list[Sample], list[Sample]]:
+        loaded = load_training(data, self.config.data)
+        for words in loaded.words:
+            log.info(words)
+        return self._prepare(loaded.train), self._prepare(loaded.val)
+
+    def _prepare(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing."""
+        ready = []
+        for sample in samples:
+            image = check_image(sample.image, sample.labels.ndim, self.config.channels,
+                                str(sample.path))
+            normal = replace(sample, image=self.config.normalize.apply(image))
+            if sample.labels.ndim == self.config.ndim + 1:
+                parts = to_planes(normal)
+            elif sample.labels.ndim == self.config.ndim:
+                parts = [normal]
+            else:
+                raise DataError(f"{sample.path}: {sample.labels.ndim}D, the model is "
+                                f"{self.config.ndim}D")
+            ready += [self._at_spacing(part) for part in parts]
+        return ready
+
+    def _at_spacing(self, sample: Sample) -> Sample:
+        return to_spacing(sample, self.config.spacing) if self.config.spacing_known else sample
+
+    # -- segmentation ----------------------------------------------------------------------------
+    def segment(
+        self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
+        tta: bool | None = None, planes: bool | None = None, progress: bool = False,
+    ) -> NDArray[np.int32]:
+        """Return the labels of an image, in its own grid.
+
+        Parameters
+        ----------
+        image : ndarray
+            (*space) or (C, *space); any order of axes, and a time axis, with `axes`.
+        axes : str, optional
+            What the axes are: "YX", "ZYX", "CYX", "TZYX" ...
+        spacing : tuple of float, optional
+            Size of a pixel along the space axes, µm; default: the model's.
+        tta : bool, optional
+            Average over the symmetries of the grid; default: `config.predict.tta`.
+        planes : bool, optional
+            Apply a 2D model to a volume plane by plane; default: `config.predict.planes`.
+
+        Returns
+        -------
+        (*space) or (T, *space) int32 ndarray
+            0 is background.
+        """
+        if axes and "T" in axes.upper():
+            frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
+            rest = axes.upper().replace("T", "")
+            return np.stack([
+                self.segment(frame, axes=rest, spacing=spacing, tta=tta, planes=planes)
+                for frame in frames
+            ])
+        planes = self.config.predict.planes if planes is None else planes
+        ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
+                        self.config.channels)
+        if planes and self.config.ndim == 2 and not _side_views(spacing):
+            log.info("planes are segmented one by one and linked: side views need a known spacing "
+                     "with axes within a factor of %g", COARSEST_SIDE_VIEW)
+            inner = None if spacing is None else spacing[1:]
+            return link_slices(np.stack([
+                self._back(self.decode(self.predict(plane, spacing=inner, tta=tta)), ready[0].shape[1:])
+                for plane in np.moveaxis(ready, 1, 0)
+            ]))
+        maps = self.predict(image, axes=axes, spacing=spacing, tta=tta, planes=planes,
+                            progress=progress)
+        return self._back(self.decode(maps), ready.shape[1:])
+
+    def predict(
+        self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
+        tta: bool | None = None, planes: bool | None = None, progress: bool = False,
+    ) -> Maps:
+        """Return the maps of an image, in the model's spacing; parameters as in `segment`."""
+        planes = self.config.predict.planes if planes is None else planes
+        lifted = bool(planes and self.config.ndim == 2)
+        ready = arrange(image, axes, self.config.ndim + lifted, self.config.channels)
+        target = (min(self.config.spacing),) * 3 if lifted else self.config.spacing
+        normal = self.config.normalize.apply(ready)
+        if spacing is not None:
+            if len(spacing) != len(target):
+                raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
+                                 f"{len(target)} space axes")
+            if self.config.spacing_known:
+                normal = resample(normal, tuple(spacing), target)
+        return self._predict(normal, tta=tta, lifted=lifted, progress=progress)
+
+    def _predict(self, image: NDArray[np.float32], *, tta: bool | None = None,
+                 lifted: bool = False, progress: bool = False) -> Maps:
+        options = self.config.predict
+        if tta is not None:
+            options = options.model_copy(update={"tta": tta})
+        method, ndim = self.config.method, self.config.ndim
+        if lifted:
+            return predict_planes(
+                self.net, image, specs=method.maps(ndim), volume_specs=method.maps(ndim + 1),
+                spacing=(min(self.config.spacing),) * 3, options=options, device=self.device,
+                progress=progress,
+            )
+        return predict(self.net, image, specs=method.maps(ndim), spacing=self.config.spacing,
+                       options=options, device=self.device, progress=progress)
+
+    def decode(self, maps: Maps) -> Segmentation:
+        """Turn maps into a segmentation, by the method's decode options."""
+        return self.config.method.decode(maps)
+
+    def _back(self, found: Segmentation, shape: tuple[int, ...]) -> NDArray[np.int32]:
+        same = found.labels.shape == tuple(shape)
+        return found.labels if same else resample_labels(found.labels, shape)
+
+    def with_options(self, settings: Mapping[str, Any]) -> Segmenter:
+        """Return a model with the same net and some options changed by dotted name.
+
+        Examples
+        --------
+        >>> model.with_options({"method.seed_threshold": 0.8})  # doctest: +SKIP
+        """
+        changed = self.config.changed(settings)
+        if changed.net != self.config.net or changed.ndim != self.config.ndim:
+            raise UsageError("the net of a trained model cannot be changed")
+        return Segmenter(changed, self.net, self.device)
+
+    # -- files -----------------------------------------------------------------------------------
+    def save(self, folder: Path | str, *, overwrite: bool = False) -> None:
+        """Write the model as a folder: `config.json`, `weights.safetensors`, `history.csv`."""
+        self._write(_claim(Path(folder), False, overwrite))
+
+    def _write(self, folder: Path) -> None:
+        save_weights({name: value.detach().cpu().contiguous()
+                      for name, value in self.net.state_dict().items()},
+                     folder / "weights.safetensors")
+        if self.history:
+            write_history(self.history, folder / "history.csv")
+        self._write_config(folder)
+
+    def _write_config(self, folder: Path) -> None:
+        text = self.config.model_dump_json(indent=2) + "\n"
+        write_aside(folder / "config.json", lambda path: path.write_text(text))
+
+    @classmethod
+    def load(cls, folder: Path | str, device: str = "auto") -> Segmenter:
+        """Read a model; no code of the folder's is run.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds no model, or one whose weights do not fit.
+        """
+        folder = Path(folder)
+        if not (folder / "config.json").is_file():
+            raise UsageError(f"{folder}: no model here (config.json is missing)")
+        model = cls.new(load_config(folder / "config.json"), device)
+        weights = folder / "weights.safetensors"
+        if not weights.is_file():
+            raise UsageError(f"{folder}: no weights yet (weights.safetensors is missing); "
+                             "was the training stopped before its first validation?")
+        try:
+            model.net.load_state_dict(load_file(weights))
+        except Exception as error:
+            raise UsageError(f"{weights}: does not fit the net ({error})") from error
+        return model
+
+
+def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int
+            ) -> NDArray[np.float32]:
+    """Bring an image into the order (C, *space) and check it.
+
+    Raises
+    ------
+    DataError
+        If an axis is extra and `axes` does not say what it is, or `axes` does not fit.
+
+    Examples
+    --------
+    >>> arrange(np.zeros((4, 5, 3)), "YXC", ndim=2, channels=3).shape
+    (3, 4, 5)
+    """
+    image = np.asarray(image)
+    if axes is not None:
+        axes = axes.upper()
+        order = "C" * ("C" in axes) + "ZYX"[3 - ndim:]
+        if len(axes) != image.ndim or sorted(axes) != sorted(order):
+            raise DataError(f"axes {axes!r} do not fit an image of shape {image.shape} for a model "
+                            f"of {ndim} space axes")
+        image = image.transpose([axes.index(axis) for axis in order])
+    elif image.ndim != ndim + (channels > 1):
+        raise DataError(
+            f"an image of shape {image.shape} has {image.ndim} axes, expected "
+            f"{ndim + (channels > 1)}; say what they are with axes, such as 'TYX'"
+        )
+    return check_image(image, ndim, channels)
+
+
+def parse_duration(text: float | str) -> float:
+    """Return seconds from a number of seconds or a text such as "90s", "15m" or "1h30m".
+
+    Raises
+    ------
+    UsageError
+        If the text is no duration, or not positive.
+
+    Examples
+    --------
+    >>> parse_duration("1h30m"), parse_duration("90s"), parse_duration(5)
+    (5400.0, 90.0, 5.0)
+    """
+    import re
+
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(text).strip())
+    parts = [float(part or 0) for part in found.groups()] if found else [0.0]
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        raise UsageError(f"{text!r} is no duration; write 90s, 15m or 1h30m")
+    return seconds
+
+
+def _side_views(spacing: Spacing | None) -> bool:
+    return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
+
+
+def _claim(folder: Path, resume: bool, overwrite: bool) -> Path:
+    """Make a folder to write a model to, or say why not."""
+    if resume and not (folder / "last.ckpt").is_file():
+        raise UsageError(f"{folder}: nothing to resume from (last.ckpt is missing)")
+    if folder.exists() and not resume:
+        if not folder.is_dir() or (any(folder.iterdir()) and not overwrite):
+            raise UsageError(f"{folder}: exists and is not empty; resume or overwrite")
+        for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt"):
+            (folder / name).unlink(missing_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder

@@ -1,0 +1,130 @@
+"""Normalisation of images: of a whole image, channel by channel; never of a crop or a tile."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Limits = tuple[float, float]
+
+
+class Percentile(BaseModel):
+    """Bring two percentiles of each channel to 0 and 1.
+
+    Attributes
+    ----------
+    low, high : float
+        Percentiles, 0 to 100.
+    clip : bool
+        Whether values beyond them become 0 and 1.
+
+    Examples
+    --------
+    >>> image = np.arange(101, dtype=np.float32).reshape(1, 1, 101)
+    >>> normal = Percentile(low=0, high=50).apply(image)
+    >>> [float(normal[0, 0, i]) for i in (0, 50, 100)]
+    [0.0, 1.0, 2.0]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["percentile"] = "percentile"
+    low: float = Field(default=1.0, ge=0, le=100)
+    high: float = Field(default=99.8, ge=0, le=100)
+    clip: bool = False
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Percentile:
+        _check_order(self.low, self.high)
+        return self
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise an image (C, *space) of any type; a constant channel becomes 0."""
+        normal = np.stack([_to_unit(channel, self._limits(channel)) for channel in image])
+        return np.clip(normal, 0, 1) if self.clip else normal
+
+    def _limits(self, channel: NDArray[Any]) -> Limits:
+        low, high = (float(q) for q in np.percentile(channel, (self.low, self.high)))
+        smallest, largest = float(channel.min()), float(channel.max())
+        # Where all but a few pixels are background, the percentiles would not see the objects.
+        if high - low <= 1e-6 * (largest - smallest):
+            return smallest, largest
+        return low, high
+
+
+class ZScore(BaseModel):
+    """Bring each channel to mean 0 and standard deviation 1.
+
+    Examples
+    --------
+    >>> normal = ZScore().apply(np.array([[[2, 4]]], np.uint8))
+    >>> normal.tolist()
+    [[[-1.0, 1.0]]]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["zscore"] = "zscore"
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise an image (C, *space) of any type; a constant channel becomes 0."""
+        return np.stack([_to_unit(channel, self._limits(channel)) for channel in image])
+
+    @staticmethod
+    def _limits(channel: NDArray[Any]) -> Limits:
+        if channel.min() == channel.max():  # the mean of a constant may be off by rounding
+            return float(channel.min()), float(channel.min())
+        mean = float(channel.mean(dtype=np.float64))
+        return mean, mean + float(channel.std(dtype=np.float64))
+
+
+class Absolute(BaseModel):
+    """Bring two given values to 0 and 1: for images whose values mean the same everywhere.
+
+    Attributes
+    ----------
+    low, high : float
+        Values of the image that become 0 and 1.
+
+    Examples
+    --------
+    >>> Absolute(low=0, high=200).apply(np.array([[[100, 200]]], np.uint8)).tolist()
+    [[[0.5, 1.0]]]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["absolute"] = "absolute"
+    low: float = Field(allow_inf_nan=False)
+    high: float = Field(allow_inf_nan=False)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Absolute:
+        _check_order(self.low, self.high)
+        return self
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise an image (C, *space) of any type."""
+        return _to_unit(image, (self.low, self.high))
+
+
+Normalization = Annotated[Percentile | ZScore | Absolute, Field(discriminator="type")]
+
+
+def _check_order(low: float, high: float) -> None:
+    if not low < high:
+        raise ValueError(f"low {low} must be below high {high}")
+
+
+def _to_unit(values: NDArray[Any], limits: Limits) -> NDArray[np.float32]:
+    """Bring the limits to 0 and 1; everything to 0 if they are one value."""
+    low, high = limits
+    if not high - low > np.finfo(np.float32).tiny:
+        return np.zeros(values.shape, np.float32)
+    normal = values.astype(np.float32)
+    normal -= np.float32(low)
+    normal /= np.float32(high - low)
+    return normal

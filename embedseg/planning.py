@@ -1,0 +1,184 @@
+"""Read a data folder and propose a configuration for it, in words too."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from embedseg.config import Config
+from embedseg.data import DataOptions, Sample, Statistics, load_training, statistics, to_planes
+from embedseg.devices import output_sizes, resolve_device
+from embedseg.methods import as_method
+from embedseg.nets import net_options
+from embedseg.train import TrainOptions
+from embedseg.types import UsageError
+
+#: Pixels of a batch: few enough for many steps in the minutes a laptop has.
+BATCH_PIXELS = {2: 4 * 128 * 128, 3: 2 * 24 * 64 * 64}
+#: Pixels along the finest axis that a crop has at least, and four times that at most.
+CROP = {2: 128, 3: 64}
+
+
+def plan(
+    data: Path | str | Sequence[Sample], *, method: str = "embedding", net: str | None = None,
+    ndim: int | None = None, options: DataOptions | None = None,
+) -> Config:
+    """Propose a configuration from the data alone.
+
+    Parameters
+    ----------
+    data : path or sequence of Sample
+        A data folder (`train` / `images` and `masks`), or samples already read.
+    method, net : str
+        Names from `embedseg.methods.METHODS` and `embedseg.nets.NETS`.
+    ndim : {2, 3}, optional
+        2 on 3D data trains on planes. Default: that of the data.
+    options : DataOptions, optional
+        How to read the data.
+
+    Raises
+    ------
+    DataError
+        For bad data, or training images without a single object.
+    UsageError
+        For unknown names, or an `ndim` that the data do not have.
+    """
+    options = options or DataOptions()
+    return plan_from(measured(data, ndim, options), method=method, net=net, options=options)
+
+
+def propose(data: Path | str | Sequence[Sample], *, method: str = "embedding",
+            net: str | None = None, ndim: int | None = None,
+            options: DataOptions | None = None) -> tuple[Config, str]:
+    """Return what `plan` does, and the reasons in words."""
+    options = options or DataOptions()
+    stats = measured(data, ndim, options)
+    config = plan_from(stats, method=method, net=net, options=options)
+    return config, explain(config, stats)
+
+
+def measured(data: Path | str | Sequence[Sample], ndim: int | None,
+             options: DataOptions) -> Statistics:
+    """Return the statistics of the training images, of their planes for a 2D net on volumes."""
+    if isinstance(data, str | Path):
+        data = load_training(Path(data), options).train
+    found = data[0].labels.ndim
+    if ndim is not None and ndim != found:
+        if (ndim, found) != (2, 3):
+            raise UsageError(f"a net with ndim {ndim} cannot be trained on {found}D images")
+        data = [plane for sample in data for plane in to_planes(sample)]
+    return statistics(data)
+
+
+def plan_from(
+    stats: Statistics, *, method: str = "embedding", net: str | None = None,
+    options: DataOptions | None = None,
+) -> Config:
+    """Propose a configuration from statistics of the data; see `plan`."""
+    planned = as_method({"type": method}).plan(stats)
+    chosen = net_options({"type": "unet", "stem": 2} if net is None else {"type": net})
+    crop = chosen.fit_crop(_crop(stats), stats.spacing)
+    batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
+    return Config(
+        ndim=stats.ndim, channels=stats.channels, spacing=stats.spacing,
+        spacing_known=stats.spacing_known, data=options or DataOptions(),
+        method=planned, net=chosen,
+        train=TrainOptions(crop=crop, batch=batch),
+    )
+
+
+def _crop(stats: Statistics) -> tuple[int, ...]:
+    """Size that holds a large object with room around it, as far as the images go.
+
+    A coarse axis needs fewer pixels to see as far; a thin one is taken whole.
+    """
+    finest = min(stats.spacing)
+    crop = []
+    for d, spacing in enumerate(stats.spacing):
+        large = float(np.percentile(stats.extents[:, d], 95))
+        floor = CROP[stats.ndim] * finest / spacing
+        size = min(max(1.5 * large, floor), 4 * floor, max(shape[d] for shape in stats.shapes))
+        crop.append(8 * max(1, int(np.ceil(size / 8))))
+    return tuple(crop)
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training will cost on a device.
+
+    Attributes
+    ----------
+    parameters : int
+        Weights of the net.
+    memory : float
+        Bytes that a training step needs beside the images.
+    step : float
+        Seconds for one step.
+    """
+
+    parameters: int
+    memory: float
+    step: float
+
+
+def estimate(config: Config, device: str = "auto") -> Estimate:
+    """Build the net and time one crop through it, there and back.
+
+    Memory is that of the weights (with gradient and the optimiser's two moments) and twice the
+    outputs of all layers (values and their gradients).
+    """
+    on = resolve_device(device)
+    with torch.random.fork_rng():
+        torch.manual_seed(config.train.seed)
+        heads = config.method.heads(config.ndim)
+        net = config.net.build(config.ndim, config.channels, heads, config.spacing,
+                               config.train.crop).to(on)
+        image = torch.zeros(1, config.channels, *config.train.crop, device=on)
+        layers = sum(size for size, _ in output_sizes(net.eval(), image))
+        # Group statistics of one crop may be of a single value; evaluation mode costs the same.
+        for _ in range(2):
+            begun = time.perf_counter()
+            float(net(image).square().mean().backward() or 0)
+            took = time.perf_counter() - begun
+    count = sum(p.numel() for p in net.parameters())
+    batch = config.train.batch
+    return Estimate(count, 16.0 * count + 2 * batch * layers, batch * took)
+
+
+def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
+    """Say in words what was proposed and why, with what it will cost on a device.
+
+    Returns
+    -------
+    str
+        Some lines for a person.
+    """
+    unit = "µm" if stats.spacing_known else "px"
+    cost = estimate(config, device)
+    train, median = config.train, np.median(stats.extents, axis=0)
+    spacing = "" if stats.spacing_known else ": nothing is known, so the unit is a pixel"
+    epoch = train.steps_per_epoch * cost.step
+    lines = [
+        f"data: {len(stats.shapes)} images of {stats.ndim} axes and {stats.channels} channel(s), "
+        f"{len(stats.volumes)} objects on {100 * stats.foreground_fraction:.1f} % of the pixels",
+        f"spacing: {_join(stats.spacing)} {unit}{spacing}",
+        f"objects: {_join(np.round(median), ' x ')} px (median bounding box)",
+        f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch: room for large objects "
+        "and their neighbours",
+        *config.method.reasons(unit),
+        f"net: {config.net.type} with {cost.parameters / 1e6:.2f} million weights",
+        f"normalisation: {config.normalize.type}, of each whole image",
+        f"cost: about {cost.memory / 1e9:.1f} GB, {epoch:.0f} s for an epoch of "
+        f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
+        f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
+    ]
+    return "\n".join(lines)
+
+
+def _join(values: Iterable[float], by: str = ", ") -> str:
+    return by.join(f"{value:g}" for value in values)

@@ -1,0 +1,105 @@
+"""Search decode options on cached maps: the net runs once, decoding many times."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm.auto import tqdm
+
+from embedseg.methods.base import Method
+from embedseg.types import Maps
+
+log = logging.getLogger("embedseg")
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Attributes
+    ----------
+    method : Method
+        With the better options, or the one that came in where the gain was within the spread.
+    before, after : float
+        Mean primary score with the options that came in, and with those of `method`.
+    spread : float
+        Standard error of the gain over the images.
+    tried : int
+        Number of settings tried.
+    words : str
+        What was found, for a person.
+    """
+
+    method: Method
+    before: float
+    after: float
+    spread: float
+    tried: int
+    words: str
+
+
+def tune(
+    method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]], *,
+    budget: float | None = None, progress: bool = False,
+) -> Tuned:
+    """Search the method's decode options one after the other, twice around.
+
+    A setting is taken over only if its mean gain over the images exceeds the standard error of
+    that gain, so a small validation set does not move the defaults by chance.
+
+    Parameters
+    ----------
+    method : Method
+        Its options are the start, its `search_space` what may vary.
+    maps : sequence of Maps
+        One per validation image.
+    truths : sequence of (*space) ndarray
+        Labels of the same images.
+    budget : float, optional
+        Seconds after which the search ends with what it has.
+    progress : bool
+        Whether to show a progress bar.
+    """
+    space = method.search_space()
+    begun = time.monotonic()
+    seen: dict[str, NDArray[np.float64]] = {}
+
+    def scores(candidate: Method) -> NDArray[np.float64]:
+        key = candidate.model_dump_json()
+        if key not in seen:
+            seen[key] = np.array([
+                candidate.score(truth, candidate.decode(m).labels)[method.primary]
+                for m, truth in zip(maps, truths, strict=True)
+            ])
+        return seen[key]
+
+    start = scores(method)
+    best = method
+    settings = [(name, value) for _ in range(2) for name in space for value in space[name]]
+    for name, value in tqdm(settings, desc="tune", disable=not progress, leave=False):
+        if budget is not None and time.monotonic() - begun > budget:
+            log.info("tuning stopped after %.0f s with %d settings tried", budget, len(seen))
+            break
+        candidate = best.model_copy(update={name: value})
+        if scores(candidate).mean() > scores(best).mean():
+            best = candidate
+    gains = scores(best) - start
+    spread = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
+    gain = float(gains.mean())
+    if gain <= spread:
+        words = (f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
+                 f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)")
+        return Tuned(method, float(start.mean()), float(start.mean()), spread, len(seen), words)
+    changes = ", ".join(
+        f"{name} {getattr(method, name)} -> {getattr(best, name)}"
+        for name in space if getattr(method, name) != getattr(best, name)
+    )
+    words = (f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
+             f"on {len(gains)} validation images with {changes}")
+    return Tuned(best, float(start.mean()), float(scores(best).mean()), spread, len(seen), words)

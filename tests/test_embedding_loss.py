@@ -1,0 +1,130 @@
+"""The embedding loss equals the published form, written out here one object at a time."""
+
+import numpy as np
+import pytest
+import torch
+from embedseg.methods.embedding import Embedding
+from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
+from embedseg.synthetic import blobs
+
+METHOD = Embedding(unit=12.0, radius=3.0, foreground_weight=7.0)
+SHAPES = {2: (28, 24), 3: (6, 20, 18)}
+
+
+def paper_loss(raw, labels, centres, spacing, method):
+    """Lalit et al. 2021, equations 1 to 4, in plain loops over objects; float64."""
+    ndim = len(spacing)
+    losses = []
+    for b in range(len(raw)):
+        offset, sigma = raw[b, :ndim], raw[b, ndim : 2 * ndim]
+        seed = torch.sigmoid(raw[b, -1])
+        x = torch.stack(torch.meshgrid(
+            *[torch.arange(n, dtype=raw.dtype) * s
+              for n, s in zip(raw.shape[2:], spacing, strict=True)], indexing="ij"))
+        e = (x + method.unit * torch.tanh(offset)) / method.unit
+        known = labels[b] >= 0
+        ids = [k for k in labels[b].unique().tolist() if k > 0]
+        instance = smooth = torch.zeros((), dtype=raw.dtype)
+        seed_sum = (seed[labels[b] == 0] ** 2).sum()
+        for k in ids:
+            mask = labels[b] == k
+            own = sigma[:, mask]
+            weight = torch.exp(10 * own.mean(dim=1))
+            c = centres[b, k - 1] / method.unit
+            phi = torch.exp(-sum((e[d] - c[d]) ** 2 * weight[d] for d in range(ndim)))
+            # Lovász hinge, straight from its definition.
+            p, t = phi[known], mask[known].to(raw.dtype)
+            errors, order = torch.sort(1 - (2 * p - 1) * (2 * t - 1), descending=True)
+            t = t[order]
+            jaccard = 1 - (t.sum() - t.cumsum(0)) / (t.sum() + (1 - t).cumsum(0))
+            step = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
+            instance = instance + (torch.relu(errors) * step).sum() / len(ids)
+            smooth = smooth + ((own - own.mean(dim=1, keepdim=True).detach()) ** 2).mean() / len(ids)
+            seed_sum = seed_sum + method.foreground_weight * (
+                (seed[mask] - phi[mask].detach()) ** 2).sum()
+        losses.append(instance + 10 * smooth + seed_sum / known.sum().clamp(min=1))
+    return torch.stack(losses)
+
+
+def example(ndim, n, seed=0, unknown=True):
+    """Two images of raw output, labels with objects cut by the border and unknown pixels."""
+    spacing = (1.0, 0.5) if ndim == 2 else (2.0, 1.0, 0.5)
+    rng = np.random.default_rng(seed)
+    labels = np.stack([blobs(SHAPES[ndim], n, seed=seed + i)[1] for i in range(2)]) if n else (
+        np.zeros((2, *SHAPES[ndim]), np.int32))
+    if unknown:
+        labels[:, ..., :4] = -1
+    for image in labels:
+        ids = np.unique(image[image > 0])
+        image[image > 0] = np.searchsorted(ids, image[image > 0]) + 1
+    targets = [METHOD.targets(image, spacing) for image in labels]
+    batch = {name: torch.nn.utils.rnn.pad_sequence([t[name] for t in targets], batch_first=True)
+             for name in targets[0]}
+    raw = torch.from_numpy(rng.normal(scale=0.4, size=(2, 2 * ndim + 1, *SHAPES[ndim])))
+    return raw.requires_grad_(), batch, spacing
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("n", [0, 1, 6])
+@pytest.mark.parametrize("unknown", [False, True])
+def test_equals_the_paper_in_value_and_gradient(ndim, n, unknown):
+    raw, batch, spacing = example(ndim, n, unknown=unknown)
+    # Seed terms are normalised over the batch; with equal images sizes and equal numbers of
+    # unknown pixels that is the mean over images.
+    ours = METHOD.loss(raw, batch, spacing)["total"]
+    (grad,) = torch.autograd.grad(ours, raw)
+    paper = paper_loss(raw, batch["labels"], batch["centres"].double(), spacing, METHOD).mean()
+    (expected,) = torch.autograd.grad(paper, raw)
+    torch.testing.assert_close(ours, paper, rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(grad, expected, rtol=1e-8, atol=1e-11)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+@pytest.mark.parametrize("n", [0, 1, 12])
+@pytest.mark.parametrize("bandwidth", [-0.2, 0.4])
+def test_compiled_equals_literal(ndim, n, bandwidth):
+    raw, batch, spacing = example(ndim, n, seed=3)
+    e, s = (raw[:, :ndim] * 8 + 5), raw[:, ndim : 2 * ndim] * 0.2 + bandwidth
+    results = []
+    for function in (literal_instance_loss, instance_loss):
+        parts = function(e, s, batch["labels"], batch["centres"], unit=9.0, scale=10.0)
+        grad = torch.autograd.grad(2 * parts.instance + 3 * parts.smoothness, raw,
+                                   retain_graph=True)
+        results.append((parts.instance, parts.smoothness, parts.likelihood, *grad))
+    for literal, compiled in zip(*results, strict=True):
+        torch.testing.assert_close(compiled, literal, rtol=1e-9, atol=1e-12)
+
+
+def test_compiled_gradient_is_the_numerical_one():
+    raw, batch, _ = example(2, 3, seed=5)
+    labels, centres = batch["labels"][:1, :9, :10], batch["centres"][:1]
+    raw = raw[:1, :4, :9, :10].detach().requires_grad_()
+
+    def f(raw):
+        parts = instance_loss(raw[:, :2] * 6 + 3, raw[:, 2:] * 0.3, labels, centres,
+                              unit=9.0, scale=10.0)
+        return parts.instance
+
+    assert int(labels.max()) > 0
+    torch.autograd.gradcheck(f, (raw,), eps=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_unknown_pixels_take_no_part(ndim):
+    raw, batch, spacing = example(ndim, 5)
+    (grad,) = torch.autograd.grad(METHOD.loss(raw, batch, spacing)["total"], raw)
+    unknown = (batch["labels"] < 0)[:, None].expand_as(grad)
+    assert unknown.any() and not grad[unknown].any() and grad[~unknown].any()
+
+
+def test_starts_at_half_likelihood_at_the_radius():
+    from torch import nn
+
+    specs = METHOD.maps(2)
+    heads = [nn.Conv2d(3, channels, 1) for channels in METHOD.heads(2)]
+    METHOD.init_heads(heads, ndim=2)
+    bandwidth = heads[0].bias[2]
+    q = torch.exp(10 * bandwidth) * (METHOD.radius / METHOD.unit) ** 2
+    assert specs[1].name == "bandwidth"
+    torch.testing.assert_close(torch.exp(-q), torch.tensor(0.5), rtol=1e-5, atol=1e-6)
+    assert not heads[0].weight.any()

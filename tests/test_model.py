@@ -1,0 +1,202 @@
+"""Training, saving, loading and segmenting, end to end on synthetic images."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from embedseg.config import Config
+from embedseg.metrics import score
+from embedseg.model import Segmenter, arrange, parse_duration
+from embedseg.planning import plan
+from embedseg.synthetic import blobs, write_blobs
+from embedseg.types import DataError, UsageError
+
+FAST = {"net.width": 8, "net.depth": 2, "train.batch": 2, "train.steps_per_epoch": 3,
+        "train.precision": "32-true", "data.seed": 1}
+CROPS = {2: "32,32", 3: "8,24,24"}
+
+
+@pytest.fixture(scope="module", params=[2, 3], ids=["2d", "3d"])
+def data(request, tmp_path_factory) -> Path:
+    return write_blobs(tmp_path_factory.mktemp("blobs"), request.param, seed=0)
+
+
+def ndim_of(data: Path) -> int:
+    return plan(data).ndim
+
+
+def tiny(data: Path, **more) -> Config:
+    config = plan(data)
+    return config.changed(FAST | {"train.crop": CROPS[config.ndim]} | more)
+
+
+def same_weights(one: Segmenter, other: Segmenter) -> bool:
+    pairs = zip(one.net.state_dict().values(), other.net.state_dict().values(), strict=True)
+    return all(torch.equal(a, b) for a, b in pairs)
+
+
+def test_a_model_is_a_folder(data, tmp_path):
+    model = Segmenter.new(tiny(data), "cpu").fit(data, epochs=2, folder=tmp_path / "model",
+                                                 progress=False)
+    names = {path.name for path in (tmp_path / "model").iterdir()}
+    assert names >= {"config.json", "weights.safetensors", "history.csv", "last.ckpt"}
+    again = Segmenter.load(tmp_path / "model", "cpu")
+    assert again.config == model.config and same_weights(model, again)
+    assert [row["epoch"] for row in model.history] == [1, 2]
+    assert {"instance", "smoothness", "seed", "total", "val_ap_mean"} <= set(model.history[-1])
+    header = (tmp_path / "model" / "history.csv").read_text().splitlines()[0]
+    assert header.startswith("epoch,step,minutes,rate,instance")
+    with pytest.raises(UsageError, match="exists and is not empty"):
+        model.save(tmp_path / "model")
+    model.save(tmp_path / "model", overwrite=True)
+
+
+def test_a_resumed_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):
+    config = tiny(data)
+    whole = Segmenter.new(config, "cpu").fit(data, epochs=4, tune=False, progress=False)
+
+    def stop(run, *rest):
+        if run.step == 7:
+            raise RuntimeError("the power is out")
+        return step(run, *rest)
+
+    from embedseg import train
+
+    step = train._train_step
+    monkeypatch.setattr(train, "_train_step", stop)
+    with pytest.raises(RuntimeError, match="power"):
+        Segmenter.new(config, "cpu").fit(data, epochs=4, folder=tmp_path / "m", tune=False,
+                                         progress=False)
+    monkeypatch.setattr(train, "_train_step", step)
+    resumed = Segmenter.new(config, "cpu").fit(data, epochs=4, folder=tmp_path / "m", resume=True,
+                                               tune=False, progress=False)
+    assert same_weights(whole, resumed)
+    assert [row["step"] for row in resumed.history] == [3, 6, 9, 12]
+
+
+def test_ctrl_c_keeps_the_best_so_far(data, tmp_path, monkeypatch):
+    from embedseg import train
+
+    step = train._train_step
+
+    def interrupted(run, *rest):
+        if run.step == 5:
+            raise KeyboardInterrupt
+        return step(run, *rest)
+
+    monkeypatch.setattr(train, "_train_step", interrupted)
+    model = Segmenter.new(tiny(data), "cpu").fit(data, epochs=9, folder=tmp_path / "m",
+                                                 progress=False)
+    assert len(model.history) == 1
+    assert same_weights(model, Segmenter.load(tmp_path / "m", "cpu"))
+
+
+def test_a_time_limit_bounds_the_run(data):
+    model = Segmenter.new(tiny(data), "cpu").fit(data, time_limit="6s", progress=False)
+    assert model.history[-1]["minutes"] * 60 < 12
+    assert model.history[-1]["rate"] < 0.2 * model.config.train.learning_rate
+    assert "val_ap_mean" in model.history[-1]
+
+
+def test_seeds_decide_everything(data):
+    def fitted(seed):
+        return Segmenter.new(tiny(data, **{"train.seed": seed}), "cpu").fit(
+            data, epochs=1, tune=False, progress=False)
+
+    assert same_weights(fitted(3), fitted(3))
+    assert not same_weights(fitted(3), fitted(4))
+
+
+def test_each_stage_can_be_looked_at(data):
+    config = tiny(data)
+    model = Segmenter.new(config, "cpu").with_options({"method.seed_threshold": 0.0,
+                                                       "method.fg_threshold": 0.0})
+    image = blobs({2: (41, 37), 3: (9, 26, 23)}[config.ndim], 4, seed=1)[0]
+    maps = model.predict(image)
+    assert maps.shape == image.shape and maps.data.dtype == np.float16
+    found = model.decode(maps)
+    labels = model.segment(image)
+    np.testing.assert_array_equal(found.labels, labels)
+    assert labels.dtype == np.int32 and labels.max() == len(found.objects["score"]) > 0
+    frames = model.segment(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim:])
+    np.testing.assert_array_equal(frames[1], labels)
+    with pytest.raises(DataError, match="say what they are with axes"):
+        model.segment(image[None])
+
+
+def test_labels_come_back_in_the_grid_of_the_image(tmp_path):
+    spacing = (2.0, 1.0, 1.0)
+    data = write_blobs(tmp_path, 3, spacing=spacing)
+    model = Segmenter.new(tiny(data), "cpu")
+    assert model.config.spacing == spacing and model.config.spacing_known
+    image = np.zeros((9, 40, 30), np.float32)
+    assert model.predict(image, spacing=(2.0, 0.5, 1.0)).shape == (9, 20, 30)
+    assert model.segment(image, spacing=(2.0, 0.5, 1.0)).shape == image.shape
+    with pytest.raises(UsageError, match="2 values"):
+        model.segment(image, spacing=(1.0, 1.0))
+
+
+@pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 1.0)])
+def test_a_2d_model_segments_volumes_by_planes(tmp_path, spacing):
+    data = write_blobs(tmp_path, 3)
+    config = plan(data, ndim=2).changed(FAST | {"train.crop": CROPS[2]})
+    model = Segmenter.new(config, "cpu").fit(data, epochs=1, tune=False, progress=False)
+    volume = blobs((10, 32, 32), 3, seed=5)[0]
+    assert model.segment(volume, planes=True, spacing=spacing).shape == volume.shape
+    with pytest.raises(DataError, match="3 axes"):
+        model.segment(volume)
+
+
+def test_bad_folders_are_refused(tmp_path):
+    with pytest.raises(UsageError, match="no model here"):
+        Segmenter.load(tmp_path)
+    data = write_blobs(tmp_path / "data", 2)
+    config = tiny(data)
+    with pytest.raises(UsageError, match="nothing to resume from"):
+        Segmenter.new(config, "cpu").fit(data, folder=tmp_path / "none", resume=True)
+    (tmp_path / "half").mkdir()
+    (tmp_path / "half" / "config.json").write_text(config.model_dump_json())
+    with pytest.raises(UsageError, match="no weights yet"):
+        Segmenter.load(tmp_path / "half")
+    with pytest.raises(UsageError, match="net of a trained model cannot be changed"):
+        Segmenter.new(config, "cpu").with_options({"net.width": 4})
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("15m", 900), ("90", 90), ("1h2m3s", 3723), (4, 4)])
+def test_durations(text, seconds):
+    assert parse_duration(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", "soon", "0s", "-5m", "5m4h"])
+def test_what_is_no_duration(text):
+    with pytest.raises(UsageError, match="no duration"):
+        parse_duration(text)
+
+
+def test_axes_are_put_in_order():
+    image = np.arange(24).reshape(2, 3, 4)
+    np.testing.assert_array_equal(arrange(image, "XYC", 2, 4), image.transpose(2, 1, 0))
+    with pytest.raises(DataError, match="'ZYX' do not fit"):
+        arrange(image, "ZYX", 2, 1)
+
+
+@pytest.mark.slow
+def test_learns_blobs_and_says_the_same_in_another_process(data, tmp_path):
+    config = plan(data).changed({"net.width": 16, "train.crop": {2: "64,64", 3: "16,32,32"}[
+        ndim_of(data)]})
+    model = Segmenter.new(config, "cpu").fit(data, time_limit="90s", folder=tmp_path / "m",
+                                             progress=False)
+    image, truth = blobs({2: (96, 96), 3: (24, 48, 48)}[config.ndim], 8, seed=99)
+    labels = model.segment(image)
+    assert score(truth, labels).ap["0.50"] > 0.9
+    np.save(tmp_path / "image.npy", image)
+    code = (
+        "import sys, numpy as np, embedseg; folder = sys.argv[1]; "
+        "model = embedseg.Segmenter.load(folder + '/m', device='cpu'); "
+        "np.save(folder + '/labels.npy', model.segment(np.load(folder + '/image.npy')))"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
+    np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), labels)

@@ -1,0 +1,37 @@
+import numpy as np
+from embedseg.methods.embedding import Embedding
+from embedseg.synthetic import blobs
+from embedseg.tune import tune
+from embedseg.types import Maps
+from test_methods import ideal_embedding
+
+METHOD = Embedding(unit=16.0, radius=4.0, seed_threshold=0.9)
+
+
+def cached(n, seed_value):
+    maps, truths = [], []
+    for i in range(n):
+        labels = blobs((48, 40), 6, seed=i)[1]
+        raw = ideal_embedding(METHOD, labels, (1.0, 1.0))
+        raw[-1] = np.where(labels > 0, seed_value, -6.0)
+        maps.append(Maps(raw.astype(np.float16), METHOD.maps(2), (1.0, 1.0)))
+        truths.append(labels)
+    return maps, truths
+
+
+def test_finds_a_threshold_that_lets_seeds_through():
+    found = tune(METHOD, *cached(3, seed_value=1.0))  # sigmoid(1) = 0.73 < 0.9
+    assert found.before == 0.0 and found.after == 1.0
+    assert found.method.seed_threshold < 0.73
+    assert "seed_threshold 0.9 -> " in found.words
+
+
+def test_keeps_the_defaults_when_nothing_is_gained():
+    found = tune(METHOD, *cached(3, seed_value=6.0))
+    assert found.method == METHOD and found.before == found.after == 1.0
+    assert "kept" in found.words
+
+
+def test_ends_with_its_budget():
+    found = tune(METHOD, *cached(2, seed_value=1.0), budget=0.0)
+    assert found.tried == 1 and found.method == METHOD
