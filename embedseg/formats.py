@@ -1,0 +1,274 @@
+"""File formats: pixels, axes and pixel size, as TIFF, PNG and HDF5 files say them."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+import tifffile
+from numpy.typing import NDArray
+
+from embedseg.types import DataError, Spacing, UsageError
+
+log = logging.getLogger("embedseg")
+
+#: µm in one unit, as names of units are found in files.
+MICRONS = {
+    **dict.fromkeys(("µm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
+    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
+    **dict.fromkeys(("å", "angstrom"), 1e-4),
+    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
+    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
+    **dict.fromkeys(("in", "inch"), 25400.0),
+    "pm": 1e-6,
+    "m": 1e6,
+}
+#: Values of the tag ResolutionUnit. Many writers put 2 without meaning it: it is the default.
+RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
+#: µm. "72 dpi" and its like (1200 dpi is 21 µm) say how to print, not what was measured.
+PLAUSIBLE = (1e-4, 20.0)
+#: What tifffile logs as a mere warning where pixels were lost.
+SERIOUS = re.compile(r"zeroed|corrupt|out of range|expected|does not match|invalid page|missing")
+#: A classic TIFF holds 4 GB; some room is left for what is not pixels.
+CLASSIC_BYTES = 2**32 - 2**25
+
+
+class Content(NamedTuple):
+    """What a file holds.
+
+    Attributes
+    ----------
+    data : ndarray
+        The pixels as they are stored.
+    axes : str
+        One letter per axis of `data`: T, C, Z, Y, X, S (colour samples), or what the format
+        calls an axis of which nothing is known.
+    sizes : mapping of str to float
+        Size of a pixel along the axes for which it is known, µm.
+    """
+
+    data: NDArray[Any]
+    axes: str
+    sizes: Mapping[str, float]
+
+
+def read_tiff(path: Path) -> Content:
+    """Read a TIFF: OME, ImageJ, with the axes in JSON as tifffile writes them, or plain.
+
+    Axes of length 1 are left out, save Y, X and those that JSON names.
+
+    Raises
+    ------
+    DataError
+        If pixels are missing, or the file holds several images.
+    Exception
+        Whatever else the decoders raise on a broken file.
+    """
+    with _complaints(path), tifffile.TiffFile(path) as file:
+        if len(file.series) != 1:
+            shapes = ", ".join(str(series.shape) for series in file.series[:4])
+            raise DataError(f"{path}: holds {len(file.series)} separate images ({shapes} ...), "
+                            "expected one")
+        series = file.series[0]
+        _check_complete(path, series)
+        data, axes = series.asarray(squeeze=False), series.get_axes(squeeze=False)
+        sizes = _sizes(file, series.kind)
+    named = "TCZYXS" if series.kind == "shaped" else "YX"
+    keep = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in named]
+    shape = tuple(data.shape[i] for i in keep)
+    return Content(data.reshape(shape), "".join(axes[i] for i in keep), sizes)
+
+
+class _Collector(logging.Handler):
+    def __init__(self, records: list[logging.LogRecord]) -> None:
+        super().__init__(logging.WARNING)
+        self.records = records
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Keep a record."""
+        self.records.append(record)
+
+
+@contextmanager
+def _complaints(path: Path) -> Iterator[None]:
+    """Turn what tifffile logs into an error where pixels are at stake, else into our log."""
+    records: list[logging.LogRecord] = []
+    handler = _Collector(records)
+    logger = logging.getLogger("tifffile")
+    propagate, logger.propagate = logger.propagate, False
+    logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logger.removeHandler(handler)
+        logger.propagate = propagate
+    for record in records:
+        words = re.sub(r"<tifffile\.\S+ [^>]*> ", "", record.getMessage())
+        if record.levelno >= logging.ERROR or SERIOUS.search(words):
+            raise DataError(f"{path}: corrupt or truncated: {words}")
+        log.warning("%s: %s", path, words)
+
+
+def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
+    """See that all pixels lie in the file; tifffile gives zeros for some that do not."""
+    for number, page in enumerate(series.pages):
+        if page is None:
+            raise DataError(f"{path}: plane {number} of {len(series.pages)} is missing")
+        size = page.parent.filehandle.size
+        parts = list(zip(page.dataoffsets, page.databytecounts, strict=False))
+        if not parts or any(offset <= 0 or count <= 0 for offset, count in parts):
+            raise DataError(f"{path}: pixels of plane {number} are missing")
+        if (end := max(offset + count for offset, count in parts)) > size:
+            raise DataError(f"{path}: truncated: plane {number} ends at byte {end}, the file "
+                            f"at {size}")
+
+
+# -- pixel size ------------------------------------------------------------------------------------
+def microns(value: object, unit: object) -> float | None:
+    r"""Convert a length to µm; None if it is no length, or in no unit that is known.
+
+    Examples
+    --------
+    >>> microns(250, "nm"), microns("0.5", r"\u00B5m"), microns(1, "pixel"), microns(0, "um")
+    (0.25, 0.5, None, None)
+    """
+    name = str(unit).strip().lower().replace("\\u00b5", "µ").replace("μ", "µ")
+    try:
+        length = float(value) * MICRONS[name]  # type: ignore[arg-type]
+    except (KeyError, TypeError, ValueError):
+        return None
+    return length if 0 < length < np.inf else None
+
+
+def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
+    if kind == "ome":
+        return _ome_sizes(file.ome_metadata or "")
+    metadata: dict[str, Any] = {}
+    if kind == "imagej":
+        # ImageJ leaves out a depth of 1.
+        metadata = {"spacing": 1.0, **(file.imagej_metadata or {})}
+    elif kind == "shaped" and file.shaped_metadata:
+        metadata = file.shaped_metadata[0]
+    unit = metadata.get("unit")
+    sizes = {
+        "Z": microns(metadata.get("spacing"), metadata.get("zunit", unit)),
+        "Y": _tag_size(file.pages.first, "YResolution", metadata.get("yunit", unit)),
+        "X": _tag_size(file.pages.first, "XResolution", unit),
+    }
+    return {axis: size for axis, size in sizes.items() if size}
+
+
+def _tag_size(page: tifffile.TiffPage, name: str, unit: object) -> float | None:
+    """Return what a resolution tag says, in the unit of the description or that of the tags."""
+    pixels, units = page.tags.valueof(name, default=(0, 1))
+    code = int(page.tags.valueof("ResolutionUnit", default=2))
+    # Inch is what writers put who say nothing; any other unit is meant.
+    if unit is None or code > 2:
+        unit = RESOLUTION_UNITS.get(code)
+    size = microns(units / pixels, unit) if pixels else None
+    by_print = unit in ("inch", "cm", "mm") and size and not PLAUSIBLE[0] < size < PLAUSIBLE[1]
+    return None if by_print else size
+
+
+def _ome_sizes(xml: str) -> dict[str, float]:
+    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+    if pixels is None:
+        return {}
+    found = {
+        axis: microns(pixels.get(f"PhysicalSize{axis}"),
+                      pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        for axis in "ZYX"
+    }
+    return {axis: size for axis, size in found.items() if size}
+
+
+# -- writing ---------------------------------------------------------------------------------------
+def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str) -> None:
+    """Write an image such that `read_tiff` gives back its axes and pixel size.
+
+    An ImageJ hyperstack where ImageJ knows the type, else OME-TIFF; only where an axis before Y has
+    length 1, which neither keeps, tifffile's JSON. All are compressed with zlib.
+
+    Parameters
+    ----------
+    path : Path
+        The file, whatever its suffix.
+    data : ndarray
+        One axis per letter of `axes`.
+    spacing : tuple of float, optional
+        Size of a pixel along Z, Y and X as far as they occur, µm.
+    axes : str
+        Some of "TZCYX" in that order.
+    """
+    sizes = dict(zip((a for a in axes if a in "ZYX"), spacing, strict=True)) if spacing else {}
+    metadata: dict[str, Any] = {"axes": axes}
+    common: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
+    imagej = data.dtype in (np.uint8, np.uint16, np.float32) and data.nbytes < CLASSIC_BYTES
+    plain = 1 in data.shape[:-2]
+    if imagej or plain:
+        if sizes:
+            metadata |= {"unit": "um"} | ({"spacing": sizes["Z"]} if "Z" in sizes else {})
+            # In cm, ImageJ understands the tags of a plain TIFF too.
+            per_unit = 1e4 if plain else 1.0
+            common["resolution"] = (per_unit / sizes["X"], per_unit / sizes["Y"])
+            common["resolutionunit"] = "CENTIMETER" if plain else "NONE"
+    else:
+        for axis, size in sizes.items():
+            metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
+    tifffile.imwrite(
+        path, data, metadata=metadata, imagej=imagej and not plain, ome=not (imagej or plain),
+        bigtiff=data.nbytes >= CLASSIC_BYTES, **common,
+    )
+
+
+# -- other formats ---------------------------------------------------------------------------------
+def _read_png(path: Path) -> Content:
+    from imagecodecs import png_decode
+
+    data = np.asarray(png_decode(path.read_bytes()))
+    return Content(data, "YXS"[: data.ndim], {})
+
+
+def _read_hdf5(path: Path) -> Content:
+    """Read the only dataset with two axes or more; see what ilastik and Fiji say of it."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise UsageError(f"{path}: needs h5py: pip install 'embedseg-nd[hdf5]'") from error
+    with h5py.File(path, "r") as file:
+        sets: list[Any] = []
+        file.visititems(lambda _, item: sets.append(item)
+                        if isinstance(item, h5py.Dataset) and item.ndim > 1 else None)
+        if len(sets) != 1:
+            names = ", ".join(item.name for item in sets) or "none"
+            raise DataError(f"{path}: expected one dataset with two axes or more, found {names}")
+        data, attributes = sets[0][()], dict(sets[0].attrs)
+        labels = "".join(dimension.label for dimension in sets[0].dims)
+    axes = _hdf5_axes(attributes) or labels.upper()
+    if len(axes) != data.ndim:
+        axes = "YX" if data.ndim == 2 else "Q" * (data.ndim - 2) + "YX"
+    steps = np.ravel(attributes.get("element_size_um", ()))
+    sizes = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
+    return Content(data, axes, {axis: size for axis, size in sizes.items() if size})
+
+
+def _hdf5_axes(attributes: dict[str, Any]) -> str:
+    if "axistags" in attributes:
+        tags = json.loads(attributes["axistags"])["axes"]
+        return "".join(tag["key"] for tag in tags).upper()
+    axes = attributes.get("axes", "")
+    return (axes if isinstance(axes, str) else "".join(map(str, axes))).upper()
+
+
+#: What reads a file, by its suffix.
+READERS: dict[str, Callable[[Path], Content]] = {
+    ".tif": read_tiff, ".tiff": read_tiff, ".png": _read_png,
+    ".h5": _read_hdf5, ".hdf5": _read_hdf5,
+}

@@ -1,0 +1,289 @@
+"""Images and label files: which axes they have, and how large a pixel is."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import warnings
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.formats import READERS, Content, write_tiff
+from embedseg.types import DataError, Spacing, UsageError, check_labels
+
+#: Order of the axes of everything that is read.
+ORDER = "TCZYX"
+
+
+@dataclass(frozen=True)
+class Image:
+    """An image as it was read.
+
+    Attributes
+    ----------
+    data : ndarray
+        Values in the type of the file; axes in the order (T, C, Z, Y, X), those that there are.
+    axes : str
+        What they are: "YX", "ZYX", "CYX", "TZYX" ...
+    spacing : tuple of float, optional
+        Size of a pixel along Z, Y and X as far as they occur, µm; None unless all are known.
+    path : Path, optional
+        Where it came from.
+    """
+
+    data: NDArray[Any]
+    axes: str
+    spacing: Spacing | None = None
+    path: Path | None = None
+
+
+def read_image(path: Path | str, axes: str | None = None) -> Image:
+    """Read an image: TIFF (OME, ImageJ or plain), PNG, or HDF5 with one dataset.
+
+    Axes are never guessed: they come from the metadata or from `axes`; only a plain image with two
+    axes is taken to be YX. Colours are channels.
+
+    Parameters
+    ----------
+    path : path
+        File to read.
+    axes : str, optional
+        What the axes of the stored array are, such as "ZYX"; goes before what the file says. An
+        axis that the file leaves out gets length 1.
+
+    Raises
+    ------
+    DataError
+        If the file is not there, broken, or does not say what its axes are, or `axes` do not fit.
+    UsageError
+        If `axes` make no sense, or a library to read the file with is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.tif"
+    >>> write_labels(path, np.ones((3, 4, 5), np.int32), (2.0, 0.5, 0.5), "ZYX")
+    >>> image = read_image(path)
+    >>> image.axes, image.data.shape, image.spacing
+    ('ZYX', (3, 4, 5), (2.0, 0.5, 0.5))
+    """
+    path = Path(path)
+    wanted = None if axes is None else _check_axes(axes)
+    content = _read(path)
+    data, found = _fit(content, wanted, path) if wanted else (content.data, content.axes)
+    found = _check_found(path, data.shape, found)
+    order = "".join(axis for axis in ORDER if axis in found)
+    data = data.transpose([found.index(axis) for axis in order])
+    spacing = tuple(content.sizes.get(axis, 0.0) for axis in order if axis in "ZYX")
+    return Image(data, order, spacing if all(spacing) else None, path)
+
+
+def read_labels(
+    path: Path | str, axes: str | None = None, ignore_label: int | None = None
+) -> Image:
+    """Read a label image as int32: 0 is background, -1 "not annotated".
+
+    Parameters
+    ----------
+    path, axes
+        As in `read_image`.
+    ignore_label : int, optional
+        Value that means "not annotated" in this file; it becomes -1.
+
+    Raises
+    ------
+    DataError
+        As in `read_image`; and for colours or channels, and values that are no labels.
+    """
+    image = read_image(path, axes)
+    if "C" in image.axes:
+        raise DataError(f"{path}: shape {image.data.shape} ({image.axes}) has colours or channels, "
+                        "expected one label per pixel")
+    data = image.data
+    unknown = data == ignore_label if ignore_label is not None else np.zeros((), bool)
+    if unknown.any():
+        data = np.where(unknown, data.dtype.type(0), data)
+    labels = check_labels(data, name=str(path))
+    if unknown.any():
+        labels = np.where(unknown, np.int32(-1), labels)
+    return Image(labels, image.axes, image.spacing, image.path)
+
+
+def write_labels(
+    path: Path | str, labels: NDArray[Any], spacing: Spacing | None, axes: str
+) -> None:
+    """Write a label image as TIFF, with zlib; `read_labels` gives back its axes and spacing.
+
+    uint16 where the labels fit, as an ImageJ hyperstack; else uint32, or int32 if there is a -1, as
+    OME-TIFF. Written aside and then renamed: there is never half a file.
+
+    Parameters
+    ----------
+    path : path
+        File to write; its folder is made.
+    labels : (T?, *space) ndarray
+        Labels.
+    spacing : tuple of float, optional
+        Size of a pixel along each axis of space, µm.
+    axes : str
+        "YX", "ZYX", "TYX" or "TZYX".
+
+    Raises
+    ------
+    DataError
+        If the labels are none, or `axes` or `spacing` do not fit them.
+    """
+    labels = check_labels(labels, name=str(path))
+    ndim = len(axes.replace("T", ""))
+    if axes not in ("YX", "ZYX", "TYX", "TZYX") or labels.ndim != len(axes):
+        raise DataError(f"{path}: labels of shape {labels.shape} do not have the axes {axes!r}; "
+                        "expected YX or ZYX, with T before them for time")
+    if spacing is not None and len(spacing) != ndim:
+        raise DataError(f"{path}: spacing {spacing} has {len(spacing)} values, "
+                        f"the labels have {ndim} space axes")
+    smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    fitting = np.int32 if smallest < 0 else np.uint16 if largest < 2**16 else np.uint32
+    write_aside(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))
+
+
+def write_aside(path: Path, write: Callable[[Path], object]) -> None:
+    """Let `write` make a file beside `path`, then give it that name: all of it or nothing.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "new" / "a.txt"
+    >>> write_aside(path, lambda aside: aside.write_text("whole"))
+    >>> path.read_text()
+    'whole'
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        write(aside)
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+# -- names of files --------------------------------------------------------------------------------
+def stem(path: Path | str) -> str:
+    """Return the name of a file without its suffix; ".ome.tif" is one suffix.
+
+    Examples
+    --------
+    >>> stem("in/a.b.ome.tif"), stem("c.png")
+    ('a.b', 'c')
+    """
+    return re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", Path(path).name, flags=re.IGNORECASE)
+
+
+def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
+    """Return a key that sorts file names as people do.
+
+    Examples
+    --------
+    >>> sorted(["x10.tif", "x9.tif", "X1.tif"], key=natural_key)
+    ['X1.tif', 'x9.tif', 'x10.tif']
+    """
+    return [
+        (1, int(part), part) if part.isdecimal() else (0, 0, part.lower())
+        for part in re.split(r"(\d+)", str(path))
+    ]
+
+
+def expand_inputs(inputs: Iterable[Path | str]) -> list[Path]:
+    """Return the image files that paths, folders and glob patterns stand for, in natural order.
+
+    Raises
+    ------
+    DataError
+        If one of them stands for no file, or two files have one stem.
+    """
+    found = {path.resolve(): path for item in inputs for path in _expand(item)}
+    if not found:
+        raise DataError("no image files given")
+    named: dict[str, Path] = {}
+    for path in sorted(found.values(), key=natural_key):
+        if (other := named.setdefault(stem(path), path)) is not path:
+            raise DataError(f"{other} and {path} have the same name without suffix, "
+                            f"{stem(path)!r}; expected different names")
+    return list(named.values())
+
+
+def _expand(item: Path | str) -> list[Path]:
+    path = Path(item)
+    if path.is_file():
+        return [path]
+    folder = path.is_dir()
+    paths = list(path.iterdir()) if folder else [Path(p) for p in glob.glob(str(item))]
+    files = [p for p in paths if p.suffix.lower() in READERS and not p.name.startswith(".")]
+    files = [p for p in files if p.is_file()]
+    if not files:
+        raise DataError(f"{item}: " + ("no image files in this folder" if folder else
+                        "no such image file") + f", expected {' '.join(READERS)}")
+    return files
+
+
+# -- axes ------------------------------------------------------------------------------------------
+def _check_axes(axes: str) -> str:
+    axes = axes.upper().replace("S", "C")
+    if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes) <= set(ORDER):
+        raise UsageError(f"axes {axes!r}: expected Y and X, each once, and some of T, C and Z, "
+                         "such as ZYX")
+    return axes
+
+
+def _fit(content: Content, wanted: str, path: Path) -> tuple[NDArray[Any], str]:
+    """Give the axes names: in the order of the file if that is known to be another one."""
+    data, found = content.data, content.axes
+    letters = found.replace("S", "C")
+    if "S" not in found and len(wanted) == data.ndim:
+        return data, wanted
+    if set(letters) <= set(wanted) and len(set(letters)) == len(letters):
+        missing = "".join(axis for axis in wanted if axis not in letters)
+        return data.reshape((1,) * len(missing) + data.shape), missing + letters
+    kept = [i for i, n in enumerate(data.shape) if n != 1 or found[i] in "YX"]
+    if "S" not in found and len(kept) == len(wanted):
+        return data.reshape([data.shape[i] for i in kept]), wanted
+    raise DataError(f"{path}: shape {data.shape} ({found}) does not have the axes {wanted}")
+
+
+def _check_found(path: Path, shape: tuple[int, ...], found: str) -> str:
+    if "C" in found and "S" in found:
+        raise DataError(f"{path}: shape {shape} ({found}) has both channels and colours, expected "
+                        "one of them")
+    letters = found.replace("S", "C")
+    if len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set(ORDER):
+        raise DataError(f"{path}: shape {shape}, and the file does not say what its axes are "
+                        f"({found}); pass --axes, such as ZYX, TYX or CYX")
+    return letters
+
+
+# -- formats ---------------------------------------------------------------------------------------
+def _read(path: Path) -> Content:
+    """Read a file with the reader of its suffix; whatever goes wrong is said with its name."""
+    if not path.is_file():
+        raise DataError(f"{path}: no such file")
+    reader = READERS.get(path.suffix.lower())
+    if reader is None:
+        raise DataError(f"{path}: files of type {path.suffix!r} cannot be read, expected "
+                        + " ".join(READERS))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            content = reader(path)
+    except (DataError, UsageError):
+        raise
+    except Exception as error:  # decoders raise anything on a broken file
+        words = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(f"{path}: corrupt, truncated or no {path.suffix} file ({words})") from error
+    if content.data.size == 0:
+        raise DataError(f"{path}: shape {content.data.shape} holds no pixels")
+    return content
