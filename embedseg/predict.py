@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from math import prod
@@ -14,43 +12,23 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
-from scipy.special import logit
 from torch import nn
 from tqdm.auto import tqdm
 
+from embedseg.averaging import raw_of_mean, summand
 from embedseg.blocks import Axes, Block, fit, split
-from embedseg.devices import is_out_of_memory, pixels_that_fit
-from embedseg.devices import resolve_device as resolve_device
+from embedseg.devices import evaluating, is_out_of_memory, pixels_that_fit
 from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
-from embedseg.types import (
-    ACTIVATIONS,
-    DataError,
-    Maps,
-    MapSpec,
-    Spacing,
-    UsageError,
-    channel_slices,
-)
+from embedseg.types import DataError, Maps, MapSpec, Spacing, UsageError, channel_slices
 
 log = logging.getLogger("embedseg")
 
 Array = NDArray[np.float32]
-Convert = Mapping[str, Callable[[Any], Any]]
 
 #: Halo along an axis, in multiples of the net's divisor, by the number of axes.
 HALO = {2: 8, 3: 4}
 #: Images of no more pixels are not cut, nor is memory asked for.
 SMALL = 2**16
-#: Keeps the inverses of activations finite.
-EPSILON = 1e-6
-
-#: Inverses of `embedseg.types.ACTIVATIONS`.
-INVERSES: Convert = {
-    "none": lambda mean: mean,
-    "tanh": lambda mean: np.arctanh(np.clip(mean, EPSILON - 1, 1 - EPSILON)),
-    "sigmoid": lambda mean: logit(np.clip(mean, EPSILON, 1 - EPSILON)),
-    "softmax": lambda mean: np.log(np.maximum(mean, EPSILON)),
-}
 
 
 class PredictOptions(BaseModel):
@@ -127,7 +105,9 @@ def predict(
     if image.ndim != len(spacing) + 1:
         raise DataError(f"image of shape {image.shape} does not fit spacing {spacing}: expected "
                         "(C, *space) with one spacing per space axis")
-    with _evaluating(net), _bar(progress, "tile") as bar:
+    with evaluating(net), tqdm(
+        desc="predict", unit="tile", disable=not progress, leave=False
+    ) as bar:
         view = _View(net, specs, tuple(spacing), options or PredictOptions(),
                      torch.device(device), bar)
         maps = view.maps(image, np.float16)
@@ -167,7 +147,9 @@ def predict_planes(
                         "(C, Z, Y, X) and three values")
     total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
     counts = np.zeros((len(total), 1, 1, 1), np.float32)
-    with _evaluating(net), _bar(progress, "plane", sum(volume.shape[1:])) as bar:
+    with evaluating(net), tqdm(
+        desc="predict", unit="plane", total=sum(volume.shape[1:]), disable=not progress, leave=False
+    ) as bar:
         for axis in range(3):
             seen = tuple(other for other in range(3) if other != axis)
             view = _View(net, specs, tuple(spacing[other] for other in seen),
@@ -176,10 +158,10 @@ def predict_planes(
             counts[channels] += 1
             slots = np.moveaxis(total, axis + 1, 1)
             for index, plane in enumerate(np.moveaxis(volume, axis + 1, 0)):
-                slots[channels, index] += _convert(view.maps(plane, np.float32), specs, ACTIVATIONS)
+                slots[channels, index] += summand(view.maps(plane, np.float32), specs)
                 bar.update()
     total /= counts
-    maps = _clipped(_convert(total, volume_specs, INVERSES)).astype(np.float16)
+    maps = _clipped(raw_of_mean(total, volume_specs)).astype(np.float16)
     return Maps(maps, volume_specs, tuple(spacing))
 
 
@@ -207,17 +189,21 @@ class _View:
 
     @cached_property
     def halo(self) -> Axes:
-        given, tile, ndim = self.options.halo, self.options.tile, len(self.spacing)
-        if given is not None:
-            halo = (given,) * ndim if isinstance(given, int) else given
-        else:
-            halo = tuple(HALO[ndim] * max(2, d) for d in self.divisor)
-            if tile:  # of a small tile, half is thrown away at most
-                halo = tuple(min(h, t // 4) for h, t in zip(halo, tile, strict=False))
-        for name, value in (("halo", halo), ("tile", tile or halo)):
-            if len(value) != ndim:
-                raise UsageError(f"predict.{name} {value} has {len(value)} values, expected {ndim}")
-        return halo
+        halo = self.options.halo
+        if halo is None:
+            halo = tuple(HALO[len(self.divisor)] * max(2, d) for d in self.divisor)
+            if tile := self.options.tile:  # half of a small tile is thrown away at most
+                axes = zip(halo, self._checked("tile", tile), self.divisor, strict=True)
+                halo = tuple(min(h, t // 4 // d * d) for h, t, d in axes)
+        elif isinstance(halo, int):
+            halo = (halo,) * len(self.divisor)
+        return self._checked("halo", halo)
+
+    def _checked(self, name: str, value: Axes) -> Axes:
+        if len(value) != len(self.divisor):
+            raise UsageError(f"predict.{name} {value} has {len(value)} values, "
+                             f"expected {len(self.divisor)}")
+        return value
 
     def maps(self, image: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         """Return raw maps, (M, *space), of an image, (C, *space)."""
@@ -237,17 +223,22 @@ class _View:
 
     def _size(self, channels: int, shape: Axes) -> Axes:
         """Return the inner size of tiles."""
-        if tile := self.options.tile:
-            inner = [n if t >= n else t - 2 * h
-                     for n, t, h in zip(shape, tile, self.halo, strict=True)]
-            if min(inner) < 1:
-                raise UsageError(f"predict.tile {tile} must exceed twice the halo {self.halo}")
-            return tuple(inner)
+        if self.options.tile:
+            return self._inner(self._checked("tile", self.options.tile), shape)
         if self.options.memory is None and prod(shape) <= SMALL:
             return shape
         memory = self.options.memory and self.options.memory * 1e9
         pixels = pixels_that_fit(self.net, channels, self.divisor, self.device, memory)
         return fit(shape, self.halo, self.divisor, pixels)
+
+    def _inner(self, tile: Axes, shape: Axes) -> Axes:
+        """Return what is left of a tile without its halo, in multiples of the divisor."""
+        axes = zip(shape, tile, self.halo, self.divisor, strict=True)
+        inner = tuple(n if t >= n else (t // d + 2 * (-h // d)) * d for n, t, h, d in axes)
+        if min(inner) < 1:
+            raise UsageError(f"predict.tile {tile} must exceed twice the halo {self.halo}, "
+                             f"in multiples of the net's divisor {self.divisor}")
+        return inner
 
     def _attempt(self, tile: Array) -> Array | None:
         """Return the maps of a tile, averaged over the grid's symmetries; None: out of memory."""
@@ -267,8 +258,8 @@ class _View:
         total: Any = 0
         for symmetry in self.grid:
             raw = symmetry.undo_maps(self._raw(symmetry.apply(tile)), self.specs)
-            total = total + _convert(raw, self.specs, ACTIVATIONS)
-        return _convert(total / len(self.grid), self.specs, INVERSES)
+            total = total + summand(raw, self.specs)
+        return raw_of_mean(total / len(self.grid), self.specs)
 
     def _raw(self, tile: Array) -> Array:
         # A copy, since torch knows no negative strides.
@@ -300,14 +291,6 @@ class _View:
             self.bar.refresh()
 
 
-def _convert(maps: Array, specs: tuple[MapSpec, ...], functions: Convert) -> Array:
-    """Apply functions by activation to the maps that are averaged activated, in place."""
-    for spec, where in zip(specs, channel_slices(specs).values(), strict=True):
-        if spec.average == "activated":
-            maps[where] = functions[spec.activation](maps[where])
-    return maps
-
-
 def _lifted(
     specs: tuple[MapSpec, ...], volume_specs: tuple[MapSpec, ...], seen: Axes
 ) -> NDArray[np.intp]:
@@ -323,20 +306,3 @@ def _clipped(maps: Array) -> Array:
     """Return maps that float16 can hold."""
     limit = np.finfo(np.float16).max
     return np.clip(maps, -limit, limit)
-
-
-@contextmanager
-def _evaluating(net: nn.Module) -> Iterator[None]:
-    """Switch to evaluation without gradients, and back to each module's own mode."""
-    modes = {module: module.training for module in net.modules()}
-    net.eval()
-    try:
-        with torch.inference_mode():
-            yield
-    finally:
-        for module, training in modes.items():
-            module.training = training
-
-
-def _bar(progress: bool, unit: str, total: int | None = None) -> Any:
-    return tqdm(desc="predict", unit=unit, total=total, disable=not progress, leave=False)

@@ -1,0 +1,58 @@
+"""Averages of maps: of symmetries, of planes; before or after the activation, as specs say."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logit
+
+from embedseg.types import ACTIVATIONS, MapSpec, channel_slices
+
+#: Keeps the inverses of activations finite.
+EPSILON = 1e-6
+
+#: Inverses of `embedseg.types.ACTIVATIONS`.
+INVERSES: Mapping[str, Callable[[Any], Any]] = {
+    "none": lambda mean: mean,
+    "tanh": lambda mean: np.arctanh(np.clip(mean, EPSILON - 1, 1 - EPSILON)),
+    "sigmoid": lambda mean: logit(np.clip(mean, EPSILON, 1 - EPSILON)),
+    "softmax": lambda mean: np.log(np.maximum(mean, EPSILON)),
+}
+
+
+def summand(raw: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
+    """Return what of raw maps, (M, *space), is to be averaged: some of them activated.
+
+    Examples
+    --------
+    >>> spec = MapSpec("seed", "scalar", 1, "sigmoid", average="activated")
+    >>> summand(np.zeros((1, 2), np.float32), (spec,)).tolist()
+    [[0.5, 0.5]]
+    """
+    return _convert(raw, specs, ACTIVATIONS)
+
+
+def raw_of_mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
+    """Return the raw maps, (M, *space), that a mean of summands stands for.
+
+    Examples
+    --------
+    >>> spec = MapSpec("seed", "scalar", 1, "sigmoid", average="activated")
+    >>> raw_of_mean(np.full((1, 2), 0.5, np.float32), (spec,)).tolist()
+    [[0.0, 0.0]]
+    """
+    return _convert(mean, specs, INVERSES)
+
+
+def _convert(
+    maps: NDArray[np.float32], specs: tuple[MapSpec, ...],
+    functions: Mapping[str, Callable[[Any], Any]],
+) -> NDArray[np.float32]:
+    converted = maps.copy()
+    for spec, where in zip(specs, channel_slices(specs).values(), strict=True):
+        if spec.average == "activated":
+            converted[where] = functions[spec.activation](maps[where])
+    return converted
