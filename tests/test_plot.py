@@ -1,0 +1,156 @@
+"""Pictures say what they are meant to say, in colours and proportions that can be told apart."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.image import imread
+
+from embedseg.plot import (
+    MATCHED,
+    MISSED,
+    NOT_ANNOTATED,
+    SPURIOUS,
+    label_colours,
+    overlay,
+    save_history,
+    save_overlay,
+)
+
+
+def squares(shape: tuple[int, ...], corners: dict[int, tuple[int, int]], size: int = 8):
+    """Label image with squares; a volume has them in all planes."""
+    labels = np.zeros(shape, np.int32)
+    for label, (y, x) in corners.items():
+        labels[..., y : y + size, x : x + size] = label
+    return labels
+
+
+TRUTH = squares((60, 80), {1: (5, 5), 2: (5, 40), 3: (40, 5)})
+PREDICTED = squares((60, 80), {7: (5, 6), 8: (40, 60)})  # finds 1, invents 8, misses 2 and 3
+
+
+def panels(figure: Figure) -> list[np.ndarray]:
+    return [np.asarray(axes.images[0].get_array()) for axes in figure.axes]
+
+
+def legend(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.legends[0].get_texts()]
+
+
+def has(panel: np.ndarray, colour: tuple[int, int, int]) -> bool:
+    return bool((panel == colour).all(-1).any())
+
+
+def simulated(colour: tuple[int, int, int], kind: str) -> np.ndarray:
+    """What a person without one kind of cone sees (Viénot et al. 1999), linear light."""
+    linear = (np.array(colour) / 255) ** 2.2
+    matrix = {
+        "full": np.eye(3),
+        "protan": [[0.112, 0.888, 0], [0.112, 0.888, 0], [0.004, -0.004, 1]],
+        "deutan": [[0.293, 0.707, 0], [0.293, 0.707, 0], [-0.021, 0.021, 1]],
+    }[kind]
+    return np.clip(np.asarray(matrix) @ linear, 0, 1) ** (1 / 2.2)
+
+
+@pytest.mark.parametrize("kind", ["full", "protan", "deutan"])
+def test_the_three_kinds_can_be_told_apart(kind: str) -> None:
+    for a, b in combinations((MATCHED, MISSED, SPURIOUS), 2):
+        assert np.abs(simulated(a, kind) - simulated(b, kind)).max() > 0.2
+
+
+def test_labels_next_to_each_other_differ_and_keep_their_colour() -> None:
+    colours = label_colours(np.arange(-1, 200)).astype(int)
+    assert colours[0].tolist() == list(NOT_ANNOTATED)
+    assert colours[1].tolist() == [0, 0, 0]
+    assert colours[2:].max(1).min() > 100  # none as dark as the background
+    for step in (1, 2, 3):
+        assert np.abs(colours[2 + step :] - colours[2:-step]).max(1).min() > 40
+    assert (label_colours(np.array([[5]]))[0, 0] == colours[6]).all()
+
+
+def test_errors_are_counted_and_marked_at_their_place() -> None:
+    figure = overlay(np.zeros((60, 80)), TRUTH, PREDICTED)
+    assert legend(figure) == ["1 matched", "2 missed", "1 spurious"]
+    *_, errors = panels(figure)
+    scale = errors.shape[0] / 60
+    places = {MISSED: TRUTH >= 2, MATCHED: PREDICTED == 7, SPURIOUS: PREDICTED == 8}
+    for colour, found in places.items():
+        where = np.argwhere((errors == colour).all(-1)) / scale
+        assert len(where)
+        assert all(found[int(y), int(x)] for y, x in where)
+    marks = {line.get_marker(): line.get_xydata() / scale for line in figure.axes[-1].lines}
+    assert np.allclose(marks["x"], [[64, 44]], atol=0.5)  # x, y of the spurious square's middle
+    assert np.allclose(sorted(marks["o"].tolist()), [[9, 44], [44, 9]], atol=0.5)
+
+
+def test_a_prediction_has_the_colour_of_its_match_and_of_no_other_object() -> None:
+    _, truth, predicted, _ = panels(overlay(np.zeros((60, 80)), TRUTH, PREDICTED))
+    scale = truth.shape[0] / 60
+
+    def at(panel: np.ndarray, y: int, x: int) -> list[int]:
+        return panel[int(y * scale), int(x * scale)].tolist()
+
+    assert at(truth, 9, 9) == at(predicted, 9, 9)
+    assert at(predicted, 44, 64) not in [at(truth, 9, 9), at(truth, 9, 44), at(truth, 44, 9)]
+
+
+def test_not_annotated_is_grey() -> None:
+    truth = TRUTH.copy()
+    truth[:, 70:] = -1
+    _, painted, _, errors = panels(overlay(np.ones((60, 80)), truth, PREDICTED))
+    assert has(painted, NOT_ANNOTATED)
+    assert (errors[5, -5] == NOT_ANNOTATED).all()
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (4.0, 1.0, 1.0), (1.0, 0.5, 1.0)])
+def test_views_of_a_volume_have_the_right_aspect(spacing: tuple[float, ...]) -> None:
+    truth = squares((10, 40, 30), {1: (5, 5)})
+    truth[:4] = 0
+    figure = overlay(truth, truth, truth, spacing=spacing)
+    shown = panels(figure)
+    assert len(shown) == 8
+    z, y, x = np.multiply(truth.shape, spacing)
+    for panel, (high, wide) in zip(shown, [(y, x)] * 4 + [(z, x)] * 4, strict=True):
+        assert panel.shape[0] / panel.shape[1] == pytest.approx(high / wide, rel=0.02)
+    for axes in figure.axes:  # one screen pixel per pixel, so nothing is stretched
+        array, box = axes.images[0].get_array(), axes.get_window_extent()
+        assert (box.height, box.width) == pytest.approx(array.shape[:2], abs=1)
+    assert legend(figure) == ["1 matched", "0 missed", "0 spurious"]
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 5])
+def test_any_number_of_channels_and_no_contrast(channels: int) -> None:
+    figure = overlay(np.full((channels, 60, 80), 7, np.uint16), TRUTH, 0 * TRUTH)
+    assert legend(figure) == ["0 matched", "3 missed", "0 spurious"]
+    assert panels(figure)[0].shape == panels(figure)[-1].shape
+
+
+def test_two_channels_are_seen_in_two_colours() -> None:
+    image = np.zeros((2, 20, 20))
+    image[0, :, :10] = image[1, :, 10:] = 1
+    shown = panels(overlay(image, None, np.zeros((20, 20), int)))[0]
+    assert has(shown, (255, 0, 255))
+    assert has(shown, (0, 255, 0))
+
+
+def test_without_truth_objects_are_outlined() -> None:
+    figure = overlay(np.zeros((60, 80)), None, PREDICTED)
+    assert legend(figure) == ["2 found"]
+    assert [axes.get_title() for axes in figure.axes][-1] == "outlines"
+
+
+def test_files(tmp_path: Path) -> None:
+    save_overlay(tmp_path / "new" / "a.png", np.zeros((60, 80)), TRUTH, PREDICTED, title="a")
+    picture = imread(tmp_path / "new" / "a.png")
+    assert picture.shape[0] > 800
+    assert picture.shape[1] > 800
+    rows = [{"epoch": 1.0, "minutes": 0.1, "rate": 1e-3, "total": 2.0},
+            {"epoch": 2.0, "minutes": 0.2, "rate": 1e-3, "total": 1.0, "val_ap_mean": 0.5}]
+    save_history(tmp_path / "h.png", rows)
+    save_history(tmp_path / "short.png", rows[:1])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.png", "new", "short.png"]
