@@ -1,0 +1,5 @@
+"""`python -m embedseg.cli`."""
+
+from embedseg.cli import main
+
+main()

@@ -1,0 +1,233 @@
+"""What the commands share: their common options, how words and errors reach people and scripts."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+if TYPE_CHECKING:
+    from embedseg.data import DataOptions
+
+#: Plain help: it starts faster than boxes, and names in brackets stay as they are.
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="\b\nExample:\n  embedseg demo\n  embedseg train my_data -o nuclei --time-limit 15m",
+)
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def command(*examples: str) -> Callable[[F], F]:
+    """Register a command whose help ends with examples."""
+    return app.command(epilog="\b\nExample:\n  " + "\n  ".join(examples))
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from embedseg import __version__
+
+        typer.echo(f"embedseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[bool, typer.Option(
+        "--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option(
+        "--debug", help="Show where an error comes from; also after the command.")] = False,
+) -> None:
+    """Find every object in microscopy images, in 2D and 3D.
+
+    DATA is a folder with train, val and test, each with images and masks. Exit code 0 is success,
+    1 bad data, 2 bad usage.
+    """
+
+
+# -- options that several commands have ------------------------------------------------------------
+def _folder(metavar: str, text: str) -> Any:
+    return typer.Argument(metavar=metavar, exists=True, file_okay=False, help=text)
+
+
+Data = Annotated[Path, _folder("DATA", "Folder with train|val|test, each with images and masks.")]
+Model = Annotated[Path, _folder("MODEL", "Folder of a trained model.")]
+MethodName = Annotated[str, typer.Option("--method", help="What is learned and decoded.")]
+Masks = Annotated[str | None, typer.Option(
+    "--masks", help="Folder of the masks beside images.", show_default="masks")]
+Axes = Annotated[str | None, typer.Option(
+    "--axes", metavar="AXES", help="Order of the axes, such as ZYX, CYX or TYX.",
+    show_default="what the files say")]
+SpacingText = Annotated[str | None, typer.Option(
+    "--spacing", metavar="Z,Y,X", help="Size of a pixel along each space axis, µm.",
+    show_default="what the files say, else 1")]
+IgnoreLabel = Annotated[int | None, typer.Option(
+    "--ignore-label", help="Value of masks that means 'not annotated', besides -1.",
+    show_default=False)]
+Settings = Annotated[list[str] | None, typer.Option(
+    "--set", metavar="KEY=VALUE", help="Change one setting, such as train.batch=8; repeatable.",
+    show_default=False)]
+Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
+Tta = Annotated[bool, typer.Option(
+    "--tta", help="Average over flips and quarter turns: slower, a little better.")]
+Planes = Annotated[bool, typer.Option(
+    "--planes", help="Apply a 2D model to volumes, plane by plane.")]
+
+
+def parse_spacing(text: str | None) -> tuple[float, ...] | None:
+    """Read a comma-separated list of positive numbers.
+
+    Examples
+    --------
+    >>> parse_spacing("2,0.5,0.5")
+    (2.0, 0.5, 0.5)
+    """
+    from embedseg.types import UsageError
+
+    if text is None:
+        return None
+    try:
+        spacing = tuple(float(part) for part in text.split(","))
+    except ValueError:
+        spacing = ()
+    if not spacing or not all(0 < value < math.inf for value in spacing):
+        raise UsageError(f"--spacing {text!r}: expected positive numbers such as 2,0.5,0.5")
+    return spacing
+
+
+def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
+    """Split KEY=VALUE settings; a later one wins.
+
+    Examples
+    --------
+    >>> parse_settings(["train.epochs=5", "train.epochs=6"])
+    {'train.epochs': '6'}
+    """
+    from embedseg.types import UsageError
+
+    for setting in settings or ():
+        if "=" not in setting.lstrip("="):
+            raise UsageError(f"--set {setting!r}: expected KEY=VALUE, such as train.epochs=50")
+    parts = (setting.partition("=") for setting in settings or ())
+    return {key.strip(): value.strip() for key, _, value in parts}
+
+
+def given_options(masks: str | None, axes: str | None, spacing: str | None,
+                  ignore_label: int | None) -> dict[str, Any]:
+    """Return the options of reading data that were given."""
+    options = {"masks": masks, "axes": axes and axes.upper(), "spacing": parse_spacing(spacing),
+               "ignore_label": ignore_label}
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def refuse_used(folder: Path, overwrite: bool) -> None:
+    """Say at once, before hours of work, that a folder is in use.
+
+    Raises
+    ------
+    UsageError
+        If there is something in it.
+    """
+    from embedseg.types import UsageError
+
+    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder}: exists and is not empty; choose another, or --overwrite")
+
+
+# -- what is said ----------------------------------------------------------------------------------
+class _Handler(logging.Handler):
+    """Writes to stderr, above a progress bar if there is one."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        from tqdm import tqdm
+
+        tqdm.write(self.format(record), file=sys.stderr)
+
+
+def log_to_stderr() -> None:
+    """Let the package's log be seen, once."""
+    log = logging.getLogger("embedseg")
+    log.setLevel(logging.INFO)
+    if not any(isinstance(handler, _Handler) for handler in log.handlers):
+        log.addHandler(_Handler())
+
+
+def say(text: str = "") -> None:
+    """Print for a person, on stderr: stdout is for results."""
+    typer.echo(text, err=True)
+
+
+def print_json(value: Any) -> None:
+    """Print the one object that stdout holds; what is not a number is null."""
+    typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if hasattr(value, "item"):
+        value = value.item()
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# -- errors ----------------------------------------------------------------------------------------
+def explain_error(error: Exception) -> int:
+    """Print an error, ending with a line "error: ...", and return the exit code.
+
+    The first line of a message says what is wrong, the lines after it are findings.
+    """
+    from pydantic import ValidationError
+
+    from embedseg.types import DataError, UsageError
+
+    if isinstance(error, ValidationError):
+        *above, last = validation_lines(error)
+        code = 2
+    else:
+        last, *above = str(error).splitlines() or [type(error).__name__]
+        code = 2 if isinstance(error, UsageError) else 1
+        if not isinstance(error, DataError | UsageError | OSError):
+            last = f"{type(error).__name__}: {last} (not foreseen; --debug shows where)"
+    for line in above:
+        say(line)
+    say(f"error: {last}")
+    return code
+
+
+def validation_lines(error: Any) -> list[str]:
+    """Return one line per problem of a pydantic ValidationError."""
+    return [
+        f"{'.'.join(str(part) for part in problem['loc']) or error.title}: {problem['msg']}, "
+        f"not {problem['input']!r}"[:300]
+        for problem in error.errors()
+    ]
+
+
+@contextmanager
+def findings_first(data: Path, options: DataOptions, method: str) -> Iterator[None]:
+    """On bad data, list everything that is wrong with the folder above the first error."""
+    from embedseg.types import DataError
+
+    try:
+        yield
+    except DataError:
+        from embedseg.check import check
+
+        report = check(data, method=method, options=options)
+        errors = tuple(found for found in report.findings if found.severity == "error")
+        for line in replace(report, findings=errors, inventory={}).lines():
+            say(line)
+        raise

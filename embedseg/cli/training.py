@@ -1,0 +1,215 @@
+"""Commands on the way to a model: check, plan, train, tune."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedseg.cli.shared import (
+    Axes,
+    Data,
+    Device,
+    IgnoreLabel,
+    Json,
+    Masks,
+    MethodName,
+    Model,
+    Overwrite,
+    Settings,
+    SpacingText,
+    command,
+    findings_first,
+    given_options,
+    parse_settings,
+    print_json,
+    refuse_used,
+    say,
+)
+
+if TYPE_CHECKING:
+    from embedseg.config import Config
+
+NetName = Annotated[str | None, typer.Option(
+    "--net", help="erfnet or unet.", show_default="the plan's")]
+Ndim = Annotated[int | None, typer.Option(
+    "--ndim", min=2, max=3, help="2 trains a 2D net on the planes of 3D data.",
+    show_default="that of the data")]
+
+
+@command("embedseg check my_data", "embedseg check my_data --spacing 2,0.5,0.5 --json")
+def check(
+    data: Data, method: MethodName = "embedding", masks: Masks = None, axes: Axes = None,
+    spacing: SpacingText = None, ignore_label: IgnoreLabel = None, json: Json = False,
+) -> None:
+    """List what a data folder holds, and everything that is wrong with it."""
+    from embedseg.check import check
+    from embedseg.data import DataOptions
+    from embedseg.types import DataError
+
+    options = DataOptions(**given_options(masks, axes, spacing, ignore_label))
+    report = check(data, method=method, options=options, progress=True)
+    if json:
+        print_json(report.to_dict())
+    else:
+        typer.echo("\n".join(report.lines()))
+    if not report.ok:
+        count = sum(found.severity == "error" for found in report.findings)
+        raise DataError(f"{data}: {count} finding{'s' * (count > 1)} in the way of training")
+    if not json:
+        typer.echo(f"{data}: ready for training")
+
+
+@command("embedseg plan my_data", "embedseg plan my_data -o config.json")
+def plan(
+    data: Data,
+    output: Annotated[Path | None, typer.Option(
+        "-o", "--output", help="File to write the settings to.", show_default=False)] = None,
+    method: MethodName = "embedding", net: NetName = None, ndim: Ndim = None,
+    settings: Settings = None, masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
+    ignore_label: IgnoreLabel = None, device: Device = "auto", json: Json = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Propose all settings from the data, and say why."""
+    from embedseg.types import UsageError
+
+    if output and output.exists() and not overwrite:
+        raise UsageError(f"{output}: exists; choose another, or --overwrite")
+    config, words = _planned(data, given_options(masks, axes, spacing, ignore_label),
+                             parse_settings(settings), method, net, ndim, device)
+    if json:
+        print_json(config.model_dump(mode="json"))
+    else:
+        typer.echo(words)
+    if output:
+        _write_config(config, output)
+        say(f"written to {output}; next: embedseg train {data} -o MODEL --config {output}")
+
+
+@command("embedseg train my_data -o nuclei --time-limit 15m",
+         "embedseg train my_data -o nuclei --epochs 200 --resume")
+def train(
+    data: Data,
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", metavar="MODEL", help="Folder for the model.")],
+    config: Annotated[Path | None, typer.Option(
+        "--config", exists=True, dir_okay=False, help="Settings written by `embedseg plan`.",
+        show_default="planned from the data")] = None,
+    method: MethodName = "embedding", net: NetName = None, ndim: Ndim = None,
+    settings: Settings = None,
+    time_limit: Annotated[str | None, typer.Option(
+        "--time-limit", metavar="DURATION", help="Length of the training: 90s, 15m, 1h30m.",
+        show_default=False)] = None,
+    epochs: Annotated[int | None, typer.Option(
+        "--epochs", min=1, help="Length of the training where there is no time limit.",
+        show_default="train.epochs")] = None,
+    seed: Annotated[int | None, typer.Option(
+        "--seed", min=0, help="Of weights, crops and augmentation.", show_default="0")] = None,
+    masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
+    ignore_label: IgnoreLabel = None, device: Device = "auto",
+    resume: Annotated[bool, typer.Option(
+        "--resume", help="Go on with an interrupted training in MODEL.")] = False,
+    overwrite: Overwrite = False,
+    no_tune: Annotated[bool, typer.Option(
+        "--no-tune", help="Leave the decode options as they are.")] = False,
+) -> None:
+    """Train a model; Ctrl-C keeps the best so far."""
+    from embedseg.model import Segmenter, parse_duration
+
+    limit = None if time_limit is None else parse_duration(time_limit)
+    changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
+    reading = given_options(masks, axes, spacing, ignore_label)
+    if resume:
+        chosen = _resumed(output, config, bool(changes or reading or net or ndim), overwrite)
+    else:
+        refuse_used(output, overwrite)
+        chosen = _chosen(data, config, reading, changes, method, net, ndim, device)
+    with findings_first(data, chosen.data, chosen.method.type):
+        model = Segmenter.new(chosen, device).fit(
+            data, time_limit=limit, epochs=epochs, folder=output, resume=resume,
+            overwrite=overwrite, tune=not no_tune,
+        )
+    if model.history:
+        from embedseg.plot import save_history
+
+        save_history(output / "history.png", model.history)
+    typer.echo(f"{output}: trained, {_best_score(model.history, chosen.method.primary)}")
+    typer.echo(f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES "
+               "-o labels")
+
+
+@command("embedseg tune nuclei my_data")
+def tune(model: Model, data: Data, device: Device = "auto") -> None:
+    """Search the decode options on the validation images, and save the better ones."""
+    from embedseg.model import Segmenter
+
+    segmenter = Segmenter.load(model, device)
+    with findings_first(data, segmenter.config.data, segmenter.config.method.type):
+        found = segmenter.tune(data)
+    _write_config(segmenter.config, model / "config.json")
+    typer.echo(found.words)
+
+
+# -- configurations --------------------------------------------------------------------------------
+def _planned(
+    data: Path, reading: dict[str, Any], changes: dict[str, str], method: str, net: str | None,
+    ndim: int | None, device: str,
+) -> tuple[Config, str]:
+    """Return settings proposed from the data, with the changes that were asked for, and why."""
+    from embedseg.config import parse_value
+    from embedseg.data import DataOptions, load_training
+    from embedseg.planning import explain, measured, plan_from
+
+    # How data are read has to be known before they are.
+    reading |= {key.removeprefix("data."): parse_value(value) for key, value in changes.items()
+                if key.startswith("data.")}
+    options = DataOptions.model_validate(reading)
+    with findings_first(data, options, method):
+        samples = load_training(data, options, progress=True).train
+    stats = measured(samples, ndim, options)
+    config = plan_from(stats, method=method, net=net, options=options).changed(changes)
+    return config, explain(config, stats, device)
+
+
+def _chosen(
+    data: Path, file: Path | None, reading: dict[str, Any], changes: dict[str, str],
+    method: str, net: str | None, ndim: int | None, device: str,
+) -> Config:
+    """Return the settings to train with: those of a file, or planned."""
+    from embedseg.config import load_config
+    from embedseg.types import UsageError
+
+    if file is None:
+        config, words = _planned(data, reading, changes, method, net, ndim, device)
+        say(words)
+        return config
+    if net or ndim:
+        raise UsageError("--config says which net and ndim; leave out --net and --ndim")
+    return load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
+
+
+def _resumed(folder: Path, file: Path | None, changed: bool, overwrite: bool) -> Config:
+    from embedseg.config import load_config
+    from embedseg.types import UsageError
+
+    if overwrite:
+        raise UsageError("--resume and --overwrite: choose one")
+    if file or changed:
+        raise UsageError("--resume goes on with the settings in MODEL; only --time-limit, "
+                         "--epochs, --device and --no-tune can be given with it")
+    return load_config(folder / "config.json")
+
+
+def _write_config(config: Config, path: Path) -> None:
+    from embedseg.io import write_aside
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = config.model_dump_json(indent=2) + "\n"
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
+def _best_score(history: list[dict[str, float]], primary: str) -> str:
+    """Say how good the weights that were kept are on the validation images."""
+    scores = [row[f"val_{primary}"] for row in history if f"val_{primary}" in row]
+    return f"{primary} {max(scores):.3f} on validation images" if scores else "not validated"

@@ -1,0 +1,93 @@
+"""The demo: train on the sample images, segment those held back, score and draw them."""
+
+from __future__ import annotations
+
+import json
+import logging
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from embedseg.data import load_split
+from embedseg.evaluate import score_samples, summarise
+from embedseg.io import write_aside, write_labels
+from embedseg.model import Segmenter
+from embedseg.planning import plan
+from embedseg.plot import save_history, save_overlay
+from embedseg.types import DataError
+
+log = logging.getLogger("embedseg")
+
+#: Sample data of each number of axes.
+SAMPLES = {2: "nuclei", 3: "ovules"}
+
+
+def samples(ndim: int) -> Path:
+    """Return the folder of sample images that come with the package.
+
+    Parameters
+    ----------
+    ndim : {2, 3}
+        Nuclei in 2D, or a volume of an ovule.
+
+    Raises
+    ------
+    DataError
+        If they were not installed.
+
+    Examples
+    --------
+    >>> sorted(path.name for path in samples(2).iterdir() if path.is_dir())
+    ['test', 'train', 'val']
+    """
+    package = Path(str(files("embedseg")))
+    # Installed beside the code; in a checkout they lie at the top.
+    for folder in (package / "samples", package.parent / "data"):
+        if (folder / SAMPLES[ndim]).is_dir():
+            return folder / SAMPLES[ndim]
+    raise DataError(f"{package / 'samples'}: the sample images are not there; install again")
+
+
+def demo(
+    folder: Path | str, *, ndim: int = 2, time_limit: float | str = "200s", device: str = "auto",
+    progress: bool = True,
+) -> dict[str, Any]:
+    """Train on the sample images and segment the test images, which training does not see.
+
+    Parameters
+    ----------
+    folder : path
+        Gets `model`, `labels`, `overlays`, `scores.json` and `history.png`.
+    ndim : {2, 3}
+        Images or a volume.
+    time_limit : float or str
+        Length of the training in seconds, or "200s".
+    device : str
+        As in `Segmenter.new`.
+    progress : bool
+        Whether to show progress bars.
+
+    Returns
+    -------
+    dict
+        The scores, as in `embedseg.evaluate.summarise`.
+    """
+    folder, data = Path(folder), samples(ndim)
+    log.info("training on %s for %s", data, time_limit)
+    config = plan(data)
+    model = Segmenter.new(config, device).fit(
+        data, time_limit=time_limit, folder=folder / "model", overwrite=True, progress=progress)
+    save_history(folder / "history.png", model.history)
+    results = []
+    for sample, labels, scores in score_samples(
+            model, load_split(data, "test", config.data), progress=progress):
+        axes = "ZYX"[-labels.ndim:]
+        write_labels(folder / "labels" / f"{sample.name}.tif", labels, sample.spacing, axes)
+        save_overlay(
+            folder / "overlays" / f"{sample.name}.png", sample.image, sample.labels, labels,
+            spacing=sample.spacing, title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}")
+        results.append((sample.name, scores))
+    summary = summarise(results)
+    text = json.dumps(summary, indent=2) + "\n"
+    write_aside(folder / "scores.json", lambda aside: aside.write_text(text, encoding="utf-8"))
+    return summary
