@@ -210,7 +210,7 @@ class Segmenter:
                      "with axes within a factor of %g", COARSEST_SIDE_VIEW)
             inner = None if spacing is None else spacing[1:]
             return link_slices(np.stack([
-                self._back(self.decode(self.predict(plane, spacing=inner, tta=tta)), ready[0].shape[1:])
+                self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
                 for plane in np.moveaxis(ready, 1, 0)
             ]))
         maps = self.predict(image, axes=axes, spacing=spacing, tta=tta, planes=planes,

@@ -21,7 +21,12 @@ CROPS = {2: "32,32", 3: "8,24,24"}
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["2d", "3d"])
 def data(request, tmp_path_factory) -> Path:
-    return write_blobs(tmp_path_factory.mktemp("blobs"), request.param, seed=0)
+    return blob_folder(tmp_path_factory.mktemp("blobs"), request.param)
+
+
+def blob_folder(folder: Path, ndim: int) -> Path:
+    write_blobs(folder, ndim, splits={"train": 4, "val": 2})
+    return folder
 
 
 def ndim_of(data: Path) -> int:
@@ -128,20 +133,18 @@ def test_each_stage_can_be_looked_at(data):
 
 
 def test_labels_come_back_in_the_grid_of_the_image(tmp_path):
-    spacing = (2.0, 1.0, 1.0)
-    data = write_blobs(tmp_path, 3, spacing=spacing)
-    model = Segmenter.new(tiny(data), "cpu")
-    assert model.config.spacing == spacing and model.config.spacing_known
+    model = Segmenter.new(tiny(blob_folder(tmp_path, 3)), "cpu")
+    assert model.config.spacing == (1.0, 0.5, 0.5) and model.config.spacing_known
     image = np.zeros((9, 40, 30), np.float32)
-    assert model.predict(image, spacing=(2.0, 0.5, 1.0)).shape == (9, 20, 30)
-    assert model.segment(image, spacing=(2.0, 0.5, 1.0)).shape == image.shape
+    assert model.predict(image, spacing=(1.0, 0.25, 0.5)).shape == (9, 20, 30)
+    assert model.segment(image, spacing=(1.0, 0.25, 0.5)).shape == image.shape
     with pytest.raises(UsageError, match="2 values"):
         model.segment(image, spacing=(1.0, 1.0))
 
 
 @pytest.mark.parametrize("spacing", [None, (1.0, 1.0, 1.0)])
 def test_a_2d_model_segments_volumes_by_planes(tmp_path, spacing):
-    data = write_blobs(tmp_path, 3)
+    data = blob_folder(tmp_path, 3)
     config = plan(data, ndim=2).changed(FAST | {"train.crop": CROPS[2]})
     model = Segmenter.new(config, "cpu").fit(data, epochs=1, tune=False, progress=False)
     volume = blobs((10, 32, 32), 3, seed=5)[0]
@@ -153,7 +156,7 @@ def test_a_2d_model_segments_volumes_by_planes(tmp_path, spacing):
 def test_bad_folders_are_refused(tmp_path):
     with pytest.raises(UsageError, match="no model here"):
         Segmenter.load(tmp_path)
-    data = write_blobs(tmp_path / "data", 2)
+    data = blob_folder(tmp_path / "data", 2)
     config = tiny(data)
     with pytest.raises(UsageError, match="nothing to resume from"):
         Segmenter.new(config, "cpu").fit(data, folder=tmp_path / "none", resume=True)
