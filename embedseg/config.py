@@ -26,8 +26,6 @@ from embedseg.predict import PredictOptions
 from embedseg.train import TrainOptions
 from embedseg.types import Spacing, UsageError
 
-SCHEMA_VERSION = 1
-
 
 class Config(BaseModel):
     """Everything that is needed to train, to predict and to load a model again.
@@ -50,7 +48,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    schema_version: Literal[1] = SCHEMA_VERSION
+    schema_version: Literal[1] = 1
     ndim: Literal[2, 3]
     channels: int = Field(default=1, ge=1)
     spacing: Spacing

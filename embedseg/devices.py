@@ -61,7 +61,7 @@ def computes_bfloat16(device: torch.device) -> bool:
     False
     """
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
         asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
         return bool(asked and asked())

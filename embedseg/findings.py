@@ -76,7 +76,7 @@ class Finding:
     do: str
 
 
-def finding(problem: str, file: Path | str, found: str) -> Finding:
+def finding(problem: str, file: Path | str | None, found: str) -> Finding:
     """Return a finding of a known problem."""
     severity, do = PROBLEMS[problem]
     return Finding(severity, problem, str(file), found, do)

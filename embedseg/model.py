@@ -17,10 +17,10 @@ from safetensors.torch import load_file
 
 from embedseg.config import Config, load_config
 from embedseg.data import Sample, load_training, to_planes, to_spacing
+from embedseg.devices import computes_bfloat16, resolve_device
 from embedseg.geometry import resample, resample_labels
 from embedseg.io import write_aside
 from embedseg.labels import link_slices
-from embedseg.devices import computes_bfloat16, resolve_device
 from embedseg.predict import predict, predict_planes
 from embedseg.train import Run, fit, save_weights, write_history
 from embedseg.tune import Tuned, tune
@@ -132,7 +132,7 @@ class Segmenter:
 
     def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
         begun = time.monotonic()
-        maps = []
+        maps: list[Maps] = []
         for sample in val:
             # Half of the budget is for the net, the other half for decoding.
             if budget is not None and maps and time.monotonic() - begun > budget / 2:

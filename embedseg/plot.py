@@ -228,7 +228,8 @@ def _outline(labels: NDArray[Any]) -> NDArray[np.bool_]:
     from scipy.ndimage import binary_dilation
     from skimage.segmentation import find_boundaries
 
-    return binary_dilation(find_boundaries(labels, mode="inner")) & (labels > 0)
+    edge = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
+    return np.asarray(binary_dilation(edge) & (labels > 0))
 
 
 def _middles(labels: NDArray[Any]) -> NDArray[np.float64]:

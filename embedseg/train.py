@@ -6,7 +6,7 @@ import csv
 import logging
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -97,11 +97,12 @@ class TrainOptions(BaseModel):
         if progress < self.warmup:
             return self.learning_rate * progress / self.warmup
         left = 1 - min(1.0, (progress - self.warmup) / (1 - self.warmup))
-        falling = {"poly": left**0.9, "cosine": 0.5 - 0.5 * math.cos(math.pi * left)}
+        falling = {"poly": float(left**0.9), "cosine": 0.5 - 0.5 * math.cos(math.pi * left)}
         return self.learning_rate * falling[self.schedule]
 
 
 Row = dict[str, float]
+Batch = tuple[Tensor, dict[str, Tensor]]
 
 
 @dataclass
@@ -140,21 +141,21 @@ class Run:
     history: list[Row] = field(default_factory=list)
 
     # -- what a batch is: a function of the seed and the step alone, so a resumed run goes on ----
-    def _crop(self, crops: Crops, step: int, index: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _crop(self, crops: Crops, step: int, index: int) -> Batch:
         rng = np.random.default_rng([self.options.seed, step, index])
         image, labels = crops.draw(rng)
         if self.options.augment == "paper":
             image, labels = augment(image, labels, self.spacing, rng)
         return torch.from_numpy(image), self.method.targets(labels, self.spacing)
 
-    def _batch(self, crops: Crops, step: int) -> tuple[Tensor, dict[str, Tensor]]:
+    def _batch(self, crops: Crops, step: int) -> Batch:
         drawn = [self._crop(crops, step, index) for index in range(self.options.batch)]
         images, targets = [d[0] for d in drawn], [d[1] for d in drawn]
         return torch.stack(images).contiguous(memory_format=LAYOUTS[len(self.spacing)]), {
             name: pad_sequence([t[name] for t in targets], batch_first=True) for name in targets[0]
         }
 
-    def batches(self) -> Iterator[tuple[Tensor, dict[str, Tensor]]]:
+    def batches(self) -> Generator[Batch, None, None]:
         """Yield batches from the current step on, made one ahead in a thread."""
         crops = Crops(self.train, self.options.crop, background=self.options.background)
         with ThreadPoolExecutor(1) as pool:
@@ -281,7 +282,7 @@ def fit(run: Run, *, resume: bool = False, started: float | None = None,
     net = run.net
     optimizer: Any = make(net.parameters(), lr=options.learning_rate,
                           weight_decay=options.weight_decay)
-    net.to(run.fabric.device, memory_format=LAYOUTS[len(run.spacing)])
+    net.to(run.fabric.device).to(memory_format=LAYOUTS[len(run.spacing)])  # type: ignore[call-overload]
     if resume:
         run.load(optimizer)
     model, optimizer = run.fabric.setup(net, optimizer)
@@ -328,8 +329,7 @@ def fit(run: Run, *, resume: bool = False, started: float | None = None,
     return run.history
 
 
-def _train_step(run: Run, model: Any, optimizer: Any,
-                batch: tuple[Tensor, dict[str, Tensor]]) -> dict[str, float]:
+def _train_step(run: Run, model: Any, optimizer: Any, batch: Batch) -> dict[str, float]:
     """Do one step of the optimiser and return the parts of the loss."""
     # Dropout depends on the step alone, like the crops do.
     torch.manual_seed((run.options.seed << 32) + run.step)

@@ -1,6 +1,7 @@
 import json
 
 import pytest
+
 from embedseg.config import load_config, parse_config
 from embedseg.types import UsageError
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
 from embedseg.synthetic import blobs
@@ -39,7 +40,8 @@ def paper_loss(raw, labels, centres, spacing, method):
             jaccard = 1 - (t.sum() - t.cumsum(0)) / (t.sum() + (1 - t).cumsum(0))
             step = torch.cat([jaccard[:1], jaccard[1:] - jaccard[:-1]])
             instance = instance + (torch.relu(errors) * step).sum() / len(ids)
-            smooth = smooth + ((own - own.mean(dim=1, keepdim=True).detach()) ** 2).mean() / len(ids)
+            away = own - own.mean(dim=1, keepdim=True).detach()
+            smooth = smooth + (away**2).mean() / len(ids)
             seed_sum = seed_sum + method.foreground_weight * (
                 (seed[mask] - phi[mask].detach()) ** 2).sum()
         losses.append(instance + 10 * smooth + seed_sum / known.sum().clamp(min=1))
@@ -83,7 +85,7 @@ def test_equals_the_paper_in_value_and_gradient(ndim, n, unknown):
 @pytest.mark.parametrize("n", [0, 1, 12])
 @pytest.mark.parametrize("bandwidth", [-0.2, 0.4])
 def test_compiled_equals_literal(ndim, n, bandwidth):
-    raw, batch, spacing = example(ndim, n, seed=3)
+    raw, batch, _ = example(ndim, n, seed=3)
     e, s = (raw[:, :ndim] * 8 + 5), raw[:, ndim : 2 * ndim] * 0.2 + bandwidth
     results = []
     for function in (literal_instance_loss, instance_loss):

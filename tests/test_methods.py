@@ -5,11 +5,12 @@ import json
 import numpy as np
 import pytest
 import torch
+from torch import nn
+
 from embedseg.methods import METHODS, as_method, base, method_class
 from embedseg.methods.base import activate
 from embedseg.synthetic import blobs
 from embedseg.types import ACTIVATIONS, Maps, UsageError, channel_slices
-from torch import nn
 
 SHAPES = {2: (48, 40), 3: (12, 32, 28)}
 SPACING = {2: (1.0, 1.0), 3: (2.0, 1.0, 1.0)}

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from embedseg.config import Config
 from embedseg.metrics import score
 from embedseg.model import Segmenter, arrange, parse_duration

@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+
 from embedseg.data import Sample, statistics
 from embedseg.planning import estimate, explain, plan, plan_from
 from embedseg.synthetic import blobs
@@ -34,7 +35,8 @@ def test_words_name_what_was_chosen():
     stats = statistics(samples((64, 64)))
     config = plan_from(stats)
     words = explain(config, stats, "cpu")
-    for part in ("2 images", "GB", "s for an epoch", f"{config.method.unit:g} px", "unit is a pixel"):
+    assert f"{config.method.unit:g} px" in words
+    for part in ("2 images", "GB", "s for an epoch", "unit is a pixel"):
         assert part in words
 
 

@@ -1,9 +1,10 @@
 import numpy as np
+from test_methods import ideal_embedding
+
 from embedseg.methods.embedding import Embedding
 from embedseg.synthetic import blobs
 from embedseg.tune import tune
 from embedseg.types import Maps
-from test_methods import ideal_embedding
 
 METHOD = Embedding(unit=16.0, radius=4.0, seed_threshold=0.9)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
 import numpy as np
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from embedseg.data import Statistics
 
 #: Torch twins of `embedseg.types.ACTIVATIONS`; a test holds the two together.
-ACTIVATIONS = {
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda raw: raw,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,
@@ -70,7 +70,9 @@ class Method(BaseModel, ABC):
         """Set weights and biases of the last layer of a decoder so that training starts well."""
 
     @abstractmethod
-    def loss(self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing) -> dict[str, Tensor]:
+    def loss(
+        self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
+    ) -> dict[str, Tensor]:
         """Return the named parts of the loss of a batch, and their weighted sum as "total"."""
 
     @abstractmethod
@@ -93,7 +95,7 @@ class Method(BaseModel, ABC):
             for head in sorted({spec.head for spec in specs})
         )
 
-    def init_heads(self, outputs: Sequence[nn.Module], ndim: int) -> None:
+    def init_heads(self, outputs: Iterable[nn.Module], ndim: int) -> None:
         """Initialise the last layer of every decoder branch of a net."""
         for head, layer in enumerate(outputs):
             self.init_head(layer, [spec for spec in self.maps(ndim) if spec.head == head])

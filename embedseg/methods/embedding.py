@@ -139,7 +139,9 @@ class Embedding(Method):
                 weight.zero_()
             bias.copy_(torch.cat([torch.full((s.channels,), start[s.name]) for s in specs]))
 
-    def loss(self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing) -> dict[str, Tensor]:
+    def loss(
+        self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
+    ) -> dict[str, Tensor]:
         """Return instance, smoothness and seed parts (Lalit et al. 2021, equation 4)."""
         ndim = len(spacing)
         # Lovász sums and exp(10 s) want full precision whatever the net ran in.

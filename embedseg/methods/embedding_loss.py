@@ -89,7 +89,7 @@ def literal_instance_loss(
     return InstanceLoss(torch.stack(instance).mean(), torch.stack(smoothness).mean(), likelihood)
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _members(labels: Any, count: int) -> Any:
     """List the pixels of each object: ends of its run in the second array."""
     ends = np.zeros(count + 1, np.int64)
@@ -106,8 +106,10 @@ def _members(labels: Any, count: int) -> Any:
     return ends, pixels
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
-def _gather(e: Any, labels: Any, k: int, centre: Any, weight: Any, own: Any, errors: Any, where: Any) -> int:
+@numba.njit(cache=True, nogil=True)
+def _gather(
+    e: Any, labels: Any, k: int, centre: Any, weight: Any, own: Any, errors: Any, where: Any
+) -> int:
     """Put the errors of the object's pixels, then of the others that matter, into buffers."""
     ndim, pixels = e.shape
     count = 0
@@ -132,7 +134,7 @@ def _gather(e: Any, labels: Any, k: int, centre: Any, weight: Any, own: Any, err
     return count
 
 
-@numba.njit(cache=True, nogil=True)  # type: ignore[untyped-decorator]
+@numba.njit(cache=True, nogil=True)
 def _image(e: Any, s: Any, labels: Any, centres: Any, unit: float, scale: float,
            grad_e: Any, grad_s: Any, grad_v: Any, phi: Any) -> Any:
     """Value of both parts for one image; gradients and likelihoods into the last four arrays."""
@@ -237,4 +239,5 @@ def instance_loss(
         return literal_instance_loss(
             embedding, bandwidth, labels, centres, unit=unit, scale=scale
         )
-    return InstanceLoss(*_Compiled.apply(embedding, bandwidth, labels, centres, unit, scale))
+    return InstanceLoss(*_Compiled.apply(  # type: ignore[no-untyped-call]
+        embedding, bandwidth, labels, centres, unit, scale))
