@@ -265,3 +265,10 @@ def test_wrong_requests_say_what_there_is() -> None:
         net_options({"type": "unet"}).build(2, 1, (4, 1), (1.0, 1.0), (60, 64))
     with pytest.raises(UsageError, match="2 dimensions"):
         net_options({"type": "unet"}).build(2, 1, (4, 1), (1.0, 1.0, 1.0), (64, 64))
+
+
+@pytest.mark.parametrize(("crop", "largest"), [(256, 16), (128, 8), (64, 4)])
+def test_erfnet_dilates_no_further_than_training_crops_can_teach(crop, largest):
+    net = net_options({"type": "erfnet"}).build(2, 1, (4, 1), (1.0, 1.0), (crop, crop))
+    found = {max(layer.dilation) for layer in net.modules() if isinstance(layer, nn.Conv2d)}
+    assert max(found) == largest

@@ -33,6 +33,9 @@ EPS = 1e-3
 class ERFNetOptions(NetOptions):
     """Options of a branched ERFNet.
 
+    Dilations are 2, 4, 8 and 16 as published, but reach no further than half of the deepest
+    features of a training crop: all four from crops of 256 pixels on.
+
     Attributes
     ----------
     width : float
@@ -61,7 +64,12 @@ class ERFNetOptions(NetOptions):
     ) -> Net:
         """Return a net with fresh weights."""
         strides = self.strides(spacing, crop)
-        return ERFNet(channels, heads, strides, axis_kernels(spacing, crop, strides), self)
+        joint = product(strides, len(spacing))
+        # Taps of a dilated kernel that in training see nothing but padding would stay random and
+        # then act on larger images, so they reach half of the deepest features at most.
+        reach = tuple(max(1, n // s // 2) for n, s in zip(crop, joint, strict=True))
+        kernels = axis_kernels(spacing, crop, strides)
+        return ERFNet(channels, heads, strides, kernels, reach, self)
 
 
 class _Down(nn.Module):
@@ -87,20 +95,20 @@ class _Factorised(nn.Module):
     """Residual block of two rounds of 1-D convolutions, one per axis; the second is dilated."""
 
     def __init__(
-        self, channels: int, kernel: Axes, dilation: int, drop: float, kind: Norm
+        self, channels: int, kernel: Axes, dilation: Axes, drop: float, kind: Norm
     ) -> None:
         super().__init__()
         ndim = len(kernel)
 
-        def half(spread: int) -> nn.Sequential:
+        def half(spread: Axes) -> nn.Sequential:
             layers: list[nn.Module] = []
             # An axis with kernel 1 (much coarser than the others) takes no part.
             for axis in (d for d in range(ndim) if kernel[d] > 1):
                 line = tuple(3 if d == axis else 1 for d in range(ndim))
-                layers += [conv(ndim, channels, channels, line, dilation=spread), nn.ReLU()]
+                layers += [conv(ndim, channels, channels, line, dilation=spread[axis]), nn.ReLU()]
             return nn.Sequential(*layers[:-1], norm(ndim, kind, channels, eps=EPS))
 
-        self.first, self.second = half(1), half(dilation)
+        self.first, self.second = half((1,) * ndim), half(dilation)
         self.drop = dropout(ndim, drop)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -122,13 +130,15 @@ class ERFNet(Net):
         Of the downsamplers.
     kernels : four tuples of int
         At each resolution, the full one first.
+    reach : tuple of int
+        Largest dilation along each axis.
     options : ERFNetOptions
         Width, dropout, normalisation.
     """
 
     def __init__(
         self, channels: int, heads: Sequence[int], strides: Sequence[Axes],
-        kernels: Sequence[Axes], options: ERFNetOptions,
+        kernels: Sequence[Axes], reach: Axes, options: ERFNetOptions,
     ) -> None:
         ndim, kind = len(strides[0]), options.norm
         half, quarter, eighth = (max(1, round(n * options.width)) for n in (16, 64, 128))
@@ -138,7 +148,8 @@ class ERFNet(Net):
         light, heavy = options.dropout
 
         def block(width: int, level: int, dilation: int = 1, drop: float = 0.0) -> nn.Module:
-            return _Factorised(width, kernels[level], dilation, drop, kind)
+            spread = tuple(min(dilation, most) for most in reach)
+            return _Factorised(width, kernels[level], spread, drop, kind)
 
         def widen(inputs: int, outputs: int, level: int) -> list[nn.Module]:
             return [
