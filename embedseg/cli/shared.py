@@ -168,6 +168,17 @@ def say(text: str = "") -> None:
     typer.echo(text, err=True)
 
 
+def at_terminal() -> bool:
+    """Return whether somebody watches: a progress bar only litters a log file."""
+    return sys.stderr.isatty()
+
+
+def best_score(history: list[dict[str, float]], primary: str) -> str:
+    """Say how good the weights that were kept are on the validation images."""
+    scores = [row[f"val_{primary}"] for row in history if f"val_{primary}" in row]
+    return f"{primary} {max(scores):.3f} on validation images" if scores else "not validated"
+
+
 def print_json(value: Any) -> None:
     """Print the one object that stdout holds; what is not a number is null."""
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))

@@ -19,6 +19,8 @@ from embedseg.cli.shared import (
     Overwrite,
     Settings,
     SpacingText,
+    at_terminal,
+    best_score,
     command,
     findings_first,
     given_options,
@@ -49,7 +51,7 @@ def check(
     from embedseg.types import DataError
 
     options = DataOptions(**given_options(masks, axes, spacing, ignore_label))
-    report = check(data, method=method, options=options, progress=True)
+    report = check(data, method=method, options=options, progress=at_terminal())
     if json:
         print_json(report.to_dict())
     else:
@@ -118,6 +120,8 @@ def train(
     from embedseg.model import Segmenter, parse_duration
 
     limit = None if time_limit is None else parse_duration(time_limit)
+    if limit and epochs:
+        say("--time-limit decides how long to train; --epochs is not used")
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
     reading = given_options(masks, axes, spacing, ignore_label)
     if resume:
@@ -134,7 +138,7 @@ def train(
         from embedseg.plot import save_history
 
         save_history(output / "history.png", model.history)
-    typer.echo(f"{output}: trained, {_best_score(model.history, chosen.method.primary)}")
+    typer.echo(f"{output}: trained, {best_score(model.history, chosen.method.primary)}")
     typer.echo(f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES "
                "-o labels")
 
@@ -146,7 +150,7 @@ def tune(model: Model, data: Data, device: Device = "auto") -> None:
 
     segmenter = Segmenter.load(model, device)
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
-        found = segmenter.tune(data)
+        found = segmenter.tune(data, progress=at_terminal())
     _write_config(segmenter.config, model / "config.json")
     typer.echo(found.words)
 
@@ -166,7 +170,7 @@ def _planned(
                 if key.startswith("data.")}
     options = DataOptions.model_validate(reading)
     with findings_first(data, options, method):
-        samples = load_training(data, options, progress=True).train
+        samples = load_training(data, options, progress=at_terminal()).train
     stats = measured(samples, ndim, options)
     config = plan_from(stats, method=method, net=net, options=options).changed(changes)
     return config, explain(config, stats, device)
@@ -207,9 +211,3 @@ def _write_config(config: Config, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     text = config.model_dump_json(indent=2) + "\n"
     write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
-
-
-def _best_score(history: list[dict[str, float]], primary: str) -> str:
-    """Say how good the weights that were kept are on the validation images."""
-    scores = [row[f"val_{primary}"] for row in history if f"val_{primary}" in row]
-    return f"{primary} {max(scores):.3f} on validation images" if scores else "not validated"

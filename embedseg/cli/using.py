@@ -22,6 +22,8 @@ from embedseg.cli.shared import (
     Settings,
     SpacingText,
     Tta,
+    at_terminal,
+    best_score,
     command,
     explain_error,
     findings_first,
@@ -106,6 +108,15 @@ def _refuse_replaced(files: dict[Path, Path]) -> None:
                              "choose another folder with -o")
 
 
+def _check_fit(segmenter: Segmenter, axes: str, planes: bool | None, path: Path | None) -> None:
+    """Say what to do about a volume for a model of images."""
+    from embedseg.types import DataError
+
+    options = segmenter.config
+    if options.ndim == 2 and "Z" in axes and not (planes or options.predict.planes):
+        raise DataError(f"{path}: 3D ({axes}), but the model is 2D; --planes applies it to volumes")
+
+
 def _predict_file(
     segmenter: Segmenter, path: Path, target: Path, *, axes: str | None,
     spacing: tuple[float, ...] | None, frames: bool, tta: bool | None, planes: bool | None,
@@ -117,11 +128,12 @@ def _predict_file(
     image = read_image(path, axes)
     if "T" in image.axes and not frames and "T" not in (axes or ""):
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
+    _check_fit(segmenter, image.axes, planes, path)
     spacing = spacing or image.spacing
     if spacing is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
     labels = segmenter.segment(image.data, axes=image.axes, spacing=spacing, tta=tta,
-                               planes=planes, progress=True)
+                               planes=planes, progress=at_terminal())
     write_labels(target, labels, spacing, image.axes.replace("C", ""))
     if "T" in image.axes:
         return int(labels.reshape(len(labels), -1).max(1).sum())
@@ -144,8 +156,10 @@ def evaluate(
     segmenter = Segmenter.load(model, device).with_options(parse_settings(settings))
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
         samples = load_split(data, split, segmenter.config.data)
+    for sample in samples:
+        _check_fit(segmenter, "ZYX"[-sample.labels.ndim:], planes, sample.path)
     results = score_samples(segmenter, samples, tta=tta or None, planes=planes or None,
-                            progress=True)
+                            progress=at_terminal())
     _show_scores([(sample.name, scores) for sample, _, scores in results], json, csv)
 
 
@@ -195,10 +209,9 @@ def info(model: Model, json: Json = False) -> None:
                f"{config.channels} channel(s)")
     typer.echo(f"spacing: {', '.join(f'{s:g}' for s in config.spacing)} {unit}")
     if history:
-        last = {key: value for row in history for key, value in row.items()}
-        typer.echo(f"trained: {last['step']:.0f} steps in {last['minutes']:.1f} minutes")
-        for key in (key for key in last if key.startswith("val_")):
-            typer.echo(f"  last {key[4:]} on validation images: {last[key]:.3f}")
+        last = history[-1]
+        typer.echo(f"trained: {last['step']:.0f} steps in {last['minutes']:.1f} minutes, "
+                   f"{best_score(history, config.method.primary)}")
     for part in ("normalize", "method", "net", "train", "predict", "data"):
         typer.echo(f"{part}:")
         for key, value in getattr(config, part).model_dump(mode="json").items():
