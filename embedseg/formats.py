@@ -167,13 +167,16 @@ def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
 
 def _tag_size(page: tifffile.TiffPage, name: str, unit: object) -> float | None:
     """Return what a resolution tag says, in the unit of the description or that of the tags."""
-    pixels, units = page.tags.valueof(name, default=(0, 1))
-    code = int(page.tags.valueof("ResolutionUnit", default=2))
+    code = page.tags.valueof("ResolutionUnit", default=2)
     # Inch is what writers put who say nothing; any other unit is meant.
     if unit is None or code > 2:
         unit = RESOLUTION_UNITS.get(code)
-    size = microns(units / pixels, unit) if pixels else None
-    by_print = unit in ("inch", "cm", "mm") and size and not PLAUSIBLE[0] < size < PLAUSIBLE[1]
+    try:
+        pixels, units = page.tags.valueof(name, default=(0, 1))
+        size = microns(units / pixels, unit)
+    except (TypeError, ValueError, ZeroDivisionError):
+        return None
+    by_print = unit in ("inch", "cm") and size and not PLAUSIBLE[0] < size < PLAUSIBLE[1]
     return None if by_print else size
 
 
@@ -193,8 +196,8 @@ def _ome_sizes(xml: str) -> dict[str, float]:
 def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str) -> None:
     """Write an image such that `read_tiff` gives back its axes and pixel size.
 
-    An ImageJ hyperstack where ImageJ knows the type, else OME-TIFF; only where an axis before Y has
-    length 1, which neither keeps, tifffile's JSON. All are compressed with zlib.
+    An ImageJ hyperstack where ImageJ knows the type, else OME-TIFF; only where an axis has length
+    1, which neither keeps, tifffile's JSON. All are compressed with zlib.
 
     Parameters
     ----------
@@ -211,7 +214,7 @@ def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: st
     metadata: dict[str, Any] = {"axes": axes}
     common: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
     imagej = data.dtype in (np.uint8, np.uint16, np.float32) and data.nbytes < CLASSIC_BYTES
-    plain = 1 in data.shape[:-2]
+    plain = 1 in data.shape
     if imagej or plain:
         if sizes:
             metadata |= {"unit": "um"} | ({"spacing": sizes["Z"]} if "Z" in sizes else {})

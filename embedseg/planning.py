@@ -12,10 +12,10 @@ import torch
 
 from embedseg.config import Config
 from embedseg.data import DataOptions, Sample, Statistics, load_training, statistics, to_planes
-from embedseg.devices import output_sizes, resolve_device
+from embedseg.devices import computes_bfloat16, output_sizes, resolve_device
 from embedseg.methods import as_method
 from embedseg.nets import net_options
-from embedseg.train import TrainOptions
+from embedseg.train import LAYOUTS, TrainOptions
 from embedseg.types import UsageError
 
 #: Pixels of a batch: few enough for many steps in the minutes a laptop has.
@@ -140,10 +140,13 @@ def estimate(config: Config, device: str = "auto") -> Estimate:
                                config.train.crop).to(on)
         image = torch.zeros(1, config.channels, *config.train.crop, device=on)
         layers = sum(size for size, _ in output_sizes(net.eval(), image))
-        # Group statistics of one crop may be of a single value; evaluation mode costs the same.
+        net = net.to(memory_format=LAYOUTS[config.ndim])  # type: ignore[call-overload]
+        # In evaluation mode: it costs the same, and statistics of one crop can be of one value.
         for _ in range(2):
             begun = time.perf_counter()
-            float(net(image).square().mean().backward() or 0)
+            with torch.autocast(on.type, torch.bfloat16, enabled=computes_bfloat16(on)):
+                value = net(image).square().mean()
+            value.backward()
             took = time.perf_counter() - begun
     count = sum(p.numel() for p in net.parameters())
     batch = config.train.batch
@@ -171,7 +174,8 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
         f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch: room for large objects "
         "and their neighbours",
         *config.method.reasons(unit),
-        f"net: {config.net.type} with {cost.parameters / 1e6:.2f} million weights",
+        f"net: {config.net.type} with {cost.parameters / 1e6:.2f} million weights; images are "
+        f"padded to multiples of {_join(config.net.divisor(config.spacing, train.crop), ' x ')}",
         f"normalisation: {config.normalize.type}, of each whole image",
         f"cost: about {cost.memory / 1e9:.1f} GB, {epoch:.0f} s for an epoch of "
         f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "

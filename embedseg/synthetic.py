@@ -42,7 +42,8 @@ def blobs(
     spacing : tuple of float, optional
         Size of a pixel along each axis, µm; 1 by default. Blobs are as long along any axis, in µm.
     radius : float, optional
-        Mean radius in µm; by default such that the blobs fill about a quarter of the image.
+        Mean radius in µm; by default such that whole blobs would fill a quarter of the image, but
+        at most a third of its shortest side.
     noise : float
         Standard deviation of the noise; blobs are 0.5 to 1 bright, the background is 0.1.
 

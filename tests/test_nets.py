@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from torch import nn
 
 from embedseg.nets import NETS, Net, NetOptions, net_class, net_options
 from embedseg.nets.layers import axis_kernels, axis_strides, product, up
