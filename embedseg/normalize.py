@@ -75,8 +75,6 @@ class ZScore(BaseModel):
 
     @staticmethod
     def _limits(channel: NDArray[Any]) -> Limits:
-        if channel.min() == channel.max():  # the mean of a constant may be off by rounding
-            return float(channel.min()), float(channel.min())
         mean = float(channel.mean(dtype=np.float64))
         return mean, mean + float(channel.std(dtype=np.float64))
 
