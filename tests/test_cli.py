@@ -394,7 +394,7 @@ def test_ctrl_c_keeps_the_best_so_far(data: Path, tmp_path: Path) -> None:
     code = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
             "from embedseg.cli import main; main()")
     command = [sys.executable, "-c", code, "train", data, "-o", tmp_path / "model",
-               "--time-limit", "10m", *TINY]
+               "--time-limit", "60s", *TINY]
     with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True,
                           cwd=Path(__file__).parents[1]) as process:
         deadline = time.monotonic() + 120
