@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -140,6 +141,27 @@ def parse_value(value: Any) -> Any:
         # "1,64,64" is how lists are written on the command line.
         parts = value.split(",")
         return [parse_value(part) for part in parts] if len(parts) > 1 else value
+
+
+def parse_duration(text: float | str) -> float:
+    """Return seconds from a number of seconds or a text such as "90s", "15m" or "1h30m".
+
+    Raises
+    ------
+    UsageError
+        If the text is no duration, or not positive.
+
+    Examples
+    --------
+    >>> parse_duration("1h30m"), parse_duration("90s"), parse_duration(5)
+    (5400.0, 90.0, 5.0)
+    """
+    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(text).strip())
+    parts = [float(part or 0) for part in found.groups()] if found else [0.0]
+    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
+    if seconds <= 0:
+        raise UsageError(f"{text!r} is no duration; write 90s, 15m or 1h30m")
+    return seconds
 
 
 def _put(tree: dict[str, Any], name: str, value: Any) -> None:

@@ -15,16 +15,17 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from embedseg.config import Config, load_config
+from embedseg.config import Config, load_config, parse_duration
 from embedseg.data import Sample, load_training, to_planes, to_spacing
 from embedseg.devices import computes_bfloat16, resolve_device
 from embedseg.geometry import resample, resample_labels
+from embedseg.history import read_history, save_weights, write_history
 from embedseg.io import write_aside
 from embedseg.labels import link_slices
 from embedseg.predict import predict, predict_planes
-from embedseg.train import Run, fit, save_weights, write_history
+from embedseg.train import Run, fit
 from embedseg.tune import Tuned, tune
-from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, check_image
+from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
 
 log = logging.getLogger("embedseg")
 
@@ -47,6 +48,7 @@ class Segmenter:
         self.net = net.to(device)
         self.device = device
         self.history: list[dict[str, float]] = []
+        self._home: Path | None = None
 
     @classmethod
     def new(cls, config: Config, device: str = "auto") -> Segmenter:
@@ -74,7 +76,8 @@ class Segmenter:
         time_limit : float or str, optional
             Seconds, or "15m"; bounds reading, training and validation. Tuning adds at most 10 %.
         epochs : int, optional
-            Length of the run where there is no time limit.
+            Length of the run; default: until the time limit, or `config.train.epochs` without
+            one. Where both are given, the first to be reached ends it.
         folder : path, optional
             Holds the model and what resuming needs.
         resume : bool
@@ -92,25 +95,32 @@ class Segmenter:
             For bad data, a folder that is not empty, nothing to resume from.
         """
         started = time.monotonic()
+        limit = None if time_limit is None else parse_duration(time_limit)
         if epochs is not None:
             self.config = self.config.changed({"train.epochs": epochs})
-        folder = None if folder is None else _claim(Path(folder), resume, overwrite)
+        elif limit is None:
+            epochs = self.config.train.epochs
+        folder = None if folder is None else Path(folder)
         if folder:
-            self._write_config(folder)
+            _refuse(folder, resume, overwrite)
         train, val = self._training(Path(data))
-        limit = None if time_limit is None else parse_duration(time_limit)
+        if folder:
+            # Only now that the data are known to be good.
+            _clear(folder, resume)
+            self._write_config(folder)
         kind = "gpu" if self.device.type == "cuda" else self.device.type
         precision = self.config.train.precision
         if precision == "auto":
             precision = "bf16-mixed" if computes_bfloat16(self.device) else "32-true"
         fabric = Fabric(accelerator=kind, devices=1, precision=precision)
         run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
-                  train, val, fabric, folder, limit)
+                  train, val, fabric, folder, limit, epochs)
         self.history = fit(run, resume=resume, started=started, progress=progress)
         if tune and val:
             budget = 0.1 * (limit or run.spent)
             log.info(self._tune(val, budget, progress).words)
         if folder:
+            self._home = folder.resolve()
             self._write(folder)
         return self
 
@@ -225,13 +235,16 @@ class Segmenter:
         planes = self.config.predict.planes if planes is None else planes
         lifted = bool(planes and self.config.ndim == 2)
         ready = arrange(image, axes, self.config.ndim + lifted, self.config.channels)
-        target = (min(self.config.spacing),) * 3 if lifted else self.config.spacing
         normal = self.config.normalize.apply(ready)
+        target = (min(self.config.spacing),) * 3 if lifted else self.config.spacing
         if spacing is not None:
             if len(spacing) != len(target):
                 raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
                                  f"{len(target)} space axes")
-            if self.config.spacing_known:
+            if lifted and not self.config.spacing_known:
+                # What a pixel was in training nobody knows, but side views need cubes.
+                target = (min(spacing[1:]),) * 3
+            if lifted or self.config.spacing_known:
                 normal = resample(normal, tuple(spacing), target)
         return self._predict(normal, tta=tta, lifted=lifted, progress=progress)
 
@@ -273,12 +286,15 @@ class Segmenter:
     # -- files -----------------------------------------------------------------------------------
     def save(self, folder: Path | str, *, overwrite: bool = False) -> None:
         """Write the model as a folder: `config.json`, `weights.safetensors`, `history.csv`."""
-        self._write(_claim(Path(folder), False, overwrite))
+        folder = Path(folder)
+        # Where it was fitted or loaded from it may always be saved again, after tuning say.
+        _refuse(folder, False, overwrite or folder.resolve() == self._home)
+        folder.mkdir(parents=True, exist_ok=True)
+        self._write(folder)
+        self._home = folder.resolve()
 
     def _write(self, folder: Path) -> None:
-        save_weights({name: value.detach().cpu().contiguous()
-                      for name, value in self.net.state_dict().items()},
-                     folder / "weights.safetensors")
+        save_weights(self.net.state_dict(), folder / "weights.safetensors")
         if self.history:
             write_history(self.history, folder / "history.csv")
         self._write_config(folder)
@@ -308,74 +324,28 @@ class Segmenter:
             model.net.load_state_dict(load_file(weights))
         except Exception as error:
             raise UsageError(f"{weights}: does not fit the net ({error})") from error
+        model.history = read_history(folder / "history.csv")
+        model._home = folder.resolve()
         return model
-
-
-def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int
-            ) -> NDArray[np.float32]:
-    """Bring an image into the order (C, *space) and check it.
-
-    Raises
-    ------
-    DataError
-        If an axis is extra and `axes` does not say what it is, or `axes` does not fit.
-
-    Examples
-    --------
-    >>> arrange(np.zeros((4, 5, 3)), "YXC", ndim=2, channels=3).shape
-    (3, 4, 5)
-    """
-    image = np.asarray(image)
-    if axes is not None:
-        axes = axes.upper()
-        order = "C" * ("C" in axes) + "ZYX"[3 - ndim:]
-        if len(axes) != image.ndim or sorted(axes) != sorted(order):
-            raise DataError(f"axes {axes!r} do not fit an image of shape {image.shape} for a model "
-                            f"of {ndim} space axes")
-        image = image.transpose([axes.index(axis) for axis in order])
-    elif image.ndim != ndim + (channels > 1):
-        raise DataError(
-            f"an image of shape {image.shape} has {image.ndim} axes, expected "
-            f"{ndim + (channels > 1)}; say what they are with axes, such as 'TYX'"
-        )
-    return check_image(image, ndim, channels)
-
-
-def parse_duration(text: float | str) -> float:
-    """Return seconds from a number of seconds or a text such as "90s", "15m" or "1h30m".
-
-    Raises
-    ------
-    UsageError
-        If the text is no duration, or not positive.
-
-    Examples
-    --------
-    >>> parse_duration("1h30m"), parse_duration("90s"), parse_duration(5)
-    (5400.0, 90.0, 5.0)
-    """
-    import re
-
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(text).strip())
-    parts = [float(part or 0) for part in found.groups()] if found else [0.0]
-    seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
-    if seconds <= 0:
-        raise UsageError(f"{text!r} is no duration; write 90s, 15m or 1h30m")
-    return seconds
 
 
 def _side_views(spacing: Spacing | None) -> bool:
     return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
 
 
-def _claim(folder: Path, resume: bool, overwrite: bool) -> Path:
-    """Make a folder to write a model to, or say why not."""
+def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
+    """See that nothing is written over by mistake, and that there is something to resume."""
     if resume and not (folder / "last.ckpt").is_file():
         raise UsageError(f"{folder}: nothing to resume from (last.ckpt is missing)")
-    if folder.exists() and not resume:
-        if not folder.is_dir() or (any(folder.iterdir()) and not overwrite):
-            raise UsageError(f"{folder}: exists and is not empty; resume or overwrite")
+    if not resume and folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file, not a folder for a model")
+    if not resume and not overwrite and folder.exists() and any(folder.iterdir()):
+        raise UsageError(f"{folder}: exists and is not empty; resume or overwrite")
+
+
+def _clear(folder: Path, resume: bool) -> None:
+    """Make a folder for a run; of an earlier one that is not resumed nothing may remain."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if not resume:
         for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt"):
             (folder / name).unlink(missing_ok=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder

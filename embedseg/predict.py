@@ -111,7 +111,7 @@ def predict(
         view = _View(net, specs, tuple(spacing), options or PredictOptions(),
                      torch.device(device), bar)
         maps = view.maps(image, np.float16)
-    return Maps(np.ascontiguousarray(maps), specs, tuple(spacing))
+    return _finished(np.ascontiguousarray(maps), specs, spacing)
 
 
 def predict_planes(
@@ -162,7 +162,17 @@ def predict_planes(
                 bar.update()
     total /= counts
     maps = _clipped(raw_of_mean(total, volume_specs)).astype(np.float16)
-    return Maps(maps, volume_specs, tuple(spacing))
+    return _finished(maps, volume_specs, spacing)
+
+
+def _finished(
+    data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Spacing
+) -> Maps:
+    """Return maps; pixels where they are not numbers belong to no object, and that is said."""
+    wrong = int((~np.isfinite(data)).any(axis=0).sum())
+    if wrong:
+        log.warning("the net put out NaN or infinity at %d of %d pixels", wrong, data[0].size)
+    return Maps(data, specs, tuple(spacing))
 
 
 @dataclass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import logging
 import math
 import time
@@ -10,20 +9,19 @@ from collections.abc import Generator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 import numpy as np
 import torch
 from lightning_fabric import Fabric
 from pydantic import BaseModel, ConfigDict, Field
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
-from tqdm.auto import tqdm
 
 from embedseg.augment import augment
 from embedseg.crops import Crops
 from embedseg.data import Sample
+from embedseg.history import Bar, Row, save_weights, write_history
 from embedseg.io import write_aside
 from embedseg.methods.base import Method
 from embedseg.predict import PredictOptions, predict
@@ -101,7 +99,6 @@ class TrainOptions(BaseModel):
         return self.learning_rate * falling[self.schedule]
 
 
-Row = dict[str, float]
 Batch = tuple[Tensor, dict[str, Tensor]]
 
 
@@ -121,6 +118,8 @@ class Run:
         Where weights, history and the checkpoint go; None keeps the best weights in memory.
     limit : float or None
         Seconds for the whole run, validation included.
+    epochs : int or None
+        Epochs for the whole run. Where both are given, the first to be reached ends it.
     """
 
     net: nn.Module
@@ -132,6 +131,7 @@ class Run:
     fabric: Fabric
     folder: Path | None = None
     limit: float | None = None
+    epochs: int | None = None
     step: int = 0
     spent: float = 0.0
     validating: float = 0.0
@@ -170,18 +170,19 @@ class Run:
     # -- how far the run is ----------------------------------------------------------------------
     def progress(self) -> float:
         """Return the share of the run that is done; 1 when it has to end."""
-        if self.limit is None:
-            return self.step / (self.options.epochs * self.options.steps_per_epoch)
-        # The last validation has to fit in; before the first one its length is guessed.
-        usable = self.limit - max(1.2 * self.slowest, 0.02 * self.limit)
-        return min(1.0, self.spent / max(usable, 1e-9))
+        shares = [0.0]
+        if self.epochs is not None:
+            shares.append(self.step / (self.epochs * self.options.steps_per_epoch))
+        if self.limit is not None:
+            # The last validation has to fit in; before the first one its length is guessed.
+            usable = self.limit - max(1.2 * self.slowest, 0.02 * self.limit)
+            shares.append(self.spent / max(usable, 1e-9))
+        return min(1.0, max(shares))
 
     def due(self) -> bool:
         """Return whether the validation images should be looked at now."""
-        if self.step % self.options.steps_per_epoch and self.limit is None:
-            return False
         if self.limit is None:
-            every = max(1, self.options.epochs // 20)
+            every = max(1, (self.epochs or 0) // 20)
             return (self.step // self.options.steps_per_epoch) % every == 0
         # The last look, at annealed weights, is the most valuable: keep its share free.
         next_one = max(self.slowest, 0.01 * self.limit)
@@ -216,8 +217,7 @@ class Run:
         if scores[self.method.primary] >= self.best:
             self.best = scores[self.method.primary]
             self.best_weights = {
-                name: value.detach().cpu().clone().contiguous()
-                for name, value in self.net.state_dict().items()
+                name: value.detach().cpu().clone() for name, value in self.net.state_dict().items()
             }
             if self.folder:
                 save_weights(self.best_weights, self.folder / "weights.safetensors")
@@ -288,7 +288,7 @@ def fit(run: Run, *, resume: bool = False, started: float | None = None,
     model, optimizer = run.fabric.setup(net, optimizer)
     start = (time.monotonic() if started is None else started) - run.spent
     saved = time.monotonic()
-    with torch.random.fork_rng(enabled=True), _Bar(run, progress) as bar:
+    with torch.random.fork_rng(enabled=True), Bar(progress) as bar:
         try:
             batches = run.batches()
             sums: dict[str, float] = {}
@@ -298,7 +298,7 @@ def fit(run: Run, *, resume: bool = False, started: float | None = None,
                 run.spent = time.monotonic() - start
                 for name, value in parts.items():
                     sums[name] = sums.get(name, 0.0) + value
-                bar.step(run, parts)
+                bar.step(run.progress(), parts, run.history)
                 epoch_ends = run.step % options.steps_per_epoch == 0
                 if not epoch_ends:
                     continue
@@ -348,28 +348,6 @@ def _train_step(run: Run, model: Any, optimizer: Any, batch: Batch) -> dict[str,
     return values
 
 
-# -- files -----------------------------------------------------------------------------------------
-def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
-    """Write weights as safetensors, aside and then renamed."""
-    write_aside(path, lambda aside: save_file(dict(weights), aside))
-
-
-def write_history(rows: Sequence[Row], path: Path) -> None:
-    """Write a history as CSV with a column for every name that occurs."""
-    names = list(dict.fromkeys(name for row in rows for name in row))
-
-    def write(aside: Path) -> None:
-        with open(aside, "w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows(
-                {name: f"{value:.6g}" for name, value in row.items()} for row in rows
-            )
-
-    write_aside(path, write)
-
-
-# -- what a person sees ----------------------------------------------------------------------------
 def _row(run: Run, sums: Mapping[str, float]) -> Row:
     steps = (run.step - 1) % run.options.steps_per_epoch + 1
     return {
@@ -377,32 +355,3 @@ def _row(run: Run, sums: Mapping[str, float]) -> Row:
         "rate": run.options.rate(run.progress()),
         **{name: value / steps for name, value in sums.items()},
     }
-
-
-class _Bar:
-    """Progress bar over seconds or steps, with the loss parts and the last validation score."""
-
-    def __init__(self, run: Run, shown: bool) -> None:
-        total = run.options.epochs * run.options.steps_per_epoch
-        form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-        self.bar = tqdm(total=100.0 if run.limit else total, disable=not shown, desc="train",
-                        bar_format=form, mininterval=1.0)
-        self.mean: dict[str, float] = {}
-
-    def step(self, run: Run, parts: Mapping[str, float]) -> None:
-        """Move on; losses shown are running means, single steps are too noisy to read."""
-        for name, value in parts.items():
-            self.mean[name] = 0.95 * self.mean.get(name, value) + 0.05 * value
-        self.bar.n = round(run.progress() * self.bar.total, 1)
-        seen = [row for row in run.history if any(key.startswith("val_") for key in row)]
-        shown = {name: f"{value:.3f}" for name, value in self.mean.items()}
-        if seen:
-            shown |= {k: f"{v:.3f}" for k, v in seen[-1].items() if k.startswith("val_")}
-        self.bar.set_postfix(shown, refresh=False)
-        self.bar.update(0)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()

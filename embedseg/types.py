@@ -246,3 +246,33 @@ def check_labels(
             f"0 (background) and up to {np.iinfo(np.int32).max}"
         )
     return labels.astype(np.int32, copy=False)
+
+
+def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int
+            ) -> NDArray[np.float32]:
+    """Bring an image into the order (C, *space) and check it.
+
+    Raises
+    ------
+    DataError
+        If an axis is extra and `axes` does not say what it is, or `axes` does not fit.
+
+    Examples
+    --------
+    >>> arrange(np.zeros((4, 5, 3)), "YXC", ndim=2, channels=3).shape
+    (3, 4, 5)
+    """
+    image = np.asarray(image)
+    if axes is not None:
+        axes = axes.upper()
+        order = "C" * ("C" in axes) + "ZYX"[3 - ndim:]
+        if len(axes) != image.ndim or sorted(axes) != sorted(order):
+            raise DataError(f"axes {axes!r} do not fit an image of shape {image.shape} for a model "
+                            f"of {ndim} space axes")
+        image = image.transpose([axes.index(axis) for axis in order])
+    elif image.ndim != ndim + (channels > 1):
+        raise DataError(
+            f"an image of shape {image.shape} has {image.ndim} axes, expected "
+            f"{ndim + (channels > 1)}; say what they are with axes, such as 'TYX'"
+        )
+    return check_image(image, ndim, channels)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from embedseg.config import Config
+from embedseg.config import Config, parse_duration
 from embedseg.metrics import score
-from embedseg.model import Segmenter, arrange, parse_duration
+from embedseg.model import Segmenter
 from embedseg.planning import plan
 from embedseg.synthetic import blobs, write_blobs
-from embedseg.types import DataError, UsageError
+from embedseg.types import DataError, UsageError, arrange
 
 FAST = {"net.width": 8, "net.depth": 2, "train.batch": 2, "train.steps_per_epoch": 3,
         "train.precision": "32-true", "data.seed": 1}
@@ -167,6 +167,31 @@ def test_bad_folders_are_refused(tmp_path):
         Segmenter.load(tmp_path / "half")
     with pytest.raises(UsageError, match="net of a trained model cannot be changed"):
         Segmenter.new(config, "cpu").with_options({"net.width": 4})
+
+
+def test_a_model_is_saved_where_it_was_fitted(tmp_path):
+    data = blob_folder(tmp_path / "data", 2)
+    Segmenter.new(tiny(data), "cpu").fit(data, epochs=1, folder=tmp_path / "m", tune=False,
+                                         progress=False).save(tmp_path / "m")
+    model = Segmenter.load(tmp_path / "m", "cpu")
+    assert [row["epoch"] for row in model.history] == [1]
+    model.save(tmp_path / "m")
+    assert (tmp_path / "m" / "last.ckpt").is_file()
+    assert Segmenter.load(tmp_path / "m", "cpu").history == model.history
+
+
+def test_bad_data_leaves_no_folder_behind(tmp_path):
+    data = blob_folder(tmp_path / "data", 2)
+    config = tiny(data)
+    next((data / "train" / "masks").iterdir()).unlink()
+    with pytest.raises(DataError):
+        Segmenter.new(config, "cpu").fit(data, epochs=1, folder=tmp_path / "m", progress=False)
+    assert not (tmp_path / "m").exists()
+
+
+def test_epochs_end_a_run_before_its_time_limit(data):
+    model = Segmenter.new(tiny(data), "cpu").fit(data, time_limit="10m", epochs=2, progress=False)
+    assert model.history[-1]["step"] == 6
 
 
 @pytest.mark.parametrize(("text", "seconds"), [("15m", 900), ("90", 90), ("1h2m3s", 3723), (4, 4)])

@@ -336,3 +336,18 @@ def test_cuda_equals_cpu() -> None:
                         options=PredictOptions(tile=tile, halo=8), device=device)
         np.testing.assert_allclose(found.data, expected.data, atol=5e-3)
     assert 0 < available_memory(device)
+
+
+def test_says_where_the_net_puts_out_no_numbers(caplog):
+    class Broken(nn.Module):
+        divisor = (1, 1)
+
+        def forward(self, image):
+            return torch.where(image > 0, torch.nan, image)
+
+    image = np.zeros((1, 6, 7), np.float32)
+    image[0, 2, 3:5] = 1
+    specs = (MapSpec("seed", "scalar", 1, "sigmoid"),)
+    maps = predict(Broken(), image, specs=specs, spacing=(1.0, 1.0))
+    assert np.isnan(maps.data[0, 2, 3:5]).all()
+    assert "NaN or infinity at 2 of 42 pixels" in caplog.text

@@ -104,8 +104,9 @@ def train(
         "--time-limit", metavar="DURATION", help="Length of the training: 90s, 15m, 1h30m.",
         show_default=False)] = None,
     epochs: Annotated[int | None, typer.Option(
-        "--epochs", min=1, help="Length of the training where there is no time limit.",
-        show_default="train.epochs")] = None,
+        "--epochs", min=1, help="Length of the training; with a time limit too, the first to be "
+        "reached ends it.",
+        show_default="until the time limit, else train.epochs")] = None,
     seed: Annotated[int | None, typer.Option(
         "--seed", min=0, help="Of weights, crops and augmentation.", show_default="0")] = None,
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
@@ -117,11 +118,10 @@ def train(
         "--no-tune", help="Leave the decode options as they are.")] = False,
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far."""
-    from embedseg.model import Segmenter, parse_duration
+    from embedseg.config import parse_duration
+    from embedseg.model import Segmenter
 
     limit = None if time_limit is None else parse_duration(time_limit)
-    if limit and epochs:
-        say("--time-limit decides how long to train; --epochs is not used")
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
     reading = given_options(masks, axes, spacing, ignore_label)
     if resume:
