@@ -58,6 +58,10 @@ def test_wheel_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None
     code = "from embedseg.cli import main; main()"
     out = run(sys.executable, "-c", code, "--version", cwd=tmp_path, PYTHONPATH=str(installed))
     assert re.search(r"\d+\.\d+\.\d+", out)
+    run(sys.executable, "-c", code, "demo", "--time-limit", "15s", "-o", "out", cwd=tmp_path,
+        PYTHONPATH=str(installed))
+    assert {path.name for path in (tmp_path / "out").iterdir()} >= {"scores.json", "overlays"}
+    assert len(list((tmp_path / "out/overlays").glob("*.png"))) == 10
 
 
 def test_samples_are_small_and_paired() -> None:
