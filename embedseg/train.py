@@ -195,7 +195,10 @@ class Run:
         sweep = [self.method.model_copy(update={name: value}) for value in values]
         specs = self.method.maps(len(self.spacing))
         rows: list[list[dict[str, float]]] = []
-        for sample in self.val[: self.options.val_images]:
+        count = min(len(self.val), self.options.val_images)
+        # Evenly, as neighbours in a list (planes of a volume, frames) are alike.
+        for index in np.linspace(0, len(self.val) - 1, count).round().astype(int):
+            sample = self.val[index]
             maps = predict(self.net, sample.image, specs=specs, spacing=self.spacing,
                            options=PredictOptions(), device=self.fabric.device)
             rows.append([m.score(sample.labels, m.decode(maps).labels) for m in sweep])
@@ -282,7 +285,8 @@ def fit(run: Run, *, resume: bool = False, started: float | None = None,
     net = run.net
     optimizer: Any = make(net.parameters(), lr=options.learning_rate,
                           weight_decay=options.weight_decay)
-    net.to(run.fabric.device).to(memory_format=LAYOUTS[len(run.spacing)])  # type: ignore[call-overload]
+    net.to(run.fabric.device)
+    net.to(memory_format=LAYOUTS[len(run.spacing)])  # type: ignore[call-overload]
     if resume:
         run.load(optimizer)
     model, optimizer = run.fabric.setup(net, optimizer)
@@ -314,7 +318,9 @@ def fit(run: Run, *, resume: bool = False, started: float | None = None,
         except KeyboardInterrupt:
             log.warning("stopped by the user after step %d; keeping the best so far", run.step)
             if run.best_weights:
-                run.save(optimizer)
+                # Counting epochs, the checkpoint of the last one is what resumes exactly.
+                if run.limit is not None:
+                    run.save(optimizer)
                 net.load_state_dict(run.best_weights)
                 return run.history
         finally:
