@@ -253,7 +253,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="leave the largest cases out")
-    parser.add_argument("--threads", type=int, default=2, help="threads of the literal procedure")
+    parser.add_argument("--threads", type=int, default=1, help="threads of the literal procedure")
     parser.add_argument("--noise", choices=NOISE, nargs="+", default=["mild"])
     arguments = parser.parse_args()
     clustering.warm_up()
