@@ -56,8 +56,7 @@ def test_a_model_is_a_folder(data, tmp_path):
     header = (tmp_path / "model" / "history.csv").read_text().splitlines()[0]
     assert header.startswith("epoch,step,minutes,rate,instance")
     with pytest.raises(UsageError, match="exists and is not empty"):
-        model.save(tmp_path / "model")
-    model.save(tmp_path / "model", overwrite=True)
+        model.save(data)
 
 
 def test_a_resumed_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):

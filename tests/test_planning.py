@@ -22,6 +22,7 @@ def test_ties_everything_to_the_objects(shape, spacing):
     assert 0.5 * longest < config.method.unit <= longest
     assert 0 < config.method.radius < config.method.unit
     assert config.method.min_object_size < stats.volumes.min()
+    assert config.method.max_radius >= stats.extents.max()
     assert config.net.fit_crop(config.train.crop, config.spacing) == config.train.crop
 
 

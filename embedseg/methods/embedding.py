@@ -93,6 +93,8 @@ class Embedding(Method):
             "foreground_weight": 10.0 if stats.ndim == 2
             else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
             "min_object_size": int(np.percentile(stats.volumes, 1) / 2),
+            # In pixels; no object is that wide, so only a wild bandwidth is cut.
+            "max_radius": float(np.ceil(stats.extents.max())),
         })
 
     def reasons(self, unit: str) -> list[str]:
