@@ -19,6 +19,7 @@ from pydantic import (
 )
 
 from embedseg.data import DataOptions
+from embedseg.io import write_aside
 from embedseg.methods import as_method
 from embedseg.methods.base import Method
 from embedseg.nets import NetOptions, net_options
@@ -106,6 +107,13 @@ def parse_config(tree: Any, source: str = "config") -> Config:
             for problem in error.errors()
         )
         raise UsageError(f"{source}: " + "; ".join(problems)) from None
+
+
+def save_config(config: Config, path: Path) -> None:
+    """Write a configuration as JSON; its folder is made if missing."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    text = config.model_dump_json(indent=2) + "\n"
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def load_config(path: Path | str) -> Config:

@@ -173,6 +173,20 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
 
 
 # -- names of files --------------------------------------------------------------------------------
+def refuse_used(folder: Path, overwrite: bool) -> None:
+    """See that a folder to write to is free, before work is put into what goes there.
+
+    Raises
+    ------
+    UsageError
+        If it is a file, or there is something in it and `overwrite` does not allow that.
+    """
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder}: is a file, expected a folder to write to")
+    if folder.exists() and not overwrite and any(folder.iterdir()):
+        raise UsageError(f"{folder}: exists and is not empty; choose another, or overwrite")
+
+
 def stem(path: Path | str) -> str:
     """Return the name of a file without its suffix; ".ome.tif" is one suffix.
 

@@ -15,12 +15,12 @@ from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
-from embedseg.config import Config, load_config, parse_duration
+from embedseg.config import Config, load_config, parse_duration, save_config
 from embedseg.data import Sample, load_training, to_planes, to_spacing
 from embedseg.devices import computes_bfloat16, resolve_device
 from embedseg.geometry import resample, resample_labels
 from embedseg.history import read_history, save_weights, write_history
-from embedseg.io import write_aside
+from embedseg.io import refuse_used
 from embedseg.labels import link_slices
 from embedseg.predict import predict, predict_planes
 from embedseg.train import Run, fit
@@ -107,7 +107,7 @@ class Segmenter:
         if folder:
             # Only now that the data are known to be good.
             _clear(folder, resume)
-            self._write_config(folder)
+            save_config(self.config, folder / "config.json")
         kind = "gpu" if self.device.type == "cuda" else self.device.type
         precision = self.config.train.precision
         if precision == "auto":
@@ -223,8 +223,7 @@ class Segmenter:
                 self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
                 for plane in np.moveaxis(ready, 1, 0)
             ]))
-        maps = self.predict(image, axes=axes, spacing=spacing, tta=tta, planes=planes,
-                            progress=progress)
+        maps = self._maps(ready, spacing, tta, progress)
         return self._back(self.decode(maps), ready.shape[1:])
 
     def predict(
@@ -233,8 +232,14 @@ class Segmenter:
     ) -> Maps:
         """Return the maps of an image, in the model's spacing; parameters as in `segment`."""
         planes = self.config.predict.planes if planes is None else planes
-        lifted = bool(planes and self.config.ndim == 2)
-        ready = arrange(image, axes, self.config.ndim + lifted, self.config.channels)
+        ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
+                        self.config.channels)
+        return self._maps(ready, spacing, tta, progress)
+
+    def _maps(self, ready: NDArray[np.float32], spacing: Spacing | None, tta: bool | None,
+              progress: bool) -> Maps:
+        """Return the maps of an arranged image; one with an axis more than the net is a volume."""
+        lifted = ready.ndim - 1 > self.config.ndim
         normal = self.config.normalize.apply(ready)
         target = (min(self.config.spacing),) * 3 if lifted else self.config.spacing
         if spacing is not None:
@@ -297,11 +302,7 @@ class Segmenter:
         save_weights(self.net.state_dict(), folder / "weights.safetensors")
         if self.history:
             write_history(self.history, folder / "history.csv")
-        self._write_config(folder)
-
-    def _write_config(self, folder: Path) -> None:
-        text = self.config.model_dump_json(indent=2) + "\n"
-        write_aside(folder / "config.json", lambda path: path.write_text(text))
+        save_config(self.config, folder / "config.json")
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> Segmenter:
@@ -337,10 +338,8 @@ def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
     """See that nothing is written over by mistake, and that there is something to resume."""
     if resume and not (folder / "last.ckpt").is_file():
         raise UsageError(f"{folder}: nothing to resume from (last.ckpt is missing)")
-    if not resume and folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file, not a folder for a model")
-    if not resume and not overwrite and folder.exists() and any(folder.iterdir()):
-        raise UsageError(f"{folder}: exists and is not empty; resume or overwrite")
+    if not resume:
+        refuse_used(folder, overwrite)
 
 
 def _clear(folder: Path, resume: bool) -> None:

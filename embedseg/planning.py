@@ -52,16 +52,6 @@ def plan(
     return plan_from(measured(data, ndim, options), method=method, net=net, options=options)
 
 
-def propose(data: Path | str | Sequence[Sample], *, method: str = "embedding",
-            net: str | None = None, ndim: int | None = None,
-            options: DataOptions | None = None) -> tuple[Config, str]:
-    """Return what `plan` does, and the reasons in words."""
-    options = options or DataOptions()
-    stats = measured(data, ndim, options)
-    config = plan_from(stats, method=method, net=net, options=options)
-    return config, explain(config, stats)
-
-
 def measured(data: Path | str | Sequence[Sample], ndim: int | None,
              options: DataOptions) -> Statistics:
     """Return the statistics of the training images, of their planes for a 2D net on volumes."""

@@ -131,20 +131,6 @@ def given_options(masks: str | None, axes: str | None, spacing: str | None,
     return {name: value for name, value in options.items() if value is not None}
 
 
-def refuse_used(folder: Path, overwrite: bool) -> None:
-    """Say at once, before hours of work, that a folder is in use.
-
-    Raises
-    ------
-    UsageError
-        If there is something in it.
-    """
-    from embedseg.types import UsageError
-
-    if folder.exists() and not overwrite and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder}: exists and is not empty; choose another, or --overwrite")
-
-
 # -- what is said ----------------------------------------------------------------------------------
 class _Handler(logging.Handler):
     """Writes to stderr, above a progress bar if there is one."""

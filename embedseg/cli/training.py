@@ -26,7 +26,6 @@ from embedseg.cli.shared import (
     given_options,
     parse_settings,
     print_json,
-    refuse_used,
     say,
 )
 
@@ -74,6 +73,7 @@ def plan(
     overwrite: Overwrite = False,
 ) -> None:
     """Propose all settings from the data, and say why."""
+    from embedseg.config import save_config
     from embedseg.types import UsageError
 
     if output and output.exists() and not overwrite:
@@ -85,7 +85,7 @@ def plan(
     else:
         typer.echo(words)
     if output:
-        _write_config(config, output)
+        save_config(config, output)
         say(f"written to {output}; next: embedseg train {data} -o MODEL --config {output}")
 
 
@@ -119,6 +119,7 @@ def train(
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far."""
     from embedseg.config import parse_duration
+    from embedseg.io import refuse_used
     from embedseg.model import Segmenter
 
     limit = None if time_limit is None else parse_duration(time_limit)
@@ -146,12 +147,13 @@ def train(
 @command("embedseg tune nuclei my_data")
 def tune(model: Model, data: Data, device: Device = "auto") -> None:
     """Search the decode options on the validation images, and save the better ones."""
+    from embedseg.config import save_config
     from embedseg.model import Segmenter
 
     segmenter = Segmenter.load(model, device)
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
         found = segmenter.tune(data, progress=at_terminal())
-    _write_config(segmenter.config, model / "config.json")
+    save_config(segmenter.config, model / "config.json")
     typer.echo(found.words)
 
 
@@ -203,11 +205,3 @@ def _resumed(folder: Path, file: Path | None, changed: bool, overwrite: bool) ->
         raise UsageError("--resume goes on with the settings in MODEL; only --time-limit, "
                          "--epochs, --device and --no-tune can be given with it")
     return load_config(folder / "config.json")
-
-
-def _write_config(config: Config, path: Path) -> None:
-    from embedseg.io import write_aside
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = config.model_dump_json(indent=2) + "\n"
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))

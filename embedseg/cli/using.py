@@ -30,7 +30,6 @@ from embedseg.cli.shared import (
     parse_settings,
     parse_spacing,
     print_json,
-    refuse_used,
     say,
 )
 
@@ -198,9 +197,10 @@ def _show_scores(results: Iterable[tuple[str, Scores]], json: bool, csv: Path | 
 def info(model: Model, json: Json = False) -> None:
     """Say what a model is, what it was trained on and how it decodes."""
     from embedseg.config import load_config
+    from embedseg.history import read_history
 
     config = load_config(model / "config.json")
-    history = _read_history(model / "history.csv")
+    history = read_history(model / "history.csv")
     if json:
         print_json({"config": config.model_dump(mode="json"), "history": history})
         return
@@ -216,17 +216,6 @@ def info(model: Model, json: Json = False) -> None:
         typer.echo(f"{part}:")
         for key, value in getattr(config, part).model_dump(mode="json").items():
             typer.echo(f"  {part}.{key} = {_short(value)}")
-
-
-def _read_history(path: Path) -> list[dict[str, float]]:
-    """Read one row per epoch; what was not measured is left out."""
-    from csv import DictReader
-
-    if not path.exists():
-        return []
-    with path.open(newline="") as file:
-        return [{key: float(value) for key, value in row.items() if value}
-                for row in DictReader(file)]
 
 
 def _short(value: Any) -> str:
@@ -248,6 +237,7 @@ def demo(
     """Train on the images that come with the package, and segment the ones held back."""
     from embedseg.demo import demo
     from embedseg.evaluate import table
+    from embedseg.io import refuse_used
 
     refuse_used(output, overwrite)
     summary = demo(output, ndim=ndim, time_limit=time_limit, device=device)
