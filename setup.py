@@ -25,6 +25,7 @@ TEST = [
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
+    *EXTRAS["log"],
 ]
 
 setup(

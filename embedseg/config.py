@@ -25,7 +25,7 @@ from embedseg.methods.base import Method
 from embedseg.nets import NetOptions, net_options
 from embedseg.normalize import Normalization, Percentile
 from embedseg.predict import PredictOptions
-from embedseg.train import TrainOptions
+from embedseg.train_options import TrainOptions
 from embedseg.types import Spacing, UsageError
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +11,24 @@ from numpy.typing import NDArray
 from embedseg.data import Sample, object_boxes
 
 Vector = NDArray[np.int64]
+
+
+class Crop(NamedTuple):
+    """A part of a sample.
+
+    Attributes
+    ----------
+    image : (C, *crop) float32 ndarray
+        Beyond the edge of a small image, it goes on as its mirror image.
+    labels : (*crop) int32 ndarray
+        Numbered 1 to n; -1 beyond the edge.
+    source : str
+        File or name of the sample.
+    """
+
+    image: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    source: str
 
 
 class Crops:
@@ -34,7 +53,7 @@ class Crops:
     >>> labels = np.zeros((9, 9), np.int32)
     >>> labels[4, 4] = 5
     >>> crops = Crops([Sample("a", labels[None].astype(np.float32), labels)], (4, 12), background=0)
-    >>> image, found = crops.draw(np.random.default_rng(0))
+    >>> image, found, _ = crops.draw(np.random.default_rng(0))
     >>> image.shape, np.unique(found).tolist()  # narrower than a crop: padded, "not annotated"
     ((1, 4, 12), [-1, 0, 1])
     """
@@ -52,16 +71,10 @@ class Crops:
         self._lower = np.concatenate([lower for lower, _ in boxes])
         self._upper = np.concatenate([upper for _, upper in boxes])
 
-    def draw(self, rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
+    def draw(self, rng: np.random.Generator) -> Crop:
         """Return one crop.
 
         An object that fits is wholly inside, anywhere in the crop; of a larger one a part is.
-
-        Returns
-        -------
-        (C, *crop) float32 ndarray, (*crop) int32 ndarray
-            Image and labels, numbered 1 to n. Beyond the edge of a small image, the image goes
-            on as its mirror image and the labels are -1.
         """
         if not len(self._owner) or rng.random() < self.background:
             sample = self.samples[rng.integers(len(self.samples))]
@@ -70,7 +83,8 @@ class Crops:
             chosen = rng.integers(len(self._owner))
             sample = self.samples[self._owner[chosen]]
             lower, upper = self._lower[chosen], self._upper[chosen]
-        return _cut(sample, self._start(lower, upper, sample.labels.shape, rng), self.crop)
+        start = self._start(lower, upper, sample.labels.shape, rng)
+        return Crop(*_cut(sample, start, self.crop), str(sample.path or sample.name))
 
     def _start(
         self, lower: Vector, upper: Vector, shape: tuple[int, ...], rng: np.random.Generator

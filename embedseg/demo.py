@@ -12,8 +12,9 @@ from embedseg.data import load_split
 from embedseg.evaluate import score_samples, summarise
 from embedseg.io import write_aside, write_labels
 from embedseg.model import Segmenter
+from embedseg.monitor import save_history
 from embedseg.planning import plan
-from embedseg.plot import save_history, save_overlay
+from embedseg.plot import save_overlay
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")

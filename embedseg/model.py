@@ -11,19 +11,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from lightning_fabric import Fabric
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 
 from embedseg.config import Config, load_config, parse_duration, save_config
 from embedseg.data import Sample, load_training, to_planes, to_spacing
-from embedseg.devices import computes_bfloat16, resolve_device
+from embedseg.devices import resolve_device
 from embedseg.geometry import resample, resample_labels
 from embedseg.history import read_history, save_weights, write_history
 from embedseg.io import refuse_used
 from embedseg.labels import link_slices
 from embedseg.predict import predict, predict_planes
-from embedseg.train import Run, fit
+from embedseg.run import Run
+from embedseg.train import fit
 from embedseg.tune import Tuned, tune
 from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
 
@@ -65,7 +65,7 @@ class Segmenter:
     def fit(
         self, data: Path | str, *, time_limit: float | str | None = None,
         epochs: int | None = None, folder: Path | str | None = None, resume: bool = False,
-        overwrite: bool = False, tune: bool = True, progress: bool = True,
+        overwrite: bool = False, tune: bool = True, devices: int = 1, progress: bool = True,
     ) -> Segmenter:
         """Train on a data folder; the best weights on the validation images are kept.
 
@@ -81,11 +81,14 @@ class Segmenter:
         folder : path, optional
             Holds the model and what resuming needs.
         resume : bool
-            Go on with the run in `folder`.
+            Go on with the run in `folder`; where there is none yet, it begins.
         overwrite : bool
             Replace a model that is in `folder`.
         tune : bool
             Whether to search decode options at the end.
+        devices : int
+            How many devices of the kind share each batch, each in a process of its own: a script
+            has to start training under `if __name__ == "__main__"`.
         progress : bool
             Whether to show progress bars.
 
@@ -108,16 +111,13 @@ class Segmenter:
             # Only now that the data are known to be good.
             _clear(folder, resume)
             save_config(self.config, folder / "config.json")
-        kind = "gpu" if self.device.type == "cuda" else self.device.type
-        precision = self.config.train.precision
-        if precision == "auto":
-            precision = "bf16-mixed" if computes_bfloat16(self.device) else "32-true"
-        fabric = Fabric(accelerator=kind, devices=1, precision=precision)
         run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
-                  train, val, fabric, folder, limit, epochs)
-        self.history = fit(run, resume=resume, started=started, progress=progress)
+                  train, val, folder, limit, epochs)
+        self.history = fit(run, self.device, devices=devices, resume=resume, started=started,
+                           progress=progress)
+        self.net.to(self.device)
         if tune and val:
-            budget = 0.1 * (limit or run.spent)
+            budget = 0.1 * (limit or run.state.spent)
             log.info(self._tune(val, budget, progress).words)
         if folder:
             self._home = folder.resolve()
@@ -335,16 +335,22 @@ def _side_views(spacing: Spacing | None) -> bool:
 
 
 def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
-    """See that nothing is written over by mistake, and that there is something to resume."""
-    if resume and not (folder / "last.ckpt").is_file():
-        raise UsageError(f"{folder}: nothing to resume from (last.ckpt is missing)")
-    if not resume:
+    """See that nothing is written over by mistake; what is resumed may also not have begun."""
+    if not resume or not (folder / "config.json").is_file():
+        _sweep(folder)
         refuse_used(folder, overwrite)
 
 
 def _clear(folder: Path, resume: bool) -> None:
     """Make a folder for a run; of an earlier one that is not resumed nothing may remain."""
     folder.mkdir(parents=True, exist_ok=True)
+    _sweep(folder)
     if not resume:
         for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt"):
             (folder / name).unlink(missing_ok=True)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove files that a run killed while it wrote them left half-written."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)

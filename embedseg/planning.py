@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from embedseg.batches import LAYOUTS
 from embedseg.config import Config
 from embedseg.data import DataOptions, Sample, Statistics, load_training, statistics, to_planes
 from embedseg.devices import computes_bfloat16, output_sizes, resolve_device
 from embedseg.methods import as_method
 from embedseg.nets import net_options
-from embedseg.train import LAYOUTS, TrainOptions
+from embedseg.train_options import TrainOptions
 from embedseg.types import UsageError
 
 #: Pixels of a batch: few enough for many steps in the minutes a laptop has.

@@ -1,4 +1,4 @@
-"""Pictures of results: truth beside prediction with the errors marked, and how training went."""
+"""Pictures of results: truth beside prediction with the errors marked."""
 
 from __future__ import annotations
 
@@ -21,11 +21,10 @@ MATCHED, MISSED, SPURIOUS = (86, 180, 233), (255, 110, 30), (240, 228, 66)
 NOT_ANNOTATED = (110, 110, 110)
 #: Screen pixels of the longer side of a panel, at least and at most.
 PANEL = (480, 1000)
+#: The same where several images share a page.
+PREVIEW = (350, 350)
 MARGIN = 34
 DPI = 100
-
-#: What is never drawn as a curve.
-NO_CURVE = ("epoch", "step", "minutes", "rate")
 
 Colours = NDArray[np.uint8]
 Marks = Mapping[str, NDArray[np.float64]]
@@ -117,7 +116,7 @@ def overlay(
         rows.append([*zip(panels, names, [{}] * (len(names) - 1) + [marks], strict=True)])
     if ndim == 2 and truth is not None:
         rows = [rows[0][:2], rows[0][2:]]
-    return _figure(rows, _legend(state), title)
+    return _figure(rows, _legend({kind: len(ids) for kind, ids in state.items()}), title)
 
 
 def save_overlay(
@@ -128,29 +127,39 @@ def save_overlay(
     _save(overlay(image, truth, predicted, spacing=spacing, title=title), Path(path))
 
 
-def save_history(path: Path | str, rows: Sequence[Mapping[str, float]]) -> None:
-    """Draw the parts of the loss and the validation scores over time into an image file.
+def save_preview(
+    path: Path | str, images: Sequence[NDArray[Any]], truths: Sequence[NDArray[Any]],
+    predictions: Sequence[NDArray[Any]], *, spacing: Spacing | None = None,
+    titles: Sequence[str] = (), title: str = "",
+) -> None:
+    """Draw a few images and the errors in them, small and quickly, into one image file.
 
-    `rows` has one mapping per epoch, as `Segmenter.history` holds them.
+    Parameters
+    ----------
+    path : path
+    images, truths, predictions : sequences of ndarray
+        As `overlay` takes them; of a volume the plane with most objects is shown.
+    spacing : tuple of float, optional
+        Of all images.
+    titles : sequence of str
+        Names of the images.
+    title : str
+        Stands above the panels.
     """
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(11, 4), dpi=DPI, layout="constrained")
-    losses, scores = figure.subplots(1, 2)
-    names = [n for n in dict.fromkeys(k for row in rows for k in row) if n not in NO_CURVE]
-    for name in names:
-        axes = scores if name.startswith("val_") else losses
-        shown = [(row.get("minutes", row.get("epoch", i)), row[name])
-                 for i, row in enumerate(rows) if name in row]
-        style = ["-", "--", "-.", ":"][len(axes.lines) % 4]
-        axes.plot(*zip(*shown, strict=True), style, marker=".", label=name.removeprefix("val_"))
-    losses.set(title="loss", xlabel="minutes", yscale="log")
-    scores.set(title="validation", xlabel="minutes", ylim=(0, 1))
-    for axes in (losses, scores):
-        axes.grid(alpha=0.3)
-        if axes.lines:
-            axes.legend()
-    _save(figure, Path(path))
+    cells, whole = [], {"matched": 0, "missed": 0, "spurious": 0}
+    for i, (image, truth, predicted) in enumerate(zip(images, truths, predictions, strict=True)):
+        image = image if image.ndim > predicted.ndim else image[np.newaxis]
+        state, recoloured = _states(truth, predicted)
+        view = _views(truth, predicted)[0]
+        plane = (spacing or (1.0,) * predicted.ndim)[-2:]
+        panels, marks = _panels(_colours_of(_cut(image, view, 1).astype(np.float32)),
+                                _cut(truth, view), _cut(predicted, view), _cut(recoloured, view),
+                                state, plane, PREVIEW)
+        cells.append([(panels[0], titles[i] if titles else "image", {}),
+                      (panels[-1], "errors at IoU 0.5", marks)])
+        whole = {kind: n + len(state[kind]) for kind, n in whole.items()}
+    rows = [[panel for cell in cells[i:i + 2] for panel in cell] for i in range(0, len(cells), 2)]
+    _save(_figure(rows, _legend(whole), title), Path(path))
 
 
 # -- what is seen ----------------------------------------------------------------------------------
@@ -176,8 +185,9 @@ def _views(truth: NDArray[Any] | None, predicted: NDArray[Any]) -> list[tuple[in
     return [(axis, int(content.sum(tuple({0, 1, 2} - {axis})).argmax())) for axis in (0, 1)]
 
 
-def _cut(array: NDArray[Any], view: tuple[int, int]) -> NDArray[Any]:
-    return array if view[0] < 0 else array.take(view[1], view[0])
+def _cut(array: NDArray[Any], view: tuple[int, int], before: int = 0) -> NDArray[Any]:
+    """Return a plane of an array that has so many axes before those of space."""
+    return array if view[0] < 0 else array.take(view[1], view[0] + before)
 
 
 def _colours_of(image: NDArray[np.float32]) -> Colours:
@@ -191,10 +201,10 @@ def _colours_of(image: NDArray[np.float32]) -> Colours:
 
 
 def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
-            recoloured: NDArray[Any], state: Mapping[str, NDArray[np.int64]], spacing: Spacing
-            ) -> tuple[list[Colours], Marks]:
+            recoloured: NDArray[Any], state: Mapping[str, NDArray[np.int64]], spacing: Spacing,
+            limits: tuple[int, int] = PANEL) -> tuple[list[Colours], Marks]:
     """Return the panels of one view at the size of the screen, and where the marks go."""
-    rows = _grid(predicted.shape, spacing)
+    rows = _grid(predicted.shape, spacing, limits)
     image, predicted, recoloured = image[rows], predicted[rows], recoloured[rows]
     truth = None if truth is None else truth[rows]
     outlined = (image * 0.75).astype(np.uint8)
@@ -216,10 +226,11 @@ def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
     return [image, *[colours for colours, _ in painted], outlined], marks
 
 
-def _grid(shape: tuple[int, ...], spacing: Spacing) -> tuple[NDArray[np.int64], ...]:
+def _grid(shape: tuple[int, ...], spacing: Spacing, limits: tuple[int, int]
+          ) -> tuple[NDArray[np.int64], ...]:
     """Return the indices that stretch a plane to the screen with square pixels."""
     extent = np.multiply(shape, spacing)
-    longest = np.clip(2 * max(shape), *PANEL)
+    longest = np.clip(2 * max(shape), *limits)
     size = np.maximum(np.round(extent / extent.max() * longest), 1).astype(int)
     return np.ix_(*[np.arange(n) * shape[i] // n for i, n in enumerate(size)])
 
@@ -287,11 +298,11 @@ _MARKS = {"missed": _mark(MISSED, "o"), "spurious": _mark(SPURIOUS, "x")}
 _LINE = {"color": np.divide(MATCHED, 255), "linewidth": 2}
 
 
-def _legend(state: Mapping[str, NDArray[np.int64]]) -> list[Any]:
+def _legend(counts: Mapping[str, int]) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    return [Line2D([], [], label=f"{len(ids)} {kind}", **_MARKS.get(kind, _LINE))
-            for kind, ids in state.items()]
+    return [Line2D([], [], label=f"{n} {kind}", **_MARKS.get(kind, _LINE))
+            for kind, n in counts.items()]
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -141,8 +141,8 @@ def test_version(run: Run) -> None:
     (["plan", "DATA", "--set", "train.batch"], "KEY=VALUE"),
     (["train", "DATA", "-o", "OUT", "--time-limit", "soon"], "soon.*1h30m"),
     (["train", "DATA", "-o", "OUT", "--resume", "--overwrite"], "choose one"),
-    (["train", "DATA", "-o", "OUT", "--resume", "--set", "train.batch=1"], "--resume goes on"),
-    (["train", "DATA", "-o", "OUT", "--resume"], "OUT"),
+    (["train", "DATA", "-o", "DATA", "--resume"], "not empty"),
+    (["train", "DATA", "-o", "OUT", "--devices", "3", "--set", "train.batch=4"], "3 devices"),
     (["train", "DATA", "-o", "DATA"], "not empty"),
     (["train", "DATA", "-o", "OUT", "--device", "abacus"], "abacus"),
     (["predict", "DATA", "DATA/test/images", "-o", "OUT"], "no model here"),
@@ -232,6 +232,8 @@ def test_train_leaves_a_model_and_refuses_to_replace_it(
     done = run("train", data, "-o", copy, "--resume", "--epochs", "3", "--no-tune")
     assert done.code == 0
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 3
+    refused = run("train", data, "-o", copy, "--resume", "--set", "train.batch=1")
+    assert refused.code == 2 and "--resume goes on" in refused.err
     assert run("train", data, "-o", copy, "--overwrite", "--epochs", "1", *TINY).code == 0
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 1
 

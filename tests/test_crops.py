@@ -28,7 +28,7 @@ def test_object_is_whole_and_anywhere_in_the_crop():
     rng = np.random.default_rng(0)
     firsts = set()
     for _ in range(400):
-        _, labels = crops.draw(rng)
+        _, labels, _ = crops.draw(rng)
         assert (labels == 1).sum() == 9
         firsts.add(tuple(np.argwhere(labels == 1)[0].tolist()))
     assert firsts == {(y, x) for y in range(6) for x in range(6)}
@@ -37,7 +37,7 @@ def test_object_is_whole_and_anywhere_in_the_crop():
 def test_object_at_the_edge_needs_no_padding():
     crops = Crops([sample(squares((10, 10), [(0, 7)]))], (8, 8), background=0)
     for seed in range(20):
-        _, labels = crops.draw(np.random.default_rng(seed))
+        _, labels, _ = crops.draw(np.random.default_rng(seed))
         assert (labels == 1).sum() == 9 and (labels >= 0).all()
 
 
@@ -53,7 +53,7 @@ def test_every_object_is_equally_likely():
     crops = Crops([one, three], (4, 4), background=0)
     rng = np.random.default_rng(0)
     # The middle of the object, read from the pixels, says which one it is.
-    drawn = [int(image[0][labels > 0].mean()) for image, labels in (
+    drawn = [int(image[0][labels > 0].mean()) for image, labels, _ in (
         crops.draw(rng) for _ in range(2000))]
     counts = np.unique(drawn, return_counts=True)[1]
     assert len(counts) == 4
@@ -74,14 +74,14 @@ def test_small_images_are_padded_with_not_annotated():
     crops = Crops([sample([[1, 0, 2]], channels=2)], (3, 3), background=0)
     seen = set()
     for seed in range(20):
-        image, labels = crops.draw(np.random.default_rng(seed))
+        image, labels, _ = crops.draw(np.random.default_rng(seed))
         row = int(np.argmax((labels >= 0).any(axis=1)))
         seen.add(row)
         assert labels[row].tolist() == [1, 0, 2] and (labels == -1).sum() == 6
         assert np.array_equal(image[1], image[0] + 1000)
     assert seen == {0, 1, 2}
     wide = Crops([sample([[1, 0, 2]])], (1, 7), background=0)
-    image, labels = wide.draw(np.random.default_rng(1))
+    image, labels, _ = wide.draw(np.random.default_rng(1))
     start = int(np.argmax(labels[0] >= 0))
     mirrored = np.pad([0.0, 1.0, 2.0], (start, 4 - start), mode="reflect")
     assert image[0, 0].tolist() == mirrored.tolist()
@@ -97,7 +97,7 @@ def test_crops_of_any_size_are_cut_from_the_image(sizes, seed):
     rng = np.random.default_rng(seed)
     given = sample(rng.choice([-1, 0, 0, 3, 4, 70], shape))
     crops = Crops([given], crop, background=0.3)
-    image, labels = crops.draw(np.random.default_rng(seed))
+    image, labels, _ = crops.draw(np.random.default_rng(seed))
     again = crops.draw(np.random.default_rng(seed))
     assert np.array_equal(image, again[0]) and np.array_equal(labels, again[1])
     assert image.shape == (1, *crop) and labels.shape == crop

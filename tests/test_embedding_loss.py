@@ -71,8 +71,6 @@ def example(ndim, n, seed=0, unknown=True):
 @pytest.mark.parametrize("unknown", [False, True])
 def test_equals_the_paper_in_value_and_gradient(ndim, n, unknown):
     raw, batch, spacing = example(ndim, n, unknown=unknown)
-    # Seed terms are normalised over the batch; with equal images sizes and equal numbers of
-    # unknown pixels that is the mean over images.
     ours = METHOD.loss(raw, batch, spacing)["total"]
     (grad,) = torch.autograd.grad(ours, raw)
     paper = paper_loss(raw, batch["labels"], batch["centres"].double(), spacing, METHOD).mean()

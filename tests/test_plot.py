@@ -17,8 +17,8 @@ from embedseg.plot import (
     SPURIOUS,
     label_colours,
     overlay,
-    save_history,
     save_overlay,
+    save_preview,
 )
 
 
@@ -149,8 +149,16 @@ def test_files(tmp_path: Path) -> None:
     picture = imread(tmp_path / "new" / "a.png")
     assert picture.shape[0] > 800
     assert picture.shape[1] > 800
-    rows = [{"epoch": 1.0, "minutes": 0.1, "rate": 1e-3, "total": 2.0},
-            {"epoch": 2.0, "minutes": 0.2, "rate": 1e-3, "total": 1.0, "val_ap_mean": 0.5}]
-    save_history(tmp_path / "h.png", rows)
-    save_history(tmp_path / "short.png", rows[:1])
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["h.png", "new", "short.png"]
+
+
+def test_a_preview_shows_several_images(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).random((60, 80)).astype(np.float32)
+    save_preview(tmp_path / "flat.png", [noise, noise[None]], [TRUTH, TRUTH], [PREDICTED] * 2,
+                 titles=["one", "two"], title="after 7 steps")
+    flat = imread(tmp_path / "flat.png")
+    assert flat.shape[1] <= 1600
+    assert (flat[..., :3] == np.float32(MISSED) / 255).all(axis=-1).any()
+    volume = np.stack([noise] * 3)
+    labels = np.stack([0 * TRUTH, TRUTH, 0 * TRUTH])
+    save_preview(tmp_path / "volume.png", [volume], [labels], [labels], spacing=(2.0, 1.0, 1.0))
+    assert imread(tmp_path / "volume.png").shape[1] < flat.shape[1]

@@ -112,7 +112,9 @@ def train(
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None, device: Device = "auto",
     resume: Annotated[bool, typer.Option(
-        "--resume", help="Go on with an interrupted training in MODEL.")] = False,
+        "--resume", help="Go on with an interrupted training in MODEL, or begin it.")] = False,
+    devices: Annotated[int, typer.Option(
+        "--devices", min=1, help="How many devices share each batch; use net.norm=group.")] = 1,
     overwrite: Overwrite = False,
     no_tune: Annotated[bool, typer.Option(
         "--no-tune", help="Leave the decode options as they are.")] = False,
@@ -121,24 +123,23 @@ def train(
     from embedseg.config import parse_duration
     from embedseg.io import refuse_used
     from embedseg.model import Segmenter
+    from embedseg.types import UsageError
 
     limit = None if time_limit is None else parse_duration(time_limit)
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
     reading = given_options(masks, axes, spacing, ignore_label)
-    if resume:
-        chosen = _resumed(output, config, bool(changes or reading or net or ndim), overwrite)
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite: choose one")
+    if resume and (output / "config.json").is_file():
+        chosen = _resumed(output, config, reading, changes, net, ndim)
     else:
         refuse_used(output, overwrite)
         chosen = _chosen(data, config, reading, changes, method, net, ndim, device)
     with findings_first(data, chosen.data, chosen.method.type):
         model = Segmenter.new(chosen, device).fit(
             data, time_limit=limit, epochs=epochs, folder=output, resume=resume,
-            overwrite=overwrite, tune=not no_tune,
+            overwrite=overwrite, tune=not no_tune, devices=devices,
         )
-    if model.history:
-        from embedseg.plot import save_history
-
-        save_history(output / "history.png", model.history)
     typer.echo(f"{output}: trained, {best_score(model.history, chosen.method.primary)}")
     typer.echo(f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES "
                "-o labels")
@@ -195,13 +196,18 @@ def _chosen(
     return load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
 
 
-def _resumed(folder: Path, file: Path | None, changed: bool, overwrite: bool) -> Config:
+def _resumed(
+    folder: Path, file: Path | None, reading: dict[str, Any], changes: dict[str, str],
+    net: str | None, ndim: int | None,
+) -> Config:
+    """Return the settings in the folder; others may be given only if they are the same."""
     from embedseg.config import load_config
     from embedseg.types import UsageError
 
-    if overwrite:
-        raise UsageError("--resume and --overwrite: choose one")
-    if file or changed:
-        raise UsageError("--resume goes on with the settings in MODEL; only --time-limit, "
-                         "--epochs, --device and --no-tune can be given with it")
-    return load_config(folder / "config.json")
+    config = load_config(folder / "config.json")
+    same = config.changed({f"data.{k}": v for k, v in reading.items()} | changes)
+    if file or same != config or (net or config.net.type, ndim or config.ndim) != (
+            config.net.type, config.ndim):
+        raise UsageError(f"--resume goes on with the settings in {folder}; those given differ. "
+                         "Leave them out, or train another model")
+    return config

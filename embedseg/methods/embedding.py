@@ -162,7 +162,9 @@ class Embedding(Method):
         )
         weight = torch.where(labels > 0, self.foreground_weight, 1.0) * (labels >= 0)
         wrong = (maps["seed"][:, 0] - parts.likelihood) ** 2
-        seed = (weight * wrong).sum() / (labels >= 0).sum().clamp(min=1)
+        # Per image, like the other parts: then a batch may be split over devices or steps.
+        annotated = (labels >= 0).flatten(1).sum(dim=1).clamp(min=1)
+        seed = ((weight * wrong).flatten(1).sum(dim=1) / annotated).mean()
         total = (
             self.instance_weight * parts.instance
             + self.smoothness_weight * parts.smoothness

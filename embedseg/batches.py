@@ -1,0 +1,115 @@
+"""Batches of training crops, made ahead in threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import count
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.utils.rnn import pad_sequence
+
+from embedseg.augment import augment
+from embedseg.crops import Crops
+from embedseg.data import Sample
+from embedseg.methods.base import Method
+from embedseg.train_options import TrainOptions
+from embedseg.types import Spacing
+
+#: Channels last is the faster layout on all devices.
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
+
+class Batch(NamedTuple):
+    """Crops with what the loss needs of them.
+
+    Attributes
+    ----------
+    image : (B, C, *space) float32 Tensor
+        Channels last.
+    targets : dict of str to Tensor
+        What the method's loss takes.
+    sources : tuple of str
+        Which file each crop is from.
+    """
+
+    image: Tensor
+    targets: dict[str, Tensor]
+    sources: tuple[str, ...]
+
+
+@dataclass
+class Batches:
+    """Where batches come from. A crop is a function of the seed, the step and its place alone.
+
+    So a resumed run sees what the interrupted one would have seen, and several processes share a
+    batch by making different parts of it.
+
+    Attributes
+    ----------
+    samples : sequence of Sample
+        Normalised.
+    method : Method
+    options : TrainOptions
+    spacing : tuple of float
+        µm per pixel along each axis of a sample.
+    rank, world : int
+        Which of how many equal parts of each batch is made.
+    pinned : bool
+        Whether batches lie in memory from which a GPU fetches them while it computes.
+    workers : int
+        Threads.
+    """
+
+    samples: Sequence[Sample]
+    method: Method
+    options: TrainOptions
+    spacing: Spacing
+    rank: int = 0
+    world: int = 1
+    pinned: bool = False
+    workers: int = 1
+
+    def __post_init__(self) -> None:
+        self._crops = Crops(self.samples, self.options.crop, background=self.options.background)
+
+    def crop(self, step: int, index: int) -> tuple[Tensor, dict[str, Tensor], str]:
+        """Return crop `index` of a step: image, targets and source."""
+        rng = np.random.default_rng([self.options.seed, step, index])
+        image, labels, source = self._crops.draw(rng)
+        if self.options.augment == "paper":
+            image, labels = augment(image, labels, self.spacing, rng)
+        return torch.from_numpy(image), self.method.targets(labels, self.spacing), source
+
+    def batch(self, step: int, part: int = 0) -> Batch:
+        """Return this process's share of the batch `part` of a step (see `accumulate`)."""
+        share = self.options.batch // self.world
+        first = part * self.options.batch + self.rank * share
+        drawn = [self.crop(step, index) for index in range(first, first + share)]
+        image = torch.stack([d[0] for d in drawn])
+        image = image.contiguous(memory_format=LAYOUTS[len(self.spacing)])
+        targets = {
+            name: pad_sequence([d[1][name] for d in drawn], batch_first=True)
+            for name in drawn[0][1]
+        }
+        if self.pinned:
+            image, targets = image.pin_memory(), {n: t.pin_memory() for n, t in targets.items()}
+        return Batch(image, targets, tuple(d[2] for d in drawn))
+
+    def starting_at(self, step: int) -> Iterator[Batch]:
+        """Yield batches from a step on, `accumulate` for each, without end."""
+        parts = ((s, p) for s in count(step) for p in range(self.options.accumulate))
+        pool = ThreadPoolExecutor(self.workers)
+        try:
+            coming = deque(pool.submit(self.batch, *next(parts)) for _ in range(self.workers + 1))
+            while True:
+                batch = coming.popleft().result()
+                coming.append(pool.submit(self.batch, *next(parts)))
+                yield batch
+        finally:
+            pool.shutdown(cancel_futures=True)

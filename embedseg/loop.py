@@ -1,0 +1,272 @@
+"""The loop over steps, epochs and validations, in one of the processes that train."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from lightning_fabric import Fabric
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+
+from embedseg import checkpoint
+from embedseg.batches import LAYOUTS, Batch, Batches
+from embedseg.checkpoint import State, Stateful
+from embedseg.history import Bar, Row, save_weights
+from embedseg.monitor import Board, save_history
+from embedseg.plot import save_preview
+from embedseg.run import Run
+from embedseg.types import DataError
+from embedseg.validate import Look, validate
+
+log = logging.getLogger("embedseg")
+
+#: Seconds between checkpoints of a run with a time limit, and between pictures of any run.
+CHECKPOINT_EVERY, PICTURES_EVERY = 15.0, 30.0
+
+
+class Loop:
+    """The loop over steps, and what lives as long as it does."""
+
+    def __init__(self, fabric: Fabric, run: Run, resume: bool, started: float, bar: Bar) -> None:
+        self.fabric, self.run, self.bar = fabric, run, bar
+        self.first = fabric.global_rank == 0
+        options = run.options
+        net = run.net.to(fabric.device)
+        net.to(memory_format=LAYOUTS[len(run.spacing)])  # type: ignore[call-overload]
+        make = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[options.optimizer]
+        optimizer = make(net.parameters(), lr=options.learning_rate,
+                         weight_decay=options.weight_decay)
+        self.parts: dict[str, Stateful] = {
+            "net": net, "optimizer": optimizer, "precision": fabric.strategy.precision,
+        }
+        self.average = _averaged(net, options.average) if options.average else None
+        if self.average:
+            self.parts["average"] = self.average
+        # Killed before the first checkpoint, there is none: then it begins anew.
+        if resume and run.folder and (run.folder / checkpoint.NAME).exists():
+            run.state = checkpoint.load(run.folder, self.parts, fabric.device)
+        ready: Any = torch.compile(net) if options.compile else net
+        self.model, self.optimizer = fabric.setup(ready, optimizer)
+        self.start = started - run.state.spent
+        self.saved = self.pictured = time.monotonic()
+        self.sums: dict[str, float] = {}
+        self.unread: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
+        self.look: Look | None = None
+        logged = options.tensorboard and run.folder and self.first
+        self.board = Board(run.folder / "tensorboard" if logged and run.folder else None)
+
+    def run_all(self) -> State:
+        """Go through all steps that are left."""
+        run, state, options = self.run, self.run.state, self.run.options
+        source = Batches(
+            run.train, run.method, options, run.spacing, self.fabric.global_rank,
+            self.fabric.world_size, pinned=self.fabric.device.type == "cuda",
+            # On a CPU the cores are the net's.
+            workers=1 if self.fabric.device.type == "cpu" else min(8, os.cpu_count() or 1),
+        )
+        batches = source.starting_at(state.step)
+        try:
+            while run.progress() < 1:
+                if state.step % options.steps_per_epoch == 0 and run.stalled():
+                    log.info("stopped early at step %d: validation has not got better since "
+                             "%.0f %% of the run", state.step, 100 * state.best_at)
+                    break
+                latest = train_step(run, self.fabric, self.model, self.optimizer, batches)
+                if self.average:
+                    self.average.update_parameters(run.net)
+                state.step += 1
+                state.spent = time.monotonic() - self.start
+                self.read()
+                self.unread = (state.step, *latest)
+                if run.limit is not None:
+                    self.agree()
+                if state.step % options.steps_per_epoch == 0:
+                    self.end_epoch()
+        except KeyboardInterrupt:
+            log.warning("stopped by the user after step %d; keeping the best so far", state.step)
+            if state.best_weights:
+                # Counting epochs, the checkpoint of the last one is what resumes exactly.
+                if run.limit is not None:
+                    self.save()
+                return state
+        finally:
+            batches.close()  # type: ignore[attr-defined]
+        self.finish()
+        return state
+
+    # -- steps and epochs ------------------------------------------------------------------------
+    def read(self) -> None:
+        """Add up the losses of the step before, of which a GPU has long got rid by now."""
+        if self.unread is None:
+            return
+        step, parts, sources = self.unread
+        self.unread = None
+        values = dict(zip(parts, torch.stack([*parts.values()]).tolist(), strict=True))
+        if not math.isfinite(values["total"]):
+            raise DataError(
+                f"the loss is {values['total']} at step {step}; the batch was cut "
+                f"from {', '.join(dict.fromkeys(sources))}. Weights and checkpoint are those from "
+                "before. Look at these images, or lower train.learning_rate, or set train.clip"
+            )
+        for name, value in values.items():
+            self.sums[name] = self.sums.get(name, 0.0) + value
+        self.bar.step(self.run.progress(), values, self.run.state.history)
+
+    def agree(self) -> None:
+        """Let every process go by the clock and the scores of the first one."""
+        state = self.run.state
+        if self.fabric.world_size > 1:
+            mine = (state.spent, state.validating, state.slowest, state.best, state.best_at)
+            (state.spent, state.validating, state.slowest, state.best,
+             state.best_at) = self.fabric.broadcast(mine)
+
+    def end_epoch(self) -> None:
+        """Write down how the epoch went, validate and save if it is time to."""
+        self.read()
+        state = self.run.state
+        row = self.row()
+        if self.run.due():
+            self.validate(row)
+        state.history.append(row)
+        self.board.row(row)
+        if self.run.limit is None or time.monotonic() - self.saved > CHECKPOINT_EVERY:
+            self.save()
+            self.saved = time.monotonic()
+        if time.monotonic() - self.pictured > PICTURES_EVERY:
+            self.draw()
+            self.pictured = time.monotonic()
+        self.agree()
+
+    def finish(self) -> None:
+        """Validate and save a last time."""
+        self.read()
+        history = self.run.state.history
+        if not history or self.sums:
+            history.append(self.row())
+        if not any(k.startswith("val_") for k in history[-1]):
+            self.validate(history[-1])
+            self.board.row(history[-1])
+        self.agree()
+        self.save()
+        self.draw()
+        self.board.close()
+
+    def row(self) -> Row:
+        """Return the means since the epoch began, over all processes."""
+        state = self.run.state
+        steps = (state.step - 1) % self.run.options.steps_per_epoch + 1
+        means: Any = torch.tensor([value / steps for value in self.sums.values()])
+        if self.fabric.world_size > 1 and len(means):
+            means = self.fabric.all_reduce(self.fabric.to_device(means), reduce_op="mean")
+        row = {
+            "epoch": len(state.history) + 1.0, "step": float(state.step),
+            "minutes": state.spent / 60, "rate": self.run.options.rate(self.run.progress()),
+            **dict(zip(self.sums, means.tolist(), strict=True)),
+        }
+        self.sums = {}
+        return row
+
+    # -- what is kept ----------------------------------------------------------------------------
+    def validate(self, row: Row) -> None:
+        """Validate, keep the weights if they are the best so far."""
+        scores: dict[str, float] = self.look_at_images() if self.first else {}
+        if self.fabric.world_size > 1:
+            scores = self.fabric.broadcast(scores)
+        row.update(scores)
+        self.agree()
+
+    def look_at_images(self) -> dict[str, float]:
+        """Validate in this process; return the scores by their names in the history."""
+        run, state = self.run, self.run.state
+        net = self.average.module if self.average else run.net
+        begun = time.monotonic()
+        score, scores = float(state.step), {}
+        if run.val:
+            self.look = validate(net, run.method, run.val, spacing=run.spacing,
+                                 most=run.options.val_images, device=self.fabric.device)
+            scores = {f"val_{name}": value for name, value in self.look.scores.items()}
+            score = self.look.scores[run.method.primary]
+        took = time.monotonic() - begun
+        state.spent = time.monotonic() - self.start
+        state.validating += took
+        state.slowest = max(state.slowest, took)
+        if score >= state.best:
+            self.keep(net, score)
+        return scores
+
+    def keep(self, net: nn.Module, score: float) -> None:
+        """Take weights as the best so far."""
+        state = self.run.state
+        if score > state.best:
+            state.best_at = self.run.progress()
+        state.best = score
+        state.best_weights = {
+            name: value.detach().cpu().clone() for name, value in net.state_dict().items()
+        }
+        if self.run.folder:
+            save_weights(state.best_weights, self.run.folder / "weights.safetensors")
+
+    def save(self) -> None:
+        """Write the checkpoint."""
+        if self.run.folder and self.first:
+            checkpoint.save(self.run.folder, self.run.state, self.parts)
+
+    def draw(self) -> None:
+        """Draw the history, and what validation saw."""
+        folder = self.run.folder
+        if not folder or not self.first:
+            return
+        state = self.run.state
+        save_history(folder / "history.png", state.history)
+        if self.look:
+            samples = [sample for sample, _ in self.look.shown]
+            save_preview(folder / "preview.png", [s.image for s in samples],
+                         [s.labels for s in samples], [found for _, found in self.look.shown],
+                         spacing=self.run.spacing, titles=[s.name for s in samples],
+                         title=f"validation images after {state.step} steps")
+            self.board.picture("preview", folder / "preview.png", state.step)
+            self.look = None
+
+
+def _averaged(net: nn.Module, decay: float) -> AveragedModel:
+    """Return a moving average of a net's weights, which forgets the first ones sooner."""
+    def average(averaged: Any, current: Any, count: Any) -> None:
+        share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
+        for mean, value in zip(averaged, current, strict=True):
+            mean.lerp_(value, share) if mean.is_floating_point() else mean.copy_(value)
+
+    return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
+
+
+def train_step(
+    run: Run, fabric: Fabric, model: Any, optimizer: Any, batches: Iterator[Batch]
+) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
+    """Do one step of the optimiser; return the parts of the loss, and the files in the batch."""
+    options, step = run.options, run.state.step
+    # Dropout depends on the step alone, like the crops do.
+    torch.manual_seed((options.seed << 32) + (fabric.global_rank << 24) + step)
+    model.train()
+    for group in optimizer.param_groups:
+        group["lr"] = options.rate(run.progress())
+    optimizer.zero_grad(set_to_none=True)
+    parts: dict[str, Tensor] = {}
+    sources: tuple[str, ...] = ()
+    for part in range(options.accumulate):
+        batch = next(batches)
+        image, targets = fabric.to_device((batch.image, batch.targets))
+        with fabric.no_backward_sync(model, enabled=part + 1 < options.accumulate):
+            loss = run.method.loss(model(image), targets, run.spacing)
+            fabric.backward(loss["total"] / options.accumulate)
+        for name, value in loss.items():
+            parts[name] = parts.get(name, 0) + value.detach() / options.accumulate
+        sources += batch.sources
+    if options.clip is not None:
+        fabric.clip_gradients(model, optimizer, max_norm=options.clip, error_if_nonfinite=False)
+    optimizer.step()
+    return parts, sources

@@ -1,0 +1,95 @@
+"""How a training goes: its curves as a picture, and as a TensorBoard log."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from embedseg.io import write_aside
+from embedseg.types import UsageError
+
+#: What is no part of the loss.
+NO_LOSS = ("epoch", "step", "minutes", "rate")
+
+
+def save_history(path: Path | str, rows: Sequence[Mapping[str, float]]) -> None:
+    """Draw loss parts, validation scores and learning rate over time into an image file.
+
+    `rows` has one mapping per epoch, as `Segmenter.history` holds them.
+    """
+    from matplotlib.figure import Figure
+
+    path = Path(path)
+    figure = Figure(figsize=(14, 4), dpi=100, layout="constrained")
+    losses, scores, rates = figure.subplots(1, 3)
+    for name in dict.fromkeys(name for row in rows for name in row):
+        if name in NO_LOSS and name != "rate":
+            continue
+        axes = rates if name == "rate" else scores if name.startswith("val_") else losses
+        shown = [(row.get("minutes", row.get("epoch", i)), row[name])
+                 for i, row in enumerate(rows) if name in row]
+        style = ["-", "--", "-.", ":"][len(axes.lines) % 4]
+        axes.plot(*zip(*shown, strict=True), style, marker=".", label=name.removeprefix("val_"))
+    losses.set(title="loss", xlabel="minutes", yscale="log")
+    scores.set(title="validation", xlabel="minutes", ylim=(0, 1))
+    rates.set(title="learning rate", xlabel="minutes", ylim=(0, None))
+    for axes in (losses, scores, rates):
+        axes.grid(alpha=0.3)
+        if axes.lines and axes is not rates:
+            axes.legend()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, lambda aside: figure.savefig(aside, dpi=100, format=path.suffix[1:]))
+
+
+class Board:
+    """A TensorBoard log; without a folder it does nothing.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Where the event files go.
+
+    Raises
+    ------
+    UsageError
+        If TensorBoard is not installed.
+    """
+
+    def __init__(self, folder: Path | None) -> None:
+        self.writer: Any = None
+        if folder is None:
+            return
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)  # of TensorBoard's own parts
+                from torch.utils.tensorboard import SummaryWriter
+        except ImportError:
+            raise UsageError("train.tensorboard needs TensorBoard: pip install "
+                             "'embedseg-nd[log]'") from None
+        self.writer = SummaryWriter(str(folder))
+
+    def row(self, row: Mapping[str, float]) -> None:
+        """Log a row of the history."""
+        if self.writer is None:
+            return
+        for name, value in row.items():
+            if name not in ("epoch", "step"):
+                group = "val" if name.startswith("val_") else "train"
+                self.writer.add_scalar(f"{group}/{name.removeprefix('val_')}", value,
+                                       int(row["step"]))
+        self.writer.flush()
+
+    def picture(self, name: str, path: Path, step: int) -> None:
+        """Log an image file."""
+        if self.writer is not None:
+            from matplotlib.image import imread
+
+            self.writer.add_image(name, imread(path)[..., :3], step, dataformats="HWC")
+            self.writer.flush()
+
+    def close(self) -> None:
+        """Finish the log."""
+        if self.writer is not None:
+            self.writer.close()

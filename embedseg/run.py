@@ -1,0 +1,76 @@
+"""A training under way: what it works on, how far it is, when to validate and when to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from torch import nn
+
+from embedseg.checkpoint import State
+from embedseg.data import Sample
+from embedseg.methods.base import Method
+from embedseg.train_options import TrainOptions
+from embedseg.types import Spacing
+
+#: Share of the time that validation may take.
+VALIDATION_SHARE = 0.1
+
+
+@dataclass
+class Run:
+    """A training under way.
+
+    Attributes
+    ----------
+    net, method, options, spacing
+        What is trained and how.
+    train, val : sequences of Sample
+        Normalised, in the model's spacing.
+    folder : Path or None
+        Where weights, history and the checkpoint go; None keeps the best weights in memory.
+    limit : float or None
+        Seconds for the whole run, validation included.
+    epochs : int or None
+        Epochs for the whole run. Where both are given, the first to be reached ends it.
+    state : State
+        How far it is; what `last.ckpt` holds.
+    """
+
+    net: nn.Module
+    method: Method
+    options: TrainOptions
+    spacing: Spacing
+    train: Sequence[Sample]
+    val: Sequence[Sample]
+    folder: Path | None = None
+    limit: float | None = None
+    epochs: int | None = None
+    state: State = field(default_factory=State)
+
+    def progress(self) -> float:
+        """Return the share of the run that is done; 1 when it has to end."""
+        shares = [0.0]
+        if self.epochs is not None:
+            shares.append(self.state.step / (self.epochs * self.options.steps_per_epoch))
+        if self.limit is not None:
+            # The last validation has to fit in; before the first one its length is guessed.
+            usable = self.limit - max(1.2 * self.state.slowest, 0.02 * self.limit)
+            shares.append(self.state.spent / max(usable, 1e-9))
+        return min(1.0, max(shares))
+
+    def due(self) -> bool:
+        """Return whether the validation images should be looked at now."""
+        if self.limit is None:
+            every = max(1, (self.epochs or 0) // 20)
+            return (self.state.step // self.options.steps_per_epoch) % every == 0
+        # The last look, at annealed weights, is the most valuable: keep its share free.
+        next_one = max(self.state.slowest, 0.01 * self.limit)
+        return self.state.validating + 2 * next_one <= VALIDATION_SHARE * self.state.spent
+
+    def stalled(self) -> bool:
+        """Return whether validation has not got better for too long."""
+        without = self.progress() - self.state.best_at
+        # A score of 0 says nothing yet: the first objects may be found late.
+        return bool(self.val) and self.state.best > 0 and without > self.options.patience

@@ -1,0 +1,92 @@
+"""How a net is trained: everything that a user can set about it."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class TrainOptions(BaseModel):
+    """How a net is trained.
+
+    Attributes
+    ----------
+    crop : tuple of int
+        Size of a training crop, pixels per axis.
+    batch : int
+        Crops in a batch, over all devices together.
+    accumulate : int
+        Batches whose gradients are averaged into one step of the optimiser.
+    epochs, steps_per_epoch : int
+        Length of a run without a time limit; an epoch is a fixed number of steps.
+    patience : float
+        Training stops early when validation has not got better over this share of the run;
+        1 never does.
+    optimizer : {"adamw", "adam"}
+        AdamW decouples the weight decay; Adam is the paper's.
+    learning_rate, weight_decay : float
+        Of the optimiser, at the top of the schedule.
+    schedule : {"cosine", "poly"}
+        How the learning rate falls over the run: to 0 as half a cosine, or as (1 - p)^0.9.
+    warmup : float
+        Share of the run over which the learning rate rises to its top.
+    clip : float, optional
+        Longest gradient; a longer one is scaled down to it. Default: none is too long.
+    average : float
+        Decay per step of an exponential moving average of the weights, which is then what is
+        validated and kept: 0.999, say. 0 keeps the weights themselves.
+    background : float
+        Share of crops drawn anywhere instead of around an object.
+    augment : {"paper", "none"}
+        "paper" is flips and quarter turns, as far as the spacing allows.
+    precision : {"auto", "32-true", "bf16-mixed", "16-mixed"}
+        As in Lightning Fabric; "auto" is bf16-mixed where the device computes in it.
+    compile : bool
+        Whether `torch.compile` translates the net: minutes at the start, faster steps after.
+    val_images : int
+        At most so many validation images are looked at while training.
+    tensorboard : bool
+        Whether the history also goes to `tensorboard` in the model's folder (extra `log`).
+    seed : int
+        Of weights, crops and augmentation.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    crop: tuple[int, ...]
+    batch: int = Field(default=4, ge=1)
+    accumulate: int = Field(default=1, ge=1)
+    epochs: int = Field(default=100, ge=1)
+    steps_per_epoch: int = Field(default=50, ge=1)
+    patience: float = Field(default=0.5, gt=0, le=1)
+    optimizer: Literal["adamw", "adam"] = "adamw"
+    learning_rate: float = Field(default=1e-3, gt=0)
+    weight_decay: float = Field(default=1e-4, ge=0)
+    schedule: Literal["cosine", "poly"] = "cosine"
+    warmup: float = Field(default=0.03, ge=0, lt=1)
+    clip: float | None = Field(default=None, gt=0)
+    average: float = Field(default=0.0, ge=0, lt=1)
+    background: float = Field(default=0.1, ge=0, le=1)
+    augment: Literal["paper", "none"] = "paper"
+    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    compile: bool = False
+    val_images: int = Field(default=32, ge=1)
+    tensorboard: bool = False
+    seed: int = 0
+
+    def rate(self, progress: float) -> float:
+        """Return the learning rate at a share of the run in [0, 1].
+
+        Examples
+        --------
+        >>> options = TrainOptions(crop=(8, 8), warmup=0.1, learning_rate=1.0)
+        >>> [round(options.rate(p), 2) for p in (0.05, 0.1, 0.55, 1.0)]
+        [0.5, 1.0, 0.5, 0.0]
+        """
+        if progress < self.warmup:
+            return self.learning_rate * progress / self.warmup
+        left = 1 - min(1.0, (progress - self.warmup) / (1 - self.warmup))
+        falling = {"poly": float(left**0.9), "cosine": 0.5 - 0.5 * math.cos(math.pi * left)}
+        return self.learning_rate * falling[self.schedule]
