@@ -1,11 +1,17 @@
 """The embedding loss equals the published form, written out here one object at a time."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from embedseg.methods.embedding import Embedding
-from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
+from embedseg.methods.embedding_loss import (
+    batched_instance_loss,
+    instance_loss,
+    literal_instance_loss,
+)
 from embedseg.synthetic import blobs
 
 METHOD = Embedding(unit=12.0, radius=3.0, foreground_weight=7.0)
@@ -79,20 +85,102 @@ def test_equals_the_paper_in_value_and_gradient(ndim, n, unknown):
     torch.testing.assert_close(grad, expected, rtol=1e-8, atol=1e-11)
 
 
+def compared(function, e, s, raw, batch, known=None):
+    """Values and gradient of a mixture of both parts."""
+    parts = function(e, s, batch["labels"], batch["centres"], known, unit=9.0, scale=10.0)
+    grad = torch.autograd.grad(2 * parts.instance + 3 * parts.smoothness, raw, retain_graph=True)
+    return parts.instance, parts.smoothness, parts.likelihood, *grad
+
+
+FAST = {"compiled": instance_loss, "batched": batched_instance_loss,
+        "in small parts": partial(batched_instance_loss, most=2000)}
+
+
+@pytest.mark.parametrize("fast", FAST.values(), ids=FAST)
 @pytest.mark.parametrize("ndim", [2, 3])
 @pytest.mark.parametrize("n", [0, 1, 12])
 @pytest.mark.parametrize("bandwidth", [-0.2, 0.4])
-def test_compiled_equals_literal(ndim, n, bandwidth):
+def test_fast_equals_literal(fast, ndim, n, bandwidth):
     raw, batch, _ = example(ndim, n, seed=3)
     e, s = (raw[:, :ndim] * 8 + 5), raw[:, ndim : 2 * ndim] * 0.2 + bandwidth
-    results = []
-    for function in (literal_instance_loss, instance_loss):
-        parts = function(e, s, batch["labels"], batch["centres"], unit=9.0, scale=10.0)
-        grad = torch.autograd.grad(2 * parts.instance + 3 * parts.smoothness, raw,
-                                   retain_graph=True)
-        results.append((parts.instance, parts.smoothness, parts.likelihood, *grad))
-    for literal, compiled in zip(*results, strict=True):
-        torch.testing.assert_close(compiled, literal, rtol=1e-9, atol=1e-12)
+    known = torch.from_numpy(np.random.default_rng(n).random(batch["centres"].shape) < 0.6)
+    for axes in (None, known):
+        results = [compared(function, e, s, raw, batch, axes)
+                   for function in (literal_instance_loss, fast)]
+        for literal, ours in zip(*results, strict=True):
+            torch.testing.assert_close(ours, literal, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize("fast", FAST.values(), ids=FAST)
+@pytest.mark.parametrize("shape", [(72, 71), (8, 24, 23)], ids=["2d", "3d"])
+@pytest.mark.parametrize("trained", [False, True], ids=["start", "trained"])
+def test_fast_equals_literal_with_500_objects(fast, shape, trained):
+    ndim, rng = len(shape), np.random.default_rng(1)
+    # Cells of a grid, as large as they come, so that hundreds fit; the last ones are cut.
+    size = (3, 3) if ndim == 2 else (2, 2, 2)
+    cells = np.ravel_multi_index([at // w for at, w in zip(np.indices(shape), size, strict=True)],
+                                 [n // w + 1 for n, w in zip(shape, size, strict=True)])
+    labels = np.unique(cells, return_inverse=True)[1].reshape(shape) + 1
+    labels[rng.random(shape) < 0.3] = 0
+    labels[rng.random(shape) < 0.05] = -1
+    labels[labels > 0] = np.unique(labels[labels > 0], return_inverse=True)[1] + 1
+    targets = METHOD.targets(labels.astype(np.int32), (1.0,) * ndim)
+    batch = {name: value[None] for name, value in targets.items()}
+    assert batch["labels"].max() >= 500
+    raw = torch.from_numpy(rng.normal(scale=0.5, size=(1, 2 * ndim, *shape))).requires_grad_()
+    grid = torch.from_numpy(np.indices(shape)[None].astype(float))
+    centres = batch["centres"][0, batch["labels"].clamp(min=1) - 1].movedim(-1, 1).double()
+    e = raw[:, :ndim] + (centres if trained else grid)
+    s = 0.03 * raw[:, ndim:] + (0.25 if trained else 0.1)
+    literal, ours = (compared(function, e, s, raw, batch)
+                     for function in (literal_instance_loss, fast))
+    for one, other in zip(ours, literal, strict=True):
+        torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-14)
+
+
+def test_single_precision_and_threads_change_little():
+    raw, batch, _ = example(2, 9, seed=4)
+    e, s = (raw[:, :2] * 8 + 5), raw[:, 2:4] * 0.2 + 0.1
+    double = compared(instance_loss, e, s, raw, batch)
+    single = raw.detach().float().requires_grad_()
+    e, s = (single[:, :2] * 8 + 5), single[:, 2:4] * 0.2 + 0.1
+    threads = torch.get_num_threads()
+    try:
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            ours = compared(instance_loss, e, s, single, batch)
+            for one, other in zip(ours, double, strict=True):
+                torch.testing.assert_close(one.double(), other.double(), rtol=1e-4, atol=1e-6)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def test_what_is_not_a_number_shows_and_ends():
+    raw, batch, _ = example(2, 4, seed=4)
+    for at in (batch["labels"] > 0, batch["labels"] == 0):
+        e = (raw[:, :2] * 8 + 5).detach().clone()
+        e.permute(0, 2, 3, 1)[at] = torch.nan
+        value = instance_loss(e, raw[:, 2:4] * 0.2, batch["labels"], batch["centres"],
+                              unit=9.0, scale=10.0).instance
+        assert torch.isnan(value) or not at[batch["labels"] > 0].any()
+
+
+def test_beside_an_object_of_unknown_depth_only_its_planes_compete():
+    labels = np.full((7, 6, 6), -1, np.int32)
+    labels[1] = labels[5] = 0
+    labels[1, 2:4, 2:4] = 1
+    raw = torch.zeros((1, 6, *labels.shape), dtype=torch.float64, requires_grad=True)
+    e = raw[:, :3] + torch.from_numpy(np.indices(labels.shape)[None].astype(float))
+    centres = torch.tensor([[[1.0, 2.5, 2.5]]])
+    for function in (literal_instance_loss, *FAST.values()):
+        for depth in (True, False):
+            known = torch.tensor([[[depth, True, True]]])
+            loss = function(e, raw[:, 3:], torch.from_numpy(labels)[None].long(), centres, known,
+                            unit=3.0, scale=10.0)
+            (grad,) = torch.autograd.grad(loss.instance, raw, retain_graph=True)
+            moved = grad[0, :3].abs().sum(dim=(2, 3))
+            assert bool(moved[1, 5] > 0) is depth  # a plane that may show the object's other end
+            assert bool(moved[1, 1] > 0) and not moved[:, [0, 2, 3, 4, 6]].any()
 
 
 def test_compiled_gradient_is_the_numerical_one():

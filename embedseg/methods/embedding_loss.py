@@ -5,27 +5,34 @@ the likelihood of pixel i is phi_k(i) = exp(-sum_d w_kd ((e_id - C_kd) / unit)^2
 the mean over objects of the Lovász hinge of 2 phi_k - 1 against the object's mask (Neven et al.
 2019, arXiv:1906.11109; Berman et al. 2018, arXiv:1705.08790).
 
-`literal_instance_loss` says so in torch, for any device. `instance_loss` on a CPU computes value
-and gradient in one pass of compiled code, sorting for each object only the pixels that can matter:
+`literal_instance_loss` says so in torch. `instance_loss` on a CPU computes value and gradient in
+one pass of compiled code, sorting for each object only the pixels that can matter:
 
-- a pixel outside the object with q > 30 has a likelihood below 1e-13 and is left out;
+- a pixel outside the object whose likelihood is lost in rounding is left out: below 1e-13, q > 30;
+  below 6e-8, q > 16.6, in single precision;
 - once every pixel of the object has been passed in order of falling error the Jaccard index is
   one and stays there, so pixels outside whose error is below the least error inside weigh nothing.
+
+On other devices it is `batched_instance_loss`.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from embedseg.losses import lovasz_hinge
+from embedseg.methods._embedding_loss_kernels import image_loss
 
-FAR = 30.0
+#: By the bytes of a value: the q from which a pixel outside is left out, and the types in which
+#: q is sorted.
+FAR = {8: (30.0, np.dtype(np.float64), np.dtype(np.uint64)),
+       4: (16.6, np.dtype(np.float32), np.dtype(np.uint32))}
 
 
 class InstanceLoss(NamedTuple):
@@ -47,8 +54,8 @@ class InstanceLoss(NamedTuple):
 
 
 def literal_instance_loss(
-    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor, *,
-    unit: float, scale: float,
+    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
+    known: Tensor | None = None, *, unit: float, scale: float,
 ) -> InstanceLoss:
     """Compute the loss one object at a time, as published.
 
@@ -62,6 +69,10 @@ def literal_instance_loss(
         1 to n per image, 0 background, -1 not annotated.
     centres : (B, n, ndim) float Tensor
         Centre of object k at row k - 1, µm.
+    known : (B, n, ndim) bool Tensor, optional
+        Along which axes it is known; default: all. An axis that is not has no part in q, and of
+        the pixels outside only those compete that lie beside the object, within its extent along
+        that axis: what lies beyond may belong to it.
     unit, scale : float
         Unit of the weights in µm, and the factor in their exponent.
     """
@@ -77,120 +88,89 @@ def literal_instance_loss(
             own = bandwidth[b][:, mask]
             mean = own.mean(dim=1, keepdim=True)
             weight = torch.exp(scale * mean)
+            valid = annotated
+            if known is not None:
+                weight = weight * known[b, k - 1, :, None].to(weight)
+                valid = annotated & _beside(mask, known[b, k - 1])
             centre = centres[b, k - 1].to(embedding)[:, None]
-            q = (((embedding[b][:, annotated] - centre) / unit) ** 2 * weight).sum(dim=0)
+            q = (((embedding[b][:, valid] - centre) / unit) ** 2 * weight).sum(dim=0)
             phi = torch.exp(-q)
-            parts.append(lovasz_hinge(2 * phi - 1, mask[annotated].to(phi)))
+            parts.append(lovasz_hinge(2 * phi - 1, mask[valid].to(phi)))
             variances.append(((own - mean.detach()) ** 2).mean())
-            likelihood[b][mask] = phi.detach()[mask[annotated]]
+            likelihood[b][mask] = phi.detach()[mask[valid]]
         zero = embedding[b].sum() * 0
         instance.append(torch.stack(parts).mean() if parts else zero)
         smoothness.append(torch.stack(variances).mean() if variances else zero)
     return InstanceLoss(torch.stack(instance).mean(), torch.stack(smoothness).mean(), likelihood)
 
 
-@numba.njit(cache=True, nogil=True)
-def _members(labels: Any, count: int) -> Any:
-    """List the pixels of each object: ends of its run in the second array."""
-    ends = np.zeros(count + 1, np.int64)
-    for label in labels:
-        if label > 0:
-            ends[label] += 1
-    ends = np.cumsum(ends)
-    pixels = np.empty(ends[-1], np.int64)
-    fill = ends[:-1].copy()
-    for i in range(labels.size):
-        if labels[i] > 0:
-            pixels[fill[labels[i] - 1]] = i
-            fill[labels[i] - 1] += 1
-    return ends, pixels
+def _beside(mask: Tensor, known: Tensor) -> Tensor:
+    """Return which pixels lie within an object's extent along each axis that is not known."""
+    inside = torch.ones_like(mask)
+    for axis in range(mask.ndim):
+        if not known[axis]:
+            there = mask.nonzero()[:, axis]
+            at = torch.arange(mask.shape[axis], device=mask.device)
+            within = (at >= there.min()) & (at <= there.max())
+            inside &= within.reshape([-1 if d == axis else 1 for d in range(mask.ndim)])
+    return inside
 
 
-@numba.njit(cache=True, nogil=True)
-def _gather(
-    e: Any, labels: Any, k: int, centre: Any, weight: Any, own: Any, errors: Any, where: Any
-) -> int:
-    """Put the errors of the object's pixels, then of the others that matter, into buffers."""
-    ndim, pixels = e.shape
-    count = 0
-    least = 2.0
-    for i in own:
-        q = 0.0
-        for d in range(ndim):
-            q += (e[d, i] - centre[d]) ** 2 * weight[d]
-        errors[count] = 2.0 * (1.0 - np.exp(-q))
-        where[count] = i
-        least = min(least, errors[count])
-        count += 1
-    far = FAR if least <= 0.0 else min(FAR, -np.log(0.5 * least))
-    for i in range(pixels):
-        q = (e[0, i] - centre[0]) ** 2 * weight[0]
-        for d in range(1, ndim):
-            q += (e[d, i] - centre[d]) ** 2 * weight[d]
-        if q <= far and labels[i] != k and labels[i] >= 0:
-            errors[count] = 2.0 * np.exp(-q)
-            where[count] = i
-            count += 1
-    return count
+def batched_instance_loss(
+    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
+    known: Tensor | None = None, *, unit: float, scale: float, most: int = 2**24,
+) -> InstanceLoss:
+    """Compute the loss of many objects at once, without waiting for the device in between.
 
-
-@numba.njit(cache=True, nogil=True)
-def _image(e: Any, s: Any, labels: Any, centres: Any, unit: float, scale: float,
-           grad_e: Any, grad_s: Any, grad_v: Any, phi: Any) -> Any:
-    """Value of both parts for one image; gradients and likelihoods into the last four arrays."""
-    ndim, pixels = e.shape
-    total = max(0, labels.max())
-    ends, members = _members(labels, total)
-    present = 0
-    for k in range(total):
-        present += ends[k + 1] > ends[k]
-    if present == 0:
-        return 0.0, 0.0
-    errors = np.empty(pixels, e.dtype)
-    where = np.empty(pixels, np.int64)
-    weight = np.empty(ndim, np.float64)
-    hinge, variance = 0.0, 0.0
-    for k in range(total):
-        own = members[ends[k] : ends[k + 1]]
-        n = own.size
-        if n == 0:
-            continue
-        for d in range(ndim):
-            mean = 0.0
-            for i in own:
-                mean += s[d, i]
-            mean /= n
-            weight[d] = np.exp(scale * mean) / unit**2
-            for i in own:
-                variance += (s[d, i] - mean) ** 2 / (n * ndim * present)
-                grad_v[d, i] = 2.0 * (s[d, i] - mean) / (n * ndim * present)
-        count = _gather(e, labels, k + 1, centres[k], weight, own, errors, where)
-        for j in range(n):
-            phi[own[j]] = 1.0 - 0.5 * errors[j]
-        order = np.argsort(-errors[:count])
-        inside, outside, before = n, 0, 0.0
-        push = np.zeros(ndim)
-        for j in order:
-            mine = j < n
-            if mine:
-                inside -= 1
-            else:
-                outside += 1
-            jaccard = 1.0 - inside / (n + outside)
-            step = jaccard - before
-            before = jaccard
-            hinge += errors[j] * step / present
-            likelihood = 1.0 - 0.5 * errors[j] if mine else 0.5 * errors[j]
-            pull = step * likelihood * (2.0 if mine else -2.0) / present
-            i = where[j]
+    Parameters
+    ----------
+    embedding, bandwidth, labels, centres, known, unit, scale
+        As in `literal_instance_loss`.
+    most : int
+        At most so many values, objects times pixels, are held at once.
+    """
+    batch, ndim = embedding.shape[:2]
+    count, pixels = centres.shape[1], labels[0].numel()
+    shape = labels.shape[1:]
+    numbers = torch.arange(1, count + 1, device=labels.device)
+    places = [
+        axis.reshape(-1) for axis in torch.meshgrid(
+            *(torch.arange(n, device=labels.device) for n in shape), indexing="ij")
+    ]
+    instance, smoothness, likelihood = [], [], []
+    for b in range(batch):
+        e, s, ids = embedding[b].flatten(1), bandwidth[b].flatten(1), labels[b].flatten()
+        own = ids.clamp(min=0)
+        sizes = s.new_zeros(count + 1).index_add(0, own, s.new_ones(pixels))
+        means = s.new_zeros(ndim, count + 1).index_add(1, own, s) / sizes.clamp(min=1)
+        there = sizes[1:] > 0
+        present = there.sum().clamp(min=1)
+        away = (s - means.detach()[:, own]) ** 2 / (ndim * sizes[own].clamp(min=1))
+        smoothness.append((away * (ids > 0)).sum() / present)
+        axes = there.new_ones(count, ndim) if known is None else known[b] > 0
+        weight = torch.exp(scale * means[:, 1:].T) / unit**2 * axes
+        parts, phi = [], s.new_zeros(pixels)
+        for at in range(0, count, max(1, most // max(pixels, 1))):
+            now = slice(at, at + max(1, most // max(pixels, 1)))
+            mine = ids == numbers[now, None]
+            valid = ids >= 0
             for d in range(ndim):
-                away = e[d, i] - centres[k, d]
-                grad_e[d, i] += 2.0 * pull * weight[d] * away
-                push[d] += pull * weight[d] * away * away
-        for d in range(ndim):
-            for i in own:
-                grad_s[d, i] += push[d] * scale / n
-    return hinge, variance
+                # Along an axis that is not known, only pixels beside the object compete.
+                low = torch.where(mine, places[d], shape[d]).amin(dim=1, keepdim=True)
+                high = torch.where(mine, places[d], -1).amax(dim=1, keepdim=True)
+                beside = (places[d] >= low) & (places[d] <= high)
+                valid = valid & (axes[now, d, None] | beside)
+            middle = centres[b, now].to(e)
+            q = torch.stack([weight[now, d, None] * (e[d] - middle[:, d, None]) ** 2
+                             for d in range(ndim)]).sum(dim=0)
+            chance = torch.exp(-q)
+            hinge = lovasz_hinge(torch.where(valid, 2 * chance - 1, -3.0), mine)
+            parts.append((hinge * there[now]).sum())
+            phi = phi + (chance.detach() * mine).sum(dim=0)
+        instance.append(sum(parts, e.sum() * 0) / present)
+        likelihood.append(phi.reshape(shape))
+    return InstanceLoss(torch.stack(instance).mean(), torch.stack(smoothness).mean(),
+                        torch.stack(likelihood))
 
 
 class _Compiled(torch.autograd.Function):
@@ -198,7 +178,7 @@ class _Compiled(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
-                unit: float, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+                known: Tensor | None, unit: float, scale: float) -> tuple[Tensor, Tensor, Tensor]:
         batch, ndim = embedding.shape[:2]
 
         def flat(tensor: Tensor) -> NDArray[Any]:
@@ -207,13 +187,26 @@ class _Compiled(torch.autograd.Function):
         e, s = flat(embedding), flat(bandwidth)
         ids = labels.reshape(batch, -1).contiguous().numpy()
         middle = np.ascontiguousarray(centres.numpy(), np.float64)
+        axes = np.ones(middle.shape, bool) if known is None else known.numpy() > 0
+        sizes = np.array(labels.shape[1:], np.int64)
+        steps = np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
+        strides = np.stack([steps, sizes], axis=1)
         grad_e, grad_s, grad_v = (np.zeros_like(e) for _ in range(3))
         phi = np.zeros_like(e[:, 0])
-        values = np.array([
-            _image(e[b], s[b], ids[b], middle[b], unit, scale,
-                   grad_e[b], grad_s[b], grad_v[b], phi[b])
-            for b in range(batch)
-        ])
+        far, key, bits = FAR[e.dtype.itemsize]
+
+        def image(b: int) -> tuple[float, float]:
+            value: tuple[float, float] = image_loss(
+                e[b], s[b], ids[b], middle[b], axes[b], strides, unit, scale, far,
+                grad_e[b], grad_s[b], grad_v[b], phi[b], key, bits)
+            return value
+
+        threads = min(batch, torch.get_num_threads())
+        if threads > 1:
+            with ThreadPoolExecutor(threads) as pool:
+                values = np.array(list(pool.map(image, range(batch))))
+        else:
+            values = np.array([image(b) for b in range(batch)])
         shape = embedding.shape
         ctx.save_for_backward(*(
             torch.from_numpy(g).reshape(shape) / batch for g in (grad_e, grad_s, grad_v)
@@ -227,17 +220,18 @@ class _Compiled(torch.autograd.Function):
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         grad_e, grad_s, grad_v = ctx.saved_tensors
         instance, smoothness = grads[:2]
-        return instance * grad_e, instance * grad_s + smoothness * grad_v, None, None, None, None
+        both = instance * grad_s + smoothness * grad_v
+        return instance * grad_e, both, None, None, None, None, None
 
 
 def instance_loss(
-    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor, *,
-    unit: float, scale: float,
+    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
+    known: Tensor | None = None, *, unit: float, scale: float,
 ) -> InstanceLoss:
     """Compute the loss by the faster implementation for the device; see `literal_instance_loss`."""
     if embedding.device.type != "cpu":
-        return literal_instance_loss(
-            embedding, bandwidth, labels, centres, unit=unit, scale=scale
+        return batched_instance_loss(
+            embedding, bandwidth, labels, centres, known, unit=unit, scale=scale
         )
     return InstanceLoss(*_Compiled.apply(  # type: ignore[no-untyped-call]
-        embedding, bandwidth, labels, centres, unit, scale))
+        embedding, bandwidth, labels, centres, known, unit, scale))
