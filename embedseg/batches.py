@@ -14,7 +14,6 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from embedseg.augment import augment
 from embedseg.crops import Crops
 from embedseg.data import Sample
 from embedseg.methods.base import Method
@@ -76,14 +75,16 @@ class Batches:
     workers: int = 1
 
     def __post_init__(self) -> None:
-        self._crops = Crops(self.samples, self.options.crop, background=self.options.background)
+        options = self.options
+        self._crops = Crops(self.samples, options.crop, background=options.background,
+                            margin=options.augment.margin(options.crop, self.spacing))
 
     def crop(self, step: int, index: int) -> tuple[Tensor, dict[str, Tensor], str]:
         """Return crop `index` of a step: image, targets and source."""
         rng = np.random.default_rng([self.options.seed, step, index])
         image, labels, source = self._crops.draw(rng)
-        if self.options.augment == "paper":
-            image, labels = augment(image, labels, self.spacing, rng)
+        image, labels = self.options.augment.apply(image, labels, self.options.crop, self.spacing,
+                                                   rng)
         return torch.from_numpy(image), self.method.targets(labels, self.spacing), source
 
     def batch(self, step: int, part: int = 0) -> Batch:
@@ -93,10 +94,7 @@ class Batches:
         drawn = [self.crop(step, index) for index in range(first, first + share)]
         image = torch.stack([d[0] for d in drawn])
         image = image.contiguous(memory_format=LAYOUTS[len(self.spacing)])
-        targets = {
-            name: pad_sequence([d[1][name] for d in drawn], batch_first=True)
-            for name in drawn[0][1]
-        }
+        targets = joined([d[1] for d in drawn])
         if self.pinned:
             image, targets = image.pin_memory(), {n: t.pin_memory() for n, t in targets.items()}
         return Batch(image, targets, tuple(d[2] for d in drawn))
@@ -113,3 +111,9 @@ class Batches:
                 yield batch
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def joined(targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """Stack the targets of crops; what differs in length is padded with zeros."""
+    return {name: pad_sequence([t[name] for t in targets], batch_first=True)
+            for name in targets[0]}

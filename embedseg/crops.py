@@ -8,6 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.augment import OUTSIDE, renumbered
 from embedseg.data import Sample, object_boxes
 
 Vector = NDArray[np.int64]
@@ -18,10 +19,10 @@ class Crop(NamedTuple):
 
     Attributes
     ----------
-    image : (C, *crop) float32 ndarray
-        Beyond the edge of a small image, it goes on as its mirror image.
-    labels : (*crop) int32 ndarray
-        Numbered 1 to n; -1 beyond the edge.
+    image : (C, *(crop + 2 margin)) float32 ndarray
+        Beyond the edge of the sample, it goes on as its mirror image.
+    labels : (*(crop + 2 margin)) int32 ndarray
+        Numbered 1 to n; 0 is background, -1 not annotated, -2 beyond the edge.
     source : str
         File or name of the sample.
     """
@@ -41,12 +42,15 @@ class Crops:
     crop : tuple of int
         Size of a crop, pixels per axis.
     background : float
-        Share of crops drawn anywhere, in any image, instead of around an object.
+        Share of crops drawn anywhere in any image instead of around an object; around a random
+        annotated pixel where an image is annotated in part.
+    margin : tuple of int, optional
+        Pixels that are cut around a crop too, on each side; default: none.
 
     Raises
     ------
     ValueError
-        Without samples.
+        Without samples that have annotated pixels.
 
     Examples
     --------
@@ -54,22 +58,25 @@ class Crops:
     >>> labels[4, 4] = 5
     >>> crops = Crops([Sample("a", labels[None].astype(np.float32), labels)], (4, 12), background=0)
     >>> image, found, _ = crops.draw(np.random.default_rng(0))
-    >>> image.shape, np.unique(found).tolist()  # narrower than a crop: padded, "not annotated"
-    ((1, 4, 12), [-1, 0, 1])
+    >>> image.shape, np.unique(found).tolist()  # narrower than a crop: padded with "outside"
+    ((1, 4, 12), [-2, 0, 1])
     """
 
     def __init__(
-        self, samples: Sequence[Sample], crop: tuple[int, ...], *, background: float = 0.1
+        self, samples: Sequence[Sample], crop: tuple[int, ...], *, background: float = 0.1,
+        margin: tuple[int, ...] | None = None,
     ) -> None:
-        if not samples:
-            raise ValueError("no samples to draw crops from")
-        self.samples = list(samples)
+        self.samples = [sample for sample in samples if (sample.labels >= 0).any()]
+        if not self.samples:
+            raise ValueError("no samples with annotated pixels to draw crops from")
         self.crop = np.array(crop, np.int64)
+        self.margin = np.array(margin or (0,) * len(crop), np.int64)
         self.background = background
         boxes = [object_boxes(sample.labels) for sample in self.samples]
         self._owner = np.repeat(np.arange(len(boxes)), [len(lower) for lower, _ in boxes])
         self._lower = np.concatenate([lower for lower, _ in boxes])
         self._upper = np.concatenate([upper for _, upper in boxes])
+        self._annotated = [_annotated(sample.labels) for sample in self.samples]
 
     def draw(self, rng: np.random.Generator) -> Crop:
         """Return one crop.
@@ -77,14 +84,20 @@ class Crops:
         An object that fits is wholly inside, anywhere in the crop; of a larger one a part is.
         """
         if not len(self._owner) or rng.random() < self.background:
-            sample = self.samples[rng.integers(len(self.samples))]
+            which = int(rng.integers(len(self.samples)))
+            sample, places = self.samples[which], self._annotated[which]
             lower, upper = np.zeros_like(self.crop), np.array(sample.labels.shape)
+            if places is not None:
+                at = np.unravel_index(places[rng.integers(len(places))], sample.labels.shape)
+                lower = np.array(at, np.int64)
+                upper = lower + 1
         else:
             chosen = rng.integers(len(self._owner))
             sample = self.samples[self._owner[chosen]]
             lower, upper = self._lower[chosen], self._upper[chosen]
         start = self._start(lower, upper, sample.labels.shape, rng)
-        return Crop(*_cut(sample, start, self.crop), str(sample.path or sample.name))
+        image, labels = _cut(sample, start - self.margin, self.crop + 2 * self.margin)
+        return Crop(image, labels, str(sample.path or sample.name))
 
     def _start(
         self, lower: Vector, upper: Vector, shape: tuple[int, ...], rng: np.random.Generator
@@ -102,19 +115,19 @@ def _cut(
     sample: Sample, start: Vector, crop: Vector
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     shape = np.array(sample.labels.shape)
-    inside = tuple(slice(max(a, 0), b) for a, b in zip(start, start + crop, strict=True))
-    image, labels = sample.image[:, *inside], _renumbered(sample.labels[inside])
+    inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(start, start + crop, strict=True))
+    image, labels = sample.image[:, *inside], renumbered(sample.labels[inside])
     missing = np.stack([np.maximum(-start, 0), np.maximum(start + crop - shape, 0)], axis=1)
     if missing.any():
         image = np.pad(image, [(0, 0), *missing], mode="reflect")
-        labels = np.pad(labels, missing, constant_values=-1)
+        labels = np.pad(labels, missing, constant_values=OUTSIDE)
     return np.ascontiguousarray(image, np.float32), labels
 
 
-def _renumbered(labels: NDArray[np.int32]) -> NDArray[np.int32]:
-    # By counting: sorting would take most of the time of a crop.
-    there = np.bincount(labels.ravel() + 1, minlength=2) > 0
-    there[:2] = False
-    numbers = np.cumsum(there, dtype=np.int32)
-    numbers[0] = -1
-    return numbers[labels + 1]
+def _annotated(labels: NDArray[np.int32]) -> NDArray[np.int64] | None:
+    """Return where the annotated pixels are, or some thousand of them; None if all are."""
+    known = labels.ravel() >= 0
+    if known.all():
+        return None
+    places = np.flatnonzero(known)
+    return places[:: max(1, len(places) // 10_000)]

@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from embedseg.augment import PRESETS, Augment
+
 
 class TrainOptions(BaseModel):
     """How a net is trained.
@@ -39,8 +41,8 @@ class TrainOptions(BaseModel):
         validated and kept: 0.999, say. 0 keeps the weights themselves.
     background : float
         Share of crops drawn anywhere instead of around an object.
-    augment : {"paper", "none"}
-        "paper" is flips and quarter turns, as far as the spacing allows.
+    augment : Augment
+        A preset, none, paper, light or strong, or options of its own.
     precision : {"auto", "32-true", "bf16-mixed", "16-mixed"}
         As in Lightning Fabric; "auto" is bf16-mixed where the device computes in it.
     compile : bool
@@ -69,7 +71,7 @@ class TrainOptions(BaseModel):
     clip: float | None = Field(default=None, gt=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     background: float = Field(default=0.1, ge=0, le=1)
-    augment: Literal["paper", "none"] = "paper"
+    augment: Augment = PRESETS["paper"]
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     compile: bool = False
     val_images: int = Field(default=32, ge=1)

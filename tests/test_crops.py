@@ -70,14 +70,14 @@ def test_share_of_background():
     assert nothing.draw(rng)[1].tolist() == np.zeros((4, 4)).tolist()
 
 
-def test_small_images_are_padded_with_not_annotated():
+def test_small_images_are_padded_with_outside():
     crops = Crops([sample([[1, 0, 2]], channels=2)], (3, 3), background=0)
     seen = set()
     for seed in range(20):
         image, labels, _ = crops.draw(np.random.default_rng(seed))
         row = int(np.argmax((labels >= 0).any(axis=1)))
         seen.add(row)
-        assert labels[row].tolist() == [1, 0, 2] and (labels == -1).sum() == 6
+        assert labels[row].tolist() == [1, 0, 2] and (labels == -2).sum() == 6
         assert np.array_equal(image[1], image[0] + 1000)
     assert seen == {0, 1, 2}
     wide = Crops([sample([[1, 0, 2]])], (1, 7), background=0)

@@ -20,8 +20,9 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from embedseg.batches import LAYOUTS, Batches
+from embedseg.batches import LAYOUTS, joined
 from embedseg.config import Config
+from embedseg.crops import Crops
 from embedseg.data import Sample
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
@@ -156,7 +157,8 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
     config = config.changed({"train.crop": ",".join(map(str, shape)), "train.augment": preset,
                              "train.batch": BATCH if ndim == 2 else 2})
     method, options = config.method, config.train
-    source = Batches(samples, method, options, config.spacing)
+    crops = Crops(samples, options.crop,
+                  margin=options.augment.margin(options.crop, config.spacing))
     specs = method.heads(ndim)
     net = config.net.build(ndim, 1, specs, config.spacing, options.crop)
     method.init_heads(net.outputs, ndim)
@@ -174,13 +176,17 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
     def step() -> None:
         number = next(steps)
         rngs = [np.random.default_rng([number, i]) for i in range(options.batch)]
-        drawn = timed("crops", lambda: [source.draw(rng) for rng in rngs])
+        drawn = timed("crops", lambda: [crops.draw(rng) for rng in rngs])
         ready = timed("augmentation", lambda: [
-            source.augmented(crop, rng) for crop, rng in zip(drawn, rngs, strict=True)])
-        batch = timed("targets", lambda: source.joined(ready))
+            options.augment.apply(crop.image, crop.labels, options.crop, config.spacing, rng)
+            for crop, rng in zip(drawn, rngs, strict=True)])
+        targets = timed("targets", lambda: joined(
+            [method.targets(labels, config.spacing) for _, labels in ready]))
+        image = torch.stack([torch.from_numpy(image) for image, _ in ready])
+        image = image.contiguous(memory_format=LAYOUTS[ndim])
         adam.zero_grad()
-        raw = timed("forward", lambda: net(batch.image))
-        loss = timed("loss", lambda: method.loss(raw, batch.targets, config.spacing)["total"])
+        raw = timed("forward", lambda: net(image))
+        loss = timed("loss", lambda: method.loss(raw, targets, config.spacing)["total"])
         timed("backward", loss.backward)
         timed("optimiser", adam.step)
 
