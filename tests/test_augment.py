@@ -154,7 +154,7 @@ def test_half_of_the_crops_stay_where_they_are():
      and abs(a.max() - b.max()) < 1e-5 and abs(a.min() - b.min()) < 1e-5),
     ({"noise": 0.1}, lambda a, b: 0 < (b - a).std() <= 0.11),
     ({"blur": 3.0}, lambda a, b: b.std() < a.std()),
-], ids=str)
+], ids=["brightness", "contrast", "gamma", "noise", "blur"])
 def test_intensities_change_as_they_say(change, holds):
     augment = Augment(chance=1.0, **change)
     before = np.random.default_rng(0).random((2, 50, 40)).astype(np.float32)
