@@ -111,9 +111,11 @@ class Statistics:
     shapes : tuple of tuple of int
         Space shape of each image.
     extents : (n, ndim) float64 ndarray
-        Size of the bounding box of each object, in pixels of `spacing`.
+        Size of the bounding box of each object, in pixels of `spacing`. Along an axis on which an
+        object is annotated in part, its longest known one in µm stands in; objects of which no
+        axis is known are left out.
     volumes : (n,) float64 ndarray
-        Size of each object, in pixels of `spacing`.
+        Size of each of these objects, in pixels of `spacing`, raised where the extent was.
     counts : tuple of int
         Objects of each image.
     foreground_fraction : float
@@ -267,19 +269,46 @@ def statistics(samples: Sequence[Sample]) -> Statistics:
     spacing = tuple(float(s) for s in np.median(known, axis=0)) if known else (1.0,) * ndim
     extents: list[NDArray[Any]] = [np.zeros((0, ndim))]
     volumes: list[NDArray[Any]] = [np.zeros(0)]
+    counts = []
     for sample in samples:
         scale = np.divide(sample.spacing or spacing, spacing)
         lower, upper = object_boxes(sample.labels)
-        extents.append((upper - lower) * scale)
-        volumes.append(lab.sizes(sample.labels) * np.prod(scale))
+        extent, volume = _whole(sample.labels, upper - lower,
+                                np.asarray(sample.spacing or spacing))
+        extents.append(extent * scale)
+        volumes.append(volume * np.prod(scale))
+        counts.append(len(lower))
     annotated = sum(int((sample.labels >= 0).sum()) for sample in samples)
     foreground = sum(int((sample.labels > 0).sum()) for sample in samples)
     return Statistics(
         ndim, len(samples[0].image), spacing, bool(known),
         tuple(sample.labels.shape for sample in samples),
         np.concatenate(extents), np.concatenate(volumes),
-        tuple(len(part) for part in volumes[1:]), foreground / max(annotated, 1),
+        tuple(counts), foreground / max(annotated, 1),
     )
+
+
+def _whole(
+    labels: NDArray[np.int32], extents: NDArray[np.int64], spacing: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return extents and sizes, in pixels; objects annotated in part are taken to be round."""
+    known = lab.known_axes(labels)
+    some = known.any(axis=1)
+    longest = np.where(known, extents * spacing, 0).max(axis=1, initial=0)
+    whole = np.where(known, extents, np.maximum(extents, longest[:, None] / spacing))
+    volumes = lab.sizes(labels).astype(np.float64)
+    if not known.all():
+        # Of the planes between annotated ones nothing is known: count those that are there.
+        planes = np.stack([_planes_of(labels, axis) for axis in range(labels.ndim)], axis=1)
+        volumes *= np.where(known, 1, whole / planes).prod(axis=1)
+    return whole[some], volumes[some]
+
+
+def _planes_of(labels: NDArray[np.int32], axis: int) -> NDArray[np.int64]:
+    """Return on how many planes along an axis each object lies."""
+    planes = np.moveaxis(labels, axis, 0)
+    there = np.concatenate([np.unique(plane[plane > 0]) for plane in planes])
+    return np.unique(there, return_counts=True)[1]
 
 
 def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -323,7 +352,8 @@ def to_spacing(sample: Sample, spacing: Spacing) -> Sample:
 def to_planes(sample: Sample) -> list[Sample]:
     """Cut a volume into its planes along the first axis.
 
-    An object that lies in a plane in several pieces becomes several objects there.
+    An object that lies in a plane in several pieces becomes several objects there. Planes on which
+    nothing is annotated are left out.
 
     Examples
     --------
@@ -336,5 +366,5 @@ def to_planes(sample: Sample) -> list[Sample]:
     return [
         Sample(f"{sample.name}_z{z:03d}", sample.image[:, z], lab.split_pieces(sample.labels[z]),
                spacing, sample.path)
-        for z in range(len(sample.labels))
+        for z in range(len(sample.labels)) if (sample.labels[z] >= 0).any()
     ]

@@ -153,8 +153,10 @@ def score(
     Parameters
     ----------
     truth : (*space) integer ndarray
-        0 is background. Pixels with -1 are not annotated: predicted objects of which more than half
-        lies there do not count, and all else is compared on the other pixels.
+        0 is background. Pixels with -1 are not annotated: planes along any axis that hold nothing
+        else are cut out, so that annotated slices, or a box, are compared as if they were images
+        of their own. Then predicted objects of which more than half lies on -1 do not count, and
+        all else is compared on the other pixels.
     predicted : (*space) integer ndarray
         0 and below are background.
     thresholds : sequence of float
@@ -258,7 +260,9 @@ def _compare(truth: NDArray[Any], predicted: NDArray[Any]) -> _Compared:
     if truth.shape != predicted.shape:
         raise DataError(f"predicted labels of shape {predicted.shape}, expected that of the truth, "
                         f"{truth.shape}")
-    table, true_ids, pred_ids = overlap_table(truth, np.maximum(predicted, 0))
+    annotated = _annotated_part(truth)
+    table, true_ids, pred_ids = overlap_table(
+        truth[annotated], np.maximum(predicted[annotated], 0))
     outside = table[true_ids < 0].sum(axis=0)
     objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
     # Predicted objects that do not count are background where they reach annotated pixels.
@@ -268,6 +272,16 @@ def _compare(truth: NDArray[Any], predicted: NDArray[Any]) -> _Compared:
     places = rows[entries.row[on]], columns[entries.col[on]]
     shared = sparse.csr_array((entries.data[on], places), (1 + objects.sum(), 1 + counted.sum()))
     return _Compared(shared, true_ids[objects].astype(np.int64), pred_ids[counted].astype(np.int64))
+
+
+def _annotated_part(truth: NDArray[Any]) -> Any:
+    """Return the index of what is left without planes on which nothing is annotated."""
+    known = truth >= 0
+    if known.all():
+        return ...
+    planes = [np.flatnonzero(known.any(axis=tuple(d for d in range(truth.ndim) if d != axis)))
+              for axis in range(truth.ndim)]
+    return np.ix_(*planes)
 
 
 def _match(found: _Compared, threshold: float) -> Indices:

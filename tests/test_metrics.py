@@ -119,20 +119,41 @@ def test_missing_everything_scores_0() -> None:
 
 # -- not annotated ---------------------------------------------------------------------------------
 def test_objects_mostly_on_unannotated_pixels_do_not_count() -> None:
-    truth = np.array([[-1, -1, -1, 0, 0, 1, 1, -1]])
-    predicted = np.array([[2, 2, 3, 3, 4, 5, 5, 5]])
+    # In every column a pixel is annotated, so that none is cut out.
+    truth = np.array([[-1, -1, -1, 0, 0, 1, 1, -1], [0] * 8])
+    predicted = np.array([[2, 2, 3, 3, 4, 5, 5, 5], [0] * 8])
     # 2 lies there wholly, 3 by half, which is not more than half; 5 is compared without its third.
     assert score(truth, predicted).n_pred == 3
     assert match(truth, predicted, 1.0).tolist() == [[1, 5]]
     assert errors(truth, predicted)[1].tolist() == [3, 4]
-    mostly = np.array([[-1, -1, 1, 0]])
-    assert score(mostly, np.array([[5, 5, 5, 0]])).n_pred == 0
-    assert score(mostly, np.array([[5, 5, 5, 0]])).recall["0.50"] == 0
+    mostly = np.array([[-1, -1, 1, 0], [0] * 4])
+    assert score(mostly, np.array([[5, 5, 5, 0], [0] * 4])).n_pred == 0
+    assert score(mostly, np.array([[5, 5, 5, 0], [0] * 4])).recall["0.50"] == 0
+
+
+def test_annotated_slices_and_boxes_are_images_of_their_own() -> None:
+    whole, predicted = np.zeros((2, 9, 6, 6), np.int64)
+    whole[2:8, 1:4, 1:4] = 1
+    predicted[1:8, 1:4, 1:4] = 5
+    predicted[2:8, 5, :] = 6
+    slices = np.full_like(whole, -1)
+    slices[[0, 4]] = whole[[0, 4]]
+    box = np.full_like(whole, -1)
+    box[3:6, :, :5] = whole[3:6, :, :5]
+    for truth in (slices, box):
+        found = score(truth, predicted)
+        assert (found.n_true, found.n_pred, found.tp["0.95"]) == (1, 2, 1)
+        assert errors(truth, predicted)[1].tolist() == [6]
+    assert score(np.full_like(whole, -1), predicted).ap_mean == 1
 
 
 @given(pairs_of_labels(unannotated=True))
 def test_unannotated_pixels_take_part_in_nothing_else(pair: tuple[Labels, Labels]) -> None:
     truth, predicted = pair
+    for axis in range(truth.ndim):
+        others = tuple(d for d in range(truth.ndim) if d != axis)
+        shown = (truth >= 0).any(axis=others)
+        truth, predicted = (np.compress(shown, image, axis) for image in (truth, predicted))
     ids = np.unique(predicted[predicted > 0])
     away = [k for k in ids if (truth[predicted == k] < 0).mean() > 0.5]
     cleaned = np.where(np.isin(predicted, away) | (truth < 0), 0, predicted)
