@@ -81,6 +81,7 @@ class Search(NamedTuple):
 
     centre: NDArray[np.float32]  # (ndim,)
     weight: NDArray[np.float32]  # (ndim,)
+    most: NDArray[np.float32]  # (1,): largest q of a member
     low: NDArray[np.float32]  # (ndim,): the box around it
     high: NDArray[np.float32]
     window: NDArray[np.int64]  # (3, 2): groups whose pixels it may reach
@@ -457,22 +458,31 @@ def aim(
     reach: NDArray[np.float64], search: Search,
 ) -> None:
     """Set up the search around one seed."""
-    tile, group = tile_shape(grid.ndim)
-    low, high = search.low, search.high
     search.window[:, 0], search.window[:, 1] = 0, 1
     for d in range(grid.ndim):
-        value = _lift(maps.bandwidth[d, raster], maps.tables[1])
-        grown = math.exp(rules.scale * value) / (rules.unit * rules.unit)
-        weight = np.float32(max(grown, rules.floor[d]))
-        # Wider by more than rounding in float32 can be worth.
-        radius = math.sqrt(float(LN2) / weight) * (1 + 1e-5) if weight > 0 else np.inf
-        search.centre[d], search.weight[d] = tiles.e[d, k], weight
-        low[d], high[d] = tiles.e[d, k] - radius, tiles.e[d, k] + radius
-        axis = 3 - grid.ndim + d
-        side = float(grid.spacing[d]) * tile[axis] * group[axis]
-        most = float(grid.groups[axis])
-        search.window[axis, 0] = int(min(max((low[d] - reach[d]) / side - 0.01, 0.0), most))
-        search.window[axis, 1] = int(min(max((high[d] + reach[d]) / side + 1.01, 0.0), most))
+        search.centre[d] = tiles.e[d, k]
+        bandwidth = _lift(maps.bandwidth[d, raster], maps.tables[1])
+        spread(d, bandwidth, grid, rules, reach, search)
+
+
+@inlined
+def spread(
+    d: int, bandwidth: Any, grid: Grid, rules: Rules, reach: NDArray[np.float64], search: Search
+) -> None:
+    """Set weight, box and window of a search along one axis, from its centre and bandwidth."""
+    tile, group = tile_shape(grid.ndim)
+    low, high, centre = search.low, search.high, search.centre[d]
+    grown = math.exp(rules.scale * bandwidth) / (rules.unit * rules.unit)
+    weight = np.float32(max(grown, rules.floor[d]))
+    # Wider by more than rounding in float32 can be worth.
+    radius = math.sqrt(float(search.most[0]) / weight) * (1 + 1e-5) if weight > 0 else np.inf
+    search.weight[d] = weight
+    low[d], high[d] = centre - radius, centre + radius
+    axis = 3 - grid.ndim + d
+    side = float(grid.spacing[d]) * tile[axis] * group[axis]
+    most = float(grid.groups[axis])
+    search.window[axis, 0] = int(min(max((low[d] - reach[d]) / side - 0.01, 0.0), most))
+    search.window[axis, 1] = int(min(max((high[d] + reach[d]) / side + 1.01, 0.0), most))
 
 
 @inlined
@@ -494,11 +504,11 @@ def match(tiles: Tiles, t: int, search: Search, at: int) -> tuple[Any, Any]:
     shift = np.uint64(at) - first
     n, free = np.int32(0), np.int32(0)
     c0, c1 = search.centre[0], search.centre[1]
-    w0, w1 = search.weight[0], search.weight[1]
+    w0, w1, most = search.weight[0], search.weight[1], search.most[0]
     if e.shape[0] == 2:
         for k in range(first, last):
             a, b = e[0, k] - c0, e[1, k] - c1
-            hit = w0 * (a * a) + w1 * (b * b) <= LN2
+            hit = w0 * (a * a) + w1 * (b * b) <= most
             hits[k + shift] = hit
             n += np.int32(hit)
             free += np.int32(hit & (label[k] == FREE))
@@ -506,7 +516,7 @@ def match(tiles: Tiles, t: int, search: Search, at: int) -> tuple[Any, Any]:
     c2, w2 = search.centre[2], search.weight[2]
     for k in range(first, last):
         a, b, c = e[0, k] - c0, e[1, k] - c1, e[2, k] - c2
-        hit = w0 * (a * a) + w1 * (b * b) + w2 * (c * c) <= LN2
+        hit = w0 * (a * a) + w1 * (b * b) + w2 * (c * c) <= most
         hits[k + shift] = hit
         n += np.int32(hit)
         free += np.int32(hit & (label[k] == FREE))
@@ -572,7 +582,7 @@ def discard(tiles: Tiles, search: Search, seen: int) -> None:
 def new_search(ndim: int, tiles: int, hits: NDArray[np.uint8]) -> Search:
     """Make room for a search."""
     return Search(
-        np.empty(ndim, np.float32), np.empty(ndim, np.float32),
+        np.empty(ndim, np.float32), np.empty(ndim, np.float32), np.full(1, LN2),
         np.empty(ndim, np.float32), np.empty(ndim, np.float32),
         np.empty((3, 2), np.int64), np.empty(PER_GROUP, np.uint8),
         np.empty((tiles, 2), np.int64), hits,
@@ -623,6 +633,79 @@ def grow(
                 refresh(t, rules.lowest, grid, tiles, offsets, tree, best)
         refresh(i - leaves, rules.lowest, grid, tiles, offsets, tree, best)
     return found[:number], sizes[1 : number + 1]
+
+
+# Refining --------------------------------------------------------------------------------------
+
+
+@compiled
+def sums(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float64]:
+    """Return sums over the members of each object: embeddings, then raw bandwidths."""
+    ndim, offsets = grid.ndim, raster_offsets(grid)
+    out = np.zeros((objects + 1, 2 * ndim), np.float64)
+    for t in range(len(tiles.stop)):
+        first = raster_start(t, grid)
+        for k in range(tiles.start[t], tiles.stop[t]):
+            number = tiles.label[k]
+            if number > 0:
+                raster = first + offsets[tiles.local[k]]
+                for d in range(ndim):
+                    out[number, d] += tiles.e[d, k]
+                    out[number, ndim + d] += _lift(maps.bandwidth[d, raster], maps.tables[1])
+    return out
+
+
+@inlined
+def contest(
+    tiles: Tiles, search: Search, seen: int, number: int, best: NDArray[np.float32]
+) -> None:
+    """Give those members to an object that are nearer to it than to the objects before."""
+    e, label, hits = tiles.e, tiles.label, search.hits
+    for i in range(seen):
+        t, at = search.seen[i]
+        first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
+        shift = np.uint64(at) - first
+        for k in range(first, last):
+            if hits[k + shift]:
+                away = e[0, k] - search.centre[0]
+                q = search.weight[0] * (away * away)
+                for d in range(1, len(e)):
+                    away = e[d, k] - search.centre[d]
+                    q += search.weight[d] * (away * away)
+                if q < best[k]:
+                    best[k], label[k] = q, number
+
+
+@compiled
+def refine(
+    maps: Maps, grid: Grid, tiles: Tiles, rules: Rules, reach: NDArray[np.float64],
+    hits: NDArray[np.uint8], best: NDArray[np.float32], sizes: NDArray[np.int64], most: Any,
+) -> NDArray[np.float32]:
+    """Give every foreground pixel to the object that it is nearest to; return new centres.
+
+    Centres and bandwidths are the means over an object's members; q is at most `most`. Sizes
+    change in place.
+    """
+    ndim, total = grid.ndim, sums(maps, grid, tiles, len(sizes))
+    centres = np.zeros((len(sizes), ndim), np.float32)
+    search, coarse = new_search(ndim, len(tiles.stop), hits), group_boxes(tiles.boxes)
+    search.most[0] = most
+    search.window[:, 0], search.window[:, 1] = 0, 1
+    tiles.label[:], best[:] = LOST, np.float32(np.inf)
+    for number in range(1, len(sizes) + 1):
+        n = sizes[number - 1]
+        if n <= rules.min_object_size:
+            continue
+        for d in range(ndim):
+            search.centre[d] = centres[number - 1, d] = np.float32(total[number, d] / n)
+            spread(d, total[number, ndim + d] / n, grid, rules, reach, search)
+        contest(tiles, search, propose(grid, tiles, coarse, search)[0], number, best)
+    sizes[:] = 0
+    for t in range(len(tiles.stop)):
+        for k in range(tiles.start[t], tiles.stop[t]):
+            if tiles.label[k] > 0:
+                sizes[tiles.label[k] - 1] += 1
+    return centres
 
 
 @compiled

@@ -36,7 +36,7 @@ class Clusters:
     position : (n, ndim) int64 ndarray
         Index of the seed pixel that the object grew from.
     centre : (n, ndim) float32 ndarray
-        Embedding of the seed pixel, in µm.
+        Embedding of the seed pixel, in µm; with `refine` the mean over the object's pixels.
     score : (n,) float32 ndarray
         Seed probability of the seed pixel.
     size : (n,) int64 ndarray
@@ -63,6 +63,7 @@ def cluster(
     min_object_size: int = 0,
     seeds: Literal["greedy", "peaks"] = "greedy",
     max_radius: float | None = None,
+    refine: float | None = None,
 ) -> Clusters:
     """Group pixels into objects, seed by seed, from activated maps.
 
@@ -103,6 +104,11 @@ def cluster(
         Longest distance from centre to member along each axis, in units of its spacing: a wider
         bandwidth counts as this wide. By default nothing is cut, and one pixel with a wild
         bandwidth may claim the whole image; about the size of the largest object is a safe value.
+    refine : float, optional
+        A likelihood. At the end the centre and the bandwidth of each object become the means over
+        its pixels, which one noisy seed pixel cannot spoil, and every foreground pixel goes to the
+        object with the smallest sum above, at most ``-ln(refine)``; of equal ones, to the first.
+        By default objects stay as they grew.
 
     Returns
     -------
@@ -132,7 +138,7 @@ def cluster(
     """
     options = _Options(
         tuple(spacing), unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size,
-        seeds, max_radius,
+        seeds, max_radius, refine,
     )
     return _decode(offset, bandwidth, seed, options, ("none", "none"))
 
@@ -150,6 +156,7 @@ def cluster_raw(
     min_object_size: int = 0,
     seeds: Literal["greedy", "peaks"] = "greedy",
     max_radius: float | None = None,
+    refine: float | None = None,
 ) -> Clusters:
     """Group pixels into objects, from raw network output.
 
@@ -163,7 +170,9 @@ def cluster_raw(
         Raw output, float16 or float32.
     seed : (*space) ndarray
         Raw output, float16 or float32.
-    spacing, unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size, seeds, max_radius
+    spacing, unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size, seeds
+        See `cluster`.
+    max_radius, refine
         See `cluster`.
 
     Returns
@@ -186,7 +195,7 @@ def cluster_raw(
     """
     options = _Options(
         tuple(spacing), unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size,
-        seeds, max_radius,
+        seeds, max_radius, refine,
     )
     return _decode(offset, bandwidth, seed, options, ("tanh", "sigmoid"))
 
@@ -201,7 +210,8 @@ def warm_up() -> None:
     for dtype in (np.float16, np.float32):
         maps = np.ones((5, 3, 3), dtype)
         for seeds in ("greedy", "peaks"):
-            cluster_raw(maps[:2], maps[2:4], maps[4], spacing=(1, 1), unit=1, seeds=seeds)
+            cluster_raw(maps[:2], maps[2:4], maps[4], spacing=(1, 1), unit=1, seeds=seeds,
+                        refine=0.5)
 
 
 @dataclass(frozen=True)
@@ -214,6 +224,7 @@ class _Options:
     min_object_size: int
     seeds: str
     max_radius: float | None
+    refine: float | None
 
 
 def _check(options: _Options, shapes: tuple[tuple[int, ...], ...]) -> None:
@@ -230,6 +241,8 @@ def _check(options: _Options, shapes: tuple[tuple[int, ...], ...]) -> None:
         value = getattr(options, name)
         if value is not None and not value > 0:
             raise UsageError(f"{name} is {value}, expected a value above 0")
+    if options.refine is not None and not 0 < options.refine < 1:
+        raise UsageError(f"refine is {options.refine}, expected a likelihood between 0 and 1")
     if not options.min_object_size >= 0:
         raise UsageError(f"min_object_size is {options.min_object_size}, expected 0 or more")
     if not min(options.spacing) > 0:
@@ -259,7 +272,13 @@ def _decode(
     tiles, reach = _tiles(maps, grid, options, activations)
     if options.seeds == "peaks":
         kernels.keep_peaks(grid, tiles, _peaks(maps.seed, activations[1], shape))
-    found, sizes = kernels.grow(maps, grid, tiles, _rules(options), reach, _hits(tiles))
+    rules, hits = _rules(options), _hits(tiles)
+    found, sizes = kernels.grow(maps, grid, tiles, rules, reach, hits)
+    centres = tiles.e[:, found[:, 0]].T
+    if options.refine is not None:
+        best = _scratch.take("best", tiles.label.shape, np.float32)
+        most = np.float32(-math.log(options.refine))
+        centres = kernels.refine(maps, grid, tiles, rules, reach, hits, best, sizes, most)
     keep = sizes > options.min_object_size
     names = np.zeros(len(sizes) + 1, np.int32)
     names[1:][keep] = np.arange(1, keep.sum() + 1)
@@ -269,7 +288,7 @@ def _decode(
     clusters = Clusters(
         labels.reshape(shape),
         np.stack(np.unravel_index(raster, shape), axis=1).astype(np.int64),
-        np.ascontiguousarray(tiles.e[:, place].T),
+        np.ascontiguousarray(centres[keep]),
         tiles.score[place],
         sizes[keep],
     )

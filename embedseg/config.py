@@ -172,6 +172,26 @@ def parse_duration(text: float | str) -> float:
     return seconds
 
 
+def parse_memory(text: str) -> float:
+    """Return bytes from a text such as "4GB" or "800MB"; a bare number is GB.
+
+    Raises
+    ------
+    UsageError
+        If the text is no amount of memory, or not positive.
+
+    Examples
+    --------
+    >>> parse_memory("4GB"), parse_memory("800 MB"), parse_memory("1.5")
+    (4000000000.0, 800000000.0, 1500000000.0)
+    """
+    found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]?)B?", text.strip().upper())
+    size = float(found[1]) * {"M": 1e6, "": 1e9, "G": 1e9, "T": 1e12}[found[2]] if found else 0.0
+    if size <= 0:
+        raise UsageError(f"{text!r} is no amount of memory; write 4GB or 800MB")
+    return size
+
+
 def _put(tree: dict[str, Any], name: str, value: Any) -> None:
     """Set one option by its dotted name, in place; another `type` drops the old one's options."""
     *path, last = name.split(".")

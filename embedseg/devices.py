@@ -6,21 +6,11 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from embedseg.types import UsageError
-
-#: Share of the free memory to plan with; on a GPU nothing else grows meanwhile.
-SHARES = {"cuda": 0.8, "mps": 0.6, "cpu": 0.6}
-#: Layer outputs taken to be alive at once, the largest first: input, output and workspace of a
-#: layer, and skip connections. Measured peaks on a CPU were 0.8 to 1.5 times what this says, for
-#: both nets in 2D and 3D; `SHARES` leaves room for that.
-ALIVE = 12
-#: Kernels index with 32 bits: no tensor may hold more values.
-MOST_VALUES = 2**31 - 1
 
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
@@ -120,63 +110,6 @@ def evaluating(net: nn.Module) -> Iterator[None]:
     finally:
         for module, training in modes.items():
             module.training = training
-
-
-def pixels_that_fit(
-    net: nn.Module, channels: int, divisor: tuple[int, ...], device: torch.device,
-    memory: float | None = None,
-) -> float:
-    """Return how many pixels of one image a net can take at once.
-
-    The net, in evaluation mode, is run on a tiny image. The outputs of its layers are measured,
-    and the twelve largest are taken to be alive together.
-
-    Parameters
-    ----------
-    net : nn.Module
-        On `device`.
-    channels : int
-        Channels of the image.
-    divisor : tuple of int
-        Sizes of an image have to be multiples of it.
-    device : torch.device
-    memory : float, optional
-        Bytes to plan with; default: a share of what is free.
-
-    Examples
-    --------
-    >>> net = nn.Conv2d(1, 10, 3, padding=1).eval()
-    >>> pixels_that_fit(net, 1, (1, 1), torch.device("cpu"), memory=4400)
-    100.0
-    """
-    shape = tuple(2 * d for d in divisor)
-    image = torch.zeros(1, channels, *shape, device=device)
-    sizes = output_sizes(net, image)
-    pixels = image[0, 0].numel()
-    alive = image.nbytes + sum(sorted(size for size, _ in sizes)[-ALIVE:])
-    most = max([image.numel(), *(values for _, values in sizes)])
-    if memory is None:
-        memory = SHARES.get(device.type, 0.6) * available_memory(device)
-    return min(memory * pixels / alive, MOST_VALUES * pixels / most)
-
-
-def output_sizes(net: nn.Module, image: Tensor) -> list[tuple[int, int]]:
-    """Run a net and return bytes and number of values of what each layer puts out."""
-    sizes: list[tuple[int, int]] = []
-
-    def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
-        if isinstance(output, Tensor):
-            sizes.append((output.nbytes, output.numel()))
-
-    layers = [module for module in net.modules() if not list(module.children())]
-    hooks = [layer.register_forward_hook(note) for layer in layers]
-    try:
-        with torch.inference_mode():
-            net(image)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return sizes
 
 
 def _free_of_machine() -> int:

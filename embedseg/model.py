@@ -7,20 +7,24 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch import Tensor
 
+from embedseg import checkpoint
 from embedseg.config import Config, load_config, parse_duration, save_config
 from embedseg.data import Sample, load_training, to_planes, to_spacing
 from embedseg.devices import resolve_device
+from embedseg.finetune import take_over
 from embedseg.geometry import resample, resample_labels
 from embedseg.history import read_history, save_weights, write_history
 from embedseg.io import refuse_used
 from embedseg.labels import link_slices
+from embedseg.nets import Net
 from embedseg.predict import predict, predict_planes
 from embedseg.run import Run
 from embedseg.train import fit
@@ -111,6 +115,9 @@ class Segmenter:
             # Only now that the data are known to be good.
             _clear(folder, resume)
             save_config(self.config, folder / "config.json")
+        if (start := self.config.train.start) and not (
+                resume and folder and (folder / checkpoint.NAME).is_file()):
+            log.info(self.start_from(start))
         run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
                   train, val, folder, limit, epochs)
         self.history = fit(run, self.device, devices=devices, resume=resume, started=started,
@@ -123,6 +130,17 @@ class Segmenter:
             self._home = folder.resolve()
             self._write(folder)
         return self
+
+    def start_from(self, folder: Path | str) -> str:
+        """Take over the weights of another model, as far as they fit; return what was kept.
+
+        Raises
+        ------
+        UsageError
+            If the folder holds no model, or one of which nothing fits.
+        """
+        source, weights = _read(Path(folder))
+        return take_over(cast(Net, self.net), self.config, weights, source, str(folder))
 
     def tune(self, data: Path | str, *, budget: float | None = None,
              progress: bool = True) -> Tuned:
@@ -158,7 +176,8 @@ class Segmenter:
         loaded = load_training(data, self.config.data)
         for words in loaded.words:
             log.info(words)
-        return self._prepare(loaded.train), self._prepare(loaded.val)
+        train, val = self._prepare(loaded.train), self._prepare(loaded.val)
+        return train, [sample for sample in val if (sample.labels >= 0).any()]
 
     def _prepare(self, samples: Sequence[Sample]) -> list[Sample]:
         """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing."""
@@ -314,20 +333,30 @@ class Segmenter:
             If the folder holds no model, or one whose weights do not fit.
         """
         folder = Path(folder)
-        if not (folder / "config.json").is_file():
-            raise UsageError(f"{folder}: no model here (config.json is missing)")
-        model = cls.new(load_config(folder / "config.json"), device)
-        weights = folder / "weights.safetensors"
-        if not weights.is_file():
-            raise UsageError(f"{folder}: no weights yet (weights.safetensors is missing); "
-                             "was the training stopped before its first validation?")
+        config, weights = _read(folder)
+        model = cls.new(config, device)
         try:
-            model.net.load_state_dict(load_file(weights))
-        except Exception as error:
-            raise UsageError(f"{weights}: does not fit the net ({error})") from error
+            model.net.load_state_dict(weights)
+        except RuntimeError as error:
+            raise UsageError(f"{folder}: the weights do not fit the net ({error})") from error
         model.history = read_history(folder / "history.csv")
         model._home = folder.resolve()
         return model
+
+
+def _read(folder: Path) -> tuple[Config, dict[str, Tensor]]:
+    """Return settings and weights of a model."""
+    if not (folder / "config.json").is_file():
+        raise UsageError(f"{folder}: no model here (config.json is missing)")
+    config = load_config(folder / "config.json")
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        raise UsageError(f"{folder}: no weights yet ({path.name} is missing); "
+                         "was the training stopped before its first validation?")
+    try:
+        return config, load_file(path)
+    except Exception as error:  # whatever the library raises on a broken file
+        raise UsageError(f"{path}: no readable weights ({error})") from error
 
 
 def _side_views(spacing: Spacing | None) -> bool:

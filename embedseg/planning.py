@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
-from embedseg.batches import LAYOUTS
-from embedseg.config import Config
+from embedseg.config import Config, load_config
+from embedseg.costs import estimate
 from embedseg.data import DataOptions, Sample, Statistics, load_training, statistics, to_planes
-from embedseg.devices import computes_bfloat16, output_sizes, resolve_device
+from embedseg.devices import resolve_device
 from embedseg.methods import as_method
 from embedseg.nets import net_options
+from embedseg.normalize import Percentile
 from embedseg.train_options import TrainOptions
 from embedseg.types import UsageError
 
+#: What is trained without being asked for another net.
+DEFAULT_NET = {"type": "unet", "stem": 2}
 #: Pixels of a batch: few enough for many steps in the minutes a laptop has.
 BATCH_PIXELS = {2: 4 * 128 * 128, 3: 2 * 24 * 64 * 64}
 #: Pixels along the finest axis that a crop has at least, and four times that at most.
@@ -26,8 +26,8 @@ CROP = {2: 128, 3: 64}
 
 
 def plan(
-    data: Path | str | Sequence[Sample], *, method: str = "embedding", net: str | None = None,
-    ndim: int | None = None, options: DataOptions | None = None,
+    data: Path | str | Sequence[Sample], *, method: str | None = None, net: str | None = None,
+    ndim: int | None = None, options: DataOptions | None = None, start: Path | str | None = None,
 ) -> Config:
     """Propose a configuration from the data alone.
 
@@ -35,12 +35,16 @@ def plan(
     ----------
     data : path or sequence of Sample
         A data folder (`train` / `images` and `masks`), or samples already read.
-    method, net : str
-        Names from `embedseg.methods.METHODS` and `embedseg.nets.NETS`.
+    method, net : str, optional
+        Names from `embedseg.methods.METHODS` and `embedseg.nets.NETS`. Default: those of `start`,
+        else the embedding method and a U-Net.
     ndim : {2, 3}, optional
         2 on 3D data trains on planes. Default: that of the data.
     options : DataOptions, optional
         How to read the data.
+    start : path, optional
+        Folder of a model to fine-tune: its weights come first, and its net, normalisation and
+        options of the method that do not follow from the data.
 
     Raises
     ------
@@ -50,7 +54,8 @@ def plan(
         For unknown names, or an `ndim` that the data do not have.
     """
     options = options or DataOptions()
-    return plan_from(measured(data, ndim, options), method=method, net=net, options=options)
+    return plan_from(measured(data, ndim, options), method=method, net=net, options=options,
+                     start=start)
 
 
 def measured(data: Path | str | Sequence[Sample], ndim: int | None,
@@ -67,19 +72,25 @@ def measured(data: Path | str | Sequence[Sample], ndim: int | None,
 
 
 def plan_from(
-    stats: Statistics, *, method: str = "embedding", net: str | None = None,
-    options: DataOptions | None = None,
+    stats: Statistics, *, method: str | None = None, net: str | None = None,
+    options: DataOptions | None = None, start: Path | str | None = None,
 ) -> Config:
     """Propose a configuration from statistics of the data; see `plan`."""
-    planned = as_method({"type": method}).plan(stats)
-    chosen = net_options({"type": "unet", "stem": 2} if net is None else {"type": net})
+    base = load_config(Path(start) / "config.json") if start else None
+    planned, chosen = as_method({"type": method or "embedding"}), net_options(DEFAULT_NET)
+    if base:
+        chosen = base.net
+        planned = base.method if method in (None, base.method.type) else planned
+    planned = planned.plan(stats)
+    chosen = net_options({"type": net}) if net else chosen
     crop = chosen.fit_crop(_crop(stats), stats.spacing)
     batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
     return Config(
         ndim=stats.ndim, channels=stats.channels, spacing=stats.spacing,
         spacing_known=stats.spacing_known, data=options or DataOptions(),
+        normalize=base.normalize if base else Percentile(),
         method=planned, net=chosen,
-        train=TrainOptions(crop=crop, batch=batch),
+        train=TrainOptions(crop=crop, batch=batch, start=start and str(Path(start).resolve())),
     )
 
 
@@ -98,52 +109,6 @@ def _crop(stats: Statistics) -> tuple[int, ...]:
     return tuple(crop)
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """What a training will cost on a device.
-
-    Attributes
-    ----------
-    parameters : int
-        Weights of the net.
-    memory : float
-        Bytes that a training step needs beside the images.
-    step : float
-        Seconds for one step.
-    """
-
-    parameters: int
-    memory: float
-    step: float
-
-
-def estimate(config: Config, device: str = "auto") -> Estimate:
-    """Build the net and time one crop through it, there and back.
-
-    Memory is that of the weights (with gradient and the optimiser's two moments) and twice the
-    outputs of all layers (values and their gradients).
-    """
-    on = resolve_device(device)
-    with torch.random.fork_rng():
-        torch.manual_seed(config.train.seed)
-        heads = config.method.heads(config.ndim)
-        net = config.net.build(config.ndim, config.channels, heads, config.spacing,
-                               config.train.crop).to(on)
-        image = torch.zeros(1, config.channels, *config.train.crop, device=on)
-        layers = sum(size for size, _ in output_sizes(net.eval(), image))
-        net = net.to(memory_format=LAYOUTS[config.ndim])  # type: ignore[call-overload]
-        # In evaluation mode: it costs the same, and statistics of one crop can be of one value.
-        for _ in range(2):
-            begun = time.perf_counter()
-            with torch.autocast(on.type, torch.bfloat16, enabled=computes_bfloat16(on)):
-                value = net(image).square().mean()
-            value.backward()
-            took = time.perf_counter() - begun
-    count = sum(p.numel() for p in net.parameters())
-    batch = config.train.batch
-    return Estimate(count, 16.0 * count + 2 * batch * layers, batch * took)
-
-
 def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
     """Say in words what was proposed and why, with what it will cost on a device.
 
@@ -153,7 +118,7 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
         Some lines for a person.
     """
     unit = "µm" if stats.spacing_known else "px"
-    cost = estimate(config, device)
+    cost = estimate(config, device, stats.shapes)
     train, median = config.train, np.median(stats.extents, axis=0)
     spacing = "" if stats.spacing_known else ": nothing is known, so the unit is a pixel"
     epoch = train.steps_per_epoch * cost.step
@@ -168,7 +133,9 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
         f"net: {config.net.type} with {cost.parameters / 1e6:.2f} million weights; images are "
         f"padded to multiples of {_join(config.net.divisor(config.spacing, train.crop), ' x ')}",
         f"normalisation: {config.normalize.type}, of each whole image",
-        f"cost: about {cost.memory / 1e9:.1f} GB, {epoch:.0f} s for an epoch of "
+        f"memory: about {cost.training / 1e9:.1f} GB to train, {cost.prediction / 1e9:.1f} GB to "
+        "segment the largest image",
+        f"time: about {epoch:.0f} s for an epoch of "
         f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
         f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
     ]

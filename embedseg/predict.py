@@ -17,8 +17,9 @@ from tqdm.auto import tqdm
 
 from embedseg.averaging import raw_of_mean, summand
 from embedseg.blocks import Axes, Block, fit, split
-from embedseg.devices import evaluating, is_out_of_memory, pixels_that_fit
+from embedseg.devices import evaluating, is_out_of_memory
 from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
+from embedseg.memory import pixels_that_fit
 from embedseg.types import DataError, Maps, MapSpec, Spacing, UsageError, channel_slices
 
 log = logging.getLogger("embedseg")

@@ -51,6 +51,8 @@ class TrainOptions(BaseModel):
         At most so many validation images are looked at while training.
     tensorboard : bool
         Whether the history also goes to `tensorboard` in the model's folder (extra `log`).
+    start : str, optional
+        Folder of the model whose weights the training begins with.
     seed : int
         Of weights, crops and augmentation.
     """
@@ -76,6 +78,7 @@ class TrainOptions(BaseModel):
     compile: bool = False
     val_images: int = Field(default=32, ge=1)
     tensorboard: bool = False
+    start: str | None = None
     seed: int = 0
 
     def rate(self, progress: float) -> float:

@@ -36,6 +36,28 @@ def candidates(
     return foreground & (smooth == maximum_filter(smooth, 3))
 
 
+def refined(
+    labels: NDArray[np.int32], count: int, e: NDArray[np.float32], bandwidth: NDArray[np.float32],
+    foreground: NDArray[np.bool_], min_object_size: int, likelihood: float, rules: tuple[Any, ...],
+) -> NDArray[np.int32]:
+    """Pixels go to the object whose mean embedding is nearest in terms of its mean bandwidth."""
+    best = np.full(labels.shape, np.inf, np.float32)
+    out = np.zeros_like(labels)
+    for number in range(1, count + 1):
+        member = labels == number
+        if member.sum() <= min_object_size:
+            continue
+        centre = e[:, member].mean(axis=1, dtype=np.float64).astype(np.float32)
+        w = weights(bandwidth[:, member].mean(axis=1, dtype=np.float64), *rules)
+        q = np.zeros(labels.shape, np.float32)
+        for d in range(len(e)):
+            away = e[d] - centre[d]
+            q += w[d] * (away * away)
+        nearer = foreground & (q <= np.float32(-math.log(likelihood))) & (q < best)
+        best[nearer], out[nearer] = q[nearer], number
+    return out
+
+
 def cluster(
     offset: NDArray[Any],
     bandwidth: NDArray[Any],
@@ -49,6 +71,7 @@ def cluster(
     min_object_size: int = 0,
     seeds: str = "greedy",
     max_radius: float | None = None,
+    refine: float | None = None,
 ) -> tuple[NDArray[np.int32], list[tuple[int, ...]]]:
     """Return labels, and the seed pixel of each object, from activated maps."""
     ndim, shape = len(spacing), seed.shape
@@ -86,6 +109,9 @@ def cluster(
                 assigned |= member
             else:
                 assigned[at] = False
+        if refine is not None:
+            labels = refined(labels, len(accepted), e, bandwidth, foreground, min_object_size,
+                             refine, (bandwidth_scale, unit, floor))
     kept = [k for k in range(len(accepted)) if (labels == k + 1).sum() > min_object_size]
     out = np.zeros(shape, np.int32)
     for number, k in enumerate(kept, start=1):

@@ -139,6 +139,9 @@ def test_version(run: Run) -> None:
     (["plan", "DATA", "--set", "train.nonsense=1"], "train.nonsense.*batch"),
     (["plan", "DATA", "--set", "train.batch=0"], r"train\.batch.*greater"),
     (["plan", "DATA", "--set", "train.batch"], "KEY=VALUE"),
+    (["plan", "DATA", "--memory", "lots"], "lots.*4GB or 800MB"),
+    (["plan", "DATA", "--memory", "1MB"], "takes at least"),
+    (["train", "DATA", "-o", "OUT", "--from", "DATA"], "config.json"),
     (["train", "DATA", "-o", "OUT", "--time-limit", "soon"], "soon.*1h30m"),
     (["train", "DATA", "-o", "OUT", "--resume", "--overwrite"], "choose one"),
     (["train", "DATA", "-o", "DATA", "--resume"], "not empty"),
@@ -236,6 +239,25 @@ def test_train_leaves_a_model_and_refuses_to_replace_it(
     assert refused.code == 2 and "--resume goes on" in refused.err
     assert run("train", data, "-o", copy, "--overwrite", "--epochs", "1", *TINY).code == 0
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 1
+
+
+def test_fine_tuning_begins_with_a_model(model: Path, data: Path, tmp_path: Path, run: Run
+                                         ) -> None:
+    done = run("train", data, "-o", tmp_path / "m", "--from", model, "--epochs", "1", "--no-tune",
+               "--set", "train.steps_per_epoch=2", "--set", "train.crop=32,32")
+    assert done.code == 0
+    assert f"from {model}: 100 % of the weights kept" in done.err
+    first, second = (json.loads((m / "config.json").read_text()) for m in (model, tmp_path / "m"))
+    assert second["net"] == first["net"] and second["train"]["start"] == str(model)
+    other = run("train", data, "-o", tmp_path / "m", "--resume", "--from", tmp_path)
+    assert other.code == 2 and "--resume goes on" in other.err
+
+
+def test_memory_is_a_limit_to_plan_with(data: Path, run: Run) -> None:
+    free, tight = (json.loads(run("plan", data, "--json", *more).out)
+                   for more in ([], ["--memory", "540MB"]))
+    assert tight["train"]["batch"] < free["train"]["batch"]
+    assert tight["train"]["accumulate"] > free["train"]["accumulate"]
 
 
 def test_tune_keeps_the_rest_of_the_model(model: Path, data: Path, tmp_path: Path, run: Run

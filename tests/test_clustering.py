@@ -73,6 +73,7 @@ def cases(draw: st.DrawFn, seeds: str = "greedy") -> Case:
         "seed_threshold": draw(threshold),
         "min_object_size": draw(st.sampled_from([0, 1, 3, 10])),
         "max_radius": draw(st.sampled_from([None, 0.5, 3.0, 10.0])),
+        "refine": draw(st.sampled_from([None, 0.01, 0.4, 0.9])),
         "seeds": seeds,
     }
     return Case(offset, bandwidth, seed, options)
@@ -118,13 +119,14 @@ def test_peaks_give_the_labels_of_the_rules(case: Case) -> None:
 @pytest.mark.parametrize("noise", ["none", "mild", "strong"])
 @pytest.mark.parametrize(("shape", "objects"), [((150, 170), 30), ((13, 40, 50), 20)])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
+@pytest.mark.parametrize("refine", [None, 0.5])
 def test_maps_like_those_of_a_net(
-    shape: tuple[int, ...], objects: int, noise: str, dtype: type
+    shape: tuple[int, ...], objects: int, noise: str, dtype: type, refine: float | None
 ) -> None:
     made = make_case(shape, objects, noise, outliers=0.01)
     case = Case(
         *(m.astype(dtype) for m in (made.offset, made.bandwidth, made.seed)),
-        {"spacing": made.spacing, "unit": made.unit},
+        {"spacing": made.spacing, "unit": made.unit, "refine": refine},
     )
     found = cluster_raw(case.offset, case.bandwidth, case.seed, **case.options)
     assert len(found.size) >= 0.8 * made.objects
@@ -146,6 +148,21 @@ def line(arguments: Any, **options: Any) -> list[int]:
 def test_of_equal_seeds_the_first_goes_first() -> None:
     assert line(row([0.8, 1, 1, 0.8, 0.8])) == [1, 1, 1, 0, 0]
     assert line(row([1, 1, 1, 0.1, 0.1, 1, 1, 1], radius=2.5)) == [1, 1, 1, 0, 0, 2, 2, 2]
+
+
+def test_refining_mends_what_one_seed_pixel_got_wrong() -> None:
+    # Embeddings 1, 1.8, 2, 3.2, 2.2: the best seed is the one that is off.
+    maps = row([0.8, 0.8, 0.8, 1, 0.8], [1, 0.8, 0, 0.2, -1.8], radius=1.3)
+    assert line(maps) == [0, 0, 1, 1, 1]
+    assert line(maps, refine=0.5) == [0, 1, 1, 1, 1]
+    found = cluster(*maps, spacing=(1, 1), unit=1, refine=0.5)
+    assert found.centre[0, 1] == pytest.approx((2 + 3.2 + 2.2) / 3)
+    # Embeddings 1, 1, 2.2, 4, 4, 4, 4: the later object takes the third pixel, the first is nearer.
+    between = row([0.8, 1, 0.8, 0.8, 0.95, 0.8, 0.8], [1, 0, 0.2, 1, 0, -1, -2], radius=1.9)
+    assert line(between) == [1, 1, 2, 2, 2, 2, 2]
+    assert line(between, refine=0.5) == [1, 1, 1, 2, 2, 2, 2]
+    # What keeps too little is no object any more.
+    assert line(between, refine=0.99, min_object_size=2) == [0] * 7
 
 
 def test_threshold_counts_as_seed_but_not_as_foreground() -> None:
@@ -304,6 +321,8 @@ def test_nothing_found() -> None:
         ({"seeds": "best"}, "'best', expected 'greedy' or 'peaks'"),
         ({"unit": 0}, "unit is 0"),
         ({"max_radius": -1}, "max_radius is -1"),
+        ({"refine": 0}, "refine is 0"),
+        ({"refine": 1.0}, "likelihood between 0 and 1"),
         ({"min_object_size": -1}, "min_object_size is -1"),
         ({"spacing": (1, 0)}, "spacing is"),
         ({"spacing": (1,)}, "has 1 axes"),

@@ -87,6 +87,25 @@ def test_loss_is_finite_on_plain_images(method, ndim, fill):
 
 
 @cases
+def test_pixels_that_are_not_annotated_take_part_in_nothing(method, ndim):
+    labels, raw = example(method, ndim)
+    rng = np.random.default_rng(0)
+    raw = raw + rng.normal(scale=0.3, size=raw.shape)
+    labels[..., ::3] = -1
+    labels[labels == labels.max()] = -1
+    unknown = labels == -1
+    changed = raw.copy()
+    changed[:, unknown] = rng.normal(scale=3, size=(len(raw), unknown.sum()))
+    for name, value in loss(method, changed, labels).items():
+        assert float(value) == pytest.approx(float(loss(method, raw, labels)[name]), rel=1e-12)
+    value = torch.tensor(raw[None], requires_grad=True)
+    targets = {k: v[None] for k, v in method.targets(labels, SPACING[ndim]).items()}
+    method.loss(value, targets, SPACING[ndim])["total"].backward()
+    assert (value.grad[0][:, torch.from_numpy(unknown)] == 0).all()
+    assert (value.grad[0][:, torch.from_numpy(~unknown)] != 0).any()
+
+
+@cases
 def test_descending_the_loss_lowers_it(method, ndim):
     labels, _ = example(method, ndim)
     channels = sum(spec.channels for spec in method.maps(ndim))

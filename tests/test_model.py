@@ -10,6 +10,7 @@ import torch
 
 from embedseg.config import Config, parse_duration
 from embedseg.data import load_split
+from embedseg.io import read_labels, write_labels
 from embedseg.metrics import score
 from embedseg.model import Segmenter
 from embedseg.planning import plan
@@ -224,3 +225,22 @@ def test_learns_blobs_and_says_the_same_in_another_process(data, tmp_path):
     )
     subprocess.run([sys.executable, "-c", code, str(tmp_path)], check=True)
     np.testing.assert_array_equal(np.load(tmp_path / "labels.npy"), labels)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("kept", "least"), [("slices", 0.3), ("box", 0.6)])
+def test_a_part_of_each_volume_is_enough(kept, least, tmp_path):
+    data = blob_folder(tmp_path, 3)
+    for path in sorted(data.glob("*/masks/*.tif")):
+        mask = read_labels(path, "ZYX")
+        part = np.full_like(mask.data, -1)
+        shown = np.s_[1::4] if kept == "slices" else np.s_[2:14, 4:40, 4:40]
+        part[shown] = mask.data[shown]
+        if "test" not in str(path):
+            write_labels(path, part, mask.spacing, "ZYX")
+    config = plan(data).changed({"train.precision": "32-true", "net.width": 16})
+    model = Segmenter.new(config, "cpu").fit(data, epochs=8, progress=False)
+    assert max(row["val_ap_50"] for row in model.history) > 0.5
+    (sample,) = load_split(data, "test")
+    labels = model.segment(sample.image[0], spacing=sample.spacing)
+    assert score(sample.labels, labels).ap["0.50"] > least

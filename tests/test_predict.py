@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from embedseg.devices import (
     available_memory,
     is_out_of_memory,
-    pixels_that_fit,
     resolve_device,
 )
 from embedseg.geometry import coordinates
+from embedseg.memory import OVERHEAD, Tracker, pixels_that_fit
 from embedseg.predict import PredictOptions, predict, predict_planes
 from embedseg.types import DataError, MapSpec, Spacing, UsageError
 from strategies import shapes
@@ -229,10 +229,27 @@ def test_a_small_budget_makes_tiles_that_keep_to_it() -> None:
 
 def test_pixels_that_fit_follow_the_layers() -> None:
     net = nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.Conv2d(8, 1, 1)).eval()
-    # Image, 8 + 8 + 1 channels, 4 bytes each.
-    assert pixels_that_fit(net, 1, (2, 2), CPU, memory=72e6) == 1e6
+    # Image, 8 + 8 channels alive at once, 4 bytes each; the last layer puts out less than it frees.
+    fitting = pixels_that_fit(net, 1, (2, 2), CPU, memory=68e6 * OVERHEAD)
+    assert fitting == pytest.approx(1e6)
     # Kernels index 8 channels with 32 bits.
     assert pixels_that_fit(net, 1, (2, 2), CPU, memory=1e15) == (2**31 - 1) / 8
+
+
+def test_a_tracker_counts_what_lives() -> None:
+    with Tracker() as tracker:
+        kept = torch.zeros(100)
+        _ = kept[:50] + 1
+        del _
+        view = kept.view(10, 10)
+        _ = view + 1
+    assert (tracker.peak, tracker.largest) == (800, 100)
+    with Tracker() as tracker:
+        x = torch.ones(1000, requires_grad=True)
+        ((x * 2).exp().sum()).backward()
+    # Values, doubled, exponential; the first two go once the third is there, but for what
+    # the backward pass needs.
+    assert 12_000 <= tracker.peak <= 16_100
 
 
 def test_planes_average_a_field_that_they_see_in_part() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -34,9 +34,27 @@ if TYPE_CHECKING:
 
 NetName = Annotated[str | None, typer.Option(
     "--net", help="erfnet or unet.", show_default="the plan's")]
+MethodChoice = Annotated[str | None, typer.Option(
+    "--method", help="What is learned and decoded.", show_default="embedding, or --from's")]
+Start = Annotated[Path | None, typer.Option(
+    "--from", metavar="MODEL", exists=True, file_okay=False,
+    help="Fine-tune a model: begin with its weights, as far as they fit.", show_default=False)]
+Memory = Annotated[str | None, typer.Option(
+    "--memory", metavar="SIZE", help="Most memory the process may take: 4GB, 800MB. Batch, crop "
+    "and the tiles of prediction are chosen so.", show_default="no limit")]
 Ndim = Annotated[int | None, typer.Option(
     "--ndim", min=2, max=3, help="2 trains a 2D net on the planes of 3D data.",
     show_default="that of the data")]
+
+
+class _Asked(NamedTuple):
+    """What the options of planning ask for; None leaves it to the plan."""
+
+    method: str | None
+    net: str | None
+    ndim: int | None
+    start: Path | None
+    memory: str | None
 
 
 @command("embedseg check my_data", "embedseg check my_data --spacing 2,0.5,0.5 --json")
@@ -62,15 +80,15 @@ def check(
         typer.echo(f"{data}: ready for training")
 
 
-@command("embedseg plan my_data", "embedseg plan my_data -o config.json")
+@command("embedseg plan my_data", "embedseg plan my_data -o config.json --memory 4GB")
 def plan(
     data: Data,
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="File to write the settings to.", show_default=False)] = None,
-    method: MethodName = "embedding", net: NetName = None, ndim: Ndim = None,
-    settings: Settings = None, masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
-    ignore_label: IgnoreLabel = None, device: Device = "auto", json: Json = False,
-    overwrite: Overwrite = False,
+    method: MethodChoice = None, net: NetName = None, ndim: Ndim = None, start: Start = None,
+    memory: Memory = None, settings: Settings = None, masks: Masks = None, axes: Axes = None,
+    spacing: SpacingText = None, ignore_label: IgnoreLabel = None, device: Device = "auto",
+    json: Json = False, overwrite: Overwrite = False,
 ) -> None:
     """Propose all settings from the data, and say why."""
     from embedseg.config import save_config
@@ -79,7 +97,8 @@ def plan(
     if output and output.exists() and not overwrite:
         raise UsageError(f"{output}: exists; choose another, or --overwrite")
     config, words = _planned(data, given_options(masks, axes, spacing, ignore_label),
-                             parse_settings(settings), method, net, ndim, device)
+                             parse_settings(settings), _Asked(method, net, ndim, start, memory),
+                             device)
     if json:
         print_json(config.model_dump(mode="json"))
     else:
@@ -90,7 +109,8 @@ def plan(
 
 
 @command("embedseg train my_data -o nuclei --time-limit 15m",
-         "embedseg train my_data -o nuclei --epochs 200 --resume")
+         "embedseg train my_data -o nuclei --epochs 200 --resume",
+         "embedseg train more_data -o better --from nuclei --time-limit 5m")
 def train(
     data: Data,
     output: Annotated[Path, typer.Option(
@@ -98,8 +118,8 @@ def train(
     config: Annotated[Path | None, typer.Option(
         "--config", exists=True, dir_okay=False, help="Settings written by `embedseg plan`.",
         show_default="planned from the data")] = None,
-    method: MethodName = "embedding", net: NetName = None, ndim: Ndim = None,
-    settings: Settings = None,
+    method: MethodChoice = None, net: NetName = None, ndim: Ndim = None, start: Start = None,
+    memory: Memory = None, settings: Settings = None,
     time_limit: Annotated[str | None, typer.Option(
         "--time-limit", metavar="DURATION", help="Length of the training: 90s, 15m, 1h30m.",
         show_default=False)] = None,
@@ -128,13 +148,14 @@ def train(
     limit = None if time_limit is None else parse_duration(time_limit)
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
     reading = given_options(masks, axes, spacing, ignore_label)
+    asked = _Asked(method, net, ndim, start, memory)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite: choose one")
     if resume and (output / "config.json").is_file():
-        chosen = _resumed(output, config, reading, changes, net, ndim)
+        chosen = _resumed(output, config, reading, changes, asked)
     else:
         refuse_used(output, overwrite)
-        chosen = _chosen(data, config, reading, changes, method, net, ndim, device)
+        chosen = _chosen(data, config, reading, changes, asked, device)
     with findings_first(data, chosen.data, chosen.method.type):
         model = Segmenter.new(chosen, device).fit(
             data, time_limit=limit, epochs=epochs, folder=output, resume=resume,
@@ -160,11 +181,11 @@ def tune(model: Model, data: Data, device: Device = "auto") -> None:
 
 # -- configurations --------------------------------------------------------------------------------
 def _planned(
-    data: Path, reading: dict[str, Any], changes: dict[str, str], method: str, net: str | None,
-    ndim: int | None, device: str,
+    data: Path, reading: dict[str, Any], changes: dict[str, str], asked: _Asked, device: str,
 ) -> tuple[Config, str]:
     """Return settings proposed from the data, with the changes that were asked for, and why."""
-    from embedseg.config import parse_value
+    from embedseg.config import parse_memory, parse_value
+    from embedseg.costs import within
     from embedseg.data import DataOptions, load_training
     from embedseg.planning import explain, measured, plan_from
 
@@ -172,33 +193,37 @@ def _planned(
     reading |= {key.removeprefix("data."): parse_value(value) for key, value in changes.items()
                 if key.startswith("data.")}
     options = DataOptions.model_validate(reading)
-    with findings_first(data, options, method):
+    with findings_first(data, options, asked.method or "embedding"):
         samples = load_training(data, options, progress=at_terminal()).train
-    stats = measured(samples, ndim, options)
-    config = plan_from(stats, method=method, net=net, options=options).changed(changes)
+    stats = measured(samples, asked.ndim, options)
+    config = plan_from(stats, method=asked.method, net=asked.net, options=options,
+                       start=asked.start).changed(changes)
+    if asked.memory:
+        config = within(config, parse_memory(asked.memory), stats.shapes, device)
     return config, explain(config, stats, device)
 
 
 def _chosen(
-    data: Path, file: Path | None, reading: dict[str, Any], changes: dict[str, str],
-    method: str, net: str | None, ndim: int | None, device: str,
+    data: Path, file: Path | None, reading: dict[str, Any], changes: dict[str, str], asked: _Asked,
+    device: str,
 ) -> Config:
     """Return the settings to train with: those of a file, or planned."""
     from embedseg.config import load_config
     from embedseg.types import UsageError
 
     if file is None:
-        config, words = _planned(data, reading, changes, method, net, ndim, device)
+        config, words = _planned(data, reading, changes, asked, device)
         say(words)
         return config
-    if net or ndim:
-        raise UsageError("--config says which net and ndim; leave out --net and --ndim")
+    if any(asked):
+        raise UsageError("--config says all of it; leave out --method, --net, --ndim, --from and "
+                         "--memory")
     return load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
 
 
 def _resumed(
     folder: Path, file: Path | None, reading: dict[str, Any], changes: dict[str, str],
-    net: str | None, ndim: int | None,
+    asked: _Asked,
 ) -> Config:
     """Return the settings in the folder; others may be given only if they are the same."""
     from embedseg.config import load_config
@@ -206,8 +231,12 @@ def _resumed(
 
     config = load_config(folder / "config.json")
     same = config.changed({f"data.{k}": v for k, v in reading.items()} | changes)
-    if file or same != config or (net or config.net.type, ndim or config.ndim) != (
-            config.net.type, config.ndim):
+    wished = {"method": asked.method, "net": asked.net, "ndim": asked.ndim,
+              "start": asked.start and str(asked.start.resolve())}
+    held = {"method": config.method.type, "net": config.net.type, "ndim": config.ndim,
+            "start": config.train.start}
+    # What a memory limit led to is in the settings already.
+    if file or same != config or any(value and value != held[k] for k, value in wished.items()):
         raise UsageError(f"--resume goes on with the settings in {folder}; those given differ. "
                          "Leave them out, or train another model")
     return config

@@ -69,6 +69,13 @@ class Method(BaseModel, ABC):
     def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
         """Set weights and biases of the last layer of a decoder so that training starts well."""
 
+    def adopt_head(self, head: nn.Module, specs: Sequence[MapSpec], before: Method) -> None:
+        """Let a last layer, trained with other options, mean the same with these; in place.
+
+        `before` is a method of the same class. Where options have no part in what maps mean,
+        nothing has to be done.
+        """
+
     @abstractmethod
     def loss(
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing

@@ -10,13 +10,14 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from embedseg.clustering import cluster_raw
-from embedseg.labels import centroids, medoids, nearest_medians
+from embedseg.labels import centroids, known_axes, medoids, nearest_medians, present
 from embedseg.methods.base import Method, activate
 from embedseg.methods.embedding_loss import instance_loss
 from embedseg.metrics import score
-from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
+from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
@@ -44,7 +45,7 @@ class Embedding(Method):
         Weight of object pixels in the seed loss.
     instance_weight, smoothness_weight, seed_weight : float
         Weights of the parts of the loss.
-    fg_threshold, seed_threshold, min_object_size, seeds, max_radius
+    fg_threshold, seed_threshold, min_object_size, seeds, max_radius, refine
         Decoding; see `embedseg.clustering.cluster`.
 
     References
@@ -76,6 +77,7 @@ class Embedding(Method):
     min_object_size: int = Field(default=0, ge=0)
     seeds: Literal["greedy", "peaks"] = "greedy"
     max_radius: float | None = Field(default=None, gt=0)
+    refine: float | None = Field(default=0.4, gt=0, lt=1)
 
     def plan(self, stats: Statistics) -> Self:
         """Tie the unit, the first bandwidth and the smallest object to the objects' sizes."""
@@ -115,15 +117,23 @@ class Embedding(Method):
         )
 
     def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
-        """Return the labels, and the centre of each object in µm: (n, ndim)."""
+        """Return the labels, and of each object the centre in µm and its known axes: (n, ndim).
+
+        An object that goes on into pixels that are not annotated along every axis has no centre,
+        and is not annotated itself.
+        """
         if self.centre == "centroid":
             centres = centroids(labels, spacing)
         else:
             pick = medoids if self.centre == "medoid" else nearest_medians
             centres = pick(labels, spacing) * np.asarray(spacing)
+        known = known_axes(labels)
+        lost = present(labels)[~known.any(axis=1)]
+        kept = np.where(np.isin(labels, lost), -1, labels) if len(lost) else labels
         return {
-            "labels": torch.from_numpy(labels.astype(np.int64)),
+            "labels": torch.from_numpy(kept.astype(np.int64)),
             "centres": torch.from_numpy(np.asarray(centres, np.float32).reshape(-1, labels.ndim)),
+            "known": torch.from_numpy(known),
         }
 
     def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
@@ -141,6 +151,22 @@ class Embedding(Method):
                 weight.zero_()
             bias.copy_(torch.cat([torch.full((s.channels,), start[s.name]) for s in specs]))
 
+    def adopt_head(self, head: nn.Module, specs: Sequence[MapSpec], before: Method) -> None:
+        """Keep offsets and bandwidths, in µm, what they were with another unit and scale."""
+        assert isinstance(before, Embedding)
+        weight, bias = head.weight, head.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        # Offsets to first order; exp(scale * bandwidth) / unit^2 exactly.
+        shrink = before.unit / self.unit
+        factor = {"offset": shrink, "bandwidth": before.bandwidth_scale / self.bandwidth_scale}
+        shift = {"bandwidth": -2 * float(np.log(shrink)) / self.bandwidth_scale}
+        with torch.no_grad():
+            # Transposed convolutions have the outputs on the second axis.
+            outputs = weight.movedim(int(isinstance(head, _ConvTransposeNd)), 0)
+            for name, part in channel_slices(tuple(specs)).items():
+                outputs[part] *= factor.get(name, 1.0)
+                bias[part] = bias[part] * factor.get(name, 1.0) + shift.get(name, 0.0)
+
     def loss(
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
     ) -> dict[str, Tensor]:
@@ -157,7 +183,7 @@ class Embedding(Method):
         )
         embedding = torch.stack(grid).to(maps["offset"]) + self.unit * maps["offset"]
         parts = instance_loss(
-            embedding, maps["bandwidth"], labels, targets["centres"],
+            embedding, maps["bandwidth"], labels, targets["centres"], targets.get("known"),
             unit=self.unit, scale=self.bandwidth_scale,
         )
         weight = torch.where(labels > 0, self.foreground_weight, 1.0) * (labels >= 0)
@@ -180,6 +206,7 @@ class Embedding(Method):
             spacing=maps.spacing, unit=self.unit, bandwidth_scale=self.bandwidth_scale,
             fg_threshold=self.fg_threshold, seed_threshold=self.seed_threshold,
             min_object_size=self.min_object_size, seeds=self.seeds, max_radius=self.max_radius,
+            refine=self.refine,
         )
         return Segmentation(found.labels, {
             "position": found.position, "centre": found.centre,
@@ -195,7 +222,8 @@ class Embedding(Method):
         """Vary the two thresholds and the smallest object."""
         sizes = {0, self.min_object_size, 2 * self.min_object_size}
         return {
-            "seed_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95),
+            "seed_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97),
             "fg_threshold": (0.3, 0.4, 0.5, 0.6),
             "min_object_size": tuple(sorted(sizes)),
+            "refine": (None, 0.6, 0.5, 0.4, 0.3, 0.2),
         }

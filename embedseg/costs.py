@@ -1,0 +1,160 @@
+"""What training and prediction will take, and settings that keep to a limit."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import torch
+
+from embedseg.batches import LAYOUTS
+from embedseg.config import Config
+from embedseg.devices import computes_bfloat16, resolve_device
+from embedseg.memory import prediction_memory, training_memory
+from embedseg.nets import Net
+from embedseg.types import UsageError
+
+#: No axis of a crop is made shorter than this, pixels.
+SMALLEST = 32
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a training will cost on a device.
+
+    Attributes
+    ----------
+    parameters : int
+        Weights of the net.
+    training : float
+        Bytes that the process takes at most while it trains, the images included.
+    prediction : float
+        Bytes that it takes at most while it segments the largest image.
+    step : float
+        Seconds for one step; 0 if that was not measured.
+    """
+
+    parameters: int
+    training: float
+    prediction: float
+    step: float = 0.0
+
+
+def estimate(
+    config: Config, device: str = "auto", shapes: Sequence[tuple[int, ...]] = (), *,
+    timed: bool = True,
+) -> Estimate:
+    """Say what training and prediction take: memory from a dry run, time from one crop.
+
+    Parameters
+    ----------
+    config : Config
+    device : str
+        Where it will run. On a GPU the memory is divided between it and the process.
+    shapes : sequence of tuple of int
+        Sizes of the training images.
+    timed : bool
+        Whether to put one crop through the net, there and back.
+    """
+    on, train = resolve_device(device), config.train
+    half = train.precision != "32-true" and (
+        train.precision != "auto" or computes_bfloat16(on))
+
+    images = sum(math.prod(shape) for shape in shapes) * (4 * config.channels + 4)
+    with torch.random.fork_rng():
+        torch.manual_seed(train.seed)
+        net = _net(config)
+    batch = (train.batch, config.channels, *train.crop)
+    training = training_memory(partial(_net, config), batch, half=half, average=train.average > 0)
+    step = train.batch * train.accumulate * _seconds(net, config, on) if timed else 0.0
+    return Estimate(sum(p.numel() for p in net.parameters()), images + training,
+                    sum(_prediction(config, shapes)), step)
+
+
+def _net(config: Config) -> Net:
+    return config.net.build(config.ndim, config.channels, config.method.heads(config.ndim),
+                            config.spacing, config.train.crop)
+
+
+def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float]:
+    """Return the bytes of segmenting the largest image: process and arrays, and a tile."""
+    largest = max(shapes, key=math.prod, default=config.train.crop)[-config.ndim :]
+    budget = config.predict.memory and config.predict.memory * 1e9
+    return prediction_memory(
+        partial(_net, config), config.channels,
+        sum(spec.channels for spec in config.method.maps(config.ndim)), largest,
+        config.net.divisor(config.spacing, config.train.crop), budget)
+
+
+def _seconds(net: Net, config: Config, device: torch.device) -> float:
+    """Return how long one crop takes through a net, there and back."""
+    image = torch.zeros(1, config.channels, *config.train.crop, device=device)
+    # In evaluation mode: it costs the same, and statistics of one crop can be of one value.
+    net = net.eval().to(device)
+    net.to(memory_format=LAYOUTS[config.ndim])  # type: ignore[call-overload]
+    took = 0.0
+    for _ in range(2):
+        begun = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=computes_bfloat16(device)):
+            value = net(image).square().mean()
+        value.backward()
+        took = time.perf_counter() - begun
+    return took
+
+
+def within(
+    config: Config, limit: float, shapes: Sequence[tuple[int, ...]], device: str = "auto"
+) -> Config:
+    """Return a configuration whose training and prediction keep to a memory limit.
+
+    The batch becomes smaller first, and is made up for by accumulating gradients; then the crop;
+    prediction is cut into tiles.
+
+    Parameters
+    ----------
+    config : Config
+    limit : float
+        Bytes.
+    shapes : sequence of tuple of int
+        Sizes of the training images.
+    device : str
+
+    Raises
+    ------
+    UsageError
+        If nothing is small enough; the message says what would be.
+    """
+    batch = config.train.batch
+    while (cost := estimate(config, device, shapes, timed=False)).training > limit:
+        smaller = _smaller(config)
+        if smaller is None:
+            raise UsageError(
+                f"memory of {limit / 1e9:.2g} GB: training takes at least "
+                f"{cost.training / 1e9:.2g} GB with this net and these images; a smaller net "
+                "(net.width) or fewer images take less")
+        config = smaller
+    # As many crops in a step of the optimiser as before.
+    times = -(-batch // config.train.batch)
+    config = config.changed({"train.accumulate": config.train.accumulate * times})
+    if cost.prediction > limit:
+        rest, _ = _prediction(config, shapes)
+        config = config.changed({"predict.memory": max(limit - rest, 0.02 * limit) / 1e9})
+    return config
+
+
+def _smaller(config: Config) -> Config | None:
+    """Return a configuration with the next smaller batch, or crop; None if there is none."""
+    train = config.train
+    if train.batch > 1:
+        return config.changed({"train.batch": train.batch // 2})
+    longest = int(np.argmax(train.crop))
+    for less in range(8, train.crop[longest] - SMALLEST + 1, 8):
+        crop = [n - less * (axis == longest) for axis, n in enumerate(train.crop)]
+        fitting = config.net.fit_crop(crop, config.spacing)
+        if math.prod(fitting) < math.prod(train.crop):
+            return config.changed({"train.crop": list(fitting)})
+    return None
