@@ -53,6 +53,8 @@ setup(
         "embedseg.samples": ["*/README.md", "*/**/*.tif"],
     },
     install_requires=[
+        "connected-components-3d>=3.20",
+        "edt>=3.0",
         "imagecodecs>=2024.12",
         "lightning-fabric>=2.5",
         "matplotlib>=3.9",

@@ -59,6 +59,8 @@ class Batches:
         µm per pixel along each axis of a sample.
     rank, world : int
         Which of how many equal parts of each batch is made.
+    min_foreground : float
+        Least share of foreground in a crop.
     pinned : bool
         Whether batches lie in memory from which a GPU fetches them while it computes.
     workers : int
@@ -71,12 +73,14 @@ class Batches:
     spacing: Spacing
     rank: int = 0
     world: int = 1
+    min_foreground: float = 0.0
     pinned: bool = False
     workers: int = 1
 
     def __post_init__(self) -> None:
         options = self.options
         self._crops = Crops(self.samples, options.crop, background=options.background,
+                            balance=options.balance, min_foreground=self.min_foreground,
                             margin=options.augment.margin(options.crop, self.spacing))
 
     def crop(self, step: int, index: int) -> tuple[Tensor, dict[str, Tensor], str]:

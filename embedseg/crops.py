@@ -10,8 +10,12 @@ from numpy.typing import NDArray
 
 from embedseg.augment import OUTSIDE, renumbered
 from embedseg.data import Sample, object_boxes
+from embedseg.types import DataError
 
 Vector = NDArray[np.int64]
+
+#: Crops that are looked at for one with enough foreground.
+TRIES = 20
 
 
 class Crop(NamedTuple):
@@ -33,7 +37,7 @@ class Crop(NamedTuple):
 
 
 class Crops:
-    """Draws crops from samples: most around an object, every object equally likely.
+    """Draws crops from samples: most around an object.
 
     Parameters
     ----------
@@ -44,6 +48,12 @@ class Crops:
     background : float
         Share of crops drawn anywhere in any image instead of around an object; around a random
         annotated pixel where an image is annotated in part.
+    balance : float
+        Share of the crops around objects for which every image is equally likely; for the others
+        every object is, so that images with many objects come more often.
+    min_foreground : float
+        Share of the annotated pixels of a crop that belong to objects at least; of some crops that
+        all hold less, the fullest is taken.
     margin : tuple of int, optional
         Pixels that are cut around a crop too, on each side; default: none.
 
@@ -51,6 +61,8 @@ class Crops:
     ------
     ValueError
         Without samples that have annotated pixels.
+    DataError
+        If no crop seems to hold enough foreground.
 
     Examples
     --------
@@ -64,6 +76,7 @@ class Crops:
 
     def __init__(
         self, samples: Sequence[Sample], crop: tuple[int, ...], *, background: float = 0.1,
+        balance: float = 0.0, min_foreground: float = 0.0,
         margin: tuple[int, ...] | None = None,
     ) -> None:
         self.samples = [sample for sample in samples if (sample.labels >= 0).any()]
@@ -71,18 +84,36 @@ class Crops:
             raise ValueError("no samples with annotated pixels to draw crops from")
         self.crop = np.array(crop, np.int64)
         self.margin = np.array(margin or (0,) * len(crop), np.int64)
-        self.background = background
+        self.background, self.balance = background, balance
+        self.min_foreground = min_foreground
         boxes = [object_boxes(sample.labels) for sample in self.samples]
-        self._owner = np.repeat(np.arange(len(boxes)), [len(lower) for lower, _ in boxes])
+        counts = np.array([len(lower) for lower, _ in boxes])
+        self._owner = np.repeat(np.arange(len(boxes)), counts)
+        self._first, self._count = (np.cumsum(counts) - counts)[counts > 0], counts[counts > 0]
         self._lower = np.concatenate([lower for lower, _ in boxes])
         self._upper = np.concatenate([upper for _, upper in boxes])
         self._annotated = [_annotated(sample.labels) for sample in self.samples]
+        if min_foreground:
+            rng = np.random.default_rng(0)
+            most = max(_foreground(self._drawn(rng).labels) for _ in range(TRIES**2))
+            if most < min_foreground:
+                raise DataError(
+                    f"no crop of {tuple(crop)} holds a share of {min_foreground:g} of foreground "
+                    f"(data.min_foreground); the fullest of {TRIES**2} holds {most:.2g}")
 
     def draw(self, rng: np.random.Generator) -> Crop:
         """Return one crop.
 
         An object that fits is wholly inside, anywhere in the crop; of a larger one a part is.
         """
+        best = self._drawn(rng)
+        for _ in range(TRIES - 1):
+            if _foreground(best.labels) >= self.min_foreground:
+                break
+            best = max(best, self._drawn(rng), key=lambda crop: _foreground(crop.labels))
+        return best
+
+    def _drawn(self, rng: np.random.Generator) -> Crop:
         if not len(self._owner) or rng.random() < self.background:
             which = int(rng.integers(len(self.samples)))
             sample, places = self.samples[which], self._annotated[which]
@@ -92,12 +123,18 @@ class Crops:
                 lower = np.array(at, np.int64)
                 upper = lower + 1
         else:
-            chosen = rng.integers(len(self._owner))
+            chosen = self._object(rng)
             sample = self.samples[self._owner[chosen]]
             lower, upper = self._lower[chosen], self._upper[chosen]
         start = self._start(lower, upper, sample.labels.shape, rng)
         image, labels = _cut(sample, start - self.margin, self.crop + 2 * self.margin)
         return Crop(image, labels, str(sample.path or sample.name))
+
+    def _object(self, rng: np.random.Generator) -> int:
+        if rng.random() >= self.balance:
+            return int(rng.integers(len(self._owner)))
+        which = rng.integers(len(self._first))
+        return int(self._first[which] + rng.integers(self._count[which]))
 
     def _start(
         self, lower: Vector, upper: Vector, shape: tuple[int, ...], rng: np.random.Generator
@@ -122,6 +159,10 @@ def _cut(
         image = np.pad(image, [(0, 0), *missing], mode="reflect")
         labels = np.pad(labels, missing, constant_values=OUTSIDE)
     return np.ascontiguousarray(image, np.float32), labels
+
+
+def _foreground(labels: NDArray[np.int32]) -> float:
+    return float((labels > 0).sum() / max(1, (labels >= 0).sum()))
 
 
 def _annotated(labels: NDArray[np.int32]) -> NDArray[np.int64] | None:

@@ -37,6 +37,9 @@ class DataOptions(BaseModel):
         Value of masks that means "not annotated", besides -1.
     fill_holes : bool
         Whether holes in objects are filled.
+    min_foreground : float
+        Training crops in which objects have less than this share of the annotated pixels are
+        passed over.
     val : float, int or list of str
         Where there is no `val` folder: share of the train images, how many of the last ones, or
         their names.
@@ -57,6 +60,7 @@ class DataOptions(BaseModel):
     spacing: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     ignore_label: int | None = None
     fill_holes: bool = False
+    min_foreground: float = Field(default=0.0, ge=0, le=1)
     val: (
         Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...]
     ) = 0.15

@@ -66,7 +66,8 @@ class Loop:
         run, state, options = self.run, self.run.state, self.run.options
         source = Batches(
             run.train, run.method, options, run.spacing, self.fabric.global_rank,
-            self.fabric.world_size, pinned=self.fabric.device.type == "cuda",
+            self.fabric.world_size, run.min_foreground,
+            pinned=self.fabric.device.type == "cuda",
             # On a CPU the cores are the net's.
             workers=1 if self.fabric.device.type == "cpu" else min(8, os.cpu_count() or 1),
         )

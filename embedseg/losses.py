@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 
 def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
@@ -51,6 +52,51 @@ def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
     mine = targets > 0
     errors, order = torch.sort(1 - torch.where(mine, logits, -logits), dim=-1, descending=True)
     return (errors.relu() * _jaccard_steps(mine.gather(-1, order)).to(errors.dtype)).sum(dim=-1)
+
+
+def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
+    """Return the binary cross entropy, mean over known pixels of an image, then over images.
+
+    Parameters
+    ----------
+    logits : (B, *space) float Tensor
+    targets : (B, *space) Tensor
+        1, 0, or negative where nothing is known.
+
+    Examples
+    --------
+    >>> round(float(masked_bce(torch.zeros(1, 3), torch.tensor([[1, 0, -1]]))), 4)
+    0.6931
+    """
+    known = (targets >= 0).flatten(1)
+    each = binary_cross_entropy_with_logits(
+        logits, targets.clamp(min=0).to(logits.dtype), reduction="none").flatten(1)
+    return ((each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)).mean()
+
+
+def dice(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Return 1 minus the soft Dice coefficient over known pixels, mean over images.
+
+    Parameters
+    ----------
+    probabilities : (B, *space) float Tensor
+    targets : (B, *space) Tensor
+        1, 0, or negative where nothing is known.
+
+    References
+    ----------
+    Milletari et al.: V-Net, 3DV 2016, arXiv:1606.04797, equation 3; with 1 added above and below,
+    so that what is empty and found empty costs nothing.
+
+    Examples
+    --------
+    >>> float(dice(torch.tensor([[1.0, 0.0, 0.7]]), torch.tensor([[1, 0, -1]])))
+    0.0
+    """
+    known = (targets >= 0).flatten(1)
+    p, t = probabilities.flatten(1) * known, targets.clamp(min=0).flatten(1) * known
+    shared = (p * t).sum(dim=1)
+    return (1 - (2 * shared + 1) / ((p * p).sum(dim=1) + t.sum(dim=1) + 1)).mean()
 
 
 def _jaccard_steps(mine: Tensor) -> Tensor:

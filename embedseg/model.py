@@ -119,7 +119,7 @@ class Segmenter:
                 resume and folder and (folder / checkpoint.NAME).is_file()):
             log.info(self.start_from(start))
         run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
-                  train, val, folder, limit, epochs)
+                  train, val, folder, limit, epochs, self.config.data.min_foreground)
         self.history = fit(run, self.device, devices=devices, resume=resume, started=started,
                            progress=progress)
         self.net.to(self.device)

@@ -34,6 +34,8 @@ class Run:
         Seconds for the whole run, validation included.
     epochs : int or None
         Epochs for the whole run. Where both are given, the first to be reached ends it.
+    min_foreground : float
+        Least share of foreground in a crop.
     state : State
         How far it is; what `last.ckpt` holds.
     """
@@ -47,6 +49,7 @@ class Run:
     folder: Path | None = None
     limit: float | None = None
     epochs: int | None = None
+    min_foreground: float = 0.0
     state: State = field(default_factory=State)
 
     def progress(self) -> float:

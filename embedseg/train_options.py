@@ -41,6 +41,9 @@ class TrainOptions(BaseModel):
         validated and kept: 0.999, say. 0 keeps the weights themselves.
     background : float
         Share of crops drawn anywhere instead of around an object.
+    balance : float
+        Share of the other crops for which every image is equally likely; for the rest every object
+        is.
     augment : Augment
         A preset, none, paper, light or strong, or options of its own.
     precision : {"auto", "32-true", "bf16-mixed", "16-mixed"}
@@ -73,6 +76,7 @@ class TrainOptions(BaseModel):
     clip: float | None = Field(default=None, gt=0)
     average: float = Field(default=0.0, ge=0, lt=1)
     background: float = Field(default=0.1, ge=0, le=1)
+    balance: float = Field(default=0.0, ge=0, le=1)
     augment: Augment = PRESETS["paper"]
     precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
     compile: bool = False

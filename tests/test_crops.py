@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from embedseg.crops import Crops
 from embedseg.data import Sample
+from embedseg.types import DataError
 
 
 def sample(labels, channels=1):
@@ -123,6 +124,27 @@ def test_drawing_costs_little():
         crops.draw(rng)
         times.append(perf_counter() - start)
     assert min(times) < 1e-3
+
+
+def test_crops_with_little_foreground_are_passed_over():
+    one = sample(squares((60, 60), [(10, 10)], side=6))
+    shares = [
+        [(crops.draw(np.random.default_rng(seed)).labels > 0).mean() for seed in range(40)]
+        for crops in (Crops([one], (12, 12), background=0.5, min_foreground=least)
+                      for least in (0.0, 0.2))
+    ]
+    assert min(shares[0]) == 0 and min(shares[1]) >= 0.2
+    with pytest.raises(DataError, match=r"share of 0.5 of foreground .* the fullest .* 0.25"):
+        Crops([one], (12, 12), min_foreground=0.5)
+
+
+def test_images_may_be_equally_likely():
+    few, many = sample(squares((40, 40), [(4, 4)])), sample(
+        squares((40, 40), [(y, x) for y in range(0, 40, 4) for x in range(0, 40, 4)], side=2))
+    for balance, low, high in ((0.0, 0, 12), (1.0, 70, 130)):
+        crops = Crops([few, many], (8, 8), background=0, balance=balance)
+        drawn = [crops.draw(np.random.default_rng(seed)).labels.max() for seed in range(200)]
+        assert low <= sum(count == 1 for count in drawn) <= high
 
 
 def test_no_samples_are_refused():

@@ -11,6 +11,7 @@ import torch
 from embedseg.config import Config, parse_duration
 from embedseg.data import load_split
 from embedseg.io import read_labels, write_labels
+from embedseg.methods import METHODS
 from embedseg.metrics import score
 from embedseg.model import Segmenter
 from embedseg.planning import plan
@@ -55,6 +56,18 @@ def test_a_model_is_a_folder(data, tmp_path):
     assert header.startswith("epoch,step,minutes,rate,instance")
     with pytest.raises(UsageError, match="exists and is not empty"):
         model.save(data)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_is_trained_tuned_and_applied(data, method, tmp_path):
+    config = plan(data, method=method).changed(FAST | {
+        "train.crop": CROPS[plan(data).ndim], "data.min_foreground": 0.01})
+    model = Segmenter.new(config, "cpu").fit(data, epochs=1, folder=tmp_path / "m", progress=False)
+    again = Segmenter.load(tmp_path / "m", "cpu")
+    assert again.config.method == model.config.method and again.config.method.type == method
+    (sample,) = load_split(data, "test")
+    np.testing.assert_array_equal(*(m.segment(sample.image[0]) for m in (model, again)))
+    assert model.segment(sample.image[0]).shape == sample.labels.shape
 
 
 def test_a_resumed_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):

@@ -20,6 +20,9 @@ SMALL = {
     "erfnet": {"type": "erfnet", "width": 0.25},
     "unet": {"type": "unet", "width": 4, "depth": 2},
     "unet-stem": {"type": "unet", "width": 4, "depth": 2, "stem": 2},
+    "unetpp": {"type": "unetpp", "width": 4, "depth": 2},
+    "unetpp-deep": {"type": "unetpp", "width": 4, "depth": 3, "deep": True, "norm": "group"},
+    "cenet": {"type": "cenet", "width": 4, "depth": 3},
     "unet-shared": {"type": "unet", "width": 4, "depth": 1, "branched": False, "norm": "group"},
 }
 
@@ -96,7 +99,7 @@ def test_eval_repeats_and_batch_members_are_apart(name: str, ndim: int) -> None:
 
 
 @both
-@pytest.mark.parametrize("name", ["erfnet", "unet", "unet-stem"])
+@pytest.mark.parametrize("name", ["erfnet", "unet", "unet-stem", "unetpp"])
 def test_shift_by_the_divisor_shifts_the_maps(name: str, ndim: int) -> None:
     # Tiles start at multiples of the divisor for this reason; the border is left out. It is
     # wide: an ERFNet sees some 600 pixels to each side. (Group norm sees everything.)
@@ -256,7 +259,7 @@ def test_options_survive_json(name: str) -> None:
 
 
 def test_wrong_requests_say_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"no net 'resnet'; there are erfnet, unet"):
+    with pytest.raises(UsageError, match=r"no net 'resnet'; there are cenet, erfnet, unet, unetpp"):
         net_class("resnet")
     with pytest.raises(UsageError, match="under 'type'"):
         net_options({"width": 3})

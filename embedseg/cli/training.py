@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from embedseg.config import Config
 
 NetName = Annotated[str | None, typer.Option(
-    "--net", help="erfnet or unet.", show_default="the plan's")]
+    "--net", help="cenet, erfnet, unet or unetpp.", show_default="the plan's")]
 MethodChoice = Annotated[str | None, typer.Option(
     "--method", help="What is learned and decoded.", show_default="embedding, or --from's")]
 Start = Annotated[Path | None, typer.Option(

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from embedseg.methods.base import Method
 
 METHODS = {
+    "boundary": "embedseg.methods.boundary:Boundary",
     "embedding": "embedseg.methods.embedding:Embedding",
 }
 

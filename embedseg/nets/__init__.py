@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from embedseg.nets.base import NetOptions as NetOptions
 
 NETS = {
+    "cenet": "embedseg.nets.cenet:CENetOptions",
     "erfnet": "embedseg.nets.erfnet:ERFNetOptions",
     "unet": "embedseg.nets.unet:UNetOptions",
+    "unetpp": "embedseg.nets.unetpp:UNetPPOptions",
 }
 
 

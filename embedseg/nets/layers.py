@@ -68,6 +68,22 @@ def up(
     )
 
 
+def two_convs(inputs: int, outputs: int, kernel: Axes, kind: Norm) -> nn.Sequential:
+    """Return two convolutions, each normalised and rectified.
+
+    Examples
+    --------
+    >>> len(two_convs(1, 8, (3, 3), "batch"))
+    6
+    """
+    ndim, layers = len(kernel), list[nn.Module]()
+    for width in (inputs, outputs):
+        layers += [
+            conv(ndim, width, outputs, kernel, bias=False), norm(ndim, kind, outputs), nn.ReLU()
+        ]
+    return nn.Sequential(*layers)
+
+
 def pool(ndim: int, stride: Axes) -> nn.Module:
     """Return max pooling over windows of the stride's size."""
     return _POOL[ndim](stride)

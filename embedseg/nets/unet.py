@@ -20,6 +20,7 @@ from embedseg.nets.layers import (
     norm,
     pool,
     product,
+    two_convs,
     up,
 )
 from embedseg.types import Spacing
@@ -74,16 +75,6 @@ class UNetOptions(NetOptions):
         return UNet(channels, heads, strides, axis_kernels(spacing, crop, strides)[1:], self)
 
 
-def _convs(inputs: int, outputs: int, kernel: Axes, kind: Norm) -> nn.Sequential:
-    """Return two convolutions, each normalised and rectified."""
-    ndim, layers = len(kernel), list[nn.Module]()
-    for width in (inputs, outputs):
-        layers += [
-            conv(ndim, width, outputs, kernel, bias=False), norm(ndim, kind, outputs), nn.ReLU()
-        ]
-    return nn.Sequential(*layers)
-
-
 class _Decoder(nn.Module):
     """From the deepest level back to the finest, joined with the encoder's features."""
 
@@ -97,7 +88,7 @@ class _Decoder(nn.Module):
             up(ndim, widths[level + 1], widths[level], strides[level]) for level in levels
         )
         self.convs = nn.ModuleList(
-            _convs(2 * widths[level], widths[level], kernels[level], kind) for level in levels
+            two_convs(2 * widths[level], widths[level], kernels[level], kind) for level in levels
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
@@ -147,7 +138,7 @@ class UNet(Net):
         )
         inputs = [widths[0] if max(stem) > 1 else channels, *widths[:-1]]
         self.encoder = nn.ModuleList(
-            _convs(*level, kind) for level in zip(inputs, widths, kernels, strict=True)
+            two_convs(*level, kind) for level in zip(inputs, widths, kernels, strict=True)
         )
         self.pools = nn.ModuleList([nn.Identity(), *(pool(ndim, stride) for stride in pooled)])
         self.decoders = nn.ModuleList(

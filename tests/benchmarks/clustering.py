@@ -37,8 +37,8 @@ SIZES = [
 ]
 HEADER = (
     "| maps | objects | literal, s | raw float16, ms | ratio | Mpx/s: raw float16 / raw float32 / "
-    "activated | bytes per px | reading, ms | stages |\n"
-    "| --- | --- | --- | --- | --- | --- | --- | --- | --- |"
+    "activated | time with refine | bytes per px | reading, ms | stages |\n"
+    "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
 STAGES = ("count", "gather", "embed_all", "grow", "paint")
 
@@ -233,6 +233,7 @@ def report(case: Case, limit: float, threads: int) -> str:
         lambda: clustering.cluster_raw(*raw, **options),
         lambda: clustering.cluster_raw(*single, **options),
         lambda: clustering.cluster(*active, **options),
+        lambda: clustering.cluster_raw(*raw, **options, refine=0.4),
     ]
     times = [fastest(run, repeats) for run in runs]
     reading = fastest(lambda: [values.max() for values in single], repeats)
@@ -244,7 +245,8 @@ def report(case: Case, limit: float, threads: int) -> str:
     rate = [case.seed.size / spent / 1e6 for spent in times]
     return (
         f"| {case.name} | {case.objects:,} | {slow:.3g}{mark} | {times[0] * 1e3:.3g} | "
-        f"{slow / times[0]:,.0f} | {rate[0]:.0f} / {rate[1]:.0f} / {rate[2]:.0f} | {memory:.0f} | "
+        f"{slow / times[0]:,.0f} | {rate[0]:.0f} / {rate[1]:.0f} / {rate[2]:.0f} | "
+        f"{times[3] / times[0]:.2f} | {memory:.0f} | "
         f"{reading * 1e3:.2g} | {stages} |"
     )
 

@@ -1,0 +1,211 @@
+"""Instances by boundaries: foreground and boundary maps, then components or watershed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import cc3d
+import edt
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field
+from scipy import ndimage
+from skimage.morphology import local_maxima
+from skimage.segmentation import watershed
+from torch import Tensor, nn
+
+from embedseg.labels import centroids, drop_small, relabel
+from embedseg.losses import dice, masked_bce
+from embedseg.methods.base import Method
+from embedseg.metrics import score
+from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
+
+if TYPE_CHECKING:
+    from embedseg.data import Statistics
+
+Floats = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+class Boundary(Method):
+    """Foreground and boundary of objects, taken apart by connected components or a watershed.
+
+    Attributes
+    ----------
+    thickness : float
+        Pixels of an object are its boundary up to this distance from other objects or background,
+        in units of the finest spacing.
+    boundary_weight : float
+        Weight of the boundary's part of the loss.
+    decoder : {"components", "watershed", "boundary-watershed"}
+        Where objects begin: pieces of the foreground without the boundary; maxima of the distance
+        to what is outside of them; or minima of the smoothed boundary map. From there they grow
+        over the foreground: along the boundary map, or along the distance for "watershed".
+    fg_threshold, boundary_threshold : float
+        Foreground is above the first; what begins an object has a boundary value below the second.
+    sigma : float
+        Gaussian smoothing before extrema are looked for, pixels of the finest axis.
+    min_object_size : int
+        Objects need more pixels than this.
+
+    References
+    ----------
+    Ronneberger et al.: U-Net, arXiv:1505.04597.
+    Wolny et al.: Accurate and versatile 3D segmentation of plant tissues at cellular resolution,
+    eLife 9:e57613, 2020.
+
+    Examples
+    --------
+    >>> [spec.name for spec in Boundary().maps(ndim=3)]
+    ['foreground', 'boundary']
+    """
+
+    type: Literal["boundary"] = "boundary"
+    primary: ClassVar[str] = "ap_mean"
+    join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "faces"
+
+    thickness: float = Field(default=1.5, ge=1)
+    boundary_weight: float = Field(default=1.0, ge=0)
+    decoder: Literal["components", "watershed", "boundary-watershed"] = "components"
+    fg_threshold: float = Field(default=0.5, ge=0, le=1)
+    boundary_threshold: float = Field(default=0.5, ge=0, le=1)
+    sigma: float = Field(default=1.0, ge=0)
+    min_object_size: int = Field(default=0, ge=0)
+
+    def plan(self, stats: Statistics) -> Self:
+        """Take the smallest object from the data."""
+        if not len(stats.volumes):
+            raise DataError("the training masks hold no object; all labels are 0 or -1")
+        return self.model_copy(update={
+            "min_object_size": int(np.percentile(stats.volumes, 1) / 2)})
+
+    def reasons(self, unit: str) -> list[str]:
+        """Say what follows from the data."""
+        return [
+            f"boundary: {self.thickness:g} px thick, inside the objects",
+            f"smallest object: {self.min_object_size} px, half of the smallest in a hundred",
+        ]
+
+    def maps(self, ndim: int) -> tuple[MapSpec, ...]:
+        """Return the two maps, from one branch."""
+        return (MapSpec("foreground", "scalar", 1, "sigmoid", average="activated"),
+                MapSpec("boundary", "scalar", 1, "sigmoid", average="activated"))
+
+    def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
+        """Return foreground and boundary, (*space) int8: 1, 0, or -1 where nothing is known."""
+        steps, reach = tuple(spacing), self.thickness * min(spacing) * 1.001
+        objects = np.maximum(labels, 0).astype(np.uint32)
+        edge = (labels > 0) & (edt.edt(objects, anisotropy=steps) <= reach)
+        boundary = np.where(labels < 0, -1, edge)
+        if (labels < 0).any():
+            # Whether an object ends beside what nobody annotated is not known either.
+            unsure = edt.edt(labels >= 0, anisotropy=steps) <= reach
+            boundary[edge & unsure] = -1
+        foreground = np.where(labels < 0, -1, labels > 0)
+        return {"foreground": torch.from_numpy(foreground.astype(np.int8)),
+                "boundary": torch.from_numpy(boundary.astype(np.int8))}
+
+    def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
+        """Start with little of both."""
+        bias = head.bias
+        assert isinstance(bias, Tensor)
+        with torch.no_grad():
+            bias.fill_(-2.0)
+
+    def loss(
+        self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
+    ) -> dict[str, Tensor]:
+        """Return cross entropy plus Dice loss, for foreground and boundary."""
+        raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw
+        parts = {
+            name: masked_bce(raw[:, k], targets[name]) + dice(raw[:, k].sigmoid(), targets[name])
+            for k, name in enumerate(("foreground", "boundary"))
+        }
+        total = parts["foreground"] + self.boundary_weight * parts["boundary"]
+        return {**parts, "total": total}
+
+    def decode(self, maps: Maps) -> Segmentation:
+        """Find where objects begin and let them grow."""
+        foreground, boundary = maps["foreground"][0], maps["boundary"][0]
+        inside = foreground > self.fg_threshold
+        grown = DECODERS[self.decoder](self, inside, boundary, maps.spacing)
+        labels = relabel(drop_small(grown.astype(np.int32), self.min_object_size + 1))
+        return Segmentation(labels, _table(labels, foreground, boundary, maps.spacing))
+
+    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+        """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
+        scores = score(truth, predicted)
+        return {"ap_mean": scores.ap_mean, "ap_50": scores.ap["0.50"]}
+
+    def search_space(self) -> dict[str, Sequence[Any]]:
+        """Vary the thresholds, the decoder, and the smallest object."""
+        return {
+            "boundary_threshold": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+            "fg_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
+            "decoder": tuple(DECODERS),
+            "sigma": (0.5, 1.0, 2.0, 3.0),
+            "min_object_size": tuple(sorted({0, self.min_object_size, 2 * self.min_object_size})),
+        }
+
+
+def _components(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
+                ) -> NDArray[Any]:
+    core = inside & (boundary < method.boundary_threshold)
+    return _grow(boundary, _pieces(core), inside)
+
+
+def _distance_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
+                        ) -> NDArray[Any]:
+    core = inside & (boundary < method.boundary_threshold)
+    distance = _smooth(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
+    return _grow(-distance, _pieces(_maxima(distance) & core), inside)
+
+
+def _boundary_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
+                        ) -> NDArray[Any]:
+    smooth = _smooth(boundary, method.sigma, spacing)
+    core = inside & (smooth < method.boundary_threshold)
+    return _grow(smooth, _pieces(_maxima(-smooth) & core), inside)
+
+
+#: What finds the objects in the maps.
+DECODERS: dict[str, Callable[[Boundary, Mask, Floats, Spacing], NDArray[Any]]] = {
+    "components": _components,
+    "watershed": _distance_watershed,
+    "boundary-watershed": _boundary_watershed,
+}
+
+
+def _pieces(mask: Mask) -> NDArray[Any]:
+    """Return the pieces of a mask, numbered, that hang together by the faces of their pixels."""
+    # The library's names for that.
+    return np.asarray(cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6))
+
+
+def _maxima(values: Floats) -> Mask:
+    return np.asarray(local_maxima(values), np.bool_)  # type: ignore[no-untyped-call]
+
+
+def _grow(height: Floats, markers: NDArray[Any], inside: Mask) -> NDArray[Any]:
+    return np.asarray(watershed(height, markers, mask=inside))  # type: ignore[no-untyped-call]
+
+
+def _smooth(values: Floats, sigma: float, spacing: Spacing) -> Floats:
+    widths = sigma * min(spacing) / np.asarray(spacing)
+    return np.asarray(ndimage.gaussian_filter(values, widths))
+
+
+def _table(
+    labels: NDArray[np.int32], foreground: Floats, boundary: Floats, spacing: Spacing
+) -> dict[str, NDArray[Any]]:
+    """Return one row per object; its position is the pixel that is most surely inside it."""
+    numbers = np.arange(1, int(labels.max(initial=0)) + 1)
+    surely = ndimage.maximum_position(foreground - boundary, labels, numbers)
+    return {
+        "position": np.array(surely, np.int64).reshape(-1, labels.ndim),
+        "centre": centroids(labels, spacing).astype(np.float32),
+        "score": np.array(ndimage.mean(foreground, labels, numbers), np.float32).reshape(-1),
+        "size": np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:].astype(np.int64),
+    }

@@ -1,0 +1,136 @@
+"""U-Net++: skip connections nested into a triangle of convolutions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Literal, final
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from embedseg.nets.base import Net, NetOptions
+from embedseg.nets.layers import (
+    Axes,
+    Norm,
+    axis_kernels,
+    axis_strides,
+    initialise,
+    pool,
+    product,
+    two_convs,
+    up,
+)
+from embedseg.types import Spacing
+
+
+@final
+class UNetPPOptions(NetOptions):
+    """Options of a U-Net++; one nested decoder serves all heads.
+
+    Attributes
+    ----------
+    width : int
+        Channels of the finest level; each coarser one has twice as many.
+    max_width : int
+        No level has more channels than this.
+    depth : int
+        How often the net pools. Fewer on crops too small for it.
+    deep : bool
+        Deep supervision: maps are the mean of those that each column of the triangle makes on its
+        own, so that every column learns to make them.
+    norm : {"batch", "group"}
+        Normalisation.
+
+    References
+    ----------
+    Zhou et al.: UNet++, arXiv:1807.10165.
+    """
+
+    type: Literal["unetpp"] = "unetpp"
+    width: int = Field(default=24, ge=1)
+    max_width: int = Field(default=256, ge=1)
+    depth: int = Field(default=3, ge=1, le=8)
+    deep: bool = False
+    norm: Norm = "batch"
+
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+        """Return the stride of each pooling."""
+        single = axis_strides(spacing, crop, self.depth)
+        return [stride for stride in single if max(stride) > 1]
+
+    def make(
+        self, channels: int, heads: Sequence[int], spacing: Spacing, crop: Sequence[int]
+    ) -> Net:
+        """Return a net with fresh weights."""
+        strides = self.strides(spacing, crop)
+        return UNetPP(channels, heads, strides, axis_kernels(spacing, crop, strides), self)
+
+
+@final
+class UNetPP(Net):
+    """Encoder, and for each level and each step to the right a node that sees all before it.
+
+    Node (level, step) reads the nodes to its left on its level, and the node below to its left,
+    enlarged. Column `step` of the finest level could be an output of its own.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of an image.
+    heads : sequence of int
+        Channels of each head.
+    strides : sequence of tuple of int
+        Of each pooling.
+    kernels : sequence of tuple of int
+        At each level, the finest first.
+    options : UNetPPOptions
+        Widths, deep supervision, normalisation.
+    """
+
+    def __init__(
+        self, channels: int, heads: Sequence[int], strides: Sequence[Axes],
+        kernels: Sequence[Axes], options: UNetPPOptions,
+    ) -> None:
+        ndim, kind, depth = len(kernels[0]), options.norm, len(strides)
+        widths = [min(options.width * 2**n, options.max_width) for n in range(depth + 1)]
+        ones = (1,) * ndim
+        super().__init__(
+            product(strides, ndim), [up(ndim, widths[0], head, ones) for head in heads]
+        )
+        self.deep = options.deep
+        self.encoder = nn.ModuleList(
+            two_convs(inputs, width, kernel, kind)
+            for inputs, width, kernel in zip([channels, *widths], widths, kernels, strict=False)
+        )
+        self.pools = nn.ModuleList([nn.Identity(), *(pool(ndim, stride) for stride in strides)])
+        self.ups, self.nodes = nn.ModuleList(), nn.ModuleList()
+        for step in range(1, depth + 1):
+            levels = range(depth + 1 - step)
+            self.ups.append(nn.ModuleList(
+                up(ndim, widths[level + 1], widths[level], strides[level]) for level in levels
+            ))
+            self.nodes.append(nn.ModuleList(
+                two_convs((step + 1) * widths[level], widths[level], kernels[level], kind)
+                for level in levels
+            ))
+        initialise(self)
+
+    def branches(self, image: Tensor) -> list[Tensor]:
+        """Return the same features for each head, at the full resolution."""
+        rows: list[list[Tensor]] = []
+        x = image
+        for shrink, convs in zip(self.pools, self.encoder, strict=True):
+            x = convs(shrink(x))
+            rows.append([x])
+        for widen, nodes in zip(self.ups, self.nodes, strict=True):
+            assert isinstance(widen, nn.ModuleList) and isinstance(nodes, nn.ModuleList)
+            made = [
+                node(torch.cat([*rows[level], enlarge(rows[level + 1][-1])], dim=1))
+                for level, (enlarge, node) in enumerate(zip(widen, nodes, strict=True))
+            ]
+            for row, new in zip(rows, made, strict=False):
+                row.append(new)
+        finest = rows[0][1:] or rows[0]
+        features = torch.stack(finest).mean(dim=0) if self.deep else finest[-1]
+        return [features] * len(self.outputs)
