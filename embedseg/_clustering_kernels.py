@@ -524,10 +524,9 @@ def match(tiles: Tiles, t: int, search: Search, at: int) -> tuple[Any, Any]:
 
 
 @compiled
-def propose(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> tuple[int, int, int]:
-    """Mark all members; return the number of tiles with members, of members, of free ones."""
-    seen, n, free, at = 0, 0, 0, 0
-    window, near, inside = search.window, search.near, np.empty(1, np.uint8)
+def approach(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> int:
+    """List the tiles whose boxes the search touches; return how many."""
+    seen, window, near, inside = 0, search.window, search.near, np.empty(1, np.uint8)
     for gz in range(window[0, 0], window[0, 1]):
         for gy in range(window[1, 0], window[1, 1]):
             for gx in range(window[2, 0], window[2, 1]):
@@ -537,16 +536,25 @@ def propose(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> tuple[in
                     continue
                 touches(tiles.boxes, g * PER_GROUP, search, near)
                 for i in range(PER_GROUP):
-                    if not near[i]:
-                        continue
-                    t = g * PER_GROUP + i
-                    m, f = match(tiles, t, search, at)
-                    if m:
-                        search.seen[seen, 0], search.seen[seen, 1] = t, at
+                    if near[i]:
+                        search.seen[seen, 0] = g * PER_GROUP + i
                         seen += 1
-                        at += tiles.stop[t] - tiles.start[t]
-                        n += m
-                        free += f
+    return seen
+
+
+@compiled
+def propose(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> tuple[int, int, int]:
+    """Mark all members; return the number of tiles with members, of members, of free ones."""
+    seen, n, free, at = 0, 0, 0, 0
+    for i in range(approach(grid, tiles, coarse, search)):
+        t = search.seen[i, 0]
+        m, f = match(tiles, t, search, at)
+        if m:
+            search.seen[seen, 0], search.seen[seen, 1] = t, at
+            seen += 1
+            at += tiles.stop[t] - tiles.start[t]
+            n += m
+            free += f
     return seen, n, free
 
 
@@ -641,39 +649,56 @@ def grow(
 @compiled
 def sums(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float64]:
     """Return sums over the members of each object: embeddings, then raw bandwidths."""
-    ndim, offsets = grid.ndim, raster_offsets(grid)
+    ndim, offsets, e, table = grid.ndim, raster_offsets(grid), tiles.e, maps.tables[1]
     out = np.zeros((objects + 1, 2 * ndim), np.float64)
     for t in range(len(tiles.stop)):
-        first = raster_start(t, grid)
-        for k in range(tiles.start[t], tiles.stop[t]):
+        start, k, stop = raster_start(t, grid), tiles.start[t], tiles.stop[t]
+        while k < stop:
+            # Neighbours mostly belong to one object: their sums wait in registers.
             number = tiles.label[k]
+            e0 = e1 = e2 = s0 = s1 = s2 = 0.0
+            while k < stop and tiles.label[k] == number:
+                at = start + offsets[tiles.local[k]]
+                e0, s0 = e0 + e[0, k], s0 + _lift(maps.bandwidth[0, at], table)
+                e1, s1 = e1 + e[1, k], s1 + _lift(maps.bandwidth[1, at], table)
+                if ndim == 3:
+                    e2, s2 = e2 + e[2, k], s2 + _lift(maps.bandwidth[2, at], table)
+                k += 1
             if number > 0:
-                raster = first + offsets[tiles.local[k]]
-                for d in range(ndim):
-                    out[number, d] += tiles.e[d, k]
-                    out[number, ndim + d] += _lift(maps.bandwidth[d, raster], maps.tables[1])
+                out[number, 0] += e0
+                out[number, 1] += e1
+                out[number, ndim] += s0
+                out[number, ndim + 1] += s1
+                if ndim == 3:
+                    out[number, 2] += e2
+                    out[number, 5] += s2
     return out
 
 
 @inlined
 def contest(
-    tiles: Tiles, search: Search, seen: int, number: int, best: NDArray[np.float32]
+    tiles: Tiles, t: int, search: Search, number: Any, best: NDArray[np.float32]
 ) -> None:
-    """Give those members to an object that are nearer to it than to the objects before."""
-    e, label, hits = tiles.e, tiles.label, search.hits
-    for i in range(seen):
-        t, at = search.seen[i]
-        first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
-        shift = np.uint64(at) - first
+    """Give an object those pixels of a tile that are nearer to it than to the objects before."""
+    e, label = tiles.e, tiles.label
+    first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
+    c0, c1 = search.centre[0], search.centre[1]
+    w0, w1, most = search.weight[0], search.weight[1], search.most[0]
+    if e.shape[0] == 2:
         for k in range(first, last):
-            if hits[k + shift]:
-                away = e[0, k] - search.centre[0]
-                q = search.weight[0] * (away * away)
-                for d in range(1, len(e)):
-                    away = e[d, k] - search.centre[d]
-                    q += search.weight[d] * (away * away)
-                if q < best[k]:
-                    best[k], label[k] = q, number
+            a, b = e[0, k] - c0, e[1, k] - c1
+            q = w0 * (a * a) + w1 * (b * b)
+            nearer = (q <= most) & (q < best[k])
+            best[k] = q if nearer else best[k]
+            label[k] = number if nearer else label[k]
+        return
+    c2, w2 = search.centre[2], search.weight[2]
+    for k in range(first, last):
+        a, b, c = e[0, k] - c0, e[1, k] - c1, e[2, k] - c2
+        q = w0 * (a * a) + w1 * (b * b) + w2 * (c * c)
+        nearer = (q <= most) & (q < best[k])
+        best[k] = q if nearer else best[k]
+        label[k] = number if nearer else label[k]
 
 
 @compiled
@@ -699,7 +724,8 @@ def refine(
         for d in range(ndim):
             search.centre[d] = centres[number - 1, d] = np.float32(total[number, d] / n)
             spread(d, total[number, ndim + d] / n, grid, rules, reach, search)
-        contest(tiles, search, propose(grid, tiles, coarse, search)[0], number, best)
+        for i in range(approach(grid, tiles, coarse, search)):
+            contest(tiles, search.seen[i, 0], search, np.int32(number), best)
     sizes[:] = 0
     for t in range(len(tiles.stop)):
         for k in range(tiles.start[t], tiles.stop[t]):
