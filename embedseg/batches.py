@@ -16,12 +16,10 @@ from torch.nn.utils.rnn import pad_sequence
 
 from embedseg.crops import Crops
 from embedseg.data import Sample
+from embedseg.devices import LAYOUTS
 from embedseg.methods.base import Method
 from embedseg.train_options import TrainOptions
 from embedseg.types import Spacing
-
-#: Channels last is the faster layout on all devices.
-LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 class Batch(NamedTuple):

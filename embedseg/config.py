@@ -22,7 +22,7 @@ from embedseg.data import DataOptions
 from embedseg.io import write_aside
 from embedseg.methods import as_method
 from embedseg.methods.base import Method
-from embedseg.nets import NetOptions, net_options
+from embedseg.nets import Net, NetOptions, net_options
 from embedseg.normalize import Normalization, Percentile
 from embedseg.predict import PredictOptions
 from embedseg.train_options import TrainOptions
@@ -70,6 +70,11 @@ class Config(BaseModel):
         if min(self.spacing) <= 0:
             raise ValueError(f"spacing {self.spacing} must be positive")
         return self
+
+    def build_net(self) -> Net:
+        """Return the net with fresh weights, drawn from torch's global generator."""
+        return self.net.build(self.ndim, self.channels, self.method.heads(self.ndim), self.spacing,
+                              self.train.crop)
 
     def changed(self, settings: Mapping[str, Any]) -> Config:
         """Return a copy with options changed by dotted name, validated again.

@@ -6,14 +6,12 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import torch
 
-from embedseg.batches import LAYOUTS
 from embedseg.config import Config
-from embedseg.devices import computes_bfloat16, resolve_device
+from embedseg.devices import LAYOUTS, resolve_device
 from embedseg.memory import prediction_memory, training_memory
 from embedseg.nets import Net
 from embedseg.types import UsageError
@@ -61,23 +59,23 @@ def estimate(
         Whether to put one crop through the net, there and back.
     """
     on, train = resolve_device(device), config.train
-    half = train.precision != "32-true" and (
-        train.precision != "auto" or computes_bfloat16(on))
-
-    images = sum(math.prod(shape) for shape in shapes) * (4 * config.channels + 4)
     with torch.random.fork_rng():
         torch.manual_seed(train.seed)
-        net = _net(config)
-    batch = (train.batch, config.channels, *train.crop)
-    training = training_memory(partial(_net, config), batch, half=half, average=train.average > 0)
+        net = config.build_net()
     step = train.batch * train.accumulate * _seconds(net, config, on) if timed else 0.0
-    return Estimate(sum(p.numel() for p in net.parameters()), images + training,
+    return Estimate(sum(p.numel() for p in net.parameters()), _training(config, on, shapes),
                     sum(_prediction(config, shapes)), step)
 
 
-def _net(config: Config) -> Net:
-    return config.net.build(config.ndim, config.channels, config.method.heads(config.ndim),
-                            config.spacing, config.train.crop)
+def _training(
+    config: Config, device: torch.device, shapes: Sequence[tuple[int, ...]]
+) -> float:
+    """Return the bytes of training, images and labels included."""
+    train = config.train
+    images = sum(math.prod(shape) for shape in shapes) * (4 * config.channels + 4)
+    return images + training_memory(
+        config.build_net, (train.batch, config.channels, *train.crop),
+        half=train.precision_on(device) != "32-true", average=train.average > 0)
 
 
 def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float]:
@@ -85,7 +83,7 @@ def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[floa
     largest = max(shapes, key=math.prod, default=config.train.crop)[-config.ndim :]
     budget = config.predict.memory and config.predict.memory * 1e9
     return prediction_memory(
-        partial(_net, config), config.channels,
+        config.build_net, config.channels,
         sum(spec.channels for spec in config.method.maps(config.ndim)), largest,
         config.net.divisor(config.spacing, config.train.crop), budget)
 
@@ -96,10 +94,11 @@ def _seconds(net: Net, config: Config, device: torch.device) -> float:
     # In evaluation mode: it costs the same, and statistics of one crop can be of one value.
     net = net.eval().to(device)
     net.to(memory_format=LAYOUTS[config.ndim])  # type: ignore[call-overload]
+    half = config.train.precision_on(device) != "32-true"
     took = 0.0
     for _ in range(2):
         begun = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=computes_bfloat16(device)):
+        with torch.autocast(device.type, torch.bfloat16, enabled=half):
             value = net(image).square().mean()
         value.backward()
         took = time.perf_counter() - begun
@@ -129,19 +128,20 @@ def within(
         If nothing is small enough; the message says what would be.
     """
     batch = config.train.batch
-    while (cost := estimate(config, device, shapes, timed=False)).training > limit:
+    on = resolve_device(device)
+    while (needed := _training(config, on, shapes)) > limit:
         smaller = _smaller(config)
         if smaller is None:
             raise UsageError(
                 f"memory of {limit / 1e9:.2g} GB: training takes at least "
-                f"{cost.training / 1e9:.2g} GB with this net and these images; a smaller net "
+                f"{needed / 1e9:.2g} GB with this net and these images; a smaller net "
                 "(net.width) or fewer images take less")
         config = smaller
     # As many crops in a step of the optimiser as before.
     times = -(-batch // config.train.batch)
     config = config.changed({"train.accumulate": config.train.accumulate * times})
-    if cost.prediction > limit:
-        rest, _ = _prediction(config, shapes)
+    rest, tile = _prediction(config, shapes)
+    if rest + tile > limit:
         config = config.changed({"predict.memory": max(limit - rest, 0.02 * limit) / 1e9})
     return config
 

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.augment import OUTSIDE, renumbered
-from embedseg.data import Sample, object_boxes
+from embedseg.data import Sample
+from embedseg.stats import object_boxes
 from embedseg.types import DataError
 
 Vector = NDArray[np.int64]
@@ -107,10 +108,16 @@ class Crops:
         An object that fits is wholly inside, anywhere in the crop; of a larger one a part is.
         """
         best = self._drawn(rng)
+        if not self.min_foreground:
+            return best
+        most = _foreground(best.labels)
         for _ in range(TRIES - 1):
-            if _foreground(best.labels) >= self.min_foreground:
+            if most >= self.min_foreground:
                 break
-            best = max(best, self._drawn(rng), key=lambda crop: _foreground(crop.labels))
+            drawn = self._drawn(rng)
+            share = _foreground(drawn.labels)
+            if share > most:
+                best, most = drawn, share
         return best
 
     def _drawn(self, rng: np.random.Generator) -> Crop:

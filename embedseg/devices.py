@@ -12,6 +12,9 @@ from torch import nn
 
 from embedseg.types import UsageError
 
+#: By the number of space axes: channels last is the faster layout on all devices.
+LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
+
 
 def resolve_device(name: str | torch.device = "auto") -> torch.device:
     """Return the device of a name; "auto" is CUDA, else MPS, else the CPU.

@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.data import DataOptions, frames, object_boxes, spacing_of
+from embedseg.data import DataOptions, frames, spacing_of
 from embedseg.findings import Finding, finding
 from embedseg.io import Image, read_image
 from embedseg.labels import split_pieces
+from embedseg.stats import object_boxes
 from embedseg.types import Spacing
 
 #: Pieces of a label below this number of pixels are specks.

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from embedseg.config import Config
 from embedseg.nets import Net
-from embedseg.types import MapSpec, UsageError
+from embedseg.types import UsageError
 
 
 def take_over(
@@ -44,7 +44,7 @@ def take_over(
     UsageError
         If nothing fits.
     """
-    mine, theirs = _heads(config), _heads(source)
+    mine, theirs = (each.method.head_maps(each.ndim) for each in (config, source))
     same = [k < len(theirs) and head == theirs[k] for k, head in enumerate(mine)]
     fresh_heads = tuple(f"outputs.{k}." for k, kept in enumerate(same) if not kept)
     own = net.state_dict()
@@ -70,12 +70,6 @@ def take_over(
     share = math.floor(1000 * kept / whole) / 10
     words = f"from {name}: {share:g} % of the weights kept"
     return f"{words}; these begin anew: {', '.join(fresh)}" if fresh else words
-
-
-def _heads(config: Config) -> list[list[MapSpec]]:
-    maps = config.method.maps(config.ndim)
-    return [[spec for spec in maps if spec.head == head]
-            for head in sorted({spec.head for spec in maps})]
 
 
 def _shape(value: Tensor) -> str:

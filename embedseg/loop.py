@@ -15,8 +15,9 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from embedseg import checkpoint
-from embedseg.batches import LAYOUTS, Batch, Batches
+from embedseg.batches import Batch, Batches
 from embedseg.checkpoint import State, Stateful
+from embedseg.devices import LAYOUTS
 from embedseg.history import Bar, Row, save_weights
 from embedseg.monitor import Board, save_history
 from embedseg.plot import save_preview

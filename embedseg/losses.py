@@ -7,6 +7,17 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 
+def full_precision(values: Tensor) -> Tensor:
+    """Return half-precision values as float32, all others as they are.
+
+    Examples
+    --------
+    >>> full_precision(torch.zeros(1, dtype=torch.bfloat16)).dtype
+    torch.float32
+    """
+    return values.float() if values.dtype in (torch.float16, torch.bfloat16) else values
+
+
 def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
     """Return the Lovász hinge: a convex surrogate of 1 - Jaccard index.
 
@@ -47,8 +58,7 @@ def lovasz_hinge(logits: Tensor, targets: Tensor) -> Tensor:
             f"logits of shape {tuple(logits.shape)} and targets of shape {tuple(targets.shape)} "
             "must be alike"
         )
-    if logits.dtype in (torch.float16, torch.bfloat16):
-        logits = logits.float()
+    logits = full_precision(logits)
     mine = targets > 0
     errors, order = torch.sort(1 - torch.where(mine, logits, -logits), dim=-1, descending=True)
     return (errors.relu() * _jaccard_steps(mine.gather(-1, order)).to(errors.dtype)).sum(dim=-1)

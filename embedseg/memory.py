@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from embedseg.devices import available_memory
+from embedseg.devices import LAYOUTS, available_memory
 
 #: Bytes of Python with torch, numba and the rest loaded; of compiled kernels and thread buffers.
 PROCESS, KERNELS = 420e6, 40e6
@@ -107,7 +107,6 @@ def training_memory(
     >>> large > small > PROCESS
     True
     """
-    layout = torch.channels_last if len(shape) == 4 else torch.channels_last_3d
     with FakeTensorMode():
         net = build().train()
         optimizer = torch.optim.AdamW(net.parameters())
@@ -116,7 +115,8 @@ def training_memory(
                 tracker.add(value)
             for _ in range(2):  # from the second step on there are moments of the gradients
                 optimizer.zero_grad()
-                image = torch.zeros(*shape).contiguous(memory_format=layout)
+                image = torch.zeros(*shape).contiguous(
+                    memory_format=LAYOUTS[len(shape) - 2])
                 with torch.autocast("cpu", torch.bfloat16, enabled=half):
                     maps = net(image).float()
                 working = torch.empty(LOSS * maps.numel())

@@ -57,11 +57,9 @@ class Segmenter:
     @classmethod
     def new(cls, config: Config, device: str = "auto") -> Segmenter:
         """Make an untrained model; its weights follow from `config.train.seed`."""
-        specs = config.method.heads(config.ndim)
         with torch.random.fork_rng():
             torch.manual_seed(config.train.seed)
-            net = config.net.build(config.ndim, config.channels, specs, config.spacing,
-                                   config.train.crop)
+            net = config.build_net()
             config.method.init_heads(net.outputs, config.ndim)
         return cls(config, net, resolve_device(device))
 

@@ -9,11 +9,12 @@ import numpy as np
 
 from embedseg.config import Config, load_config
 from embedseg.costs import estimate
-from embedseg.data import DataOptions, Sample, Statistics, load_training, statistics, to_planes
+from embedseg.data import DataOptions, Sample, load_training, to_planes
 from embedseg.devices import resolve_device
 from embedseg.methods import as_method
 from embedseg.nets import net_options
 from embedseg.normalize import Percentile
+from embedseg.stats import Statistics, statistics
 from embedseg.train_options import TrainOptions
 from embedseg.types import UsageError
 

@@ -14,10 +14,10 @@ from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessRaisedException
 
 from embedseg.checkpoint import State
-from embedseg.devices import computes_bfloat16
 from embedseg.history import Bar, Row
 from embedseg.loop import Loop
 from embedseg.run import Run
+from embedseg.train_options import Precision
 from embedseg.types import DataError, UsageError
 
 
@@ -59,7 +59,7 @@ def fit(
     if run.options.batch % devices:
         raise UsageError(f"train.batch {run.options.batch} cannot be shared by {devices} devices; "
                          "choose a multiple")
-    fabric = _fabric(device, devices, run.options.precision)
+    fabric = _fabric(device, devices, run.options.precision_on(device))
     started = time.monotonic() if started is None else started
     with tempfile.TemporaryDirectory() as folder:
         # Through a file: what a process sends back otherwise is lost when it ends.
@@ -78,15 +78,13 @@ def fit(
     return run.state.history
 
 
-def _fabric(device: torch.device, devices: int, precision: str) -> Fabric:
-    if precision == "auto":
-        precision = "bf16-mixed" if computes_bfloat16(device) else "32-true"
+def _fabric(device: torch.device, devices: int, precision: Precision) -> Fabric:
     if precision == "16-mixed" and device.type == "cpu":
         raise UsageError("train.precision 16-mixed needs a GPU; on a CPU choose bf16-mixed")
     kind = "gpu" if device.type == "cuda" else device.type
     which: Any = devices if device.index is None or devices > 1 or kind == "cpu" else [device.index]
     # Spawned processes, not copies of the command: the same from a notebook, a script, a shell.
-    return Fabric(accelerator=kind, devices=which, precision=precision,  # type: ignore[arg-type]
+    return Fabric(accelerator=kind, devices=which, precision=precision,
                   strategy="ddp_spawn" if devices > 1 else "auto")
 
 

@@ -5,9 +5,13 @@ from __future__ import annotations
 import math
 from typing import Literal
 
+import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from embedseg.augment import PRESETS, Augment
+from embedseg.devices import computes_bfloat16
+
+Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class TrainOptions(BaseModel):
@@ -78,12 +82,24 @@ class TrainOptions(BaseModel):
     background: float = Field(default=0.1, ge=0, le=1)
     balance: float = Field(default=0.0, ge=0, le=1)
     augment: Augment = PRESETS["paper"]
-    precision: Literal["auto", "32-true", "bf16-mixed", "16-mixed"] = "auto"
+    precision: Precision | Literal["auto"] = "auto"
     compile: bool = False
     val_images: int = Field(default=32, ge=1)
     tensorboard: bool = False
     start: str | None = None
     seed: int = 0
+
+    def precision_on(self, device: torch.device) -> Precision:
+        """Return the precision in which a device trains.
+
+        Examples
+        --------
+        >>> TrainOptions(crop=(8, 8), precision="auto").precision_on(torch.device("mps"))
+        '32-true'
+        """
+        if self.precision != "auto":
+            return self.precision
+        return "bf16-mixed" if computes_bfloat16(device) else "32-true"
 
     def rate(self, progress: float) -> float:
         """Return the learning rate at a share of the run in [0, 1].

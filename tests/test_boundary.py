@@ -7,10 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_methods import SHAPES, SPACING, ideal_boundary
 
-from embedseg.data import Sample, statistics
+from embedseg.data import Sample
 from embedseg.losses import dice, masked_bce
 from embedseg.methods.boundary import DECODERS, Boundary
 from embedseg.metrics import score
+from embedseg.stats import statistics
 from embedseg.synthetic import blobs
 from embedseg.types import DataError, Maps
 

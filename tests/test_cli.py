@@ -111,6 +111,12 @@ def test_help_lists_the_commands_and_shows_defaults(run: Run) -> None:
     assert "[default: test]" in run("evaluate", "--help").out
 
 
+def test_help_names_every_net(run: Run) -> None:
+    from embedseg.nets import NETS
+
+    assert all(name in run("train", "--help").out for name in NETS)
+
+
 def test_help_answers_at_once() -> None:
     took = []
     for _ in range(3):

@@ -10,8 +10,8 @@ from test_planning import samples
 
 from embedseg.config import Config
 from embedseg.costs import estimate, within
-from embedseg.data import statistics
 from embedseg.planning import plan, plan_from
+from embedseg.stats import statistics
 from embedseg.synthetic import write_blobs
 from embedseg.types import UsageError
 
@@ -41,6 +41,21 @@ def measured(what: str, config: Config, folder: Path, *rest: object) -> int:
                           capture_output=True, text=True, check=True,
                           cwd=Path(__file__).parents[1])
     return int(done.stdout.split()[-1])
+
+
+def planned_for_training(
+    net: str, ndim: int, crop: tuple[int, ...], batch: int, folder: Path
+) -> Config:
+    """Plan for blobs, written into `data`; the U-Net is the plan's own."""
+    write_blobs(folder / "data", ndim, splits={"train": 2, "val": 1})
+    return plan(folder / "data", net=None if net == "unet" else net).changed(
+        {"train.crop": crop, "train.batch": batch, "train.steps_per_epoch": 3})
+
+
+def planned_for_image(shape: tuple[int, ...], tile: float | None) -> Config:
+    """Plan from small blobs, with a budget for tiles in GB."""
+    small = {2: (96, 96), 3: (16, 48, 48)}[len(shape)]
+    return plan_from(statistics(samples(small))).changed({"predict.memory": tile})
 
 
 def test_cost_grows_with_the_batch_and_the_image():
@@ -82,9 +97,7 @@ SIZES = {"small": (2, (128, 128), 4), "large": (2, (512, 512), 4), "volume": (3,
 @pytest.mark.parametrize("net", ["unet", "erfnet"])
 @pytest.mark.parametrize(("ndim", "crop", "batch"), SIZES.values(), ids=SIZES)
 def test_training_takes_what_was_estimated(net, ndim, crop, batch, tmp_path):
-    write_blobs(tmp_path / "data", ndim, splits={"train": 2, "val": 1})
-    config = plan(tmp_path / "data", net=None if net == "unet" else net).changed(
-        {"train.crop": crop, "train.batch": batch, "train.steps_per_epoch": 3})
+    config = planned_for_training(net, ndim, crop, batch, tmp_path)
     expected = estimate(config, "cpu", timed=False).training
     assert measured("train", config, tmp_path, tmp_path / "data") == pytest.approx(expected, 0.3)
 
@@ -97,7 +110,6 @@ LARGE = {"small": (256, 256), "large": (2000, 2000), "volume": (40, 256, 256)}
 @pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE)
 @pytest.mark.parametrize("tile", [None, 0.3])
 def test_prediction_takes_what_was_estimated(shape, tile, tmp_path):
-    image = {2: (96, 96), 3: (16, 48, 48)}[len(shape)]
-    config = plan_from(statistics(samples(image))).changed({"predict.memory": tile})
+    config = planned_for_image(shape, tile)
     expected = estimate(config, "cpu", [shape], timed=False).prediction
     assert measured("segment", config, tmp_path, *shape) == pytest.approx(expected, 0.3)

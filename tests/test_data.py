@@ -14,11 +14,11 @@ from embedseg.data import (
     load_split,
     load_training,
     pair_files,
-    statistics,
     to_planes,
     to_spacing,
 )
 from embedseg.layout import match, set_apart
+from embedseg.stats import statistics
 from embedseg.types import DataError
 
 

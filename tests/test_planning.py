@@ -1,8 +1,9 @@
 import numpy as np
 import pytest
 
-from embedseg.data import Sample, statistics
+from embedseg.data import Sample
 from embedseg.planning import explain, plan, plan_from
+from embedseg.stats import statistics
 from embedseg.synthetic import blobs
 from embedseg.types import DataError, UsageError
 

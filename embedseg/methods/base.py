@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
-    from embedseg.data import Statistics
+    from embedseg.stats import Statistics
 
 #: Torch twins of `embedseg.types.ACTIVATIONS`; a test holds the two together.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
@@ -94,15 +94,17 @@ class Method(BaseModel, ABC):
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Return which decode options tuning may vary, and over which values."""
 
+    def head_maps(self, ndim: int) -> tuple[tuple[MapSpec, ...], ...]:
+        """Return the maps of each decoder branch."""
+        specs = self.maps(ndim)
+        return tuple(tuple(spec for spec in specs if spec.head == head)
+                     for head in sorted({spec.head for spec in specs}))
+
     def heads(self, ndim: int) -> tuple[int, ...]:
         """Return the number of channels of each decoder branch."""
-        specs = self.maps(ndim)
-        return tuple(
-            sum(spec.channels for spec in specs if spec.head == head)
-            for head in sorted({spec.head for spec in specs})
-        )
+        return tuple(sum(spec.channels for spec in specs) for specs in self.head_maps(ndim))
 
     def init_heads(self, outputs: Iterable[nn.Module], ndim: int) -> None:
         """Initialise the last layer of every decoder branch of a net."""
-        for head, layer in enumerate(outputs):
-            self.init_head(layer, [spec for spec in self.maps(ndim) if spec.head == head])
+        for layer, specs in zip(outputs, self.head_maps(ndim), strict=True):
+            self.init_head(layer, specs)

@@ -17,13 +17,18 @@ from skimage.segmentation import watershed
 from torch import Tensor, nn
 
 from embedseg.labels import centroids, drop_small, relabel
-from embedseg.losses import dice, masked_bce
+from embedseg.losses import dice, full_precision, masked_bce
 from embedseg.methods.base import Method
-from embedseg.metrics import score
-from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
+from embedseg.methods.instances import (
+    instance_scores,
+    smallest_in_words,
+    smallest_object,
+    smallest_to_try,
+)
+from embedseg.types import Maps, MapSpec, Segmentation, Spacing
 
 if TYPE_CHECKING:
-    from embedseg.data import Statistics
+    from embedseg.stats import Statistics
 
 Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -76,16 +81,13 @@ class Boundary(Method):
 
     def plan(self, stats: Statistics) -> Self:
         """Take the smallest object from the data."""
-        if not len(stats.volumes):
-            raise DataError("the training masks hold no object; all labels are 0 or -1")
-        return self.model_copy(update={
-            "min_object_size": int(np.percentile(stats.volumes, 1) / 2)})
+        return self.model_copy(update={"min_object_size": smallest_object(stats)})
 
     def reasons(self, unit: str) -> list[str]:
         """Say what follows from the data."""
         return [
             f"boundary: {self.thickness:g} px thick, inside the objects",
-            f"smallest object: {self.min_object_size} px, half of the smallest in a hundred",
+            smallest_in_words(self.min_object_size),
         ]
 
     def maps(self, ndim: int) -> tuple[MapSpec, ...]:
@@ -118,7 +120,7 @@ class Boundary(Method):
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
     ) -> dict[str, Tensor]:
         """Return cross entropy plus Dice loss, for foreground and boundary."""
-        raw = raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw
+        raw = full_precision(raw)
         parts = {
             name: masked_bce(raw[:, k], targets[name]) + dice(raw[:, k].sigmoid(), targets[name])
             for k, name in enumerate(("foreground", "boundary"))
@@ -136,8 +138,7 @@ class Boundary(Method):
 
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
-        scores = score(truth, predicted)
-        return {"ap_mean": scores.ap_mean, "ap_50": scores.ap["0.50"]}
+        return instance_scores(truth, predicted)
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the thresholds, the decoder, and the smallest object."""
@@ -146,7 +147,7 @@ class Boundary(Method):
             "fg_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
             "decoder": tuple(DECODERS),
             "sigma": (0.5, 1.0, 2.0, 3.0),
-            "min_object_size": tuple(sorted({0, self.min_object_size, 2 * self.min_object_size})),
+            "min_object_size": smallest_to_try(self.min_object_size),
         }
 
 

@@ -14,13 +14,19 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from embedseg.clustering import cluster_raw
 from embedseg.labels import centroids, known_axes, medoids, nearest_medians, present
+from embedseg.losses import full_precision
 from embedseg.methods.base import Method, activate
 from embedseg.methods.embedding_loss import instance_loss
-from embedseg.metrics import score
-from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing, channel_slices
+from embedseg.methods.instances import (
+    instance_scores,
+    smallest_in_words,
+    smallest_object,
+    smallest_to_try,
+)
+from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
-    from embedseg.data import Statistics
+    from embedseg.stats import Statistics
 
 
 class Embedding(Method):
@@ -81,8 +87,7 @@ class Embedding(Method):
 
     def plan(self, stats: Statistics) -> Self:
         """Tie the unit, the first bandwidth and the smallest object to the objects' sizes."""
-        if not len(stats.volumes):
-            raise DataError("the training masks hold no object; all labels are 0 or -1")
+        smallest = smallest_object(stats)
         extents = stats.extents * np.asarray(stats.spacing)
         longest = extents.max(axis=1)
         volume = stats.volumes * float(np.prod(stats.spacing))
@@ -94,7 +99,7 @@ class Embedding(Method):
             "radius": round(radius, 4),
             "foreground_weight": 10.0 if stats.ndim == 2
             else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
-            "min_object_size": int(np.percentile(stats.volumes, 1) / 2),
+            "min_object_size": smallest,
             # In pixels; no object is that wide, so only a wild bandwidth is cut.
             "max_radius": float(np.ceil(stats.extents.max())),
         })
@@ -105,7 +110,7 @@ class Embedding(Method):
             f"offsets: up to {self.unit:g} {unit}, the extent of a large object",
             f"bandwidth: starts at {self.radius:g} {unit}, the radius of a typical object",
             f"seeds: an object's pixels weigh {self.foreground_weight:g} times the background's",
-            f"smallest object: {self.min_object_size} px, half of the smallest in a hundred",
+            smallest_in_words(self.min_object_size),
         ]
 
     def maps(self, ndim: int) -> tuple[MapSpec, ...]:
@@ -128,10 +133,11 @@ class Embedding(Method):
             pick = medoids if self.centre == "medoid" else nearest_medians
             centres = pick(labels, spacing) * np.asarray(spacing)
         known = known_axes(labels)
-        lost = present(labels)[~known.any(axis=1)]
-        kept = np.where(np.isin(labels, lost), -1, labels) if len(lost) else labels
+        lost = ~known.any(axis=1)
+        if lost.any():
+            labels = np.where(np.isin(labels, present(labels)[lost]), -1, labels)
         return {
-            "labels": torch.from_numpy(kept.astype(np.int64)),
+            "labels": torch.from_numpy(labels.astype(np.int64)),
             "centres": torch.from_numpy(np.asarray(centres, np.float32).reshape(-1, labels.ndim)),
             "known": torch.from_numpy(known),
         }
@@ -173,8 +179,7 @@ class Embedding(Method):
         """Return instance, smoothness and seed parts (Lalit et al. 2021, equation 4)."""
         ndim = len(spacing)
         # Lovász sums and exp(10 s) want full precision whatever the net ran in.
-        maps = activate(raw.float() if raw.dtype in (torch.bfloat16, torch.float16) else raw,
-                        self.maps(ndim))
+        maps = activate(full_precision(raw), self.maps(ndim))
         labels = targets["labels"]
         grid = torch.meshgrid(
             *(torch.arange(n, device=raw.device) * step
@@ -215,15 +220,13 @@ class Embedding(Method):
 
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
-        scores = score(truth, predicted)
-        return {"ap_mean": scores.ap_mean, "ap_50": scores.ap["0.50"]}
+        return instance_scores(truth, predicted)
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the two thresholds and the smallest object."""
-        sizes = {0, self.min_object_size, 2 * self.min_object_size}
         return {
             "seed_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97),
             "fg_threshold": (0.3, 0.4, 0.5, 0.6),
-            "min_object_size": tuple(sorted(sizes)),
+            "min_object_size": smallest_to_try(self.min_object_size),
             "refine": (None, 0.6, 0.5, 0.4, 0.3, 0.2),
         }

@@ -17,9 +17,11 @@ from embedseg.nets.layers import (
     axis_kernels,
     axis_strides,
     conv,
+    doubling,
     initialise,
     norm,
     product,
+    shrinking,
     up,
 )
 from embedseg.types import Spacing
@@ -63,8 +65,7 @@ class CENetOptions(NetOptions):
 
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
         """Return the stride of each level, the stem first."""
-        single = axis_strides(spacing, crop, self.depth)
-        return [stride for stride in single if max(stride) > 1]
+        return shrinking(axis_strides(spacing, crop, self.depth))
 
     def make(
         self, channels: int, heads: Sequence[int], spacing: Spacing, crop: Sequence[int]
@@ -180,7 +181,7 @@ class CENet(Net):
         kernels: Sequence[Axes], options: CENetOptions,
     ) -> None:
         ndim, kind, (first, *further) = len(kernels[0]), options.norm, strides
-        widths = [min(options.width * 2**n, options.max_width) for n in range(len(strides))]
+        widths = doubling(options.width, options.max_width, len(strides))
         super().__init__(
             product(strides, ndim), [up(ndim, widths[0], head, first) for head in heads]
         )

@@ -166,6 +166,28 @@ def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[Axe
     return strides
 
 
+def shrinking(strides: Sequence[Axes]) -> list[Axes]:
+    """Return the strides without those that shrink nothing.
+
+    Examples
+    --------
+    >>> shrinking([(2, 2), (1, 2), (1, 1)])
+    [(2, 2), (1, 2)]
+    """
+    return [stride for stride in strides if max(stride) > 1]
+
+
+def doubling(width: int, most: int, levels: int) -> list[int]:
+    """Return the channels of each level: twice those of the level before, up to `most`.
+
+    Examples
+    --------
+    >>> doubling(32, 100, 4)
+    [32, 64, 100, 100]
+    """
+    return [min(width * 2**level, most) for level in range(levels)]
+
+
 def axis_kernels(spacing: Spacing, crop: Sequence[int], strides: Sequence[Axes]) -> list[Axes]:
     """Return the kernel at each resolution, the full one first: one more than there are strides.
 

@@ -16,10 +16,12 @@ from embedseg.nets.layers import (
     axis_kernels,
     axis_strides,
     conv,
+    doubling,
     initialise,
     norm,
     pool,
     product,
+    shrinking,
     two_convs,
     up,
 )
@@ -64,8 +66,7 @@ class UNetOptions(NetOptions):
         """Return the strides of the stem and of each pooling."""
         skipped = {1: 0, 2: 1, 4: 2}[self.stem]
         single = axis_strides(spacing, crop, skipped + self.depth)
-        pooled = [stride for stride in single[skipped:] if max(stride) > 1]
-        return [product(single[:skipped], len(spacing)), *pooled]
+        return [product(single[:skipped], len(spacing)), *shrinking(single[skipped:])]
 
     def make(
         self, channels: int, heads: Sequence[int], spacing: Spacing, crop: Sequence[int]
@@ -121,7 +122,7 @@ class UNet(Net):
         kernels: Sequence[Axes], options: UNetOptions,
     ) -> None:
         ndim, kind, (stem, *pooled) = len(kernels[0]), options.norm, strides
-        widths = [min(options.width * 2**n, options.max_width) for n in range(len(kernels))]
+        widths = doubling(options.width, options.max_width, len(kernels))
         super().__init__(
             product(strides, ndim), [up(ndim, widths[0], head, stem) for head in heads]
         )

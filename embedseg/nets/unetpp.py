@@ -15,9 +15,11 @@ from embedseg.nets.layers import (
     Norm,
     axis_kernels,
     axis_strides,
+    doubling,
     initialise,
     pool,
     product,
+    shrinking,
     two_convs,
     up,
 )
@@ -56,8 +58,7 @@ class UNetPPOptions(NetOptions):
 
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
         """Return the stride of each pooling."""
-        single = axis_strides(spacing, crop, self.depth)
-        return [stride for stride in single if max(stride) > 1]
+        return shrinking(axis_strides(spacing, crop, self.depth))
 
     def make(
         self, channels: int, heads: Sequence[int], spacing: Spacing, crop: Sequence[int]
@@ -93,7 +94,7 @@ class UNetPP(Net):
         kernels: Sequence[Axes], options: UNetPPOptions,
     ) -> None:
         ndim, kind, depth = len(kernels[0]), options.norm, len(strides)
-        widths = [min(options.width * 2**n, options.max_width) for n in range(depth + 1)]
+        widths = doubling(options.width, options.max_width, depth + 1)
         ones = (1,) * ndim
         super().__init__(
             product(strides, ndim), [up(ndim, widths[0], head, ones) for head in heads]

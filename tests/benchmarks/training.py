@@ -20,10 +20,11 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from embedseg.batches import LAYOUTS, joined
+from embedseg.batches import joined
 from embedseg.config import Config
 from embedseg.crops import Crops
 from embedseg.data import Sample
+from embedseg.devices import LAYOUTS
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
 from embedseg.nets import net_options
@@ -150,7 +151,7 @@ def _one(shape: tuple[int, ...], objects: int, seed: int) -> tuple[np.ndarray, n
 
 
 def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: str) -> None:
-    from embedseg.data import statistics
+    from embedseg.stats import statistics
 
     ndim = len(shape)
     config: Config = plan_from(statistics(samples), net=None if name == "unet" else name)
