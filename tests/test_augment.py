@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy import ndimage
 
 from embedseg.augment import OUTSIDE, PRESETS, Augment, renumbered
 from embedseg.geometry import symmetries
@@ -132,6 +133,18 @@ def test_what_comes_from_outside_is_marked():
     assert set(np.unique(labels)) == {OUTSIDE, 0}
     rows, columns = (labels == 0).any(axis=1), (labels == 0).any(axis=0)
     assert (labels[np.ix_(rows, columns)] == 0).all()  # what is inside is a rectangle
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_displacements_are_cubic_splines(ndim):
+    augment, crop, spacing = Augment(elastic=4, elastic_grid=9), CROPS[ndim], SPACINGS[ndim]
+    found = augment._displacement(crop, spacing, np.random.default_rng(3))
+    points = [int(np.ceil(n * step / 9)) + 1 for n, step in zip(crop, spacing, strict=True)]
+    drawn = np.random.default_rng(3).normal(0, 2, (ndim, *points))
+    factors = np.divide(crop, points)
+    for part, expected in zip(found, drawn, strict=True):
+        zoomed = ndimage.zoom(expected, factors, order=3, mode="nearest", grid_mode=True)
+        np.testing.assert_allclose(part, zoomed, atol=1e-12)
 
 
 def test_half_of_the_crops_stay_where_they_are():

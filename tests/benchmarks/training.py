@@ -194,7 +194,8 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
     for _ in range(3):
         step()
     spent.clear()
-    rounds = 8
+    # Augmentation is drawn anew for each crop: some take ten times as long as others.
+    rounds = 16
     for _ in range(rounds):
         step()
     whole = sum(spent.values())
