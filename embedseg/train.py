@@ -108,3 +108,8 @@ class _Work:
             state = Loop(fabric, self.run, self.resume, self.started, bar).run_all()
         if first:
             torch.save(vars(state), self.result)
+        if fabric.world_size > 1:
+            # Together: a process that leaves with the group's threads running may abort, and
+            # Fabric sees to that for NCCL alone.
+            fabric.barrier()
+            torch.distributed.destroy_process_group()
