@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Self
 
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 from tqdm.auto import tqdm
 
@@ -20,7 +20,8 @@ Row = dict[str, float]
 def save_weights(weights: Mapping[str, Tensor], path: Path) -> None:
     """Write weights as safetensors, aside and then renamed."""
     ready = {name: value.detach().cpu().contiguous() for name, value in weights.items()}
-    write_aside(path, lambda aside: save_file(ready, aside))
+    # `save_file` writes beside the file under a name of its own, which a kill would leave behind.
+    write_aside(path, lambda aside: aside.write_bytes(save(ready)))
 
 
 def write_history(rows: Sequence[Row], path: Path) -> None:
