@@ -13,8 +13,7 @@ from tqdm import tqdm
 from embedseg.data import DataOptions
 from embedseg.examine import Facts, examine
 from embedseg.findings import PROBLEMS, Finding, Report, finding
-from embedseg.io import expand_inputs
-from embedseg.layout import Split, find_data, match, set_apart
+from embedseg.layout import Split, find_data, match_split, set_apart
 from embedseg.types import DataError, Spacing
 
 #: An object with less than this share of the median size, or this many pixels, is tiny.
@@ -98,15 +97,14 @@ def _pair(
     split: Split, findings: list[Finding]
 ) -> tuple[dict[str, Any], list[tuple[Path, Path]]]:
     entry: dict[str, Any] = {"images": 0, "pairing": None}
-    if not split.masks.is_dir():
-        beside = sorted(path.name for path in split.masks.parent.iterdir() if path.is_dir())
-        findings.append(finding("folder missing", split.masks,
-                                f"no such folder; there are {', '.join(beside)}"))
-        return entry, []
     try:
-        found = match(expand_inputs([split.images]), expand_inputs([split.masks]))
+        found = match_split(split)
     except DataError as error:
-        findings.append(finding("no pairs", split.images.parent, str(error)))
+        if split.masks.is_dir():
+            findings.append(finding("no pairs", split.images.parent, str(error)))
+        else:
+            said = str(error).removeprefix(f"{split.masks}: ")
+            findings.append(finding("folder missing", split.masks, said))
         return entry, []
     findings += [finding("file without partner", path, "no file to go with it")
                  for path in found.left]

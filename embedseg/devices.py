@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -75,6 +76,26 @@ def available_memory(device: torch.device) -> int:
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
     return min([_free_of_machine(), *_free_of_groups()])
+
+
+def peak_memory(device: torch.device) -> int | None:
+    """Return the most bytes that this process has held so far: of a GPU, or else of memory.
+
+    None where the system does not say.
+
+    Examples
+    --------
+    >>> peak_memory(torch.device("cpu")) > 10**7
+    True
+    """
+    if device.type == "cuda":
+        return int(torch.cuda.max_memory_allocated(device))
+    try:
+        import resource
+    except ImportError:  # Windows
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else 1024 * peak
 
 
 def is_out_of_memory(error: BaseException) -> bool:

@@ -239,25 +239,33 @@ def _read_png(path: Path) -> Content:
     return Content(data, "YXS"[: data.ndim], {})
 
 
-def _read_hdf5(path: Path) -> Content:
-    """Read the only dataset with two axes or more; see what ilastik and Fiji say of it."""
+def read_hdf5(path: Path, name: str | None = None) -> Content:
+    """Read a dataset of two axes or more; see what ilastik, PlantSeg and Fiji say of it.
+
+    Without a name it is the only one, or else the one called "raw".
+    """
     try:
         import h5py
     except ImportError as error:
         raise UsageError(f"{path}: needs h5py: pip install 'embedseg-nd[hdf5]'") from error
     with h5py.File(path, "r") as file:
-        sets: list[Any] = []
-        file.visititems(lambda _, item: sets.append(item)
+        sets: dict[str, Any] = {}
+        file.visititems(lambda at, item: sets.update({at: item})
                         if isinstance(item, h5py.Dataset) and item.ndim > 1 else None)
-        if len(sets) != 1:
-            names = ", ".join(item.name for item in sets) or "none"
-            raise DataError(f"{path}: expected one dataset with two axes or more, found {names}")
-        data, attributes = sets[0][()], dict(sets[0].attrs)
-        labels = "".join(dimension.label for dimension in sets[0].dims)
+        chosen = name or (next(iter(sets)) if len(sets) == 1 else RAW)
+        if chosen not in sets:
+            names = ", ".join(sets) or "none"
+            wanted = f"a dataset {name!r}" if name else "one dataset with two axes or more"
+            raise DataError(f"{path}: expected {wanted}, found {names}; {path.name}/NAME names one")
+        data, attributes = sets[chosen][()], dict(sets[chosen].attrs)
+        labels = "".join(dimension.label for dimension in sets[chosen].dims)
+    steps = np.ravel(attributes.get("element_size_um", ()))
     axes = _hdf5_axes(attributes) or labels.upper()
+    if len(axes) != data.ndim and len(steps) == data.ndim:
+        # It has a value per space axis, in the order Z, Y, X.
+        axes = "ZYX"[-data.ndim:]
     if len(axes) != data.ndim:
         axes = "YX" if data.ndim == 2 else "Q" * (data.ndim - 2) + "YX"
-    steps = np.ravel(attributes.get("element_size_um", ()))
     sizes = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
     return Content(data, axes, {axis: size for axis, size in sizes.items() if size})
 
@@ -273,5 +281,8 @@ def _hdf5_axes(attributes: dict[str, Any]) -> str:
 #: What reads a file, by its suffix.
 READERS: dict[str, Callable[[Path], Content]] = {
     ".tif": read_tiff, ".tiff": read_tiff, ".png": _read_png,
-    ".h5": _read_hdf5, ".hdf5": _read_hdf5,
+    ".h5": read_hdf5, ".hdf5": read_hdf5,
 }
+#: Suffixes of files that hold several arrays by name, and the names that image and labels have
+#: where nobody says others: those of PlantSeg.
+CONTAINERS, RAW, LABEL = (".h5", ".hdf5"), "raw", "label"

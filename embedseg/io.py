@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.formats import READERS, Content, write_tiff
+from embedseg.formats import CONTAINERS, READERS, Content, read_hdf5, write_tiff
 from embedseg.types import DataError, Spacing, UsageError, check_labels
 
 #: Order of the axes of everything that is read.
@@ -44,7 +44,10 @@ class Image:
 
 
 def read_image(path: Path | str, axes: str | None = None) -> Image:
-    """Read an image: TIFF (OME, ImageJ or plain), PNG, or HDF5 with one dataset.
+    """Read an image: TIFF (OME, ImageJ or plain), PNG, or HDF5.
+
+    Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
+    another.
 
     Axes are never guessed: they come from the metadata or from `axes`; only a plain image with two
     axes is taken to be YX. Colours are channels.
@@ -172,6 +175,12 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         aside.unlink(missing_ok=True)
 
 
+def sweep(folder: Path) -> None:
+    """Remove what `write_aside` left half-written because its process was killed."""
+    for part in folder.glob(".*.part"):
+        part.unlink(missing_ok=True)
+
+
 # -- names of files --------------------------------------------------------------------------------
 def refuse_used(folder: Path, overwrite: bool) -> None:
     """See that a folder to write to is free, before work is put into what goes there.
@@ -192,10 +201,26 @@ def stem(path: Path | str) -> str:
 
     Examples
     --------
-    >>> stem("in/a.b.ome.tif"), stem("c.png")
-    ('a.b', 'c')
+    >>> stem("in/a.b.ome.tif"), stem("c.png"), stem("d.h5/raw")
+    ('a.b', 'c', 'd')
     """
-    return re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", Path(path).name, flags=re.IGNORECASE)
+    name = split_container(Path(path))[0].name
+    return re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", name, flags=re.IGNORECASE)
+
+
+def split_container(path: Path) -> tuple[Path, str | None]:
+    """Return the file and, where a path goes on inside of an HDF5 file, the name in it.
+
+    Examples
+    --------
+    >>> file, name = split_container(Path("in/a.h5/group/raw"))
+    >>> file.name, name, split_container(Path("a.tif"))[1]
+    ('a.h5', 'group/raw', None)
+    """
+    for parent in path.parents:
+        if parent.suffix.lower() in CONTAINERS and not parent.is_dir():
+            return parent, path.relative_to(parent).as_posix()
+    return path, None
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
@@ -233,7 +258,7 @@ def expand_inputs(inputs: Iterable[Path | str]) -> list[Path]:
 
 def _expand(item: Path | str) -> list[Path]:
     path = Path(item)
-    if path.is_file():
+    if split_container(path)[0].is_file():
         return [path]
     folder = path.is_dir()
     paths = list(path.iterdir()) if folder else [Path(p) for p in glob.glob(str(item))]
@@ -283,6 +308,7 @@ def _check_found(path: Path, shape: tuple[int, ...], found: str) -> str:
 # -- formats ---------------------------------------------------------------------------------------
 def _read(path: Path) -> Content:
     """Read a file with the reader of its suffix; whatever goes wrong is said with its name."""
+    path, inside = split_container(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     reader = READERS.get(path.suffix.lower())
@@ -292,7 +318,7 @@ def _read(path: Path) -> Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = reader(path)
+            content = read_hdf5(path, inside) if inside else reader(path)
     except (DataError, UsageError):
         raise
     except Exception as error:  # decoders raise anything on a broken file

@@ -9,10 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
+from embedseg.formats import CONTAINERS, LABEL
 from embedseg.io import expand_inputs, stem
 from embedseg.types import DataError
 
 SPLITS = ("train", "val", "test")
+#: Folder of the masks beside `images`.
+MASKS = "masks"
 #: Names shown in a message; the rest is counted.
 SHOWN = 5
 
@@ -46,7 +49,7 @@ class Pairing:
     left: tuple[Path, ...] = ()
 
 
-def find_data(root: Path | str, masks: str = "masks") -> dict[str, Split]:
+def find_data(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
     """Return the splits that a data folder has.
 
     Raises
@@ -75,7 +78,7 @@ def find_data(root: Path | str, masks: str = "masks") -> dict[str, Split]:
     return splits
 
 
-def find_pairs(root: Path | str, split: str, masks: str = "masks") -> tuple[Pairs, str]:
+def find_pairs(root: Path | str, split: str, masks: str = MASKS) -> tuple[Pairs, str]:
     """Return the images and masks of one split, and the rule that paired them, in words.
 
     Raises
@@ -86,11 +89,32 @@ def find_pairs(root: Path | str, split: str, masks: str = "masks") -> tuple[Pair
     splits = find_data(root, masks)
     if split not in splits:
         raise DataError(f"{root}: no folder {split}/images; there are {', '.join(splits)}")
-    folders = splits[split]
-    if not folders.masks.is_dir():
-        beside = sorted(path.name for path in folders.masks.parent.iterdir() if path.is_dir())
-        raise DataError(f"{folders.masks}: no such folder; there are {', '.join(beside)}")
-    return pair_files(*folders)
+    found = match_split(splits[split])
+    if found.left:
+        raise _unpaired(found, *splits[split])
+    return list(found.pairs), found.rule
+
+
+def match_split(split: Split) -> Pairing:
+    """Pair the images of a split with their masks as far as it goes.
+
+    Without a folder of masks, images that are HDF5 files hold them: in a dataset with the name of
+    the folder that is not there, or "label".
+
+    Raises
+    ------
+    DataError
+        If a folder is not there or holds no images.
+    """
+    if split.masks.is_dir():
+        return match(expand_inputs([split.images]), expand_inputs([split.masks]))
+    images = expand_inputs([split.images])
+    if any(image.suffix.lower() not in CONTAINERS for image in images):
+        beside = sorted(path.name for path in split.masks.parent.iterdir() if path.is_dir())
+        raise DataError(f"{split.masks}: no such folder; there are {', '.join(beside)}")
+    name = LABEL if split.masks.name == MASKS else split.masks.name
+    return Pairing(tuple((image, image / name) for image in images),
+                   f"images with their masks inside, as {name!r}")
 
 
 def pair_files(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, str]:
@@ -128,12 +152,16 @@ def pair_files(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, st
     """
     found = match(expand_inputs([Path(images_dir)]), expand_inputs([Path(masks_dir)]))
     if found.left:
-        raise DataError(
-            f"{len(found.left)} files without a partner in {images_dir} and {masks_dir}: "
-            f"{shorten(f'{path.parent.name}/{path.name}' for path in found.left)}; a mask has "
-            "the name of its image, or all names differ by one common beginning or ending"
-        )
+        raise _unpaired(found, images_dir, masks_dir)
     return list(found.pairs), found.rule
+
+
+def _unpaired(found: Pairing, images_dir: Path | str, masks_dir: Path | str) -> DataError:
+    return DataError(
+        f"{len(found.left)} files without a partner in {images_dir} and {masks_dir}: "
+        f"{shorten(f'{path.parent.name}/{path.name}' for path in found.left)}; a mask has "
+        "the name of its image, or all names differ by one common beginning or ending"
+    )
 
 
 def match(images: Sequence[Path], masks: Sequence[Path]) -> Pairing:

@@ -22,7 +22,7 @@ from embedseg.devices import resolve_device
 from embedseg.finetune import take_over
 from embedseg.geometry import resample, resample_labels
 from embedseg.history import read_history, save_weights, write_history
-from embedseg.io import refuse_used
+from embedseg.io import refuse_used, sweep
 from embedseg.labels import link_slices
 from embedseg.nets import Net
 from embedseg.predict import predict, predict_planes
@@ -364,20 +364,14 @@ def _side_views(spacing: Spacing | None) -> bool:
 def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
     """See that nothing is written over by mistake; what is resumed may also not have begun."""
     if not resume or not (folder / "config.json").is_file():
-        _sweep(folder)
+        sweep(folder)
         refuse_used(folder, overwrite)
 
 
 def _clear(folder: Path, resume: bool) -> None:
     """Make a folder for a run; of an earlier one that is not resumed nothing may remain."""
     folder.mkdir(parents=True, exist_ok=True)
-    _sweep(folder)
+    sweep(folder)
     if not resume:
         for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt"):
             (folder / name).unlink(missing_ok=True)
-
-
-def _sweep(folder: Path) -> None:
-    """Remove files that a run killed while it wrote them left half-written."""
-    for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -20,6 +21,16 @@ from embedseg.types import UsageError
 
 #: What is trained without being asked for another net.
 DEFAULT_NET = {"type": "unet", "stem": 2}
+#: Recipes of training by name: the net, and settings by dotted name. `paper` is the published one
+#: (Lalit et al. 2022), with sizes that follow from the data like ours.
+PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
+    "default": (DEFAULT_NET, {}),
+    "paper": ({"type": "erfnet"}, {
+        "train.optimizer": "adam", "train.learning_rate": 5e-4, "train.weight_decay": 1e-4,
+        "train.schedule": "poly", "train.warmup": 0.0, "train.augment": "paper",
+        "train.average": 0.0,
+    }),
+}
 #: Pixels of a batch: few enough for many steps in the minutes a laptop has.
 BATCH_PIXELS = {2: 4 * 128 * 128, 3: 2 * 24 * 64 * 64}
 #: Pixels along the finest axis that a crop has at least, and four times that at most.
@@ -29,6 +40,7 @@ CROP = {2: 128, 3: 64}
 def plan(
     data: Path | str | Sequence[Sample], *, method: str | None = None, net: str | None = None,
     ndim: int | None = None, options: DataOptions | None = None, start: Path | str | None = None,
+    preset: str = "default",
 ) -> Config:
     """Propose a configuration from the data alone.
 
@@ -46,6 +58,8 @@ def plan(
     start : path, optional
         Folder of a model to fine-tune: its weights come first, and its net, normalisation and
         options of the method that do not follow from the data.
+    preset : str
+        Name of a recipe from `PRESETS`.
 
     Raises
     ------
@@ -56,7 +70,7 @@ def plan(
     """
     options = options or DataOptions()
     return plan_from(measured(data, ndim, options), method=method, net=net, options=options,
-                     start=start)
+                     start=start, preset=preset)
 
 
 def measured(data: Path | str | Sequence[Sample], ndim: int | None,
@@ -74,11 +88,14 @@ def measured(data: Path | str | Sequence[Sample], ndim: int | None,
 
 def plan_from(
     stats: Statistics, *, method: str | None = None, net: str | None = None,
-    options: DataOptions | None = None, start: Path | str | None = None,
+    options: DataOptions | None = None, start: Path | str | None = None, preset: str = "default",
 ) -> Config:
     """Propose a configuration from statistics of the data; see `plan`."""
     base = load_config(Path(start) / "config.json") if start else None
-    planned, chosen = as_method({"type": method or "embedding"}), net_options(DEFAULT_NET)
+    if preset not in PRESETS:
+        raise UsageError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+    preferred, recipe = PRESETS[preset]
+    planned, chosen = as_method({"type": method or "embedding"}), net_options(preferred)
     if base:
         chosen = base.net
         planned = base.method if method in (None, base.method.type) else planned
@@ -86,13 +103,14 @@ def plan_from(
     chosen = net_options({"type": net}) if net else chosen
     crop = chosen.fit_crop(_crop(stats), stats.spacing)
     batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
-    return Config(
+    config = Config(
         ndim=stats.ndim, channels=stats.channels, spacing=stats.spacing,
         spacing_known=stats.spacing_known, data=options or DataOptions(),
         normalize=base.normalize if base else Percentile(),
         method=planned, net=chosen,
         train=TrainOptions(crop=crop, batch=batch, start=start and str(Path(start).resolve())),
     )
+    return config.changed(recipe)
 
 
 def _crop(stats: Statistics) -> tuple[int, ...]:

@@ -1,5 +1,6 @@
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import tifffile
@@ -7,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from embedseg.check import check
 from embedseg.data import (
     DataOptions,
     Sample,
@@ -277,3 +279,24 @@ def test_to_planes():
     assert [plane.name for plane in planes] == ["a_z000", "a_z001"]
     assert planes[0].spacing == (1.0, 0.5) and planes[1].image.shape == (1, 3, 5)
     assert planes[1].labels.tolist() == [[0, 0, 0, 0, 0], [1, 1, 0, 2, 0], [0, 0, 0, 0, -1]]
+
+
+def test_volumes_and_their_labels_in_one_hdf5_file(tmp_path):
+    rng = np.random.default_rng(0)
+    for split, name in ("train", "label"), ("val", "label"), ("test", "nuclei"):
+        (tmp_path / split / "images").mkdir(parents=True)
+        with h5py.File(tmp_path / split / "images" / "ovule.h5", "w") as file:
+            file["raw"] = rng.integers(0, 255, (6, 8, 9), np.uint8)
+            file["raw"].attrs["element_size_um"] = [0.2, 0.1, 0.1]
+            file[name] = np.arange(6 * 8 * 9).reshape(6, 8, 9) // 40
+    loaded = load_training(tmp_path)
+    (sample,) = loaded.train
+    assert (sample.name, sample.spacing, sample.labels.max()) == ("ovule", (0.2, 0.1, 0.1), 10)
+    assert check(tmp_path).inventory["train"]["pairing"] == (
+        "images with their masks inside, as 'label'")
+    (other,) = load_split(tmp_path, "test", DataOptions(masks="nuclei"))
+    assert other.labels.max() == 10
+    with pytest.raises(DataError, match="expected a dataset 'label', found nuclei, raw"):
+        load_split(tmp_path, "test")
+    found = {f.problem for f in check(tmp_path).findings if f.severity == "error"}
+    assert found == {"unreadable mask"}

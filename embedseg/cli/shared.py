@@ -106,6 +106,17 @@ def parse_spacing(text: str | None) -> tuple[float, ...] | None:
     return spacing
 
 
+def parse_list(text: str | None) -> list[str]:
+    """Split what stands between commas.
+
+    Examples
+    --------
+    >>> parse_list("unet, erfnet"), parse_list(None)
+    (['unet', 'erfnet'], [])
+    """
+    return [part.strip() for part in (text or "").split(",") if part.strip()]
+
+
 def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
     """Split KEY=VALUE settings; a later one wins.
 

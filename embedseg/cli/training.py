@@ -36,6 +36,9 @@ NetName = Annotated[str | None, typer.Option(
     "--net", help="cenet, erfnet, unet or unetpp.", show_default="the plan's")]
 MethodChoice = Annotated[str | None, typer.Option(
     "--method", help="What is learned and decoded.", show_default="embedding, or --from's")]
+Preset = Annotated[str | None, typer.Option(
+    "--preset", help="Recipe of training: default, or paper, the published one.",
+    show_default="default")]
 Start = Annotated[Path | None, typer.Option(
     "--from", metavar="MODEL", exists=True, file_okay=False,
     help="Fine-tune a model: begin with its weights, as far as they fit.", show_default=False)]
@@ -55,6 +58,7 @@ class _Asked(NamedTuple):
     ndim: int | None
     start: Path | None
     memory: str | None
+    preset: str | None
 
 
 @command("embedseg check my_data", "embedseg check my_data --spacing 2,0.5,0.5 --json")
@@ -86,6 +90,7 @@ def plan(
     output: Annotated[Path | None, typer.Option(
         "-o", "--output", help="File to write the settings to.", show_default=False)] = None,
     method: MethodChoice = None, net: NetName = None, ndim: Ndim = None, start: Start = None,
+    preset: Preset = None,
     memory: Memory = None, settings: Settings = None, masks: Masks = None, axes: Axes = None,
     spacing: SpacingText = None, ignore_label: IgnoreLabel = None, device: Device = "auto",
     json: Json = False, overwrite: Overwrite = False,
@@ -96,9 +101,9 @@ def plan(
 
     if output and output.exists() and not overwrite:
         raise UsageError(f"{output}: exists; choose another, or --overwrite")
+    asked = _Asked(method, net, ndim, start, memory, preset)
     config, words = _planned(data, given_options(masks, axes, spacing, ignore_label),
-                             parse_settings(settings), _Asked(method, net, ndim, start, memory),
-                             device)
+                             parse_settings(settings), asked, device)
     if json:
         print_json(config.model_dump(mode="json"))
     else:
@@ -119,6 +124,7 @@ def train(
         "--config", exists=True, dir_okay=False, help="Settings written by `embedseg plan`.",
         show_default="planned from the data")] = None,
     method: MethodChoice = None, net: NetName = None, ndim: Ndim = None, start: Start = None,
+    preset: Preset = None,
     memory: Memory = None, settings: Settings = None,
     time_limit: Annotated[str | None, typer.Option(
         "--time-limit", metavar="DURATION", help="Length of the training: 90s, 15m, 1h30m.",
@@ -148,7 +154,7 @@ def train(
     limit = None if time_limit is None else parse_duration(time_limit)
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
     reading = given_options(masks, axes, spacing, ignore_label)
-    asked = _Asked(method, net, ndim, start, memory)
+    asked = _Asked(method, net, ndim, start, memory, preset)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite: choose one")
     if resume and (output / "config.json").is_file():
@@ -197,7 +203,7 @@ def _planned(
         samples = load_training(data, options, progress=at_terminal()).train
     stats = measured(samples, asked.ndim, options)
     config = plan_from(stats, method=asked.method, net=asked.net, options=options,
-                       start=asked.start).changed(changes)
+                       start=asked.start, preset=asked.preset or "default").changed(changes)
     if asked.memory:
         config = within(config, parse_memory(asked.memory), stats.shapes, device)
     return config, explain(config, stats, device)
@@ -216,8 +222,8 @@ def _chosen(
         say(words)
         return config
     if any(asked):
-        raise UsageError("--config says all of it; leave out --method, --net, --ndim, --from and "
-                         "--memory")
+        raise UsageError("--config says all of it; leave out --method, --net, --ndim, --from, "
+                         "--memory and --preset")
     return load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
 
 
@@ -235,7 +241,7 @@ def _resumed(
               "start": asked.start and str(asked.start.resolve())}
     held = {"method": config.method.type, "net": config.net.type, "ndim": config.ndim,
             "start": config.train.start}
-    # What a memory limit led to is in the settings already.
+    # What a memory limit or a preset led to is in the settings already.
     if file or same != config or any(value and value != held[k] for k, value in wished.items()):
         raise UsageError(f"--resume goes on with the settings in {folder}; those given differ. "
                          "Leave them out, or train another model")

@@ -1,0 +1,84 @@
+"""The command that compares methods and nets."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedseg.cli.shared import (
+    Axes,
+    Data,
+    Device,
+    IgnoreLabel,
+    Json,
+    Masks,
+    Overwrite,
+    Settings,
+    SpacingText,
+    command,
+    findings_first,
+    given_options,
+    parse_list,
+    parse_settings,
+    print_json,
+    say,
+)
+
+
+@command("embedseg benchmark my_data -o comparison --time-limit 4m",
+         "embedseg benchmark my_data -o comparison --nets unet,erfnet --ndim 2,3 --seeds 3",
+         "embedseg benchmark my_data -o comparison --presets default,paper --time-limit 5m,15m")
+def benchmark(
+    data: Data,
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", metavar="DIR", help="Folder for the table, the curves and all models. "
+        "What was cut off goes on from there.")],
+    methods: Annotated[str, typer.Option(
+        "--methods", metavar="NAMES", help="What is learned and decoded.")] = "embedding,boundary",
+    nets: Annotated[str | None, typer.Option(
+        "--nets", metavar="NAMES", help="cenet, erfnet, unet, unetpp.",
+        show_default="the preset's")] = None,
+    ndim: Annotated[str | None, typer.Option(
+        "--ndim", metavar="2,3", help="2 trains on the planes of volumes and is applied to planes.",
+        show_default="that of the data")] = None,
+    presets: Annotated[str, typer.Option(
+        "--presets", metavar="NAMES", help="Recipes of training: default, paper.")] = "default",
+    time_limit: Annotated[str, typer.Option(
+        "--time-limit", metavar="DURATIONS", help="Length of each training, or several: 5m,15m.",
+    )] = "4m",
+    seeds: Annotated[int, typer.Option(
+        "--seeds", min=1, help="Trainings of each kind.")] = 2,
+    split: Annotated[str, typer.Option("--split", help="What is scored: test or val.")] = "test",
+    masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
+    ignore_label: IgnoreLabel = None, settings: Settings = None, device: Device = "auto",
+    json: Json = False, overwrite: Overwrite = False,
+) -> None:
+    """Train methods and nets for the same time and put their scores into one table."""
+    from embedseg.benchmarking import Bench, entries
+    from embedseg.benchmarking import benchmark as compare
+    from embedseg.comparison import table
+    from embedseg.config import parse_duration
+    from embedseg.data import DataOptions
+    from embedseg.types import UsageError
+
+    options = DataOptions(**given_options(masks, axes, spacing, ignore_label))
+    axis_counts = parse_list(ndim)
+    if set(axis_counts) - {"2", "3"}:
+        raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")
+    runs = entries(
+        methods=parse_list(methods), nets=parse_list(nets) or (None,),
+        ndims=[int(count) for count in axis_counts] or (None,), presets=parse_list(presets),
+        minutes=[parse_duration(text) / 60 for text in parse_list(time_limit)], seeds=seeds,
+    )
+    bench = Bench(data, output, split, options, parse_settings(settings), device)
+    say(f"{len(runs)} trainings, {sum(run.minutes for run in runs):.0f} minutes and what scoring "
+        "takes")
+    with findings_first(data, options, runs[0].method):
+        records = compare(bench, runs, overwrite=overwrite)
+    if json:
+        print_json(records)
+    else:
+        typer.echo("\n".join(table(records)))
+    say(f"written to {output}: benchmark.json, benchmark.md, benchmark.png, and the models in runs")

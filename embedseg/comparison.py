@@ -1,0 +1,120 @@
+"""Runs of a benchmark side by side: a table, and curves of AP."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedseg.io import write_aside
+
+Record = Mapping[str, Any]
+
+#: What tells one line of the table from another, and one curve over minutes from another.
+KEYS = ("method", "net", "ndim", "preset", "minutes")
+COLUMNS = ("method", "net", "ndim", "preset", "minutes", "runs", "steps", "AP50", "AP70", "AP90",
+           "mean .50-.90", "PQ", "parameters, M", "Mpx/s", "peak memory, GB")
+
+
+def save_comparison(folder: Path, records: Sequence[Record]) -> None:
+    """Write `benchmark.md`, the table, and `benchmark.png`, the curves, into a folder."""
+    text = "\n".join(table(records)) + "\n"
+    write_aside(folder / "benchmark.md", lambda aside: aside.write_text(text, encoding="utf-8"))
+    save_curves(folder / "benchmark.png", records)
+
+
+def table(records: Sequence[Record]) -> list[str]:
+    """Return a Markdown table: mean and standard deviation over the seeds.
+
+    Examples
+    --------
+    >>> run = {"method": "m", "net": "n", "ndim": 2, "preset": "default", "minutes": 1.0,
+    ...        "parameters": 10**6, "mpx_per_s": 2.0, "peak_memory": 10**9, "steps": 9,
+    ...        "score": {"ap": {"0.50": 1.0, "0.70": 0.5, "0.90": 0.0}, "ap_mean": 0.5, "pq": 1.0}}
+    >>> print(table([run, run])[-1])
+    | m | n | 2 | default | 1 | 2 | 9 | 1.000 ± .000 | .500 ± .000 | .000 ± .000 | .500 ± .000 | ...
+    """
+    lines = ["| " + " | ".join(COLUMNS) + " |", "| " + "--- | " * len(COLUMNS)]
+    for (method, net, ndim, preset, minutes), group in grouped(records, KEYS).items():
+        scores = [run["score"] for run in group]
+        peaks = [run["peak_memory"] for run in group if run["peak_memory"] is not None]
+        cells = [
+            method, net or "", ndim, preset, f"{minutes:g}", len(group),
+            f"{np.mean([run['steps'] for run in group]):,.0f}",
+            *(_spread([one["ap"][t] for one in scores]) for t in ("0.50", "0.70", "0.90")),
+            _spread([one["ap_mean"] for one in scores]), _spread([one["pq"] for one in scores]),
+            f"{group[0]['parameters'] / 1e6:.2f}",
+            f"{np.mean([run['mpx_per_s'] for run in group]):.2f}",
+            f"{max(peaks) / 1e9:.2f}" if peaks else "",
+        ]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
+    return lines
+
+
+def save_curves(path: Path, records: Sequence[Record]) -> None:
+    """Draw AP over the IoU threshold and, for several lengths of training, over minutes."""
+    from matplotlib.figure import Figure
+
+    trained = [run for run in records if run["minutes"]]
+    lengths = sorted({run["minutes"] for run in trained})
+    figure = Figure(figsize=(7 * (1 + (len(lengths) > 1)), 5), dpi=100, layout="constrained")
+    axes = figure.subplots(1, 1 + (len(lengths) > 1), squeeze=False)[0]
+    longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
+    for number, (key, group) in enumerate(grouped(longest, KEYS).items()):
+        thresholds = [float(t) for t in group[0]["score"]["ap"]]
+        values = np.array([list(run["score"]["ap"].values()) for run in group])
+        _curve(axes[0], thresholds, values, key[:4], number)
+    axes[0].set(xlabel="IoU threshold", ylabel="AP", ylim=(0, 1),
+                title=f"{lengths[-1]:g} minutes of training" if lengths else "no training")
+    if len(lengths) > 1:
+        for number, (key, group) in enumerate(grouped(trained, KEYS[:4]).items()):
+            shown = grouped(group, ("minutes",))
+            points = sorted(shown)
+            most = max(len(runs) for runs in shown.values())
+            values = np.full((most, len(points)), np.nan)
+            for column, point in enumerate(points):
+                found = [run["score"]["ap_mean"] for run in shown[point]]
+                values[:len(found), column] = found
+            _curve(axes[1], [point[0] for point in points], values, key, number)
+        axes[1].set(xlabel="minutes of training", ylabel="mean AP over IoU .50 to .90",
+                    title="accuracy against time", xscale="log")
+        axes[1].set_xticks(lengths, [f"{length:g}" for length in lengths])
+        axes[1].minorticks_off()
+    for one in axes:
+        one.grid(alpha=0.3)
+        one.legend()
+    write_aside(path, lambda aside: figure.savefig(aside, dpi=100, format="png"))
+
+
+def grouped(records: Sequence[Record], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:
+    """Return the records that agree in some fields, in their order.
+
+    Examples
+    --------
+    >>> grouped([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["a"])
+    {(1,): [{'a': 1, 'b': 2}, {'a': 1, 'b': 3}]}
+    """
+    groups: dict[tuple[Any, ...], list[Record]] = {}
+    for record in records:
+        groups.setdefault(tuple(record[key] for key in keys), []).append(record)
+    return groups
+
+
+def _curve(axes: Any, x: Sequence[float], values: Any, key: tuple[Any, ...], number: int) -> None:
+    """Draw the mean over runs, and a band from the lowest to the highest."""
+    method, net, ndim, preset = key
+    parts = [method, net or "", f"{ndim}D", "" if preset == "default" else preset]
+    style = ["-", "--", "-.", ":"][number // 10 % 4]
+    (line,) = axes.plot(x, np.nanmean(values, axis=0), style, marker=".",
+                        label=" ".join(part for part in parts if part))
+    axes.fill_between(x, np.nanmin(values, axis=0), np.nanmax(values, axis=0),
+                      color=line.get_color(), alpha=0.15, linewidth=0)
+
+
+def _spread(values: Sequence[float]) -> str:
+    mean = f"{np.mean(values):.3f}".removeprefix("0")
+    if len(values) < 2:
+        return mean
+    return f"{mean} ± " + f"{np.std(values, ddof=1):.3f}".removeprefix("0")
