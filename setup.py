@@ -11,7 +11,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/__init__.py").rea
 EXTRAS = {
     "large": ["zarr>=3.1", "dask[distributed]>=2025.1", "ome-zarr>=0.12"],
     "napari": ["napari[all]>=0.6", "magicgui>=0.10"],
-    "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22"],
+    "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],
     "rois": ["roifile>=2025.1"],
     "mesh": ["trimesh>=4.6"],
     "hdf5": ["h5py>=3.12"],
@@ -22,6 +22,9 @@ TEST = [
     "h5py>=3.12",
     "hypothesis>=6.130",
     "mypy>=1.15",
+    "onnx>=1.18",
+    "onnxruntime>=1.22",
+    "onnxscript>=0.5",
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.11",

@@ -21,7 +21,8 @@ from embedseg.cli import main
 from embedseg.io import read_image
 from embedseg.synthetic import blobs, write_blobs
 
-COMMANDS = ["check", "plan", "train", "tune", "predict", "evaluate", "score", "info", "demo"]
+COMMANDS = ["check", "plan", "train", "tune", "predict", "evaluate", "score", "info", "demo",
+            "benchmark"]
 SCORES = {
     "ap", "pooled", "ap_mean", "pooled_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split",
     "voi_merge", "n_true", "n_pred", "n_images",
@@ -284,7 +285,7 @@ def test_info(model: Path, run: Run) -> None:
     assert "trained: 10 steps" in done.out
     found = json.loads(run("info", model, "--json").out)
     assert found["config"]["ndim"] == 2
-    assert len(found["history"]) == 2
+    assert len(found["history"]) == 2 and found["parameters"] > 1000
 
 
 # -- predict ---------------------------------------------------------------------------------------

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from hypothesis import given, settings
@@ -163,6 +165,30 @@ def test_devices_agree(name: str, ndim: int) -> None:
         here = net(image)
         there = net.cuda()(image.cuda()).cpu()  # architecture test looks at the package only
     assert_near(there, here, 1e-2)  # convolutions in TF32
+
+
+# -- export ----------------------------------------------------------------------------------------
+@both
+@every
+# Of torch's exporter about its own innards.
+@pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.`:FutureWarning")
+def test_onnx_computes_the_same_for_any_size(name: str, ndim: int, tmp_path: Path) -> None:
+    net = small_net(name, ndim).eval()
+    sizes = {axis: d * torch.export.Dim(f"n{axis}", min=1, max=64) if d > 1
+             else torch.export.Dim(f"n{axis}", min=2, max=256)
+             for axis, d in enumerate(net.divisor, 2)}
+    program = torch.onnx.export(
+        net, (torch.randn(2, 1, *CROPS[ndim]),), dynamo=True, verbose=False,
+        dynamic_shapes=({0: torch.export.Dim("batch"), **sizes},))
+    assert program is not None
+    program.save(str(tmp_path / "net.onnx"))
+    session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
+    (given,) = session.get_inputs()
+    for batch, factor in (1, 1), (2, 3):
+        image = torch.randn(batch, 1, *(factor * n for n in CROPS[ndim]))
+        (found,) = session.run(None, {given.name: image.numpy()})
+        with torch.no_grad():
+            assert_near(torch.from_numpy(found), net(image), 1e-3)
 
 
 # -- the published size ----------------------------------------------------------------------------

@@ -201,11 +201,14 @@ def info(model: Model, json: Json = False) -> None:
 
     config = load_config(model / "config.json")
     history = read_history(model / "history.csv")
+    parameters = sum(weight.numel() for weight in config.build_net().parameters())
     if json:
-        print_json({"config": config.model_dump(mode="json"), "history": history})
+        print_json({"config": config.model_dump(mode="json"), "parameters": parameters,
+                    "history": history})
         return
     unit = "µm" if config.spacing_known else "pixels (nothing is known)"
-    typer.echo(f"{model}: {config.method.type} with {config.net.type}, {config.ndim}D, "
+    typer.echo(f"{model}: {config.method.type} with {config.net.type} of "
+               f"{parameters / 1e6:.2f} million parameters, {config.ndim}D, "
                f"{config.channels} channel(s)")
     typer.echo(f"spacing: {', '.join(f'{s:g}' for s in config.spacing)} {unit}")
     if history:
