@@ -25,7 +25,7 @@ from embedseg.history import read_history, save_weights, write_history
 from embedseg.io import refuse_used, sweep
 from embedseg.labels import link_slices
 from embedseg.nets import Net
-from embedseg.predict import predict, predict_planes
+from embedseg.predict import PredictOptions, predict, predict_planes
 from embedseg.run import Run
 from embedseg.train import fit
 from embedseg.tune import Tuned, tune
@@ -232,7 +232,7 @@ class Segmenter:
         planes = self.config.predict.planes if planes is None else planes
         ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
                         self.config.channels)
-        if planes and self.config.ndim == 2 and not _side_views(spacing):
+        if planes and self.config.ndim == 2 and not (_side_views(spacing) or self._flat()):
             log.info("planes are segmented one by one and linked: side views need a known spacing "
                      "with axes within a factor of %g", COARSEST_SIDE_VIEW)
             inner = None if spacing is None else spacing[1:]
@@ -256,34 +256,48 @@ class Segmenter:
     def _maps(self, ready: NDArray[np.float32], spacing: Spacing | None, tta: bool | None,
               progress: bool) -> Maps:
         """Return the maps of an arranged image; one with an axis more than the net is a volume."""
-        lifted = ready.ndim - 1 > self.config.ndim
+        if spacing is not None and len(spacing) != ready.ndim - 1:
+            raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
+                             f"{ready.ndim - 1} space axes")
         normal = self.config.normalize.apply(ready)
-        target = (min(self.config.spacing),) * 3 if lifted else self.config.spacing
-        if spacing is not None:
-            if len(spacing) != len(target):
-                raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
-                                 f"{len(target)} space axes")
-            if lifted and not self.config.spacing_known:
-                # What a pixel was in training nobody knows, but side views need cubes.
-                target = (min(spacing[1:]),) * 3
-            if lifted or self.config.spacing_known:
-                normal = resample(normal, tuple(spacing), target)
-        return self._predict(normal, tta=tta, lifted=lifted, progress=progress)
+        if ready.ndim - 1 == self.config.ndim:
+            if spacing is not None and self.config.spacing_known:
+                normal = resample(normal, tuple(spacing), self.config.spacing)
+            return self._predict(normal, tta=tta, progress=progress)
+        return self._predict_planes(normal, spacing, tta, progress)
 
     def _predict(self, image: NDArray[np.float32], *, tta: bool | None = None,
-                 lifted: bool = False, progress: bool = False) -> Maps:
+                 progress: bool = False) -> Maps:
+        return predict(self.net, image, specs=self.config.method.maps(self.config.ndim),
+                       spacing=self.config.spacing, options=self._options(tta),
+                       device=self.device, progress=progress)
+
+    def _predict_planes(self, volume: NDArray[np.float32], spacing: Spacing | None,
+                        tta: bool | None, progress: bool) -> Maps:
+        """Return the maps of a volume, of which a 2D net sees planes."""
+        own, method = self.config.spacing, self.config.method
+        # Where nobody knows what a pixel was in training, it is taken to be that of these planes.
+        plane = own if spacing is None or self.config.spacing_known else spacing[1:]
+        directions: tuple[int, ...] = (0, 1, 2)
+        target: Spacing = (min(plane),) * 3
+        if self._flat() and not _side_views(spacing):
+            directions, target = (0,), (spacing[0] if spacing else min(plane), *plane)
+        if spacing is not None:
+            volume = resample(volume, tuple(spacing), target)
+        return predict_planes(
+            self.net, volume, specs=method.maps(2), volume_specs=method.maps(3),
+            spacing=tuple(step * min(own) / min(plane) for step in target),
+            options=self._options(tta), directions=directions, device=self.device,
+            progress=progress,
+        )
+
+    def _flat(self) -> bool:
+        """Return whether planes in one direction show all that the maps say of a volume."""
+        return all(spec.kind == "scalar" for spec in self.config.method.maps(3))
+
+    def _options(self, tta: bool | None) -> PredictOptions:
         options = self.config.predict
-        if tta is not None:
-            options = options.model_copy(update={"tta": tta})
-        method, ndim = self.config.method, self.config.ndim
-        if lifted:
-            return predict_planes(
-                self.net, image, specs=method.maps(ndim), volume_specs=method.maps(ndim + 1),
-                spacing=(min(self.config.spacing),) * 3, options=options, device=self.device,
-                progress=progress,
-            )
-        return predict(self.net, image, specs=method.maps(ndim), spacing=self.config.spacing,
-                       options=options, device=self.device, progress=progress)
+        return options if tta is None else options.model_copy(update={"tta": tta})
 
     def decode(self, maps: Maps) -> Segmentation:
         """Turn maps into a segmentation, by the method's decode options."""

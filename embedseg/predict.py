@@ -118,7 +118,8 @@ def predict(
 def predict_planes(
     net: nn.Module, volume: Array, *, specs: tuple[MapSpec, ...],
     volume_specs: tuple[MapSpec, ...], spacing: Spacing, options: PredictOptions | None = None,
-    device: str | torch.device = "cpu", progress: bool = False,
+    directions: Axes = (0, 1, 2), device: str | torch.device = "cpu",
+    progress: bool = False,
 ) -> Maps:
     """Apply a 2D net to all XY, XZ and YZ planes of a volume and average.
 
@@ -130,11 +131,13 @@ def predict_planes(
     net : nn.Module
         A 2D net with a `divisor`.
     volume : (C, Z, Y, X) float32 ndarray
-        Normalised, of nearly isotropic spacing.
+        Normalised; of nearly isotropic spacing, unless only XY planes are taken.
     specs, volume_specs : tuple of MapSpec
         What the net puts out, and the same maps in 3D.
     spacing : tuple of float
         µm per voxel along Z, Y, X.
+    directions : tuple of int
+        Axes across which planes are taken: (0,) are XY planes, enough for scalars alone.
     options, device, progress
         As in `predict`.
 
@@ -142,6 +145,13 @@ def predict_planes(
     -------
     Maps
         3D.
+
+    Raises
+    ------
+    DataError
+        If the volume does not fit.
+    UsageError
+        If no plane shows some component of a map.
     """
     if volume.ndim != 4 or len(spacing) != 3:
         raise DataError(f"volume of shape {volume.shape} and spacing {spacing}: expected "
@@ -149,9 +159,10 @@ def predict_planes(
     total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
     counts = np.zeros((len(total), 1, 1, 1), np.float32)
     with evaluating(net), tqdm(
-        desc="predict", unit="plane", total=sum(volume.shape[1:]), disable=not progress, leave=False
+        desc="predict", unit="plane", total=sum(volume.shape[1 + axis] for axis in directions),
+        disable=not progress, leave=False,
     ) as bar:
-        for axis in range(3):
+        for axis in directions:
             seen = tuple(other for other in range(3) if other != axis)
             view = _View(net, specs, tuple(spacing[other] for other in seen),
                          options or PredictOptions(), torch.device(device), None)
@@ -161,6 +172,9 @@ def predict_planes(
             for index, plane in enumerate(np.moveaxis(volume, axis + 1, 0)):
                 slots[channels, index] += summand(view.maps(plane, np.float32), specs)
                 bar.update()
+    if not counts.all():
+        raise UsageError(f"planes across axes {tuple(directions)} do not show all components of "
+                         f"{[spec.name for spec in volume_specs]}")
     total /= counts
     maps = _clipped(raw_of_mean(total, volume_specs)).astype(np.float16)
     return _finished(maps, volume_specs, spacing)

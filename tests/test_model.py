@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from embedseg import model as model_module
 from embedseg.config import Config, parse_duration
 from embedseg.data import load_split
 from embedseg.io import read_labels, write_labels
@@ -164,6 +165,26 @@ def test_a_2d_model_segments_volumes_by_planes(tmp_path, spacing):
     assert model.segment(volume, planes=True, spacing=spacing).shape == volume.shape
     with pytest.raises(DataError, match="3 axes"):
         model.segment(volume)
+
+
+@pytest.mark.parametrize(("spacing", "directions", "steps"), [
+    (None, (0,), (1.0, 1.0, 1.0)),
+    ((8.0, 2.0, 2.0), (0,), (4.0, 1.0, 1.0)),
+    ((2.0, 2.0, 2.0), (0, 1, 2), (1.0, 1.0, 1.0)),
+])
+def test_scalars_of_planes_are_decoded_as_a_volume(tmp_path, monkeypatch, spacing, directions,
+                                                   steps):
+    config = plan(blob_folder(tmp_path, 3), ndim=2, method="boundary").changed(
+        FAST | {"train.crop": CROPS[2], "spacing": "1,1", "spacing_known": False})
+    model, seen = Segmenter.new(config, "cpu"), []
+    real = model_module.predict_planes
+    monkeypatch.setattr(model_module, "predict_planes", lambda *a, **k: (
+        seen.append(k["directions"]), real(*a, **k))[1])
+    volume = blobs((8, 32, 32), 3, seed=5)[0]
+    maps = model.predict(volume, planes=True, spacing=spacing)
+    assert (seen, maps.spacing, maps.shape) == ([directions], steps, volume.shape)
+    assert np.array_equal(model.decode(maps).labels,
+                          model.segment(volume, planes=True, spacing=spacing))
 
 
 def test_bad_folders_are_refused(tmp_path):

@@ -275,6 +275,23 @@ def test_planes_average_a_field_that_they_see_in_part() -> None:
     np.testing.assert_allclose(maps.raw("seed"), volume, atol=2e-3)
 
 
+def test_planes_in_one_direction_show_scalars_only() -> None:
+    class Copy(nn.Module):
+        divisor = (1, 1)
+
+        def forward(self, image: Tensor) -> Tensor:
+            return image
+
+    volume, seed = picture(1, 4, 5, 6), specs(3)[-1:]
+    maps = predict_planes(Copy(), volume, specs=seed, volume_specs=seed, directions=(0,),
+                          spacing=(4.0, 1.0, 1.0))
+    assert maps.spacing == (4.0, 1.0, 1.0)
+    np.testing.assert_allclose(maps.raw("seed"), volume, atol=2e-3)
+    with pytest.raises(UsageError, match=r"axes \(0,\) do not show all components"):
+        predict_planes(ToPeak(2), volume, specs=specs(2), volume_specs=specs(3), directions=(0,),
+                       spacing=(4.0, 1.0, 1.0))
+
+
 @pytest.mark.parametrize("tta", [False, True])
 def test_planes_through_the_peak_point_at_it(tta: bool) -> None:
     place = np.array([2, 3, 1])
