@@ -20,6 +20,7 @@ from embedseg.checkpoint import State, Stateful
 from embedseg.devices import LAYOUTS
 from embedseg.history import Bar, Row, save_weights
 from embedseg.monitor import Board, save_history
+from embedseg.optimizers import make_optimizer
 from embedseg.plot import save_preview
 from embedseg.run import Run
 from embedseg.types import DataError
@@ -40,12 +41,8 @@ class Loop:
         options = run.options
         net = run.net.to(fabric.device)
         net.to(memory_format=LAYOUTS[len(run.spacing)])  # type: ignore[call-overload]
-        make = {"adamw": torch.optim.AdamW, "adam": torch.optim.Adam}[options.optimizer]
-        optimizer = make(net.parameters(), lr=options.learning_rate,
-                         weight_decay=options.weight_decay,
-                         # On a CPU the default goes through the weights one layer and term at a
-                         # time; elsewhere it is as fast, and fused ones cannot be clipped in fp16.
-                         fused=True if fabric.device.type == "cpu" else None)
+        optimizer = make_optimizer(options.optimizer, net, options.learning_rate,
+                                   options.weight_decay, fabric.device)
         self.parts: dict[str, Stateful] = {
             "net": net, "optimizer": optimizer, "precision": fabric.strategy.precision,
         }

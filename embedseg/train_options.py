@@ -30,8 +30,9 @@ class TrainOptions(BaseModel):
     patience : float
         Training stops early when validation has not got better over this share of the run;
         1 never does.
-    optimizer : {"adamw", "adam"}
-        AdamW decouples the weight decay; Adam is the paper's.
+    optimizer : {"muon", "adamw", "adam"}
+        Muon gives each convolution an orthogonal step; AdamW decouples the weight decay; Adam is
+        the paper's.
     learning_rate, weight_decay : float
         Of the optimiser, at the top of the schedule.
     schedule : {"cosine", "poly"}
@@ -72,7 +73,7 @@ class TrainOptions(BaseModel):
     epochs: int = Field(default=100, ge=1)
     steps_per_epoch: int = Field(default=50, ge=1)
     patience: float = Field(default=0.5, gt=0, le=1)
-    optimizer: Literal["adamw", "adam"] = "adamw"
+    optimizer: Literal["muon", "adamw", "adam"] = "muon"
     learning_rate: float = Field(default=1e-3, gt=0)
     weight_decay: float = Field(default=1e-4, ge=0)
     schedule: Literal["cosine", "poly"] = "cosine"

@@ -68,16 +68,18 @@ def up(
     )
 
 
-def two_convs(inputs: int, outputs: int, kernel: Axes, kind: Norm) -> nn.Sequential:
-    """Return two convolutions, each normalised and rectified.
+def conv_block(
+    inputs: int, outputs: int, kernel: Axes, kind: Norm, count: int = 2
+) -> nn.Sequential:
+    """Return some convolutions, each normalised and rectified.
 
     Examples
     --------
-    >>> len(two_convs(1, 8, (3, 3), "batch"))
+    >>> len(conv_block(1, 8, (3, 3), "batch"))
     6
     """
     ndim, layers = len(kernel), list[nn.Module]()
-    for width in (inputs, outputs):
+    for width in (inputs, *[outputs] * (count - 1)):
         layers += [
             conv(ndim, width, outputs, kernel, bias=False), norm(ndim, kind, outputs), nn.ReLU()
         ]

@@ -16,13 +16,13 @@ from embedseg.nets.layers import (
     axis_kernels,
     axis_strides,
     conv,
+    conv_block,
     doubling,
     initialise,
     norm,
     pool,
     product,
     shrinking,
-    two_convs,
     up,
 )
 from embedseg.types import Spacing
@@ -46,12 +46,16 @@ class UNetOptions(NetOptions):
         fall with the square or the cube of it.
     branched : bool
         Whether each head has a decoder of its own.
+    light : bool
+        Decoders add the encoder's features instead of putting them beside theirs, and have one
+        convolution at each level instead of two: about 0.6 of the time of a step.
     norm : {"batch", "group"}
         Normalisation.
 
     References
     ----------
     Ronneberger et al.: U-Net, arXiv:1505.04597; Çiçek et al.: 3D U-Net, arXiv:1606.06650.
+    Features are added as in Chaurasia, Culurciello: LinkNet, arXiv:1707.03718.
     """
 
     type: Literal["unet"] = "unet"
@@ -60,6 +64,7 @@ class UNetOptions(NetOptions):
     depth: int = Field(default=3, ge=1, le=8)
     stem: Literal[1, 2, 4] = 1
     branched: bool = True
+    light: bool = False
     norm: Norm = "batch"
 
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
@@ -80,22 +85,29 @@ class _Decoder(nn.Module):
     """From the deepest level back to the finest, joined with the encoder's features."""
 
     def __init__(
-        self, widths: Sequence[int], strides: Sequence[Axes], kernels: Sequence[Axes], kind: Norm
+        self, widths: Sequence[int], strides: Sequence[Axes], kernels: Sequence[Axes], kind: Norm,
+        light: bool,
     ) -> None:
         super().__init__()
+        self.light = light
         ndim = len(kernels[0])
         levels = range(len(strides) - 1, -1, -1)
         self.ups = nn.ModuleList(
             up(ndim, widths[level + 1], widths[level], strides[level]) for level in levels
         )
         self.convs = nn.ModuleList(
-            two_convs(2 * widths[level], widths[level], kernels[level], kind) for level in levels
+            conv_block(
+                widths[level] if light else 2 * widths[level], widths[level], kernels[level], kind,
+                count=1 if light else 2,
+            )
+            for level in levels
         )
 
     def forward(self, features: list[Tensor]) -> Tensor:
         x = features[-1]
         for widen, convs, skip in zip(self.ups, self.convs, features[-2::-1], strict=True):
-            x = convs(torch.cat([skip, widen(x)], dim=1))
+            wide = widen(x)
+            x = convs(skip + wide if self.light else torch.cat([skip, wide], dim=1))
         return x
 
 
@@ -139,11 +151,12 @@ class UNet(Net):
         )
         inputs = [widths[0] if max(stem) > 1 else channels, *widths[:-1]]
         self.encoder = nn.ModuleList(
-            two_convs(*level, kind) for level in zip(inputs, widths, kernels, strict=True)
+            conv_block(*level, kind) for level in zip(inputs, widths, kernels, strict=True)
         )
         self.pools = nn.ModuleList([nn.Identity(), *(pool(ndim, stride) for stride in pooled)])
         self.decoders = nn.ModuleList(
-            _Decoder(widths, pooled, kernels, kind) for _ in (heads if options.branched else [0])
+            _Decoder(widths, pooled, kernels, kind, options.light)
+            for _ in (heads if options.branched else [0])
         )
         initialise(self)
 

@@ -15,12 +15,12 @@ from embedseg.nets.layers import (
     Norm,
     axis_kernels,
     axis_strides,
+    conv_block,
     doubling,
     initialise,
     pool,
     product,
     shrinking,
-    two_convs,
     up,
 )
 from embedseg.types import Spacing
@@ -101,7 +101,7 @@ class UNetPP(Net):
         )
         self.deep = options.deep
         self.encoder = nn.ModuleList(
-            two_convs(inputs, width, kernel, kind)
+            conv_block(inputs, width, kernel, kind)
             for inputs, width, kernel in zip([channels, *widths], widths, kernels, strict=False)
         )
         self.pools = nn.ModuleList([nn.Identity(), *(pool(ndim, stride) for stride in strides)])
@@ -112,7 +112,7 @@ class UNetPP(Net):
                 up(ndim, widths[level + 1], widths[level], strides[level]) for level in levels
             ))
             self.nodes.append(nn.ModuleList(
-                two_convs((step + 1) * widths[level], widths[level], kernels[level], kind)
+                conv_block((step + 1) * widths[level], widths[level], kernels[level], kind)
                 for level in levels
             ))
         initialise(self)
