@@ -20,15 +20,14 @@ from embedseg.train_options import TrainOptions
 from embedseg.types import UsageError
 
 #: What is trained without being asked for another net.
-DEFAULT_NET = {"type": "unet", "stem": 2}
+DEFAULT_NET = {"type": "unet", "stem": 2, "light": True, "max_width": 128}
 #: Recipes of training by name: the net, and settings by dotted name. `paper` is the published one
 #: (Lalit et al. 2022), with sizes that follow from the data like ours.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": (DEFAULT_NET, {}),
     "paper": ({"type": "erfnet"}, {
         "train.optimizer": "adam", "train.learning_rate": 5e-4, "train.weight_decay": 1e-4,
-        "train.schedule": "poly", "train.warmup": 0.0, "train.augment": "paper",
-        "train.average": 0.0,
+        "train.schedule": "poly", "train.warmup": 0, "train.average": 0, "train.augment": "paper",
     }),
 }
 #: Pixels of a batch: few enough for many steps in the minutes a laptop has.

@@ -15,7 +15,7 @@ from embedseg.train_options import TrainOptions
 from embedseg.types import Spacing
 
 #: Share of the time that validation may take.
-VALIDATION_SHARE = 0.1
+VALIDATION_SHARE = 0.05
 
 
 @dataclass

@@ -43,7 +43,7 @@ class TrainOptions(BaseModel):
         Longest gradient; a longer one is scaled down to it. Default: none is too long.
     average : float
         Decay per step of an exponential moving average of the weights, which is then what is
-        validated and kept: 0.999, say. 0 keeps the weights themselves.
+        validated and kept; 0 keeps the weights themselves.
     background : float
         Share of crops drawn anywhere instead of around an object.
     balance : float
@@ -74,12 +74,12 @@ class TrainOptions(BaseModel):
     steps_per_epoch: int = Field(default=50, ge=1)
     patience: float = Field(default=0.5, gt=0, le=1)
     optimizer: Literal["muon", "adamw", "adam"] = "muon"
-    learning_rate: float = Field(default=1e-3, gt=0)
-    weight_decay: float = Field(default=1e-4, ge=0)
+    learning_rate: float = Field(default=4e-3, gt=0)
+    weight_decay: float = Field(default=0.02, ge=0)
     schedule: Literal["cosine", "poly"] = "cosine"
     warmup: float = Field(default=0.03, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
-    average: float = Field(default=0.0, ge=0, lt=1)
+    average: float = Field(default=0.99, ge=0, lt=1)
     background: float = Field(default=0.1, ge=0, le=1)
     balance: float = Field(default=0.0, ge=0, le=1)
     augment: Augment = PRESETS["paper"]

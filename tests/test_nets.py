@@ -22,6 +22,7 @@ SMALL = {
     "erfnet": {"type": "erfnet", "width": 0.25},
     "unet": {"type": "unet", "width": 4, "depth": 2},
     "unet-stem": {"type": "unet", "width": 4, "depth": 2, "stem": 2},
+    "unet-light": {"type": "unet", "width": 4, "depth": 2, "stem": 2, "light": True},
     "unetpp": {"type": "unetpp", "width": 4, "depth": 2},
     "unetpp-deep": {"type": "unetpp", "width": 4, "depth": 3, "deep": True, "norm": "group"},
     "cenet": {"type": "cenet", "width": 4, "depth": 3},
