@@ -21,6 +21,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from embedseg import __version__
 from embedseg.baseline import NAME as FLOOR
 from embedseg.baseline import otsu_watershed
 from embedseg.comparison import save_comparison
@@ -113,7 +114,8 @@ class Bench:
 
     def same(self) -> Record:
         """Return what runs have to share to stand in one table."""
-        return {"data": str(self.data.resolve()), "split": self.split,
+        # With another version the same words may mean another recipe.
+        return {"version": __version__, "data": str(self.data.resolve()), "split": self.split,
                 "options": self.options.model_dump(mode="json"), "settings": dict(self.settings)}
 
 
