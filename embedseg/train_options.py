@@ -34,7 +34,8 @@ class TrainOptions(BaseModel):
         Muon gives each convolution an orthogonal step; AdamW decouples the weight decay; Adam is
         the paper's.
     learning_rate, weight_decay : float
-        Of the optimiser, at the top of the schedule.
+        Of the optimiser, at the top of the schedule. The defaults are for Muon; AdamW wants a
+        learning rate of 1e-3 to 2e-3.
     schedule : {"cosine", "poly"}
         How the learning rate falls over the run: to 0 as half a cosine, or as (1 - p)^0.9.
     warmup : float
@@ -79,10 +80,10 @@ class TrainOptions(BaseModel):
     schedule: Literal["cosine", "poly"] = "cosine"
     warmup: float = Field(default=0.03, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
-    average: float = Field(default=0.99, ge=0, lt=1)
+    average: float = Field(default=0.995, ge=0, lt=1)
     background: float = Field(default=0.1, ge=0, le=1)
     balance: float = Field(default=0.0, ge=0, le=1)
-    augment: Augment = PRESETS["paper"]
+    augment: Augment = PRESETS["light"]
     precision: Precision | Literal["auto"] = "auto"
     compile: bool = False
     val_images: int = Field(default=32, ge=1)
