@@ -204,6 +204,6 @@ def test_presets_are_named_in_settings():
     options = TrainOptions(crop=(8, 8), augment="strong")
     assert options.augment == PRESETS["strong"]
     assert TrainOptions.model_validate(options.model_dump()) == options
-    assert TrainOptions(crop=(8, 8)).augment == PRESETS["paper"]
+    assert TrainOptions(crop=(8, 8)).augment == PRESETS["light"]
     with pytest.raises(ValidationError, match="no preset 'wild'; there are none, paper, light"):
         TrainOptions(crop=(8, 8), augment="wild")
