@@ -7,11 +7,11 @@ from typing import Any
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
+from embedseg.geometry import smoothed
 from embedseg.labels import drop_small, relabel
 from embedseg.types import Spacing
 
@@ -55,13 +55,11 @@ def otsu_watershed(
     >>> int(otsu_watershed(image, (1.0, 1.0)).max())
     2
     """
-    finest = min(spacing)
-    widths = sigma * finest / np.asarray(spacing)
-    smooth = ndimage.gaussian_filter(np.mean(image, axis=0, dtype=np.float32), widths)
+    smooth = smoothed(np.asarray(image, np.float32).mean(axis=0), sigma, spacing)
     if smooth.min() == smooth.max():
         return np.zeros(smooth.shape, np.int32)
     inside = smooth > threshold_otsu(smooth)  # type: ignore[no-untyped-call]
-    depth = edt.edt(inside, anisotropy=tuple(spacing)) / finest
+    depth = edt.edt(inside, anisotropy=tuple(spacing)) / min(spacing)
     peaks = peak_local_max(  # type: ignore[no-untyped-call]
         depth, min_distance=round(distance), labels=inside.astype(np.int32), exclude_border=False)
     markers = np.zeros(inside.shape, np.int32)

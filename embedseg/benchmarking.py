@@ -28,13 +28,13 @@ from embedseg.comparison import save_comparison
 from embedseg.config import Config
 from embedseg.data import DataOptions, Sample, load_split
 from embedseg.devices import peak_memory
-from embedseg.evaluate import summarise
-from embedseg.io import refuse_used, sweep, write_aside
+from embedseg.evaluate import segment_sample, summarise
+from embedseg.io import refuse_used, sweep, write_text
 from embedseg.methods import method_class
 from embedseg.metrics import score
 from embedseg.model import Segmenter
 from embedseg.nets import net_class
-from embedseg.planning import PRESETS, measured, plan_from
+from embedseg.planning import find_preset, measured, plan_from
 from embedseg.stats import Statistics
 from embedseg.types import DataError, UsageError
 
@@ -142,8 +142,7 @@ def entries(
         if net is not None:
             net_class(net)
     for preset in presets:
-        if preset not in PRESETS:
-            raise UsageError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
+        find_preset(preset)
     return [Entry(method, net, ndim, preset, length, seed)
             for seed in range(seeds) for length in minutes for preset in presets
             for ndim in ndims for net in nets for method in methods]
@@ -190,9 +189,9 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
             found = (_in_process(_train, (bench, entry, config, overwrite)) if entry
                      else _in_process(_floor, bench))
             _write(file, {"bench": bench.same(), **found})
+            _save(bench.folder, [*records, found])
         records.append(found)
-        _write(bench.folder / "benchmark.json", records)
-        save_comparison(bench.folder, records)
+    _save(bench.folder, records)
     return records
 
 
@@ -254,9 +253,7 @@ def _train(job: tuple[Bench, Entry, Config, bool]) -> Record:
         resume=not overwrite, overwrite=overwrite, progress=sys.stderr.isatty())
 
     def segment(sample: Sample) -> Labels:
-        axes = "C" + "ZYX"[-sample.labels.ndim:]
-        return model.segment(sample.image, axes=axes, spacing=sample.spacing,
-                             planes=(config.ndim < sample.labels.ndim) or None)
+        return segment_sample(model, sample, planes=(config.ndim < sample.labels.ndim) or None)
 
     last = model.history[-1]
     return asdict(entry) | {
@@ -310,6 +307,10 @@ def _read(file: Path, bench: Bench) -> Record | None:
     return held or None
 
 
+def _save(folder: Path, records: Sequence[Record]) -> None:
+    _write(folder / "benchmark.json", records)
+    save_comparison(folder, records)
+
+
 def _write(file: Path, content: Any) -> None:
-    text = json.dumps(content, indent=2) + "\n"
-    write_aside(file, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(file, json.dumps(content, indent=2) + "\n")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from embedseg.io import write_aside
+from embedseg.io import write_aside, write_text
 
 Record = Mapping[str, Any]
 
@@ -20,8 +20,7 @@ COLUMNS = ("method", "net", "ndim", "preset", "minutes", "runs", "steps", "AP50"
 
 def save_comparison(folder: Path, records: Sequence[Record]) -> None:
     """Write `benchmark.md`, the table, and `benchmark.png`, the curves, into a folder."""
-    text = "\n".join(table(records)) + "\n"
-    write_aside(folder / "benchmark.md", lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(folder / "benchmark.md", "\n".join(table(records)) + "\n")
     save_curves(folder / "benchmark.png", records)
 
 

@@ -19,7 +19,7 @@ from pydantic import (
 )
 
 from embedseg.data import DataOptions
-from embedseg.io import write_aside
+from embedseg.io import write_text
 from embedseg.methods import as_method
 from embedseg.methods.base import Method
 from embedseg.nets import Net, NetOptions, net_options
@@ -116,9 +116,7 @@ def parse_config(tree: Any, source: str = "config") -> Config:
 
 def save_config(config: Config, path: Path) -> None:
     """Write a configuration as JSON; its folder is made if missing."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = config.model_dump_json(indent=2) + "\n"
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(path, config.model_dump_json(indent=2) + "\n")
 
 
 def load_config(path: Path | str) -> Config:

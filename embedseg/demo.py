@@ -10,7 +10,7 @@ from typing import Any
 
 from embedseg.data import load_split
 from embedseg.evaluate import score_samples, summarise
-from embedseg.io import write_aside, write_labels
+from embedseg.io import write_labels, write_text
 from embedseg.model import Segmenter
 from embedseg.monitor import save_history
 from embedseg.planning import plan
@@ -89,6 +89,5 @@ def demo(
             spacing=sample.spacing, title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}")
         results.append((sample.name, scores))
     summary = summarise(results)
-    text = json.dumps(summary, indent=2) + "\n"
-    write_aside(folder / "scores.json", lambda aside: aside.write_text(text, encoding="utf-8"))
+    write_text(folder / "scores.json", json.dumps(summary, indent=2) + "\n")
     return summary

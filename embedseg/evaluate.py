@@ -77,10 +77,16 @@ def score_samples(
         The sample, its predicted labels, and their scores.
     """
     for sample in tqdm(samples, desc="segment", disable=not progress, leave=False):
-        axes = "C" + "ZYX"[-sample.labels.ndim:]
-        labels = segmenter.segment(sample.image, axes=axes, spacing=sample.spacing, tta=tta,
-                                   planes=planes)
+        labels = segment_sample(segmenter, sample, tta=tta, planes=planes)
         yield sample, labels, score(sample.labels, labels)
+
+
+def segment_sample(
+    segmenter: Segmenter, sample: Sample, *, tta: bool | None = None, planes: bool | None = None,
+) -> NDArray[np.int32]:
+    """Return the labels that a model finds in a sample's image; see `score_samples`."""
+    return segmenter.segment(sample.image, axes="C" + "ZYX"[-sample.labels.ndim:],
+                             spacing=sample.spacing, tta=tta, planes=planes)
 
 
 def summarise(results: Sequence[tuple[str, Scores]]) -> dict[str, Any]:

@@ -121,6 +121,28 @@ def resample_labels(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any
     return labels[np.ix_(*nearest)]
 
 
+def smoothed(values: NDArray[Any], sigma: float, spacing: Spacing) -> NDArray[np.float32]:
+    """Return values under a Gaussian of equal width in µm along all axes.
+
+    Parameters
+    ----------
+    values : (*space) float ndarray
+    sigma : float
+        Standard deviation, pixels of the finest axis.
+    spacing : tuple of float
+        µm per pixel along each axis.
+
+    Examples
+    --------
+    >>> smoothed(np.array([[0.0, 1.0, 0.0]]), 1.0, (1.0, 4.0)).round(2).tolist()
+    [[0.0, 1.0, 0.0]]
+    """
+    from scipy import ndimage
+
+    widths = sigma * min(spacing) / np.asarray(spacing)
+    return np.asarray(ndimage.gaussian_filter(values, widths))
+
+
 def same_spacing(spacing: Spacing) -> bool:
     """Tell whether all values agree within 1 %.
 

@@ -175,6 +175,11 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         aside.unlink(missing_ok=True)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a text file as UTF-8, by `write_aside`."""
+    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+
+
 def sweep(folder: Path) -> None:
     """Remove what `write_aside` left half-written because its process was killed."""
     for part in folder.glob(".*.part"):

@@ -90,14 +90,21 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     if len(matrix) > matrix.shape[1]:
         return orthogonalised(matrix.T).T
     matrix = matrix / (matrix.norm() + 1e-7)
-    a, b, c = QUINTIC
-    square, whole = matrix @ matrix.T, torch.eye(len(matrix)).to(matrix)
-    for _ in range(ROUNDS):
-        factor = torch.addmm(b * square, square, square, alpha=c)
-        factor.diagonal().add_(a)
-        whole = factor @ whole
+    square = matrix @ matrix.T
+    whole = factor = _factor(square)
+    for _ in range(ROUNDS - 1):
         square = factor @ square @ factor
+        factor = _factor(square)
+        whole = factor @ whole
     return whole @ matrix
+
+
+def _factor(square: Tensor) -> Tensor:
+    """Return what one round multiplies x with, from x x'."""
+    a, b, c = QUINTIC
+    factor = torch.addmm(b * square, square, square, alpha=c)
+    factor.diagonal().add_(a)
+    return factor
 
 
 def make_optimizer(
@@ -131,8 +138,9 @@ def _orthogonal(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) 
     ahead = gradient.lerp(mean, group["momentum"])
     # One row per output (of a transposed convolution, per input); channels last in memory.
     rows = ahead.movedim(1, -1)
-    step: Tensor = orthogonalised(rows.flatten(1)).reshape(rows.shape).movedim(-1, 1)
-    return step * float(0.2 * max(rows.flatten(1).shape) ** 0.5)
+    matrix = rows.flatten(1)
+    step: Tensor = orthogonalised(matrix) * (0.2 * max(matrix.shape) ** 0.5)
+    return step.reshape(rows.shape).movedim(-1, 1)
 
 
 def _adam(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:

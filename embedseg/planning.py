@@ -91,9 +91,7 @@ def plan_from(
 ) -> Config:
     """Propose a configuration from statistics of the data; see `plan`."""
     base = load_config(Path(start) / "config.json") if start else None
-    if preset not in PRESETS:
-        raise UsageError(f"no preset {preset!r}; there are {', '.join(PRESETS)}")
-    preferred, recipe = PRESETS[preset]
+    preferred, recipe = find_preset(preset)
     planned, chosen = as_method({"type": method or "embedding"}), net_options(preferred)
     if base:
         chosen = base.net
@@ -110,6 +108,24 @@ def plan_from(
         train=TrainOptions(crop=crop, batch=batch, start=start and str(Path(start).resolve())),
     )
     return config.changed(recipe)
+
+
+def find_preset(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return the net and the settings of a recipe by its name.
+
+    Raises
+    ------
+    UsageError
+        If there is no such preset; the message lists the known ones.
+
+    Examples
+    --------
+    >>> find_preset("paper")[0]
+    {'type': 'erfnet'}
+    """
+    if name not in PRESETS:
+        raise UsageError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+    return PRESETS[name]
 
 
 def _crop(stats: Statistics) -> tuple[int, ...]:

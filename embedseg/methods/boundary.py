@@ -16,6 +16,7 @@ from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 from torch import Tensor, nn
 
+from embedseg.geometry import smoothed
 from embedseg.labels import centroids, drop_small, relabel
 from embedseg.losses import dice, full_precision, masked_bce
 from embedseg.methods.base import Method
@@ -160,13 +161,13 @@ def _components(method: Boundary, inside: Mask, boundary: Floats, spacing: Spaci
 def _distance_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
                         ) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
-    distance = _smooth(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
+    distance = smoothed(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
     return _grow(-distance, _pieces(_maxima(distance) & core), inside)
 
 
 def _boundary_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
                         ) -> NDArray[Any]:
-    smooth = _smooth(boundary, method.sigma, spacing)
+    smooth = smoothed(boundary, method.sigma, spacing)
     core = inside & (smooth < method.boundary_threshold)
     return _grow(smooth, _pieces(_maxima(-smooth) & core), inside)
 
@@ -191,11 +192,6 @@ def _maxima(values: Floats) -> Mask:
 
 def _grow(height: Floats, markers: NDArray[Any], inside: Mask) -> NDArray[Any]:
     return np.asarray(watershed(height, markers, mask=inside))  # type: ignore[no-untyped-call]
-
-
-def _smooth(values: Floats, sigma: float, spacing: Spacing) -> Floats:
-    widths = sigma * min(spacing) / np.asarray(spacing)
-    return np.asarray(ndimage.gaussian_filter(values, widths))
 
 
 def _table(
