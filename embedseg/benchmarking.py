@@ -129,7 +129,7 @@ def entries(
     Raises
     ------
     UsageError
-        For unknown names; the message lists the known ones.
+        For unknown names; the message lists the known ones. For nothing to compare.
 
     Examples
     --------
@@ -143,9 +143,12 @@ def entries(
             net_class(net)
     for preset in presets:
         find_preset(preset)
-    return [Entry(method, net, ndim, preset, length, seed)
-            for seed in range(seeds) for length in minutes for preset in presets
-            for ndim in ndims for net in nets for method in methods]
+    found = [Entry(method, net, ndim, preset, length, seed)
+             for seed in range(seeds) for length in minutes for preset in presets
+             for ndim in ndims for net in nets for method in methods]
+    if not found:
+        raise UsageError("nothing to compare: name a method, a preset and a length of training")
+    return found
 
 
 def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -> list[Record]:

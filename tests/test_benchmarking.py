@@ -67,6 +67,11 @@ def test_unknown_names_are_refused_with_the_known_ones(asked, known):
         entries(**asked)
 
 
+def test_nothing_to_compare_is_refused():
+    with pytest.raises(UsageError, match="nothing to compare"):
+        entries(methods=[])
+
+
 def test_what_cannot_go_together_is_refused_before_anything_is_trained(data, tmp_path):
     with pytest.raises(UsageError, match="ndim 3 cannot be trained on 2D images"):
         benchmark(Bench(data, tmp_path / "a"), entries(ndims=[3]))

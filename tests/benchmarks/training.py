@@ -6,7 +6,6 @@ Run with `python tests/benchmarks/training.py loss` or `step`, on a machine that
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import time
 from collections.abc import Callable
@@ -24,10 +23,11 @@ from embedseg.batches import joined
 from embedseg.config import Config
 from embedseg.crops import Crops
 from embedseg.data import Sample
-from embedseg.devices import LAYOUTS
+from embedseg.devices import LAYOUTS, peak_memory
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
 from embedseg.nets import net_options
+from embedseg.optimizers import make_optimizer
 from embedseg.planning import plan_from
 from embedseg.synthetic import blobs
 
@@ -160,11 +160,11 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
     method, options = config.method, config.train
     crops = Crops(samples, options.crop,
                   margin=options.augment.margin(options.crop, config.spacing))
-    specs = method.heads(ndim)
-    net = config.net.build(ndim, 1, specs, config.spacing, options.crop)
+    net = config.build_net()
     method.init_heads(net.outputs, ndim)
     net = net.to(memory_format=LAYOUTS[ndim])
-    adam = torch.optim.AdamW(net.parameters())
+    optimizer = make_optimizer(options.optimizer, net, options.learning_rate,
+                               options.weight_decay, torch.device("cpu"))
     spent: dict[str, float] = {}
     steps = count()
 
@@ -185,11 +185,11 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
             [method.targets(labels, config.spacing) for _, labels in ready]))
         image = torch.stack([torch.from_numpy(image) for image, _ in ready])
         image = image.contiguous(memory_format=LAYOUTS[ndim])
-        adam.zero_grad()
+        optimizer.zero_grad()
         raw = timed("forward", lambda: net(image))
         loss = timed("loss", lambda: method.loss(raw, targets, config.spacing)["total"])
         timed("backward", loss.backward)
-        timed("optimiser", adam.step)
+        timed("optimiser", optimizer.step)
 
     for _ in range(3):
         step()
@@ -217,8 +217,9 @@ def main() -> None:
         loss_table(not args.no_literal)
     else:
         step_table(args.presets)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"\nPeak memory of the process: {peak:.1f} GB")
+    peak = peak_memory(torch.device("cpu"))
+    if peak is not None:
+        print(f"\nPeak memory of the process: {peak / 1e9:.1f} GB")
 
 
 if __name__ == "__main__":
