@@ -171,7 +171,7 @@ class Augment(BaseModel):
         if bent is None and not offset.any() and np.array_equal(linear, np.eye(len(crop))):
             inner = tuple(slice((n - m) // 2, (n - m) // 2 + m)
                           for n, m in zip(labels.shape, crop, strict=True))
-            return image[:, *inner], renumbered(labels[inner])
+            return image[:, *inner], labels[inner]
         # Where each pixel of the crop comes from, in pixels of what came in.
         matrix = linear * steps / steps[:, None]
         start = middle - matrix @ ((size - 1) / 2) + offset / steps
@@ -280,9 +280,10 @@ def _symmetric(image: Image, labels: Labels, crop: tuple[int, ...], spacing: Spa
 
 
 def _nearest(labels: Labels, places: NDArray[np.float64]) -> Labels:
-    """Return the labels at the pixels nearest to places, numbered 1 to n again."""
-    found = ndimage.map_coordinates(labels, places, order=0, mode="constant", cval=OUTSIDE)
-    return renumbered(found)
+    """Return the labels at the pixels nearest to places."""
+    found: Labels = ndimage.map_coordinates(labels, places, order=0, mode="constant",
+                                            cval=OUTSIDE)
+    return found
 
 
 def renumbered(labels: Labels) -> Labels:

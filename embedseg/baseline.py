@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import edt
@@ -15,8 +16,8 @@ from embedseg.geometry import smoothed
 from embedseg.labels import drop_small, relabel
 from embedseg.types import Spacing
 
-#: What it is called in tables.
-NAME = "otsu-watershed"
+#: What they are called in tables.
+OTSU, MOST_FREQUENT = "otsu-watershed", "most-frequent"
 
 
 def otsu_watershed(
@@ -66,3 +67,14 @@ def otsu_watershed(
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     found = watershed(-depth, markers, mask=inside)  # type: ignore[no-untyped-call]
     return relabel(drop_small(found.astype(np.int32), min_object_size))
+
+
+def most_frequent(shape: tuple[int, ...], frequencies: Sequence[float]) -> NDArray[np.int32]:
+    """Take every pixel for the class that most pixels belong to.
+
+    Examples
+    --------
+    >>> most_frequent((1, 3), (0.2, 0.5, 0.3))
+    array([[1, 1, 1]], dtype=int32)
+    """
+    return np.full(shape, int(np.argmax(frequencies)), np.int32)

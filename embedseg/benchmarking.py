@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from multiprocessing import get_context, parent_process
 from pathlib import Path
 from threading import Thread
@@ -22,19 +22,18 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from embedseg import __version__
-from embedseg.baseline import NAME as FLOOR
-from embedseg.baseline import otsu_watershed
+from embedseg.baseline import MOST_FREQUENT, OTSU, most_frequent, otsu_watershed
 from embedseg.comparison import save_comparison
 from embedseg.config import Config
 from embedseg.data import DataOptions, Sample, load_split
 from embedseg.devices import peak_memory
-from embedseg.evaluate import segment_sample, summarise
+from embedseg.evaluate import segment_sample
 from embedseg.io import refuse_used, sweep, write_text
 from embedseg.methods import method_class
-from embedseg.metrics import score
 from embedseg.model import Segmenter
 from embedseg.nets import net_class
-from embedseg.planning import find_preset, measured, plan_from
+from embedseg.planning import find_preset, measured, plan_from, reading
+from embedseg.scoring import ClassScoring, ObjectScoring, Scoring
 from embedseg.stats import Statistics
 from embedseg.types import DataError, UsageError
 
@@ -166,10 +165,10 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
     -------
     list of dict
         What `benchmark.json` holds: of each run the fields of `Entry` (net and ndim as they turned
-        out), `steps`, `trained` (minutes), `parameters`, `score` (see
-        `embedseg.evaluate.summarise`), `mpx_per_s` (million pixels segmented per second, decoding
-        included), `peak_memory` (bytes, of the process, or of the GPU where there is one) and
-        `device`. The first is the floor, which needs no training.
+        out), `steps`, `trained` (minutes), `parameters`, `score` (the summary of the method's
+        scoring, see `embedseg.scoring`), of it `headline` and `profile`, `mpx_per_s` (million
+        pixels segmented per second, decoding included), `peak_memory` (bytes, of the process, or
+        of the GPU where there is one) and `device`. The first is the floor: nothing is trained.
 
     Raises
     ------
@@ -178,12 +177,13 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
     """
     if overwrite or not (bench.folder / "runs").is_dir():
         refuse_used(bench.folder, overwrite)
+    bench = replace(bench, options=_reading(bench, runs))
     plans = _plans(bench, runs)
     for folder in (bench.folder, bench.folder / "runs"):
         sweep(folder)
     records: list[Record] = []
     for number, (entry, config) in enumerate([(None, None), *plans.items()]):
-        name = entry.name if entry else FLOOR
+        name = entry.name if entry else MOST_FREQUENT if bench.options.classes else OTSU
         file = bench.folder / "runs" / f"{name}.json"
         found = None if overwrite else _read(file, bench)
         if found is None:
@@ -196,6 +196,16 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
         records.append(found)
     _save(bench.folder, records)
     return records
+
+
+def _reading(bench: Bench, runs: Sequence[Entry]) -> DataOptions:
+    """Return how the data are read, which has to be the same for all methods."""
+    kinds = {entry.method: method_class(entry.method).reads for entry in runs}
+    if len(set(kinds.values())) > 1:
+        raise UsageError("one table cannot hold methods that find objects and methods that tell "
+                         "classes apart: " + ", ".join(f"{name} ({kind})"
+                                                       for name, kind in kinds.items()))
+    return reading(bench.data, runs[0].method, bench.options)
 
 
 def _plans(bench: Bench, runs: Sequence[Entry]) -> dict[Entry, Config]:
@@ -260,8 +270,8 @@ def _train(job: tuple[Bench, Entry, Config, bool]) -> Record:
 
     last = model.history[-1]
     return asdict(entry) | {
-        **_scored(bench, segment), "net": config.net.type, "ndim": config.ndim,
-        "steps": int(last["step"]), "trained": last["minutes"],
+        **_scored(bench, segment, config.method.scoring()), "net": config.net.type,
+        "ndim": config.ndim, "steps": int(last["step"]), "trained": last["minutes"],
         "parameters": sum(p.numel() for p in model.net.parameters()),
         "peak_memory": peak_memory(model.device), "device": str(model.device),
     }
@@ -269,14 +279,21 @@ def _train(job: tuple[Bench, Entry, Config, bool]) -> Record:
 
 def _floor(bench: Bench) -> Record:
     """Score what needs no training."""
-    found = _scored(bench, lambda sample: otsu_watershed(
-        sample.image, sample.spacing or (1.0,) * sample.labels.ndim))
-    entry = asdict(Entry(FLOOR, preset="", minutes=0))
+    classes = bench.options.classes
+    if classes:
+        stats = measured(bench.data, None, bench.options)
+        scoring: Scoring = ClassScoring(tuple(each.name for each in classes))
+        found = _scored(bench, lambda sample: most_frequent(
+            sample.labels.shape, stats.frequencies), scoring)
+    else:
+        found = _scored(bench, lambda sample: otsu_watershed(
+            sample.image, sample.spacing or (1.0,) * sample.labels.ndim), ObjectScoring())
+    entry = asdict(Entry(MOST_FREQUENT if classes else OTSU, preset="", minutes=0))
     return entry | {"steps": 0, "trained": 0.0, "parameters": 0, **found,
                     "peak_memory": peak_memory(torch.device("cpu")), "device": "cpu"}
 
 
-def _scored(bench: Bench, segment: Callable[[Sample], Labels]) -> Record:
+def _scored(bench: Bench, segment: Callable[[Sample], Labels], scoring: Scoring) -> Record:
     """Segment the images of the split; return scores and speed."""
     samples = load_split(bench.data, bench.split, bench.options)
     segment(samples[0])  # what is compiled on first use is no part of the speed
@@ -285,9 +302,11 @@ def _scored(bench: Bench, segment: Callable[[Sample], Labels]) -> Record:
         begun = time.perf_counter()
         labels = segment(sample)
         seconds += time.perf_counter() - begun
-        results.append((sample.name, score(sample.labels, labels)))
-    pixels = sum(sample.labels.size for sample in samples)
-    return {"ndim": samples[0].labels.ndim, "score": summarise(results),
+        results.append((sample.name, scoring.compare(sample.labels, labels)))
+    pixels, summary = sum(sample.labels.size for sample in samples), scoring.summarise(results)
+    return {"ndim": samples[0].labels.ndim, "score": summary,
+            "headline": scoring.headline(summary), "profile": scoring.profile(summary),
+            "axes": list(scoring.axes), "main": list(scoring.main),
             "mpx_per_s": pixels / 1e6 / seconds}
 
 

@@ -51,19 +51,21 @@ def check(
     """
     from embedseg.methods import method_class
 
-    instances = method_class(method).join != "none"
+    instances = method_class(method).reads == "objects"
     options = options or DataOptions()
     findings: list[Finding] = []
     facts: list[Facts] = []
     inventory: dict[str, dict[str, Any]] = {}
     pairs = _pairs(Path(root), options, findings, inventory)
     for split, image, mask in tqdm(pairs, desc="checking", disable=not progress):
-        known = examine(split, image, mask, options, findings)
+        known = examine(split, image, mask, options, findings, instances)
         if known is not None:
             facts.append(known)
     findings += _compare(facts, instances)
+    if not instances:
+        findings += _untaught(facts, options)
     for split, entry in inventory.items():
-        entry |= _summary([fact for fact in facts if fact.split == split])
+        entry |= _summary([fact for fact in facts if fact.split == split], options)
     order = list(PROBLEMS)
     findings.sort(key=lambda found: (found.severity != "error", order.index(found.problem)))
     return Report(tuple(findings), inventory)
@@ -153,6 +155,26 @@ def _looks_semantic(fact: Facts) -> bool:
     return len(fact.sizes) <= FEW_LABELS and fact.large_pieces.mean() > MANY_PIECES
 
 
+def _untaught(facts: Sequence[Facts], options: DataOptions) -> Iterator[Finding]:
+    """Find classes that occur, but not where they could be learned."""
+    taught = {name for fact in facts if fact.split == "train"
+              for name, pixels in _by_class(fact, options).items() if pixels}
+    for fact in facts:
+        if fact.split != "train" and (
+                lost := [name for name in _by_class(fact, options) if name not in taught]):
+            yield finding("class not in train", fact.mask, ", ".join(lost))
+
+
+def _by_class(fact: Facts, options: DataOptions) -> dict[str, int]:
+    """Return the pixels of each class in a mask, by name; of unnamed ones by value."""
+    names = {value: each.name for each in options.classes or () for value in each.values}
+    counts = Counter[str]()
+    for value, pixels in fact.values.items():
+        if value >= 0 and (names.get(value) or not options.classes):
+            counts[names.get(value, str(value))] += pixels
+    return dict(counts)
+
+
 def _spacing_problems(facts: Sequence[Facts]) -> Iterator[Finding]:
     known = [fact for fact in facts if fact.spacing is not None]
     if not known:
@@ -173,13 +195,14 @@ def _words(spacing: Spacing | None) -> str:
     return "not known" if spacing is None else ", ".join(f"{step:g}" for step in spacing)
 
 
-def _summary(facts: Sequence[Facts]) -> dict[str, Any]:
+def _summary(facts: Sequence[Facts], options: DataOptions) -> dict[str, Any]:
     """Sum up one split; counts by value, the most frequent first."""
     if not facts:
         return {}
     sizes = np.concatenate([fact.sizes for fact in facts])
     # Boxes of one number of axes can be summed up; another is an error of its own.
     extents = [fact.extents for fact in facts if fact.ndim == facts[0].ndim]
+    classes = sum((Counter(_by_class(fact, options)) for fact in facts), Counter[str]())
     return {
         "axes": _counts(fact.axes for fact in facts),
         "dtypes": _counts(fact.dtype for fact in facts),
@@ -191,6 +214,7 @@ def _summary(facts: Sequence[Facts]) -> dict[str, Any]:
         "objects_per_image": float(np.median([len(fact.sizes) for fact in facts])),
         "sizes": np.quantile(sizes, [0, 0.5, 1]).tolist() if len(sizes) else [],
         "extent": np.median(np.concatenate(extents), axis=0).tolist() if len(sizes) else [],
+        "classes": {name: count / classes.total() for name, count in sorted(classes.items())},
     }
 
 

@@ -14,8 +14,8 @@ Record = Mapping[str, Any]
 
 #: What tells one line of the table from another, and one curve over minutes from another.
 KEYS = ("method", "net", "ndim", "preset", "minutes")
-COLUMNS = ("method", "net", "ndim", "preset", "minutes", "runs", "steps", "AP50", "AP70", "AP90",
-           "mean .50-.90", "PQ", "parameters, M", "Mpx/s", "peak memory, GB")
+BEFORE = (*KEYS, "runs", "steps")
+AFTER = ("parameters, M", "Mpx/s", "peak memory, GB")
 
 
 def save_comparison(folder: Path, records: Sequence[Record]) -> None:
@@ -31,19 +31,20 @@ def table(records: Sequence[Record]) -> list[str]:
     --------
     >>> run = {"method": "m", "net": "n", "ndim": 2, "preset": "default", "minutes": 1.0,
     ...        "parameters": 10**6, "mpx_per_s": 2.0, "peak_memory": 10**9, "steps": 9,
-    ...        "score": {"ap": {"0.50": 1.0, "0.70": 0.5, "0.90": 0.0}, "ap_mean": 0.5, "pq": 1.0}}
+    ...        "headline": {"AP50": 1.0, "PQ": 0.5}}
     >>> print(table([run, run])[-1])
-    | m | n | 2 | default | 1 | 2 | 9 | 1.000 ± .000 | .500 ± .000 | .000 ± .000 | .500 ± .000 | ...
+    | m | n | 2 | default | 1 | 2 | 9 | 1.000 ± .000 | .500 ± .000 | 1.00 | 2.00 | 1.00 |
     """
-    lines = ["| " + " | ".join(COLUMNS) + " |", "| " + "--- | " * len(COLUMNS)]
+    scores = list(dict.fromkeys(name for run in records for name in run["headline"]))
+    columns = (*BEFORE, *scores, *AFTER)
+    lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     for (method, net, ndim, preset, minutes), group in grouped(records, KEYS).items():
-        scores = [run["score"] for run in group]
         peaks = [run["peak_memory"] for run in group if run["peak_memory"] is not None]
         cells = [
             method, net or "", ndim, preset, f"{minutes:g}", len(group),
             f"{np.mean([run['steps'] for run in group]):,.0f}",
-            *(_spread([one["ap"][t] for one in scores]) for t in ("0.50", "0.70", "0.90")),
-            _spread([one["ap_mean"] for one in scores]), _spread([one["pq"] for one in scores]),
+            *(_spread([run["headline"][name] for run in group
+                       if run["headline"].get(name) is not None]) for name in scores),
             f"{group[0]['parameters'] / 1e6:.2f}",
             f"{np.mean([run['mpx_per_s'] for run in group]):.2f}",
             f"{max(peaks) / 1e9:.2f}" if peaks else "",
@@ -53,7 +54,7 @@ def table(records: Sequence[Record]) -> list[str]:
 
 
 def save_curves(path: Path, records: Sequence[Record]) -> None:
-    """Draw AP over the IoU threshold and, for several lengths of training, over minutes."""
+    """Draw AP over the IoU threshold, or IoU by class; and the score over minutes of training."""
     from matplotlib.figure import Figure
 
     trained = [run for run in records if run["minutes"]]
@@ -62,10 +63,9 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     axes = figure.subplots(1, 1 + (len(lengths) > 1), squeeze=False)[0]
     longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
     for number, (key, group) in enumerate(grouped(longest, KEYS).items()):
-        thresholds = [float(t) for t in group[0]["score"]["ap"]]
-        values = np.array([list(run["score"]["ap"].values()) for run in group])
-        _curve(axes[0], thresholds, values, key[:4], number)
-    axes[0].set(xlabel="IoU threshold", ylabel="AP", ylim=(0, 1),
+        values = np.array([list(run["profile"].values()) for run in group])
+        _curve(axes[0], list(group[0]["profile"]), values, key[:4], number)
+    axes[0].set(xlabel=records[0]["axes"][0], ylabel=records[0]["axes"][1], ylim=(0, 1),
                 title=f"{lengths[-1]:g} minutes of training" if lengths else "no training")
     if len(lengths) > 1:
         for number, (key, group) in enumerate(grouped(trained, KEYS[:4]).items()):
@@ -74,10 +74,10 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
             most = max(len(runs) for runs in shown.values())
             values = np.full((most, len(points)), np.nan)
             for column, point in enumerate(points):
-                found = [run["score"]["ap_mean"] for run in shown[point]]
+                found = [run["headline"][run["main"][0]] for run in shown[point]]
                 values[:len(found), column] = found
             _curve(axes[1], [point[0] for point in points], values, key, number)
-        axes[1].set(xlabel="minutes of training", ylabel="mean AP over IoU .50 to .90",
+        axes[1].set(xlabel="minutes of training", ylabel=records[0]["main"][1],
                     title="accuracy against time", xscale="log")
         axes[1].set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes[1].minorticks_off()
@@ -101,7 +101,7 @@ def grouped(records: Sequence[Record], keys: Sequence[str]) -> dict[tuple[Any, .
     return groups
 
 
-def _curve(axes: Any, x: Sequence[float], values: Any, key: tuple[Any, ...], number: int) -> None:
+def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], number: int) -> None:
     """Draw the mean over runs, and a band from the lowest to the highest."""
     method, net, ndim, preset = key
     parts = [method, net or "", f"{ndim}D", "" if preset == "default" else preset]
@@ -113,6 +113,8 @@ def _curve(axes: Any, x: Sequence[float], values: Any, key: tuple[Any, ...], num
 
 
 def _spread(values: Sequence[float]) -> str:
+    if not values:
+        return ""
     mean = f"{np.mean(values):.3f}".removeprefix("0")
     if len(values) < 2:
         return mean

@@ -69,6 +69,10 @@ class Config(BaseModel):
                 raise ValueError(f"{name} {value} has {len(value)} values, ndim is {self.ndim}")
         if min(self.spacing) <= 0:
             raise ValueError(f"spacing {self.spacing} must be positive")
+        named = [each.name for each in self.data.classes or ()]
+        if list(self.method.colours) != named:
+            raise ValueError(f"data.classes are {', '.join(named) or 'none'}, those of the method "
+                             f"{self.method.type} {', '.join(self.method.colours) or 'none'}")
         return self
 
     def build_net(self) -> Net:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.augment import OUTSIDE, renumbered
+from embedseg.augment import OUTSIDE
 from embedseg.data import Sample
 from embedseg.stats import object_boxes
 from embedseg.types import DataError
@@ -17,6 +17,8 @@ Vector = NDArray[np.int64]
 
 #: Crops that are looked at for one with enough foreground.
 TRIES = 20
+#: Pixels of a class in an image around which crops may be drawn.
+PLACES = 1000
 
 
 class Crop(NamedTuple):
@@ -27,7 +29,7 @@ class Crop(NamedTuple):
     image : (C, *(crop + 2 margin)) float32 ndarray
         Beyond the edge of the sample, it goes on as its mirror image.
     labels : (*(crop + 2 margin)) int32 ndarray
-        Numbered 1 to n; 0 is background, -1 not annotated, -2 beyond the edge.
+        As in the sample, so with gaps in the numbers of objects; -2 beyond the edge.
     source : str
         File or name of the sample.
     """
@@ -38,7 +40,7 @@ class Crop(NamedTuple):
 
 
 class Crops:
-    """Draws crops from samples: most around an object.
+    """Draws crops from samples: most around an object, or a pixel of any class alike.
 
     Parameters
     ----------
@@ -72,7 +74,7 @@ class Crops:
     >>> crops = Crops([Sample("a", labels[None].astype(np.float32), labels)], (4, 12), background=0)
     >>> image, found, _ = crops.draw(np.random.default_rng(0))
     >>> image.shape, np.unique(found).tolist()  # narrower than a crop: padded with "outside"
-    ((1, 4, 12), [-2, 0, 1])
+    ((1, 4, 12), [-2, 0, 5])
     """
 
     def __init__(
@@ -87,7 +89,7 @@ class Crops:
         self.margin = np.array(margin or (0,) * len(crop), np.int64)
         self.background, self.balance = background, balance
         self.min_foreground = min_foreground
-        boxes = [object_boxes(sample.labels) for sample in self.samples]
+        boxes = [_boxes(sample) for sample in self.samples]
         counts = np.array([len(lower) for lower, _ in boxes])
         self._owner = np.repeat(np.arange(len(boxes)), counts)
         self._first, self._count = (np.cumsum(counts) - counts)[counts > 0], counts[counts > 0]
@@ -160,12 +162,25 @@ def _cut(
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     shape = np.array(sample.labels.shape)
     inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(start, start + crop, strict=True))
-    image, labels = sample.image[:, *inside], renumbered(sample.labels[inside])
+    image, labels = sample.image[:, *inside], sample.labels[inside]
     missing = np.stack([np.maximum(-start, 0), np.maximum(start + crop - shape, 0)], axis=1)
     if missing.any():
         image = np.pad(image, [(0, 0), *missing], mode="reflect")
         labels = np.pad(labels, missing, constant_values=OUTSIDE)
-    return np.ascontiguousarray(image, np.float32), labels
+    return np.ascontiguousarray(image, np.float32), np.array(labels)
+
+
+def _boxes(sample: Sample) -> tuple[Vector, Vector]:
+    """Return what crops are drawn around: boxes of objects, or as many pixels of every class."""
+    if not sample.semantic:
+        return object_boxes(sample.labels)
+    places = []
+    for index in range(int(sample.labels.max(initial=-1)) + 1):
+        found = np.flatnonzero(sample.labels == index)
+        if len(found):
+            places.append(found[np.linspace(0, len(found) - 1, PLACES).astype(np.int64)])
+    lower = np.stack(np.unravel_index(np.concatenate(places), sample.labels.shape), axis=1)
+    return lower, lower + 1
 
 
 def _foreground(labels: NDArray[np.int32]) -> float:

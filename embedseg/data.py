@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tqdm import tqdm
 
 from embedseg import labels as lab
+from embedseg.classes import Classes, find_classes, to_indices
 from embedseg.geometry import resample, resample_labels
 from embedseg.io import Image, read_image, read_labels, stem
 from embedseg.layout import find_data as find_data
@@ -34,6 +35,9 @@ class DataOptions(BaseModel):
         Size of a pixel along each space axis, µm; goes before what the files say.
     ignore_label : int, optional
         Value of masks that means "not annotated", besides -1.
+    classes : tuple of ClassOptions, optional
+        The masks hold classes instead of objects: which values are which, as
+        "cell=0,membrane=1+2". Default: objects.
     fill_holes : bool
         Whether holes in objects are filled.
     min_foreground : float
@@ -58,12 +62,19 @@ class DataOptions(BaseModel):
     axes: str | None = None
     spacing: tuple[Annotated[float, Field(gt=0)], ...] | None = None
     ignore_label: int | None = None
+    classes: Classes | None = None
     fill_holes: bool = False
     min_foreground: float = Field(default=0.0, ge=0, le=1)
     val: (
         Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...]
     ) = 0.15
     seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.classes and self.fill_holes:
+            raise ValueError("holes in classes are not filled; leave out fill_holes or classes")
+        return self
 
 
 @dataclass(frozen=True)
@@ -77,11 +88,13 @@ class Sample:
     image : (C, *space) float32 ndarray
         Not normalised as it is read.
     labels : (*space) int32 ndarray
-        0 is background, -1 not annotated, objects are numbered 1 to n.
+        0 is background, -1 not annotated, objects are numbered 1 to n; or classes 0 to n - 1.
     spacing : tuple of float, optional
         Size of a pixel, µm; None where nothing is known.
     path : Path, optional
         Where the image came from.
+    semantic : bool
+        Whether the labels are classes.
     """
 
     name: str
@@ -89,6 +102,11 @@ class Sample:
     labels: NDArray[np.int32]
     spacing: Spacing | None = None
     path: Path | None = None
+    semantic: bool = False
+
+    def with_labels(self, labels: NDArray[np.int32], **changed: Any) -> Sample:
+        """Return a copy with other labels: objects are numbered anew, classes stay."""
+        return replace(self, labels=labels if self.semantic else lab.relabel(labels), **changed)
 
 
 class Training(NamedTuple):
@@ -157,7 +175,8 @@ def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[S
         names = [f"{names[0]}_t{frame:03d}" for frame in range(len(pixels))]
     return [
         Sample(name, check_image(frame, frame.ndim - 1, len(frame), str(image_path)),
-               _tidy(labels[0], options), spacing, image_path)
+               _tidy(labels[0], options, mask_path), spacing, image_path,
+               options.classes is not None)
         for name, frame, labels in zip(names, pixels, found, strict=True)
     ]
 
@@ -185,7 +204,9 @@ def frames(image: Image) -> list[NDArray[Any]]:
     return list(data) if "T" in image.axes else [data]
 
 
-def _tidy(labels: NDArray[np.int32], options: DataOptions) -> NDArray[np.int32]:
+def _tidy(labels: NDArray[np.int32], options: DataOptions, path: Path) -> NDArray[np.int32]:
+    if options.classes:
+        return to_indices(labels, options.classes, str(path))
     return lab.relabel(lab.fill_holes(labels) if options.fill_holes else labels)
 
 
@@ -220,6 +241,21 @@ def load_training(
                     load_pairs(val, options, progress=progress), words)
 
 
+def with_classes(root: Path | str, options: DataOptions) -> DataOptions:
+    """Return options that take the masks' values for classes; those that are named stay.
+
+    Raises
+    ------
+    DataError
+        If the values cannot be classes.
+    """
+    if options.classes:
+        return options
+    splits = [name for name in ("train", "val") if name in find_data(root, options.masks)]
+    masks = [mask for name in splits for _, mask in find_pairs(root, name, options.masks)[0]]
+    return options.model_copy(update={"classes": find_classes(masks, options.ignore_label)})
+
+
 def to_spacing(sample: Sample, spacing: Spacing) -> Sample:
     """Resample a sample whose spacing differs by more than 1 %.
 
@@ -234,8 +270,8 @@ def to_spacing(sample: Sample, spacing: Spacing) -> Sample:
     if sample.spacing is None or np.allclose(sample.spacing, spacing, rtol=0.01, atol=0):
         return replace(sample, spacing=spacing)
     image = resample(sample.image, sample.spacing, spacing)
-    labels = lab.relabel(resample_labels(sample.labels, image.shape[1:]))
-    return replace(sample, image=image, labels=labels, spacing=spacing)
+    labels = resample_labels(sample.labels, image.shape[1:])
+    return sample.with_labels(labels, image=image, spacing=spacing)
 
 
 def to_planes(sample: Sample) -> list[Sample]:
@@ -252,8 +288,9 @@ def to_planes(sample: Sample) -> list[Sample]:
     [('a_z000', [[1, 1, 1]]), ('a_z001', [[1, 0, 2]])]
     """
     spacing = sample.spacing and sample.spacing[1:]
+    planes = sample.labels if sample.semantic else map(lab.split_pieces, sample.labels)
     return [
-        Sample(f"{sample.name}_z{z:03d}", sample.image[:, z], lab.split_pieces(sample.labels[z]),
-               spacing, sample.path)
-        for z in range(len(sample.labels)) if (sample.labels[z] >= 0).any()
+        replace(sample, name=f"{sample.name}_z{z:03d}", image=sample.image[:, z], labels=labels,
+                spacing=spacing)
+        for z, labels in enumerate(planes) if (labels >= 0).any()
     ]

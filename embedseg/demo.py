@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from embedseg.data import load_split
-from embedseg.evaluate import score_samples, summarise
+from embedseg.evaluate import score_samples
 from embedseg.io import write_labels, write_text
 from embedseg.model import Segmenter
 from embedseg.monitor import save_history
@@ -71,7 +71,7 @@ def demo(
     Returns
     -------
     dict
-        The scores, as in `embedseg.evaluate.summarise`.
+        The scores, as in `embedseg.scoring.summarise_objects`.
     """
     folder, data = Path(folder), samples(ndim)
     log.info("training on %s for %s", data, time_limit)
@@ -88,6 +88,6 @@ def demo(
             folder / "overlays" / f"{sample.name}.png", sample.image, sample.labels, labels,
             spacing=sample.spacing, title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}")
         results.append((sample.name, scores))
-    summary = summarise(results)
+    summary = model.config.method.scoring().summarise(results)
     write_text(folder / "scores.json", json.dumps(summary, indent=2) + "\n")
     return summary

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.classes import MOST
 from embedseg.data import DataOptions, frames, spacing_of
 from embedseg.findings import Finding, finding
 from embedseg.io import Image, read_image
@@ -23,7 +24,10 @@ LARGE_PIECE = 8
 
 @dataclass(frozen=True)
 class Facts:
-    """What is known of one image and its mask; sizes in pixels, one row per object."""
+    """What is known of one image and its mask; sizes in pixels, one row per object.
+
+    Of a mask of classes the pixels of each value are known instead.
+    """
 
     split: str
     image: Path
@@ -38,6 +42,7 @@ class Facts:
     extents: NDArray[np.int64]
     large_pieces: NDArray[np.int64]
     pieces: NDArray[np.int64]
+    values: Mapping[int, int]
 
     @property
     def ndim(self) -> int:
@@ -46,9 +51,13 @@ class Facts:
 
 
 def examine(
-    split: str, image_path: Path, mask_path: Path, options: DataOptions, findings: list[Finding]
+    split: str, image_path: Path, mask_path: Path, options: DataOptions, findings: list[Finding],
+    objects: bool = True,
 ) -> Facts | None:
-    """Look at one image and its mask; None if there is no saying what they hold."""
+    """Look at one image and its mask; None if there is no saying what they hold.
+
+    `objects` says that masks hold objects, not classes.
+    """
     try:
         image = read_image(image_path, options.axes)
         spacing = spacing_of(image, None, options)
@@ -68,14 +77,21 @@ def examine(
     if mask.data.dtype.kind == "f":
         findings.append(finding("float mask", mask_path, f"{mask.data.dtype}"))
     planes = [_labels(plane[0], options.ignore_label) for plane in frames(mask)]
-    findings += _label_warnings(mask_path, planes)
-    measured = [_measure(np.maximum(plane, 0)) for plane in planes]
-    objects = (np.concatenate(part) for part in zip(*measured, strict=True))
+    if objects:
+        findings += _label_warnings(mask_path, planes)
+        measured = [_measure(np.maximum(plane, 0)) for plane in planes]
+    else:
+        findings += _class_problems(mask_path, planes, options)
+        measured = [_measure(np.zeros_like(planes[0]))]
+    sizes, extents, large_pieces, pieces = (
+        np.concatenate(part) for part in zip(*measured, strict=True))
+    counted = np.unique(np.stack(planes), return_counts=True)
+    values = {} if objects else dict(zip(*(part.tolist() for part in counted), strict=True))
     return Facts(
         split, image_path, mask_path, image.axes, _space(image),
         image.data.shape[image.axes.index("C")] if "C" in image.axes else 1,
         str(image.data.dtype), spacing or mask.spacing, str(mask.data.dtype),
-        *objects,
+        sizes, extents, large_pieces, pieces, values,
     )
 
 
@@ -150,6 +166,21 @@ def _label_warnings(path: Path, planes: Sequence[NDArray[np.int32]]) -> Iterator
     present = [np.unique(plane[plane > 0]) for plane in planes]
     if gaps := sum(int(ids[-1]) - len(ids) for ids in present if len(ids)):
         yield finding("gaps in numbering", path, f"{gaps} numbers below the highest are not used")
+
+
+def _class_problems(
+    path: Path, planes: Sequence[NDArray[np.int32]], options: DataOptions
+) -> Iterator[Finding]:
+    values = np.unique(np.stack(planes))
+    values = values[values >= 0]
+    if not len(values):
+        yield finding("empty mask", path, "nothing but -1")
+    if options.classes:
+        known = [value for each in options.classes for value in each.values]
+        if len(odd := np.setdiff1d(values, known)):
+            yield finding("value without class", path, ", ".join(map(str, odd[:10].tolist())))
+    elif len(values) > MOST:
+        yield finding("too many classes", path, f"{len(values)} values")
 
 
 def _measure(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], ...]:

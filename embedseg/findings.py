@@ -29,6 +29,11 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "mixed channels": ("error", "use the same channels in all images"),
     "semantic mask": ("error", "give every object a number of its own; connected parts of a class "
                                "can be numbered by skimage.measure.label if objects never touch"),
+    "value without class": ("error", "name a class for it with --classes, or say by "
+                                     "--ignore-label that it means 'not annotated'"),
+    "too many classes": ("error", "these look like masks of objects, for which there are other "
+                                  "methods; else merge values with --classes NAME=1+2+3"),
+    "class not in train": ("error", "annotate some of it in train, or leave it out of --classes"),
     "empty mask": ("warning", "fine if there is nothing to see; otherwise annotate the image or "
                               "set it to -1"),
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
@@ -144,6 +149,9 @@ def _describe(split: str, facts: dict[str, Any]) -> list[str]:
         + (f" and {len(shapes) - SHOWN} more" if len(shapes) > SHOWN else "")
         + f"; spacing {_some(facts['spacings'])}"
     )
+    if facts.get("classes"):
+        lines.append("    classes: " + ", ".join(
+            f"{name} {100 * share:.1f} %" for name, share in facts["classes"].items()))
     if facts["objects"]:
         low, middle, high = facts["sizes"]
         box = " x ".join(f"{side:g}" for side in facts["extent"])

@@ -91,12 +91,22 @@ def resample(
     >>> resample(np.zeros((1, 4, 6), np.float32), (2.0, 1.0), (1.0, 1.0)).shape
     (1, 8, 6)
     """
-    from skimage.transform import resize
-
-    shape = tuple(
+    return to_shape(image, tuple(
         n if same_spacing((s, t)) else max(1, round(n * s / t))
         for n, s, t in zip(image.shape[1:], source, target, strict=True)
-    )
+    ))
+
+
+def to_shape(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Bring an image to another shape; see `resample`.
+
+    Examples
+    --------
+    >>> to_shape(np.zeros((3, 4, 6), np.float32), (8, 3)).shape
+    (3, 8, 3)
+    """
+    from skimage.transform import resize
+
     if shape == image.shape[1:]:
         return image.astype(np.float32, copy=False)
     resized = [

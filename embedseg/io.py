@@ -118,6 +118,11 @@ def read_labels(
     return Image(labels, image.axes, image.spacing, image.path)
 
 
+def label_values(path: Path | str) -> NDArray[Any]:
+    """Return the values that occur in a label file, ascending, whatever its axes are."""
+    return np.unique(_read(Path(path)).data)
+
+
 def write_labels(
     path: Path | str, labels: NDArray[Any], spacing: Spacing | None, axes: str
 ) -> None:

@@ -231,7 +231,8 @@ class Loop:
             save_preview(folder / "preview.png", [s.image for s in samples],
                          [s.labels for s in samples], [found for _, found in self.look.shown],
                          spacing=self.run.spacing, titles=[s.name for s in samples],
-                         title=f"validation images after {state.step} steps")
+                         title=f"validation images after {state.step} steps",
+                         classes=self.run.method.colours)
             self.board.picture("preview", folder / "preview.png", state.step)
             self.look = None
 

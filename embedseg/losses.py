@@ -109,6 +109,73 @@ def dice(probabilities: Tensor, targets: Tensor) -> Tensor:
     return (1 - (2 * shared + 1) / ((p * p).sum(dim=1) + t.sum(dim=1) + 1)).mean()
 
 
+def masked_cross_entropy(
+    logits: Tensor, targets: Tensor, weights: Tensor, focal: float = 0.0
+) -> Tensor:
+    """Return the weighted cross entropy, mean over known pixels of an image, then over images.
+
+    Parameters
+    ----------
+    logits : (B, n, *space) float Tensor
+    targets : (B, *space) int64 Tensor
+        Classes 0 to n - 1, or negative where nothing is known.
+    weights : (n,) float Tensor
+        Of the classes.
+    focal : float
+        Each pixel also weighs (1 - probability of its class)^focal.
+
+    References
+    ----------
+    Lin et al.: Focal loss for dense object detection, ICCV 2017, arXiv:1708.02002, equation 4.
+
+    Examples
+    --------
+    >>> targets = torch.tensor([[1, 0, -1]])
+    >>> round(float(masked_cross_entropy(torch.zeros(1, 2, 3), targets, torch.ones(2))), 4)
+    0.6931
+    >>> round(float(masked_cross_entropy(torch.zeros(1, 2, 3), targets, torch.ones(2), 1.0)), 4)
+    0.3466
+    """
+    known, classes = (targets >= 0).flatten(1), targets.clamp(min=0)
+    each = -logits.log_softmax(dim=1).gather(1, classes[:, None])[:, 0]
+    if focal:
+        each = each * (1 - (-each).exp()) ** focal
+    each = (each * weights[classes]).flatten(1)
+    return ((each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)).mean()
+
+
+def multiclass_dice(probabilities: Tensor, targets: Tensor) -> Tensor:
+    """Return 1 minus the soft Dice coefficient, mean over the classes that occur in the batch.
+
+    Over a batch, not over each image, so that a few pixels of a rare class in one crop do not
+    count as much as all of it in another.
+
+    Parameters
+    ----------
+    probabilities : (B, n, *space) float Tensor
+    targets : (B, *space) int64 Tensor
+        Classes 0 to n - 1, or negative where nothing is known.
+
+    References
+    ----------
+    Milletari et al.: V-Net, 3DV 2016, arXiv:1606.04797, equation 3, for each class.
+
+    Examples
+    --------
+    >>> sure = torch.tensor([[[1.0, 0.0, 0.3], [0.0, 1.0, 0.7]]])
+    >>> float(multiclass_dice(sure, torch.tensor([[0, 1, -1]])))
+    0.0
+    """
+    known, count = targets >= 0, probabilities.shape[1]
+    shape = (count, -1)
+    p = (probabilities * known[:, None]).movedim(1, 0).reshape(shape)
+    index = torch.arange(count, device=targets.device).reshape(-1, *[1] * targets.ndim)
+    t = (targets == index).reshape(shape)
+    there = t.any(dim=1)
+    overlap = (2 * (p * t).sum(dim=1) + 1) / ((p * p).sum(dim=1) + t.sum(dim=1) + 1)
+    return ((1 - overlap) * there).sum() / there.sum().clamp(min=1)
+
+
 def _jaccard_steps(mine: Tensor) -> Tensor:
     """Return the growth of the Jaccard loss as sorted pixels, (*batch, P) bool, become wrong."""
     # Counts as integers: float32 ones stop adding up at 2^24. Divided in float32: steps have

@@ -12,29 +12,26 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor
 
 from embedseg import checkpoint
-from embedseg.config import Config, load_config, parse_duration, save_config
+from embedseg.config import Config, parse_duration, save_config
 from embedseg.data import Sample, load_training, to_planes, to_spacing
 from embedseg.devices import resolve_device
+from embedseg.ensemble import NAME as ENSEMBLE
+from embedseg.ensemble import Ensemble, read_ensemble, tune_ensemble, write_ensemble
 from embedseg.finetune import take_over
-from embedseg.geometry import resample, resample_labels
+from embedseg.geometry import resample_labels
 from embedseg.history import read_history, save_weights, write_history
+from embedseg.inference import COARSEST_SIDE_VIEW, Applied, load_applied, read_model
 from embedseg.io import refuse_used, sweep
 from embedseg.labels import link_slices
 from embedseg.nets import Net
-from embedseg.predict import PredictOptions, predict, predict_planes
 from embedseg.run import Run
 from embedseg.train import fit
 from embedseg.tune import Tuned, tune
 from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
 
 log = logging.getLogger("embedseg")
-
-#: Beyond this ratio of the coarsest to the finest axis, side views of a volume show too little.
-COARSEST_SIDE_VIEW = 3.0
 
 
 class Segmenter:
@@ -52,6 +49,8 @@ class Segmenter:
         self.net = net.to(device)
         self.device = device
         self.history: list[dict[str, float]] = []
+        #: The models whose maps are averaged, if this is an ensemble; then `net` is empty.
+        self.ensemble: Ensemble | None = None
         self._home: Path | None = None
 
     @classmethod
@@ -62,6 +61,11 @@ class Segmenter:
             net = config.build_net()
             config.method.init_heads(net.outputs, config.ndim)
         return cls(config, net, resolve_device(device))
+
+    @property
+    def source(self) -> Applied | Ensemble:
+        """What makes maps: the net, or the members of an ensemble."""
+        return self.ensemble or Applied(self.config, self.net, self.device)
 
     # -- training --------------------------------------------------------------------------------
     def fit(
@@ -99,6 +103,8 @@ class Segmenter:
         DataError, UsageError
             For bad data, a folder that is not empty, nothing to resume from.
         """
+        if self.ensemble:
+            raise UsageError("an ensemble is not trained; train its members")
         started = time.monotonic()
         limit = None if time_limit is None else parse_duration(time_limit)
         if epochs is not None:
@@ -137,7 +143,7 @@ class Segmenter:
         UsageError
             If the folder holds no model, or one of which nothing fits.
         """
-        source, weights = _read(Path(folder))
+        source, weights = read_model(Path(folder))
         return take_over(cast(Net, self.net), self.config, weights, source, str(folder))
 
     def tune(self, data: Path | str, *, budget: float | None = None,
@@ -151,19 +157,25 @@ class Segmenter:
         budget : float, optional
             Seconds to spend.
         """
+        if self.ensemble:
+            known = load_training(Path(data), self.config.data).val
+            self.ensemble, found = tune_ensemble(self.ensemble, known, budget=budget,
+                                                 progress=progress)
+            self.config = self.ensemble.config
+            return found
         _, val = self._training(Path(data))
         if not val:
             raise DataError(f"{data}: no validation images to tune on")
         return self._tune(val, budget, progress)
 
     def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
-        begun = time.monotonic()
+        begun, source = time.monotonic(), Applied(self.config, self.net, self.device)
         maps: list[Maps] = []
         for sample in val:
             # Half of the budget is for the net, the other half for decoding.
             if budget is not None and maps and time.monotonic() - begun > budget / 2:
                 break
-            maps.append(self._predict(sample.image))
+            maps.append(source.ready_maps(sample.image))
         left = None if budget is None else budget - (time.monotonic() - begun)
         found = tune(self.config.method, maps, [s.labels for s in val[: len(maps)]],
                      budget=left, progress=progress)
@@ -220,7 +232,8 @@ class Segmenter:
         Returns
         -------
         (*space) or (T, *space) int32 ndarray
-            0 is background.
+            Objects 1 to n, 0 is background; or the index of each pixel's class in
+            `config.data.classes`.
         """
         if axes and "T" in axes.upper():
             frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
@@ -232,7 +245,7 @@ class Segmenter:
         planes = self.config.predict.planes if planes is None else planes
         ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
                         self.config.channels)
-        if planes and self.config.ndim == 2 and not (_side_views(spacing) or self._flat()):
+        if planes and self.config.ndim == 2 and self.source.links_planes(spacing):
             log.info("planes are segmented one by one and linked: side views need a known spacing "
                      "with axes within a factor of %g", COARSEST_SIDE_VIEW)
             inner = None if spacing is None else spacing[1:]
@@ -240,8 +253,8 @@ class Segmenter:
                 self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
                 for plane in np.moveaxis(ready, 1, 0)
             ]))
-        maps = self._maps(ready, spacing, tta, progress)
-        return self._back(self.decode(maps), ready.shape[1:])
+        maps = self.source.maps(ready, spacing, tta=tta, progress=progress)
+        return self.labels(maps, ready.shape[1:])
 
     def predict(
         self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
@@ -251,61 +264,16 @@ class Segmenter:
         planes = self.config.predict.planes if planes is None else planes
         ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
                         self.config.channels)
-        return self._maps(ready, spacing, tta, progress)
-
-    def _maps(self, ready: NDArray[np.float32], spacing: Spacing | None, tta: bool | None,
-              progress: bool) -> Maps:
-        """Return the maps of an arranged image; one with an axis more than the net is a volume."""
-        if spacing is not None and len(spacing) != ready.ndim - 1:
-            raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
-                             f"{ready.ndim - 1} space axes")
-        normal = self.config.normalize.apply(ready)
-        if ready.ndim - 1 == self.config.ndim:
-            if spacing is not None and self.config.spacing_known:
-                normal = resample(normal, tuple(spacing), self.config.spacing)
-            return self._predict(normal, tta=tta, progress=progress)
-        return self._predict_planes(normal, spacing, tta, progress)
-
-    def _predict(self, image: NDArray[np.float32], *, tta: bool | None = None,
-                 progress: bool = False) -> Maps:
-        return predict(self.net, image, specs=self.config.method.maps(self.config.ndim),
-                       spacing=self.config.spacing, options=self._options(tta),
-                       device=self.device, progress=progress)
-
-    def _predict_planes(self, volume: NDArray[np.float32], spacing: Spacing | None,
-                        tta: bool | None, progress: bool) -> Maps:
-        """Return the maps of a volume, of which a 2D net sees planes."""
-        own, method = self.config.spacing, self.config.method
-        # Where nobody knows what a pixel was in training, it is taken to be that of these planes.
-        plane = own if spacing is None or self.config.spacing_known else spacing[1:]
-        directions: tuple[int, ...] = (0, 1, 2)
-        target: Spacing = (min(plane),) * 3
-        if self._flat() and not _side_views(spacing):
-            directions, target = (0,), (spacing[0] if spacing else min(plane), *plane)
-        if spacing is not None:
-            volume = resample(volume, tuple(spacing), target)
-        return predict_planes(
-            self.net, volume, specs=method.maps(2), volume_specs=method.maps(3),
-            spacing=tuple(step * min(own) / min(plane) for step in target),
-            options=self._options(tta), directions=directions, device=self.device,
-            progress=progress,
-        )
-
-    def _flat(self) -> bool:
-        """Return whether planes in one direction show all that the maps say of a volume."""
-        return all(spec.kind == "scalar" for spec in self.config.method.maps(3))
-
-    def _options(self, tta: bool | None) -> PredictOptions:
-        options = self.config.predict
-        return options if tta is None else options.model_copy(update={"tta": tta})
+        return self.source.maps(ready, spacing, tta=tta, progress=progress)
 
     def decode(self, maps: Maps) -> Segmentation:
         """Turn maps into a segmentation, by the method's decode options."""
         return self.config.method.decode(maps)
 
-    def _back(self, found: Segmentation, shape: tuple[int, ...]) -> NDArray[np.int32]:
-        same = found.labels.shape == tuple(shape)
-        return found.labels if same else resample_labels(found.labels, shape)
+    def labels(self, maps: Maps, shape: tuple[int, ...]) -> NDArray[np.int32]:
+        """Return the labels that maps lead to, on the grid of an image of that shape."""
+        found = self.decode(maps).labels
+        return found if found.shape == tuple(shape) else resample_labels(found, shape)
 
     def with_options(self, settings: Mapping[str, Any]) -> Segmenter:
         """Return a model with the same net and some options changed by dotted name.
@@ -317,12 +285,19 @@ class Segmenter:
         changed = self.config.changed(settings)
         if changed.net != self.config.net or changed.ndim != self.config.ndim:
             raise UsageError("the net of a trained model cannot be changed")
-        return Segmenter(changed, self.net, self.device)
+        model = Segmenter(changed, self.net, self.device)
+        model.ensemble = self.ensemble and replace(self.ensemble, config=changed)
+        return model
 
     # -- files -----------------------------------------------------------------------------------
     def save(self, folder: Path | str, *, overwrite: bool = False) -> None:
         """Write the model as a folder: `config.json`, `weights.safetensors`, `history.csv`."""
         folder = Path(folder)
+        if self.ensemble:
+            if folder.resolve() != self._home:
+                raise UsageError("an ensemble is its folder with all members; copy that")
+            write_ensemble(folder, self.ensemble)
+            return
         # Where it was fitted or loaded from it may always be saved again, after tuning say.
         _refuse(folder, False, overwrite or folder.resolve() == self._home)
         folder.mkdir(parents=True, exist_ok=True)
@@ -337,42 +312,24 @@ class Segmenter:
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> Segmenter:
-        """Read a model; no code of the folder's is run.
+        """Read a model or an ensemble; no code of the folder's is run.
 
         Raises
         ------
         UsageError
             If the folder holds no model, or one whose weights do not fit.
         """
-        folder = Path(folder)
-        config, weights = _read(folder)
-        model = cls.new(config, device)
-        try:
-            model.net.load_state_dict(weights)
-        except RuntimeError as error:
-            raise UsageError(f"{folder}: the weights do not fit the net ({error})") from error
+        folder, on = Path(folder), resolve_device(device)
+        if (folder / ENSEMBLE).is_file():
+            ensemble = read_ensemble(folder, on)
+            model = cls(ensemble.config, torch.nn.Module(), on)
+            model.ensemble, model._home = ensemble, folder.resolve()
+            return model
+        applied = load_applied(folder, on)
+        model = cls(applied.config, applied.net, on)
         model.history = read_history(folder / "history.csv")
         model._home = folder.resolve()
         return model
-
-
-def _read(folder: Path) -> tuple[Config, dict[str, Tensor]]:
-    """Return settings and weights of a model."""
-    if not (folder / "config.json").is_file():
-        raise UsageError(f"{folder}: no model here (config.json is missing)")
-    config = load_config(folder / "config.json")
-    path = folder / "weights.safetensors"
-    if not path.is_file():
-        raise UsageError(f"{folder}: no weights yet ({path.name} is missing); "
-                         "was the training stopped before its first validation?")
-    try:
-        return config, load_file(path)
-    except Exception as error:  # whatever the library raises on a broken file
-        raise UsageError(f"{path}: no readable weights ({error})") from error
-
-
-def _side_views(spacing: Spacing | None) -> bool:
-    return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
 
 
 def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:

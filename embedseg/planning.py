@@ -10,9 +10,9 @@ import numpy as np
 
 from embedseg.config import Config, load_config
 from embedseg.costs import estimate
-from embedseg.data import DataOptions, Sample, load_training, to_planes
+from embedseg.data import DataOptions, Sample, load_training, to_planes, with_classes
 from embedseg.devices import resolve_device
-from embedseg.methods import as_method
+from embedseg.methods import as_method, method_class
 from embedseg.nets import net_options
 from embedseg.normalize import Percentile
 from embedseg.stats import Statistics, statistics
@@ -67,9 +67,44 @@ def plan(
     UsageError
         For unknown names, or an `ndim` that the data do not have.
     """
-    options = options or DataOptions()
+    options = reading(data, method, options or DataOptions(), start)
     return plan_from(measured(data, ndim, options), method=method, net=net, options=options,
                      start=start, preset=preset)
+
+
+def reading(
+    data: Path | str | Sequence[Sample], method: str | None, options: DataOptions,
+    start: Path | str | None = None,
+) -> DataOptions:
+    """Return how a method has data read: classes are named, objects need no names.
+
+    Parameters
+    ----------
+    data, method, options, start
+        As in `plan`. Where classes have no names yet, they are those of `start`, else there is
+        one for each value that occurs in the masks.
+
+    Raises
+    ------
+    UsageError
+        If classes are given to a method that finds objects.
+    DataError
+        If the values of the masks cannot be classes.
+    """
+    base = load_config(Path(start) / "config.json") if start else None
+    name = method or (base.method.type if base else "embedding")
+    if method_class(name).reads == "objects":
+        return _of_objects(name, options)
+    if options.classes is None and base:
+        options = options.model_copy(update={"classes": base.data.classes})
+    return with_classes(data, options) if isinstance(data, str | Path) else options
+
+
+def _of_objects(method: str, options: DataOptions) -> DataOptions:
+    if options.classes:
+        raise UsageError(f"the method {method} finds objects; data.classes is for methods that "
+                         "tell classes apart, such as semantic")
+    return options
 
 
 def measured(data: Path | str | Sequence[Sample], ndim: int | None,
@@ -82,7 +117,7 @@ def measured(data: Path | str | Sequence[Sample], ndim: int | None,
         if (ndim, found) != (2, 3):
             raise UsageError(f"a net with ndim {ndim} cannot be trained on {found}D images")
         data = [plane for sample in data for plane in to_planes(sample)]
-    return statistics(data)
+    return statistics(data, options.classes)
 
 
 def plan_from(
@@ -105,7 +140,8 @@ def plan_from(
         spacing_known=stats.spacing_known, data=options or DataOptions(),
         normalize=base.normalize if base else Percentile(),
         method=planned, net=chosen,
-        train=TrainOptions(crop=crop, batch=batch, start=start and str(Path(start).resolve())),
+        train=TrainOptions(crop=crop, batch=batch, background=planned.anywhere,
+                           start=start and str(Path(start).resolve())),
     )
     return config.changed(recipe)
 
@@ -136,7 +172,7 @@ def _crop(stats: Statistics) -> tuple[int, ...]:
     finest = min(stats.spacing)
     crop = []
     for d, spacing in enumerate(stats.spacing):
-        large = float(np.percentile(stats.extents[:, d], 95))
+        large = float(np.percentile(stats.extents[:, d], 95)) if len(stats.extents) else 0.0
         floor = CROP[stats.ndim] * finest / spacing
         size = min(max(1.5 * large, floor), 4 * floor, max(shape[d] for shape in stats.shapes))
         crop.append(8 * max(1, int(np.ceil(size / 8))))
@@ -152,17 +188,14 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
         Some lines for a person.
     """
     unit = "µm" if stats.spacing_known else "px"
-    cost = estimate(config, device, stats.shapes)
-    train, median = config.train, np.median(stats.extents, axis=0)
+    cost, train = estimate(config, device, stats.shapes), config.train
     spacing = "" if stats.spacing_known else ": nothing is known, so the unit is a pixel"
     epoch = train.steps_per_epoch * cost.step
     lines = [
-        f"data: {len(stats.shapes)} images of {stats.ndim} axes and {stats.channels} channel(s), "
-        f"{len(stats.volumes)} objects on {100 * stats.foreground_fraction:.1f} % of the pixels",
+        f"data: {len(stats.shapes)} images of {stats.ndim} axes and {stats.channels} channel(s)",
         f"spacing: {_join(stats.spacing)} {unit}{spacing}",
-        f"objects: {_join(np.round(median), ' x ')} px (median bounding box)",
-        f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch: room for large objects "
-        "and their neighbours",
+        _contents(stats),
+        f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch",
         *config.method.reasons(unit),
         f"net: {config.net.type} with {cost.parameters / 1e6:.2f} million weights; images are "
         f"padded to multiples of {_join(config.net.divisor(config.spacing, train.crop), ' x ')}",
@@ -174,6 +207,17 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
         f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
     ]
     return "\n".join(lines)
+
+
+def _contents(stats: Statistics) -> str:
+    """Say what the masks hold."""
+    if stats.classes:
+        return "classes: " + ", ".join(
+            f"{each.name} {100 * share:.1f} %"
+            for each, share in zip(stats.classes, stats.frequencies, strict=True))
+    median = np.round(np.median(stats.extents, axis=0))
+    return (f"objects: {len(stats.volumes)} on {100 * stats.foreground_fraction:.1f} % of the "
+            f"pixels, {_join(median, ' x ')} px (median bounding box)")
 
 
 def _join(values: Iterable[float], by: str = ", ") -> str:

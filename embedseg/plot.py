@@ -9,25 +9,30 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.io import write_aside
+from embedseg.figures import (
+    LINE,
+    MARKS,
+    MATCHED,
+    MISSED,
+    NOT_ANNOTATED,
+    PANEL,
+    PREVIEW,
+    SPURIOUS,
+    Colours,
+    Marks,
+    Panel,
+    cut,
+    grid,
+    image_colours,
+    lay_out,
+    save_figure,
+)
 from embedseg.metrics import errors, match
+from embedseg.plot_classes import class_legend, class_panels, middle_views
 from embedseg.types import Spacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-#: Okabe and Ito's blue, a bright vermillion and yellow differ for every kind of colour vision.
-MATCHED, MISSED, SPURIOUS = (86, 180, 233), (255, 110, 30), (240, 228, 66)
-NOT_ANNOTATED = (110, 110, 110)
-#: Screen pixels of the longer side of a panel, at least and at most.
-PANEL = (480, 1000)
-#: The same where several images share a page.
-PREVIEW = (350, 350)
-MARGIN = 34
-DPI = 100
-
-Colours = NDArray[np.uint8]
-Marks = Mapping[str, NDArray[np.float64]]
 
 
 def label_colours(labels: NDArray[Any]) -> Colours:
@@ -64,7 +69,7 @@ def label_colours(labels: NDArray[Any]) -> Colours:
 
 def overlay(
     image: NDArray[Any], truth: NDArray[Any] | None, predicted: NDArray[Any], *,
-    spacing: Spacing | None = None, title: str = "",
+    spacing: Spacing | None = None, title: str = "", classes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw image, truth, prediction and errors side by side.
 
@@ -84,6 +89,8 @@ def overlay(
         Size of a pixel along each axis, µm; sets the aspect. Default: equal sizes.
     title : str
         Stands above the panels.
+    classes : mapping of str to str, optional
+        The labels are classes of these names and colours, "#rrggbb": shown are wrong pixels.
 
     Returns
     -------
@@ -102,35 +109,44 @@ def overlay(
     ndim = predicted.ndim
     image = (image if image.ndim > ndim else image[np.newaxis]).astype(np.float32)
     spacing = spacing or (1.0,) * ndim
-    painted = _colours_of(image)
+    rows: list[list[Panel]] = []
+    if classes:
+        rows = [class_panels(image, truth, predicted, classes, spacing, view)
+                for view in middle_views(predicted.shape)]
+        return lay_out(_folded(rows, truth), class_legend(classes), title)
+    painted = image_colours(image)
     state, recoloured = _states(truth, predicted)
-    rows = []
     for view in _views(truth, predicted):
         panels, marks = _panels(
-            _cut(painted, view), None if truth is None else _cut(truth, view),
-            _cut(predicted, view), _cut(recoloured, view), state,
+            cut(painted, view), None if truth is None else cut(truth, view),
+            cut(predicted, view), cut(recoloured, view), state,
             tuple(size for axis, size in enumerate(spacing) if axis != view[0]),
         )
         where = "" if ndim == 2 else f" ({'zyx'[view[0]]} = {view[1]})"
         names = [name + where for name in _names(truth, predicted)]
         rows.append([*zip(panels, names, [{}] * (len(names) - 1) + [marks], strict=True)])
-    if ndim == 2 and truth is not None:
-        rows = [rows[0][:2], rows[0][2:]]
-    return _figure(rows, _legend({kind: len(ids) for kind, ids in state.items()}), title)
+    legend = _legend({kind: len(ids) for kind, ids in state.items()})
+    return lay_out(_folded(rows, truth), legend, title)
+
+
+def _folded(rows: list[list[Panel]], truth: NDArray[Any] | None) -> list[list[Panel]]:
+    """Lay four panels of one image in two rows."""
+    return [rows[0][:2], rows[0][2:]] if len(rows) == 1 and truth is not None else rows
 
 
 def save_overlay(
     path: Path | str, image: NDArray[Any], truth: NDArray[Any] | None, predicted: NDArray[Any], *,
-    spacing: Spacing | None = None, title: str = "",
+    spacing: Spacing | None = None, title: str = "", classes: Mapping[str, str] | None = None,
 ) -> None:
     """Write `overlay` as an image file; the name's ending says which kind."""
-    _save(overlay(image, truth, predicted, spacing=spacing, title=title), Path(path))
+    save_figure(overlay(image, truth, predicted, spacing=spacing, title=title, classes=classes),
+                Path(path))
 
 
 def save_preview(
     path: Path | str, images: Sequence[NDArray[Any]], truths: Sequence[NDArray[Any]],
     predictions: Sequence[NDArray[Any]], *, spacing: Spacing | None = None,
-    titles: Sequence[str] = (), title: str = "",
+    titles: Sequence[str] = (), title: str = "", classes: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a few images and the errors in them, small and quickly, into one image file.
 
@@ -145,21 +161,31 @@ def save_preview(
         Names of the images.
     title : str
         Stands above the panels.
+    classes : mapping of str to str, optional
+        As in `overlay`.
     """
-    cells, whole = [], {"matched": 0, "missed": 0, "spurious": 0}
+    cells: list[list[Panel]] = []
+    whole = {"matched": 0, "missed": 0, "spurious": 0}
     for i, (image, truth, predicted) in enumerate(zip(images, truths, predictions, strict=True)):
         image = image if image.ndim > predicted.ndim else image[np.newaxis]
+        if classes:
+            steps = spacing or (1.0,) * predicted.ndim
+            shown = class_panels(image, truth, predicted, classes, steps,
+                                 middle_views(predicted.shape)[0], PREVIEW)
+            cells.append([(shown[2][0], titles[i] if titles else "image", {}), shown[3]])
+            continue
         state, recoloured = _states(truth, predicted)
         view = _views(truth, predicted)[0]
         plane = (spacing or (1.0,) * predicted.ndim)[-2:]
-        panels, marks = _panels(_colours_of(_cut(image, view, 1).astype(np.float32)),
-                                _cut(truth, view), _cut(predicted, view), _cut(recoloured, view),
+        panels, marks = _panels(image_colours(cut(image, view, 1).astype(np.float32)),
+                                cut(truth, view), cut(predicted, view), cut(recoloured, view),
                                 state, plane, PREVIEW)
         cells.append([(panels[0], titles[i] if titles else "image", {}),
                       (panels[-1], "errors at IoU 0.5", marks)])
         whole = {kind: n + len(state[kind]) for kind, n in whole.items()}
     rows = [[panel for cell in cells[i:i + 2] for panel in cell] for i in range(0, len(cells), 2)]
-    _save(_figure(rows, _legend(whole), title), Path(path))
+    save_figure(lay_out(rows, class_legend(classes) if classes else _legend(whole), title),
+                Path(path))
 
 
 # -- what is seen ----------------------------------------------------------------------------------
@@ -185,26 +211,11 @@ def _views(truth: NDArray[Any] | None, predicted: NDArray[Any]) -> list[tuple[in
     return [(axis, int(content.sum(tuple({0, 1, 2} - {axis})).argmax())) for axis in (0, 1)]
 
 
-def _cut(array: NDArray[Any], view: tuple[int, int], before: int = 0) -> NDArray[Any]:
-    """Return a plane of an array that has so many axes before those of space."""
-    return array if view[0] < 0 else array.take(view[1], view[0] + before)
-
-
-def _colours_of(image: NDArray[np.float32]) -> Colours:
-    """Paint an image of one channel grey, of more in magenta, green, blue."""
-    low, high = np.percentile(image, (1, 99.8), axis=tuple(range(1, image.ndim)), keepdims=True)
-    # The root: faint objects matter as much as bright ones.
-    bright = np.sqrt(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
-    paints = np.array([[1, 1, 1]] if len(image) == 1 else [[1, 0, 1], [0, 1, 0], [0, 0.4, 1]])
-    mixed = np.tensordot(bright[: len(paints)], paints[: len(image)], (0, 0))
-    return np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8)
-
-
 def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
             recoloured: NDArray[Any], state: Mapping[str, NDArray[np.int64]], spacing: Spacing,
             limits: tuple[int, int] = PANEL) -> tuple[list[Colours], Marks]:
     """Return the panels of one view at the size of the screen, and where the marks go."""
-    rows = _grid(predicted.shape, spacing, limits)
+    rows = grid(predicted.shape, spacing, limits)
     image, predicted, recoloured = image[rows], predicted[rows], recoloured[rows]
     truth = None if truth is None else truth[rows]
     outlined = (image * 0.75).astype(np.uint8)
@@ -224,15 +235,6 @@ def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
     for colours, line in painted:
         colours[line] //= 2
     return [image, *[colours for colours, _ in painted], outlined], marks
-
-
-def _grid(shape: tuple[int, ...], spacing: Spacing, limits: tuple[int, int]
-          ) -> tuple[NDArray[np.int64], ...]:
-    """Return the indices that stretch a plane to the screen with square pixels."""
-    extent = np.multiply(shape, spacing)
-    longest = np.clip(2 * max(shape), *limits)
-    size = np.maximum(np.round(extent / extent.max() * longest), 1).astype(int)
-    return np.ix_(*[np.arange(n) * shape[i] // n for i, n in enumerate(size)])
 
 
 def _outline(labels: NDArray[Any]) -> NDArray[np.bool_]:
@@ -260,51 +262,8 @@ def _names(truth: NDArray[Any] | None, predicted: NDArray[Any]) -> list[str]:
     return ["image", count("truth", truth), count("prediction", predicted), "errors at IoU 0.5"]
 
 
-# -- how it is laid out ----------------------------------------------------------------------------
-def _figure(rows: Sequence[Sequence[tuple[Colours, str, Marks]]], legend: list[Any], title: str
-            ) -> Figure:
-    """Lay out rows of panels, one screen pixel per pixel."""
-    from matplotlib.figure import Figure
-
-    heights = [row[0][0].shape[0] for row in rows]
-    width = MARGIN + max(sum(panel.shape[1] + MARGIN for panel, _, _ in row) for row in rows)
-    height = sum(heights) + MARGIN * (len(rows) + 3)
-    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
-    figure.suptitle(title, y=1 - 0.4 * MARGIN / height, va="top", fontsize=13)
-    top = 2 * MARGIN
-    for row, high in zip(rows, heights, strict=True):
-        left = MARGIN
-        for panel, name, marks in row:
-            wide = panel.shape[1]
-            axes = figure.add_axes((left / width, 1 - (top + high) / height,
-                                    wide / width, high / height))
-            axes.imshow(panel, interpolation="nearest", aspect="auto")
-            axes.set_title(name, fontsize=10, pad=4)
-            axes.set_axis_off()
-            for kind in marks.keys() & _MARKS.keys():
-                axes.plot(marks[kind][:, 1], marks[kind][:, 0], **_MARKS[kind])
-            left += wide + MARGIN
-        top += high + MARGIN
-    figure.legend(handles=legend, loc="lower center", ncols=3, frameon=False, fontsize=11)
-    return figure
-
-
-def _mark(colour: tuple[int, int, int], marker: str) -> dict[str, Any]:
-    return {"color": np.divide(colour, 255), "marker": marker, "fillstyle": "none",
-            "linestyle": "", "markersize": 7, "markeredgewidth": 2}
-
-
-_MARKS = {"missed": _mark(MISSED, "o"), "spurious": _mark(SPURIOUS, "x")}
-_LINE = {"color": np.divide(MATCHED, 255), "linewidth": 2}
-
-
 def _legend(counts: Mapping[str, int]) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    return [Line2D([], [], label=f"{n} {kind}", **_MARKS.get(kind, _LINE))
+    return [Line2D([], [], label=f"{n} {kind}", **MARKS.get(kind, LINE))
             for kind, n in counts.items()]
-
-
-def _save(figure: Figure, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:]))

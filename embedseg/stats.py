@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from embedseg import labels as lab
+from embedseg.classes import ClassOptions
 from embedseg.data import Sample
 from embedseg.types import Spacing
 
@@ -39,6 +40,10 @@ class Statistics:
         Objects of each image.
     foreground_fraction : float
         Share of the annotated pixels that belong to objects.
+    classes : tuple of ClassOptions
+        Where masks hold classes instead of objects; then nothing is known of objects.
+    frequencies : tuple of float
+        Share of the annotated pixels that belong to each class.
     """
 
     ndim: int
@@ -50,10 +55,14 @@ class Statistics:
     volumes: NDArray[np.float64]
     counts: tuple[int, ...]
     foreground_fraction: float
+    classes: tuple[ClassOptions, ...] = ()
+    frequencies: tuple[float, ...] = ()
 
 
-def statistics(samples: Sequence[Sample]) -> Statistics:
-    """Measure samples for planning.
+def statistics(
+    samples: Sequence[Sample], classes: Sequence[ClassOptions] | None = None
+) -> Statistics:
+    """Measure samples for planning; `classes` are those of their masks, if they hold classes.
 
     Examples
     --------
@@ -69,6 +78,9 @@ def statistics(samples: Sequence[Sample]) -> Statistics:
     volumes: list[NDArray[Any]] = [np.zeros(0)]
     counts = []
     for sample in samples:
+        if classes:
+            counts.append(0)
+            continue
         scale = np.divide(sample.spacing or spacing, spacing)
         lower, upper = object_boxes(sample.labels)
         extent, volume = _whole(sample.labels, upper - lower,
@@ -83,7 +95,14 @@ def statistics(samples: Sequence[Sample]) -> Statistics:
         tuple(sample.labels.shape for sample in samples),
         np.concatenate(extents), np.concatenate(volumes),
         tuple(counts), foreground / max(annotated, 1),
+        tuple(classes or ()), _frequencies(samples, len(classes or ())),
     )
+
+
+def _frequencies(samples: Sequence[Sample], classes: int) -> tuple[float, ...]:
+    counts = sum((np.bincount(sample.labels[sample.labels >= 0], minlength=classes)
+                  for sample in samples if classes), np.zeros(classes))
+    return tuple(float(count) for count in counts / max(counts.sum(), 1))
 
 
 def _whole(

@@ -46,7 +46,7 @@ class TrainOptions(BaseModel):
         Decay per step of an exponential moving average of the weights, which is then what is
         validated and kept; 0 keeps the weights themselves.
     background : float
-        Share of crops drawn anywhere instead of around an object.
+        Share of crops drawn anywhere instead of around an object, or a pixel of any class alike.
     balance : float
         Share of the other crops for which every image is equally likely; for the rest every object
         is.

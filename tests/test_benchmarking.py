@@ -13,6 +13,7 @@ from embedseg.baseline import otsu_watershed
 from embedseg.benchmarking import Bench, Entry, benchmark, entries
 from embedseg.comparison import save_curves, table
 from embedseg.metrics import score
+from embedseg.scoring import ObjectScoring
 from embedseg.synthetic import blobs, write_blobs
 from embedseg.types import UsageError
 
@@ -30,10 +31,12 @@ def data(tmp_path_factory) -> Path:
 
 def record(method="a", net="n", minutes=1.0, seed=0, **scores) -> dict:
     ap = {f"0.{t}": 0.5 for t in (50, 70, 90)} | scores
+    scoring, mean = ObjectScoring(), float(np.mean(list(ap.values())))
+    summary = {"ap": ap, "ap_mean": mean, "pq": 0.5}
     return {"method": method, "net": net, "ndim": 2, "preset": "default", "minutes": minutes,
             "seed": seed, "steps": 10, "parameters": 2_000_000, "mpx_per_s": 1.5,
-            "peak_memory": 3 * 10**9,
-            "score": {"ap": ap, "ap_mean": float(np.mean(list(ap.values()))), "pq": 0.5}}
+            "peak_memory": 3 * 10**9, "score": summary, "headline": scoring.headline(summary),
+            "profile": scoring.profile(summary), "axes": scoring.axes, "main": scoring.main}
 
 
 # -- the floor -------------------------------------------------------------------------------------
@@ -58,8 +61,8 @@ def test_seeds_come_last_so_that_every_kind_is_run_once_first():
 
 
 @pytest.mark.parametrize(("asked", "known"), [
-    ({"methods": ["magic"]}, "boundary, embedding"),
-    ({"nets": ["magic"]}, "cenet, erfnet, unet, unetpp"),
+    ({"methods": ["magic"]}, "boundary, embedding, semantic"),
+    ({"nets": ["magic"]}, "cenet, erfnet, unet, unet2d3d, unetpp"),
     ({"presets": ["magic"]}, "default, paper"),
 ])
 def test_unknown_names_are_refused_with_the_known_ones(asked, known):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -13,8 +14,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from embedseg.data import Sample
-from embedseg.evaluate import score_folders, score_samples, summarise, table, write_csv
+from embedseg.evaluate import score_folders, score_samples, write_csv
 from embedseg.metrics import score
+from embedseg.scoring import ObjectScoring, object_table, summarise_objects
 from embedseg.types import DataError
 
 EMPTY = np.zeros((4, 6), np.int32)
@@ -33,7 +35,7 @@ def write(folder: Path, axes: str = "YX", **images: NDArray[Any]) -> Path:
 
 def test_mean_and_pooled_by_eye() -> None:
     # Half of two found, nothing of nothing found, one found too many.
-    summary = summarise([("a", score(TWO, ONE)), ("b", score(EMPTY, EMPTY)),
+    summary = summarise_objects([("a", score(TWO, ONE)), ("b", score(EMPTY, EMPTY)),
                          ("c", score(ONE, ONE + SPURIOUS))])
     assert summary["ap"]["0.50"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
     assert summary["pooled"]["0.95"] == summary["pooled_mean"] == 2 / 4
@@ -43,7 +45,7 @@ def test_mean_and_pooled_by_eye() -> None:
 
 
 def test_summary_is_the_json_object_that_scripts_rely_on() -> None:
-    summary = json.loads(json.dumps(summarise([("a", score(TWO, ONE))])))
+    summary = json.loads(json.dumps(summarise_objects([("a", score(TWO, ONE))])))
     keys = [f"0.{t}" for t in range(50, 100, 5)]
     assert list(summary["ap"]) == list(summary["pooled"]) == keys
     assert set(summary) == {
@@ -52,14 +54,14 @@ def test_summary_is_the_json_object_that_scripts_rely_on() -> None:
 
 
 def test_empty_data_sets() -> None:
-    summary = summarise([("a", score(EMPTY, EMPTY))])
+    summary = summarise_objects([("a", score(EMPTY, EMPTY))])
     assert summary["ap_mean"] == summary["pooled_mean"] == summary["rand"] == 1
     with pytest.raises(DataError, match="no images"):
-        summarise([])
+        summarise_objects([])
 
 
 def test_table_shows_what_the_summary_holds() -> None:
-    text = table(summarise([("a", score(TWO, ONE)), ("b", score(ONE, ONE))]))
+    text = object_table(summarise_objects([("a", score(TWO, ONE)), ("b", score(ONE, ONE))]))
     rows = {line[:10].strip(): line[10:].split() for line in text.splitlines()}
     assert rows["AP"] == ["0.750"] * 11 and rows["AP pooled"] == ["0.667"] * 11
     assert rows["precision"] == ["1.000"] * 10 and rows["IoU"][0] == "0.50"
@@ -116,6 +118,8 @@ def test_wrong_folders_are_named(tmp_path: Path) -> None:
 
 class Fake:
     """Segments by threshold."""
+
+    config = SimpleNamespace(method=SimpleNamespace(scoring=ObjectScoring))
 
     def segment(self, image: NDArray[Any], axes: str, **options: Any) -> NDArray[np.int32]:
         assert axes == "CYX" and options == {"spacing": (0.5, 0.5), "tta": True, "planes": None}

@@ -1,6 +1,7 @@
 """What every method has to keep, over METHODS x {2D, 3D}."""
 
 import json
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -15,7 +16,11 @@ from embedseg.types import ACTIVATIONS, Maps, UsageError, channel_slices
 
 SHAPES = {2: (48, 40), 3: (12, 32, 28)}
 SPACING = {2: (1.0, 1.0), 3: (2.0, 1.0, 1.0)}
-OPTIONS = {"embedding": {"unit": 16.0, "radius": 4.0}}
+OPTIONS = {
+    "embedding": {"unit": 16.0, "radius": 4.0},
+    "semantic": {"names": ("ground", "one", "other"), "frequencies": (0.8, 0.15, 0.05),
+                 "weighting": "median"},
+}
 cases = pytest.mark.parametrize(
     ("method", "ndim"),
     [(as_method({"type": name, **OPTIONS.get(name, {})}), ndim)
@@ -46,15 +51,22 @@ def ideal_boundary(method, labels, spacing):
                      for name in ("foreground", "boundary")])
 
 
-IDEAL = {"boundary": ideal_boundary, "embedding": ideal_embedding}
+def ideal_semantic(method, labels, spacing):
+    """Raw maps in which the right class stands out."""
+    return np.stack([np.where(labels == k, 6.0, 0.0) for k in range(len(method.names))])
+
+
+IDEAL = {"boundary": ideal_boundary, "embedding": ideal_embedding, "semantic": ideal_semantic}
 
 
 #: IoU that ideal maps lead to at least. Boundaries do not say whose they are where objects touch.
-METHODS_AGREE = {"boundary": 0.85, "embedding": 1.0}
+METHODS_AGREE = {"boundary": 0.85, "embedding": 1.0, "semantic": 1.0}
 
 
 def example(method, ndim, seed=0):
     labels = blobs(SHAPES[ndim], 6, seed=seed)[1]
+    if method.reads == "classes":
+        labels = np.where(labels > 0, labels % 2 + 1, 0).astype(np.int32)
     return labels, IDEAL[method.type](method, labels, SPACING[ndim])
 
 
@@ -64,11 +76,33 @@ def loss(method, raw, labels):
     return method.loss(torch.as_tensor(raw)[None].double(), targets, SPACING[labels.ndim])
 
 
+class Alien(type(as_method({"type": "boundary"}))):
+    """A method from elsewhere."""
+
+    type: Literal["alien"] = "alien"
+
+
+@cases
+def test_what_is_scored_is_summed_up_laid_out_and_compared(method, ndim):
+    labels, _ = example(method, ndim)
+    scoring = method.scoring()
+    scores = scoring.compare(labels, labels)
+    summary = json.loads(json.dumps(scoring.summarise([("a", scores), ("b", scores)])))
+    assert summary["n_images"] == 2 and scoring.table(summary)
+    assert scoring.headline(summary)[scoring.main[0]] == 1
+    assert set(scoring.profile(summary).values()) == {1}
+    assert all(isinstance(value, int | float) for value in scoring.row(scores).values())
+
+
 @cases
 def test_ideal_maps_decode_to_the_labels(method, ndim):
     labels, raw = example(method, ndim)
     found = method.decode(Maps(raw.astype(np.float16), method.maps(ndim), SPACING[ndim]))
-    assert found.labels.dtype == np.int32
+    assert found.labels.dtype == np.int32 and method.found([found.labels])
+    assert method.score(labels, found.labels)[method.primary] >= METHODS_AGREE[method.type] - 0.5
+    if method.reads == "classes":
+        assert np.array_equal(found.labels, labels) and found.objects is None
+        return
     scores = score(labels, found.labels, thresholds=(METHODS_AGREE[method.type],))
     assert scores.tp[f"{METHODS_AGREE[method.type]:.2f}"] == labels.max() == found.labels.max()
     for column in found.objects.values():
@@ -144,6 +178,8 @@ def test_is_what_is_saved(method, ndim):
     assert again == method and type(again) is type(method)
     assert set(method.search_space()) <= set(type(method).model_fields)
     assert method.primary in method.score(*[np.eye(4, dtype=np.int32)] * 2)
+    assert method.differs(again) is None
+    assert method.differs(Alien()) == f"its method is alien, not {method.type}"
     specs = method.maps(ndim)
     assert [spec.head for spec in specs] == sorted(spec.head for spec in specs)
 

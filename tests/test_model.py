@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 import torch
 
-from embedseg import model as model_module
+from embedseg import inference
 from embedseg.config import Config, parse_duration
-from embedseg.data import load_split
+from embedseg.data import DataOptions, load_split
 from embedseg.io import read_labels, write_labels
-from embedseg.methods import METHODS
+from embedseg.methods import METHODS, method_class
 from embedseg.metrics import score
 from embedseg.model import Segmenter
 from embedseg.planning import plan
@@ -22,6 +22,8 @@ from embedseg.types import DataError, UsageError, arrange
 FAST = {"net.width": 8, "net.depth": 2, "train.batch": 2, "train.steps_per_epoch": 3,
         "train.precision": "32-true", "data.seed": 1}
 CROPS = {2: "32,32", 3: "8,24,24"}
+#: Objects as one class.
+CLASSES = "ground=0,object=" + "+".join(map(str, range(1, 60)))
 
 
 @pytest.fixture(scope="module", params=[2, 3], ids=["2d", "3d"])
@@ -61,12 +63,13 @@ def test_a_model_is_a_folder(data, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_trained_tuned_and_applied(data, method, tmp_path):
-    config = plan(data, method=method).changed(FAST | {
+    reading = DataOptions(classes=CLASSES if method_class(method).reads == "classes" else None)
+    config = plan(data, method=method, options=reading).changed(FAST | {
         "train.crop": CROPS[plan(data).ndim], "data.min_foreground": 0.01})
     model = Segmenter.new(config, "cpu").fit(data, epochs=1, folder=tmp_path / "m", progress=False)
     again = Segmenter.load(tmp_path / "m", "cpu")
     assert again.config.method == model.config.method and again.config.method.type == method
-    (sample,) = load_split(data, "test")
+    (sample,) = load_split(data, "test", again.config.data)
     np.testing.assert_array_equal(*(m.segment(sample.image[0]) for m in (model, again)))
     assert model.segment(sample.image[0]).shape == sample.labels.shape
 
@@ -177,8 +180,8 @@ def test_scalars_of_planes_are_decoded_as_a_volume(tmp_path, monkeypatch, spacin
     config = plan(blob_folder(tmp_path, 3), ndim=2, method="boundary").changed(
         FAST | {"train.crop": CROPS[2], "spacing": "1,1", "spacing_known": False})
     model, seen = Segmenter.new(config, "cpu"), []
-    real = model_module.predict_planes
-    monkeypatch.setattr(model_module, "predict_planes", lambda *a, **k: (
+    real = inference.predict_planes
+    monkeypatch.setattr(inference, "predict_planes", lambda *a, **k: (
         seen.append(k["directions"]), real(*a, **k))[1])
     volume = blobs((8, 32, 32), 3, seed=5)[0]
     maps = model.predict(volume, planes=True, spacing=spacing)

@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
@@ -23,6 +23,7 @@ SMALL = {
     "unet": {"type": "unet", "width": 4, "depth": 2},
     "unet-stem": {"type": "unet", "width": 4, "depth": 2, "stem": 2},
     "unet-light": {"type": "unet", "width": 4, "depth": 2, "stem": 2, "light": True},
+    "unet2d3d": {"type": "unet2d3d", "width": 4, "flat": 1, "depth": 2, "stem": 1},
     "unetpp": {"type": "unetpp", "width": 4, "depth": 2},
     "unetpp-deep": {"type": "unetpp", "width": 4, "depth": 3, "deep": True, "norm": "group"},
     "cenet": {"type": "cenet", "width": 4, "depth": 3},
@@ -42,6 +43,8 @@ def assert_near(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 
 
 
 both = pytest.mark.parametrize("ndim", [2, 3])
+cases = pytest.mark.parametrize(("name", "ndim"), [
+    (name, ndim) for name, options in SMALL.items() for ndim in net_options(options).ndims])
 every = pytest.mark.parametrize("name", SMALL)
 
 
@@ -50,8 +53,7 @@ def test_every_net_is_tried_here() -> None:
 
 
 # -- the contract of a net -------------------------------------------------------------------------
-@both
-@every
+@cases
 def test_one_value_per_pixel_and_map(name: str, ndim: int) -> None:
     # Five channels are more than the first layers are wide.
     net = small_net(name, ndim, channels=5)
@@ -62,8 +64,7 @@ def test_one_value_per_pixel_and_map(name: str, ndim: int) -> None:
     assert all(p.grad is not None and p.grad.isfinite().all() for p in net.parameters())
 
 
-@both
-@every
+@cases
 @pytest.mark.parametrize("half", [False, True])
 def test_zero_weights_put_out_the_bias_exactly(name: str, ndim: int, half: bool) -> None:
     net = small_net(name, ndim)
@@ -77,8 +78,7 @@ def test_zero_weights_put_out_the_bias_exactly(name: str, ndim: int, half: bool)
     assert torch.equal(out, biases.reshape(1, -1, *(1,) * ndim).expand_as(out))
 
 
-@both
-@every
+@cases
 def test_sizes_off_the_divisor_are_refused(name: str, ndim: int) -> None:
     net = small_net(name, ndim)
     space = [*net.divisor]
@@ -90,8 +90,7 @@ def test_sizes_off_the_divisor_are_refused(name: str, ndim: int) -> None:
         net(torch.zeros(1, *net.divisor))
 
 
-@both
-@every
+@cases
 def test_eval_repeats_and_batch_members_are_apart(name: str, ndim: int) -> None:
     net = small_net(name, ndim).eval()
     images = torch.randn(2, 1, *CROPS[ndim])
@@ -115,17 +114,16 @@ def test_shift_by_the_divisor_shifts_the_maps(name: str, ndim: int) -> None:
     assert_near(here[..., far], there[..., far])
 
 
-@every
-def test_heads_do_not_share_their_last_layers(name: str) -> None:
-    net = small_net(name, 2)
-    out = net(torch.randn(1, 1, *CROPS[2]))
-    out[:, 4].sum().backward()
+@cases
+def test_heads_do_not_share_their_last_layers(name: str, ndim: int) -> None:
+    net = small_net(name, ndim)
+    out = net(torch.randn(1, 1, *CROPS[ndim]))
+    out[:, 2 * ndim].sum().backward()
     assert net.outputs[0].weight.grad.abs().sum() == 0
     assert net.outputs[1].weight.grad.abs().sum() > 0
 
 
-@both
-@every
+@cases
 def test_weights_start_at_a_sound_scale(name: str, ndim: int) -> None:
     net = small_net(name, ndim)
     out = net(torch.randn(2, 1, *CROPS[ndim]))
@@ -158,8 +156,7 @@ def test_forward_is_one_graph(name: str) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
-@both
-@every
+@cases
 def test_devices_agree(name: str, ndim: int) -> None:
     net, image = small_net(name, ndim).eval(), torch.randn(1, 1, *CROPS[ndim])
     with torch.inference_mode():
@@ -169,8 +166,7 @@ def test_devices_agree(name: str, ndim: int) -> None:
 
 
 # -- export ----------------------------------------------------------------------------------------
-@both
-@every
+@cases
 # Of torch's exporter about its own innards.
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.`:FutureWarning")
 def test_onnx_computes_the_same_for_any_size(name: str, ndim: int, tmp_path: Path) -> None:
@@ -262,6 +258,7 @@ def test_anisotropic_volume(name: str) -> None:
 @given(st.sampled_from([*SMALL]), st.lists(st.integers(4, 200), min_size=2, max_size=3))
 def test_fitting_crops_fit(name: str, crop: list[int]) -> None:
     options, spacing = net_options(SMALL[name]), (1.0,) * len(crop)
+    assume(len(crop) in options.ndims)
     fitting = options.fit_crop(crop, spacing)
     divisor = options.divisor(spacing, fitting)
     assert all(n % d == 0 for n, d in zip(fitting, divisor, strict=True))
@@ -277,6 +274,38 @@ def test_up_without_overlap_does_not_mix_pixels() -> None:
     assert touched.nonzero().tolist() == [[2, 2], [2, 3], [3, 2], [3, 3]]
 
 
+# -- planes at fine levels, volumes at coarse ones -------------------------------------------------
+@pytest.mark.parametrize(("spacing", "expected"), [
+    ((2.0, 1.0, 1.0), [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 1, 1)]),
+    ((10.0, 1.0, 1.0), [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2)]),
+])
+def test_hybrid_pools_planes_before_volumes(spacing: tuple[float, ...], expected: object) -> None:
+    options = net_options({"type": "unet2d3d"})
+    assert options.strides(spacing, (16, 64, 64)) == expected
+    net = options.build(3, 1, (2,), spacing, (16, 64, 64))
+    kernels = [layer.kernel_size for layer in net.encoder.modules()
+               if isinstance(layer, nn.Conv3d)]
+    assert kernels == [(1, 3, 3)] * 4 + [(3, 3, 3)] * 4
+
+
+def test_fine_levels_of_the_hybrid_do_not_look_at_other_planes() -> None:
+    net = small_net("unet2d3d", 3).eval()
+    first = net.encoder[0].eval()
+    volume = torch.randn(1, 1, *CROPS[3])
+    changed = volume.clone()
+    changed[:, :, 3] += 1
+    with torch.inference_mode():
+        moved = (first(changed) != first(volume)).any(dim=1)[0].flatten(1).any(dim=1)
+        whole = (net(changed) != net(volume)).any(dim=1)[0].flatten(1).any(dim=1)
+    assert moved.tolist() == [z == 3 for z in range(8)]
+    assert whole.sum() > 1
+
+
+def test_hybrid_is_for_volumes() -> None:
+    with pytest.raises(UsageError, match="unet2d3d is for 3 space axes, not 2; for images"):
+        net_options({"type": "unet2d3d"}).build(2, 1, (2,), (1.0, 1.0), (64, 64))
+
+
 # -- options ---------------------------------------------------------------------------------------
 @every
 def test_options_survive_json(name: str) -> None:
@@ -286,7 +315,7 @@ def test_options_survive_json(name: str) -> None:
 
 
 def test_wrong_requests_say_what_there_is() -> None:
-    with pytest.raises(UsageError, match=r"no net 'resnet'; there are cenet, erfnet, unet, unetpp"):
+    with pytest.raises(UsageError, match=r"no net 'resnet'; there are cenet, erfnet, unet, "):
         net_class("resnet")
     with pytest.raises(UsageError, match="under 'type'"):
         net_options({"width": 3})

@@ -10,16 +10,8 @@ import pytest
 from matplotlib.figure import Figure
 from matplotlib.image import imread
 
-from embedseg.plot import (
-    MATCHED,
-    MISSED,
-    NOT_ANNOTATED,
-    SPURIOUS,
-    label_colours,
-    overlay,
-    save_overlay,
-    save_preview,
-)
+from embedseg.figures import MATCHED, MISSED, NOT_ANNOTATED, SPURIOUS
+from embedseg.plot import label_colours, overlay, save_overlay, save_preview
 
 
 def squares(shape: tuple[int, ...], corners: dict[int, tuple[int, int]], size: int = 8):
@@ -162,3 +154,39 @@ def test_a_preview_shows_several_images(tmp_path: Path) -> None:
     labels = np.stack([0 * TRUTH, TRUTH, 0 * TRUTH])
     save_preview(tmp_path / "volume.png", [volume], [labels], [labels], spacing=(2.0, 1.0, 1.0))
     assert imread(tmp_path / "volume.png").shape[1] < flat.shape[1]
+
+
+# -- classes ---------------------------------------------------------------------------------------
+CLASSES = {"ground": "#303030", "wall": "#e69f00", "organ": "#56b4e9"}
+
+
+def test_wrong_pixels_of_classes_are_marked_and_counted() -> None:
+    truth = np.zeros((20, 30), np.int32)
+    truth[:, 10:20], truth[0] = 1, -1
+    predicted = np.where(truth == 1, 2, 0)
+    predicted[10:, 10:20] = 1
+    figure = overlay(np.zeros((20, 30)), truth, predicted, classes=CLASSES)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "image", "truth", "prediction", "wrong: 15.8 % of the pixels"]
+    assert legend(figure) == ["ground", "wall", "organ"]
+    wrong = (panels(figure)[3] == MISSED).all(-1)
+    assert wrong.mean() == pytest.approx(90 / 600, abs=0.01)
+    assert has(panels(figure)[3], NOT_ANNOTATED)
+    painted = {tuple(colour) for colour in panels(figure)[2].reshape(-1, 3)}
+    assert len(painted) == 3
+
+
+def test_volumes_of_classes_have_two_views_and_need_no_truth() -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (8, 20, 24))
+    figure = overlay(np.zeros(labels.shape), None, labels, spacing=(4.0, 1.0, 1.0),
+                     classes=CLASSES)
+    assert [axes.get_title() for axes in figure.axes] == [
+        "image (z = 4)", "prediction (z = 4)", "image (y = 10)", "prediction (y = 10)"]
+    high, wide = panels(figure)[3].shape[:2]
+    assert high / wide == pytest.approx(8 * 4 / 24, rel=0.1)
+
+
+def test_a_preview_of_classes(tmp_path: Path) -> None:
+    labels = np.random.default_rng(0).integers(0, 3, (20, 24))
+    save_preview(tmp_path / "p.png", [np.zeros((20, 24))], [labels], [labels], classes=CLASSES)
+    assert imread(tmp_path / "p.png").std() > 0.05

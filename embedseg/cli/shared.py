@@ -16,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from embedseg.data import DataOptions
+    from embedseg.model import Segmenter
 
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
 app = typer.Typer(
@@ -73,6 +74,10 @@ SpacingText = Annotated[str | None, typer.Option(
 IgnoreLabel = Annotated[int | None, typer.Option(
     "--ignore-label", help="Value of masks that means 'not annotated', besides -1.",
     show_default=False)]
+ClassesText = Annotated[str | None, typer.Option(
+    "--classes", metavar="NAME=VALUE,...", help="What values of masks of classes mean, for methods "
+    "that tell classes apart: cell=0,membrane=1+2; with a colour, cell=0:#303030.",
+    show_default="a class per value")]
 Settings = Annotated[list[str] | None, typer.Option(
     "--set", metavar="KEY=VALUE", help="Change one setting, such as train.batch=8; repeatable.",
     show_default=False)]
@@ -135,11 +140,20 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
 
 
 def given_options(masks: str | None, axes: str | None, spacing: str | None,
-                  ignore_label: int | None) -> dict[str, Any]:
+                  ignore_label: int | None, classes: str | None = None) -> dict[str, Any]:
     """Return the options of reading data that were given."""
     options = {"masks": masks, "axes": axes and axes.upper(), "spacing": parse_spacing(spacing),
-               "ignore_label": ignore_label}
+               "ignore_label": ignore_label, "classes": classes}
     return {name: value for name, value in options.items() if value is not None}
+
+
+def check_fit(segmenter: Segmenter, axes: str, planes: bool | None, path: Path | None) -> None:
+    """Say what to do about a volume for a model of images."""
+    from embedseg.types import DataError
+
+    options = segmenter.config
+    if options.ndim == 2 and "Z" in axes and not (planes or options.predict.planes):
+        raise DataError(f"{path}: 3D ({axes}), but the model is 2D; --planes applies it to volumes")
 
 
 # -- what is said ----------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import typer
 
 from embedseg.cli.shared import (
     Axes,
+    ClassesText,
     Data,
     Device,
     IgnoreLabel,
@@ -24,6 +25,7 @@ from embedseg.cli.shared import (
     command,
     findings_first,
     given_options,
+    parse_list,
     parse_settings,
     print_json,
     say,
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from embedseg.config import Config
 
 NetName = Annotated[str | None, typer.Option(
-    "--net", help="cenet, erfnet, unet or unetpp.", show_default="the plan's")]
+    "--net", help="cenet, erfnet, unet, unet2d3d or unetpp.", show_default="the plan's")]
 MethodChoice = Annotated[str | None, typer.Option(
     "--method", help="What is learned and decoded.", show_default="embedding, or --from's")]
 Preset = Annotated[str | None, typer.Option(
@@ -64,14 +66,15 @@ class _Asked(NamedTuple):
 @command("embedseg check my_data", "embedseg check my_data --spacing 2,0.5,0.5 --json")
 def check(
     data: Data, method: MethodName = "embedding", masks: Masks = None, axes: Axes = None,
-    spacing: SpacingText = None, ignore_label: IgnoreLabel = None, json: Json = False,
+    spacing: SpacingText = None, ignore_label: IgnoreLabel = None, classes: ClassesText = None,
+    json: Json = False,
 ) -> None:
     """List what a data folder holds, and everything that is wrong with it."""
     from embedseg.check import check
     from embedseg.data import DataOptions
     from embedseg.types import DataError
 
-    options = DataOptions(**given_options(masks, axes, spacing, ignore_label))
+    options = DataOptions(**given_options(masks, axes, spacing, ignore_label, classes))
     report = check(data, method=method, options=options, progress=at_terminal())
     if json:
         print_json(report.to_dict())
@@ -92,7 +95,8 @@ def plan(
     method: MethodChoice = None, net: NetName = None, ndim: Ndim = None, start: Start = None,
     preset: Preset = None,
     memory: Memory = None, settings: Settings = None, masks: Masks = None, axes: Axes = None,
-    spacing: SpacingText = None, ignore_label: IgnoreLabel = None, device: Device = "auto",
+    spacing: SpacingText = None, ignore_label: IgnoreLabel = None, classes: ClassesText = None,
+    device: Device = "auto",
     json: Json = False, overwrite: Overwrite = False,
 ) -> None:
     """Propose all settings from the data, and say why."""
@@ -102,7 +106,7 @@ def plan(
     if output and output.exists() and not overwrite:
         raise UsageError(f"{output}: exists; choose another, or --overwrite")
     asked = _Asked(method, net, ndim, start, memory, preset)
-    config, words = _planned(data, given_options(masks, axes, spacing, ignore_label),
+    config, words = _planned(data, given_options(masks, axes, spacing, ignore_label, classes),
                              parse_settings(settings), asked, device)
     if json:
         print_json(config.model_dump(mode="json"))
@@ -136,7 +140,7 @@ def train(
     seed: Annotated[int | None, typer.Option(
         "--seed", min=0, help="Of weights, crops and augmentation.", show_default="0")] = None,
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
-    ignore_label: IgnoreLabel = None, device: Device = "auto",
+    ignore_label: IgnoreLabel = None, classes: ClassesText = None, device: Device = "auto",
     resume: Annotated[bool, typer.Option(
         "--resume", help="Go on with an interrupted training in MODEL, or begin it.")] = False,
     devices: Annotated[int, typer.Option(
@@ -153,7 +157,7 @@ def train(
 
     limit = None if time_limit is None else parse_duration(time_limit)
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
-    reading = given_options(masks, axes, spacing, ignore_label)
+    reading = given_options(masks, axes, spacing, ignore_label, classes)
     asked = _Asked(method, net, ndim, start, memory, preset)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite: choose one")
@@ -174,32 +178,63 @@ def train(
 
 @command("embedseg tune nuclei my_data")
 def tune(model: Model, data: Data, device: Device = "auto") -> None:
-    """Search the decode options on the validation images, and save the better ones."""
-    from embedseg.config import save_config
+    """Search the decode options on the validation images, and save the better ones.
+
+    Of an ensemble the weights of its members too, if there are images enough.
+    """
     from embedseg.model import Segmenter
 
     segmenter = Segmenter.load(model, device)
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
         found = segmenter.tune(data, progress=at_terminal())
-    save_config(segmenter.config, model / "config.json")
+    segmenter.save(model)
     typer.echo(found.words)
+
+
+@command("embedseg ensemble net_2d,net_3d -o both", "embedseg ensemble a,b,c -o abc --tune my_data")
+def ensemble(
+    models: Annotated[str, typer.Argument(
+        metavar="MODEL,MODEL,...", help="Folders of trained models, of one method and of images of "
+        "one kind; nets, axes and pixel sizes may differ.")],
+    output: Annotated[Path, typer.Option(
+        "-o", "--output", metavar="ENSEMBLE", help="Folder for the ensemble, with copies of its "
+        "members.")],
+    data: Annotated[Path | None, typer.Option(
+        "--tune", metavar="DATA", exists=True, file_okay=False, help="Search decode options, and "
+        "the members' weights if there are images enough, on the validation images.",
+        show_default=False)] = None,
+    device: Device = "auto", overwrite: Overwrite = False,
+) -> None:
+    """Make one model of several: the mean of what their nets predict, decoded once."""
+    from embedseg.ensemble import join_models
+    from embedseg.model import Segmenter
+
+    join_models(parse_list(models), output, overwrite=overwrite)
+    if data:
+        segmenter = Segmenter.load(output, device)
+        found = segmenter.tune(data, progress=at_terminal())
+        segmenter.save(output)
+        typer.echo(found.words)
+    typer.echo(f"{output}: ensemble of {len(parse_list(models))} models; next: embedseg evaluate "
+               f"{output} DATA, or embedseg predict {output} IMAGES -o labels")
 
 
 # -- configurations --------------------------------------------------------------------------------
 def _planned(
-    data: Path, reading: dict[str, Any], changes: dict[str, str], asked: _Asked, device: str,
+    data: Path, given: dict[str, Any], changes: dict[str, str], asked: _Asked, device: str,
 ) -> tuple[Config, str]:
     """Return settings proposed from the data, with the changes that were asked for, and why."""
     from embedseg.config import parse_memory, parse_value
     from embedseg.costs import within
     from embedseg.data import DataOptions, load_training
-    from embedseg.planning import explain, measured, plan_from
+    from embedseg.planning import explain, measured, plan_from, reading
 
     # How data are read has to be known before they are.
-    reading |= {key.removeprefix("data."): parse_value(value) for key, value in changes.items()
-                if key.startswith("data.")}
-    options = DataOptions.model_validate(reading)
+    given |= {key.removeprefix("data."): parse_value(value) for key, value in changes.items()
+              if key.startswith("data.")}
+    options = DataOptions.model_validate(given)
     with findings_first(data, options, asked.method or "embedding"):
+        options = reading(data, asked.method, options, asked.start)
         samples = load_training(data, options, progress=at_terminal()).train
     stats = measured(samples, asked.ndim, options)
     config = plan_from(stats, method=asked.method, net=asked.net, options=options,

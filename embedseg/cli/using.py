@@ -1,21 +1,17 @@
-"""Commands that use a model: predict, evaluate, score, info, demo."""
+"""Commands that use a model: predict, demo."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from embedseg.cli.shared import (
     Axes,
-    Data,
     Device,
-    IgnoreLabel,
-    Json,
     Model,
     Overwrite,
     Planes,
@@ -23,28 +19,26 @@ from embedseg.cli.shared import (
     SpacingText,
     Tta,
     at_terminal,
-    best_score,
+    check_fit,
     command,
     explain_error,
-    findings_first,
+    parse_list,
     parse_settings,
     parse_spacing,
-    print_json,
     say,
 )
 
 if TYPE_CHECKING:
-    from embedseg.metrics import Scores
+    from numpy.typing import NDArray
+
     from embedseg.model import Segmenter
+    from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
 
-CsvFile = Annotated[Path | None, typer.Option(
-    "--csv", metavar="FILE", help="Write the scores of each image.", show_default=False)]
-
-
 @command("embedseg predict nuclei new_images/ -o labels",
-         "embedseg predict nuclei 'day*/*.tif' -o labels --set method.seed_threshold=0.8")
+         "embedseg predict nuclei 'day*/*.tif' -o labels --set method.seed_threshold=0.8",
+         "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50")
 def predict(
     model: Model,
     inputs: Annotated[list[str], typer.Argument(
@@ -55,6 +49,14 @@ def predict(
     frames: Annotated[bool, typer.Option(
         "--frames", help="Segment a time axis frame by frame; --axes with a T says so too.",
     )] = False,
+    maps: Annotated[bool, typer.Option(
+        "--maps", help="Also write what the net predicts, such as class probabilities, as float32 "
+        "into OUT/maps, <stem>_<map>.tif, in the model's pixels.")] = False,
+    pieces: Annotated[str | None, typer.Option(
+        "--pieces", metavar="CLASS,...", help="Of a model of classes: number the connected pieces "
+        "of a class as objects too, into OUT/CLASS.", show_default=False)] = None,
+    min_size: Annotated[int, typer.Option(
+        "--min-size", min=0, help="Pieces of fewer pixels are dropped.")] = 0,
     settings: Settings = None, overwrite: Overwrite = False, device: Device = "auto",
 ) -> None:
     """Segment images into label images; what is there already is skipped."""
@@ -71,13 +73,15 @@ def predict(
     if not missing:
         return
     segmenter = Segmenter.load(model, device).with_options(changes)
+    also = _Also(output / "maps" if maps else None, _class_folders(segmenter, pieces, output),
+                 min_size)
     output.mkdir(parents=True, exist_ok=True)
     bad = []
     for number, path in enumerate(missing, 1):
         begun = time.monotonic()
         try:
-            count = _predict_file(
-                segmenter, path, files[path], axes=axes and axes.upper(), spacing=size,
+            found = _predict_file(
+                segmenter, path, files[path], also, axes=axes and axes.upper(), spacing=size,
                 frames=frames, tta=tta or None, planes=planes or None,
             )
         except UsageError:
@@ -88,7 +92,7 @@ def predict(
             explain_error(error)
             bad.append(path)
         else:
-            say(f"[{number}/{len(missing)}] {path.name}: {count} objects "
+            say(f"[{number}/{len(missing)}] {path.name}: {found} "
                 f"({time.monotonic() - begun:.1f} s)")
     typer.echo(f"{len(missing) - len(bad)} label images written to {output}")
     if bad:
@@ -107,126 +111,84 @@ def _refuse_replaced(files: dict[Path, Path]) -> None:
                              "choose another folder with -o")
 
 
-def _check_fit(segmenter: Segmenter, axes: str, planes: bool | None, path: Path | None) -> None:
-    """Say what to do about a volume for a model of images."""
-    from embedseg.types import DataError
+class _Also(NamedTuple):
+    """What is written beside the labels: maps, and pieces of classes (index and folder)."""
 
-    options = segmenter.config
-    if options.ndim == 2 and "Z" in axes and not (planes or options.predict.planes):
-        raise DataError(f"{path}: 3D ({axes}), but the model is 2D; --planes applies it to volumes")
+    maps: Path | None
+    pieces: dict[int, Path]
+    min_size: int
+
+
+def _class_folders(segmenter: Segmenter, text: str | None, output: Path) -> dict[int, Path]:
+    from embedseg.types import UsageError
+
+    names = list(segmenter.config.method.colours)
+    for name in parse_list(text):
+        if name not in names:
+            raise UsageError(f"--pieces {name}: the model knows " + (
+                f"the classes {', '.join(names)}" if names else "no classes, it finds objects"))
+    return {names.index(name): output / name for name in parse_list(text)}
 
 
 def _predict_file(
-    segmenter: Segmenter, path: Path, target: Path, *, axes: str | None,
+    segmenter: Segmenter, path: Path, target: Path, also: _Also, *, axes: str | None,
     spacing: tuple[float, ...] | None, frames: bool, tta: bool | None, planes: bool | None,
-) -> int:
-    """Segment one file and return the number of objects."""
+) -> str:
+    """Segment one file and say what was found."""
+    from embedseg.classes import to_values
     from embedseg.io import read_image, write_labels
     from embedseg.types import DataError
 
     image = read_image(path, axes)
     if "T" in image.axes and not frames and "T" not in (axes or ""):
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
-    _check_fit(segmenter, image.axes, planes, path)
+    check_fit(segmenter, image.axes, planes, path)
     spacing = spacing or image.spacing
     if spacing is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
-    labels = segmenter.segment(image.data, axes=image.axes, spacing=spacing, tta=tta,
-                               planes=planes, progress=at_terminal())
-    write_labels(target, labels, spacing, image.axes.replace("C", ""))
-    if "T" in image.axes:
-        return int(labels.reshape(len(labels), -1).max(1).sum())
-    return int(labels.max(initial=0))
-
-
-# -- scores ----------------------------------------------------------------------------------------
-@command("embedseg evaluate nuclei my_data", "embedseg evaluate nuclei my_data --split val --json")
-def evaluate(
-    model: Model, data: Data,
-    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
-    tta: Tta = False, planes: Planes = False, settings: Settings = None,
-    device: Device = "auto", json: Json = False, csv: CsvFile = None,
-) -> None:
-    """Segment a split of a data folder and compare with its masks."""
-    from embedseg.data import load_split
-    from embedseg.evaluate import score_samples
-    from embedseg.model import Segmenter
-
-    segmenter = Segmenter.load(model, device).with_options(parse_settings(settings))
-    with findings_first(data, segmenter.config.data, segmenter.config.method.type):
-        samples = load_split(data, split, segmenter.config.data)
-    for sample in samples:
-        _check_fit(segmenter, "ZYX"[-sample.labels.ndim:], planes, sample.path)
-    results = score_samples(segmenter, samples, tta=tta or None, planes=planes or None,
-                            progress=at_terminal())
-    _show_scores([(sample.name, scores) for sample, _, scores in results], json, csv)
-
-
-@command("embedseg score my_data/test/masks labels", "embedseg score truth labels --json")
-def score(
-    truth: Annotated[Path, typer.Argument(
-        metavar="TRUTH_DIR", exists=True, file_okay=False, help="Folder of true label images.")],
-    predicted: Annotated[Path, typer.Argument(
-        metavar="PREDICTED_DIR", exists=True, file_okay=False,
-        help="Folder of predicted label images, whoever made them.")],
-    axes: Axes = None, ignore_label: IgnoreLabel = None, json: Json = False, csv: CsvFile = None,
-) -> None:
-    """Compare two folders of label images."""
-    from embedseg.evaluate import score_folders
-
-    results = score_folders(truth, predicted, axes=axes and axes.upper(),
-                            ignore_label=ignore_label)
-    _show_scores(results, json, csv)
-
-
-def _show_scores(results: Iterable[tuple[str, Scores]], json: bool, csv: Path | None) -> None:
-    from embedseg.evaluate import summarise, table, write_csv
-
-    results = list(results)
-    summary = summarise(results)
-    if csv:
-        write_csv(csv, results)
-    if json:
-        print_json(summary)
+    options: dict[str, Any] = {"axes": image.axes, "spacing": spacing, "tta": tta,
+                               "planes": planes, "progress": at_terminal()}
+    if also.maps:
+        predicted = segmenter.predict(image.data, **options)
+        labels = segmenter.labels(predicted, image.data.shape[-len(predicted.spacing):])
+        _write_maps(predicted, also.maps, path, segmenter.config.spacing_known)
     else:
-        typer.echo(table(summary))
+        labels = segmenter.segment(image.data, **options)
+    space, classes = image.axes.replace("C", ""), segmenter.config.data.classes
+    for index, folder in also.pieces.items():
+        write_labels(folder / target.name, _pieces(labels == index, also.min_size, "T" in space),
+                     spacing, space)
+    # Last: what is there counts as done.
+    write_labels(target, to_values(labels, classes) if classes else labels, spacing, space)
+    return segmenter.config.method.found(list(labels) if "T" in image.axes else [labels])
 
 
-# -- info and demo ---------------------------------------------------------------------------------
-@command("embedseg info nuclei")
-def info(model: Model, json: Json = False) -> None:
-    """Say what a model is, what it was trained on and how it decodes."""
-    from embedseg.config import load_config
-    from embedseg.history import read_history
+def _pieces(mask: NDArray[Any], min_size: int, frames: bool) -> NDArray[Any]:
+    """Return the connected pieces of a mask, or of each of its frames, numbered."""
+    import numpy as np
 
-    config = load_config(model / "config.json")
-    history = read_history(model / "history.csv")
-    parameters = sum(weight.numel() for weight in config.build_net().parameters())
-    if json:
-        print_json({"config": config.model_dump(mode="json"), "parameters": parameters,
-                    "history": history})
-        return
-    unit = "µm" if config.spacing_known else "pixels (nothing is known)"
-    typer.echo(f"{model}: {config.method.type} with {config.net.type} of "
-               f"{parameters / 1e6:.2f} million parameters, {config.ndim}D, "
-               f"{config.channels} channel(s)")
-    typer.echo(f"spacing: {', '.join(f'{s:g}' for s in config.spacing)} {unit}")
-    if history:
-        last = history[-1]
-        typer.echo(f"trained: {last['step']:.0f} steps in {last['minutes']:.1f} minutes, "
-                   f"{best_score(history, config.method.primary)}")
-    for part in ("normalize", "method", "net", "train", "predict", "data"):
-        typer.echo(f"{part}:")
-        for key, value in getattr(config, part).model_dump(mode="json").items():
-            typer.echo(f"  {part}.{key} = {_short(value)}")
+    from embedseg.labels import drop_small, relabel, split_pieces
+
+    if frames:
+        return np.stack([_pieces(frame, min_size, False) for frame in mask])
+    return relabel(drop_small(split_pieces(mask.astype(np.int32)), max(min_size, 1)))
 
 
-def _short(value: Any) -> str:
-    if isinstance(value, list):
-        return ",".join(_short(item) for item in value)
-    return f"{value:g}" if isinstance(value, float) else str(value)
+def _write_maps(maps: Maps, folder: Path, path: Path, spacing_known: bool) -> None:
+    from functools import partial
+
+    from embedseg.formats import write_tiff
+    from embedseg.io import stem, write_aside
+
+    axes, spacing = "CYX" if len(maps.spacing) == 2 else "ZCYX", maps.spacing
+    for spec in maps.specs:
+        # ImageJ wants channels behind Z.
+        data = maps[spec.name] if axes == "CYX" else maps[spec.name].swapaxes(0, 1)
+        write_aside(folder / f"{stem(path)}_{spec.name}.tif", partial(
+            write_tiff, data=data, spacing=spacing if spacing_known else None, axes=axes))
 
 
+# -- demo ------------------------------------------------------------------------------------------
 @command("embedseg demo", "embedseg demo --ndim 3 -o volume_demo")
 def demo(
     ndim: Annotated[int, typer.Option("--ndim", min=2, max=3, help="2 or 3.")] = 2,
@@ -239,12 +201,12 @@ def demo(
 ) -> None:
     """Train on the images that come with the package, and segment the ones held back."""
     from embedseg.demo import demo
-    from embedseg.evaluate import table
     from embedseg.io import refuse_used
+    from embedseg.scoring import object_table
 
     refuse_used(output, overwrite)
     summary = demo(output, ndim=ndim, time_limit=time_limit, device=device)
-    typer.echo(table(summary))
+    typer.echo(object_table(summary))
     typer.echo(f"\n{output}: scores.json, labels, and in overlays a picture of every image\n"
                "\nNext, with your own images:\n"
                f"  embedseg predict {output / 'model'} IMAGES -o labels\n"

@@ -9,6 +9,7 @@ import typer
 
 from embedseg.cli.shared import (
     Axes,
+    ClassesText,
     Data,
     Device,
     IgnoreLabel,
@@ -36,9 +37,10 @@ def benchmark(
         "-o", "--output", metavar="DIR", help="Folder for the table, the curves and all models. "
         "What was cut off goes on from there.")],
     methods: Annotated[str, typer.Option(
-        "--methods", metavar="NAMES", help="What is learned and decoded.")] = "embedding,boundary",
+        "--methods", metavar="NAMES", help="What is learned and decoded: embedding and boundary "
+        "find objects, semantic tells classes apart.")] = "embedding,boundary",
     nets: Annotated[str | None, typer.Option(
-        "--nets", metavar="NAMES", help="cenet, erfnet, unet, unetpp.",
+        "--nets", metavar="NAMES", help="cenet, erfnet, unet, unet2d3d, unetpp.",
         show_default="the preset's")] = None,
     ndim: Annotated[str | None, typer.Option(
         "--ndim", metavar="2,3", help="2 trains on the planes of volumes and is applied to planes.",
@@ -52,18 +54,24 @@ def benchmark(
         "--seeds", min=1, help="Trainings of each kind.")] = 2,
     split: Annotated[str, typer.Option("--split", help="What is scored: test or val.")] = "test",
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
-    ignore_label: IgnoreLabel = None, settings: Settings = None, device: Device = "auto",
+    ignore_label: IgnoreLabel = None, classes: ClassesText = None, settings: Settings = None,
+    device: Device = "auto",
     json: Json = False, overwrite: Overwrite = False,
 ) -> None:
     """Train methods and nets for the same time and put their scores into one table."""
     from embedseg.benchmarking import Bench, entries
     from embedseg.benchmarking import benchmark as compare
     from embedseg.comparison import table
-    from embedseg.config import parse_duration
+    from embedseg.config import parse_duration, parse_value
     from embedseg.data import DataOptions
     from embedseg.types import UsageError
 
-    options = DataOptions(**given_options(masks, axes, spacing, ignore_label))
+    changes = parse_settings(settings)
+    # How data are read has to be known before they are.
+    given = given_options(masks, axes, spacing, ignore_label, classes) | {
+        key.removeprefix("data."): parse_value(changes.pop(key))
+        for key in [*changes] if key.startswith("data.")}
+    options = DataOptions.model_validate(given)
     axis_counts = parse_list(ndim)
     if set(axis_counts) - {"2", "3"}:
         raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")
@@ -72,7 +80,7 @@ def benchmark(
         ndims=[int(count) for count in axis_counts] or (None,), presets=parse_list(presets),
         minutes=[parse_duration(text) / 60 for text in parse_list(time_limit)], seeds=seeds,
     )
-    bench = Bench(data, output, split, options, parse_settings(settings), device)
+    bench = Bench(data, output, split, options, changes, device)
     say(f"{len(runs)} trainings, {sum(run.minutes for run in runs):.0f} minutes and what scoring "
         "takes")
     with findings_first(data, options, runs[0].method):

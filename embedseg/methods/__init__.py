@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 METHODS = {
     "boundary": "embedseg.methods.boundary:Boundary",
     "embedding": "embedseg.methods.embedding:Embedding",
+    "semantic": "embedseg.methods.semantic:Semantic",
 }
 
 

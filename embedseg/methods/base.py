@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
+from embedseg.scoring import ObjectScoring, Scoring
 from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
@@ -43,6 +44,10 @@ class Method(BaseModel, ABC):
     type: str
     #: Name of the score that validation and tuning maximise.
     primary: ClassVar[str]
+    #: What the masks that it learns from hold: numbered objects, or classes.
+    reads: ClassVar[Literal["objects", "classes"]] = "objects"
+    #: Share of training crops drawn anywhere, not around an object or a pixel of a given class.
+    anywhere: ClassVar[float] = 0.1
     #: How the labels of blocks become one array.
     join: ClassVar[Literal["seed-ownership", "faces", "none"]]
 
@@ -89,6 +94,38 @@ class Method(BaseModel, ABC):
     @abstractmethod
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Compare two label images; holds `primary`."""
+
+    def scoring(self) -> Scoring:
+        """Return how predictions are scored beyond `score`; here: as objects."""
+        return ObjectScoring()
+
+    def found(self, frames: Sequence[NDArray[np.int32]]) -> str:
+        """Say what the labels of an image, or of the frames of a film, hold; here: objects."""
+        count = sum(int(frame.max(initial=0)) for frame in frames)
+        return f"{count} object{'s' * (count != 1)}"
+
+    @property
+    def colours(self) -> Mapping[str, str]:
+        """Names of classes and their colours in pictures; none where labels are objects."""
+        return {}
+
+    def differs(self, other: Method) -> str | None:
+        """Say why maps of a model with another method cannot be averaged with those of this.
+
+        None if they mean the same. Here that takes the same method, and options of its own have no
+        part in what maps mean.
+        """
+        if type(self) is not type(other):
+            return f"its method is {other.type}, not {self.type}"
+        return None
+
+    def translated(self, maps: Maps, before: Method) -> Maps:
+        """Return maps of a model with the method `before` as they would be with this one's options.
+
+        `before.differs` has said that the two can be averaged. Where options have no part in what
+        maps mean, nothing has to be done.
+        """
+        return maps
 
     @abstractmethod
     def search_space(self) -> dict[str, Sequence[Any]]:

@@ -12,6 +12,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
+from embedseg.augment import renumbered
 from embedseg.clustering import cluster_raw
 from embedseg.labels import centroids, known_axes, medoids, nearest_medians, present
 from embedseg.losses import full_precision
@@ -127,6 +128,7 @@ class Embedding(Method):
         An object that goes on into pixels that are not annotated along every axis has no centre,
         and is not annotated itself.
         """
+        labels = renumbered(labels)
         if self.centre == "centroid":
             centres = centroids(labels, spacing)
         else:
@@ -172,6 +174,20 @@ class Embedding(Method):
             for name, part in channel_slices(tuple(specs)).items():
                 outputs[part] *= factor.get(name, 1.0)
                 bias[part] = bias[part] * factor.get(name, 1.0) + shift.get(name, 0.0)
+
+    def translated(self, maps: Maps, before: Method) -> Maps:
+        """Keep offsets and bandwidths, in µm, what they were with another unit and scale."""
+        assert isinstance(before, Embedding)
+        shrink = before.unit / self.unit
+        if shrink == 1 and before.bandwidth_scale == self.bandwidth_scale:
+            return maps
+        raw = maps.data.astype(np.float32)
+        parts = channel_slices(maps.specs)
+        # A longer offset than this unit allows becomes its longest.
+        raw[parts["offset"]] = np.arctanh(np.clip(maps["offset"] * shrink, -0.9995, 0.9995))
+        raw[parts["bandwidth"]] = (before.bandwidth_scale * maps["bandwidth"]
+                                   - 2 * np.log(shrink)) / self.bandwidth_scale
+        return Maps(raw.astype(np.float16), maps.specs, maps.spacing)
 
     def loss(
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing

@@ -19,6 +19,7 @@ NETS = {
     "cenet": "embedseg.nets.cenet:CENetOptions",
     "erfnet": "embedseg.nets.erfnet:ERFNetOptions",
     "unet": "embedseg.nets.unet:UNetOptions",
+    "unet2d3d": "embedseg.nets.unet2d3d:UNet2D3DOptions",
     "unetpp": "embedseg.nets.unetpp:UNetPPOptions",
 }
 

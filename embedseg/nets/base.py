@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict
@@ -68,6 +69,8 @@ class NetOptions(BaseModel, ABC):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: str
+    #: Numbers of axes that the net can be built for.
+    ndims: ClassVar[tuple[int, ...]] = (2, 3)
 
     @abstractmethod
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
@@ -92,6 +95,7 @@ class NetOptions(BaseModel, ABC):
         >>> net_options({"type": "erfnet"}).fit_crop((100, 128), (1.0, 1.0))
         (104, 128)
         """
+        self._serves(len(spacing))
         size = tuple(crop)
         while True:
             divisor = self.divisor(spacing, size)
@@ -137,6 +141,7 @@ class NetOptions(BaseModel, ABC):
                 f"a net in {ndim} dimensions does not fit spacing {tuple(spacing)} and crop "
                 f"{tuple(crop)}; expected 2 or 3 dimensions and a value per axis"
             )
+        self._serves(ndim)
         fitting = self.fit_crop(crop, spacing)
         if fitting != tuple(crop):
             raise UsageError(
@@ -144,3 +149,8 @@ class NetOptions(BaseModel, ABC):
                 f"{self.divisor(spacing, crop)}; {fitting} would be"
             )
         return self.make(channels, heads, spacing, crop)
+
+    def _serves(self, ndim: int) -> None:
+        if ndim not in self.ndims:
+            raise UsageError(f"the net {self.type} is for {' and '.join(map(str, self.ndims))} "
+                             f"space axes, not {ndim}; for images there is unet")

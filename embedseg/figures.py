@@ -1,0 +1,97 @@
+"""How panels of pictures are laid out: colours of images, views of volumes, figures, files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.io import write_aside
+from embedseg.types import Spacing
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Okabe and Ito's blue, a bright vermillion and yellow differ for every kind of colour vision.
+MATCHED, MISSED, SPURIOUS = (86, 180, 233), (255, 110, 30), (240, 228, 66)
+NOT_ANNOTATED = (110, 110, 110)
+#: Screen pixels of the longer side of a panel, at least and at most.
+PANEL = (480, 1000)
+#: The same where several images share a page.
+PREVIEW = (350, 350)
+MARGIN = 34
+DPI = 100
+
+Colours = NDArray[np.uint8]
+Marks = Mapping[str, NDArray[np.float64]]
+#: A panel: what is painted, its title, and where marks go.
+Panel = tuple[Colours, str, Marks]
+
+
+def cut(array: NDArray[Any], view: tuple[int, int], before: int = 0) -> NDArray[Any]:
+    """Return a plane of an array that has so many axes before those of space."""
+    return array if view[0] < 0 else array.take(view[1], view[0] + before)
+
+
+def image_colours(image: NDArray[np.float32]) -> Colours:
+    """Paint an image of one channel grey, of more in magenta, green, blue."""
+    low, high = np.percentile(image, (1, 99.8), axis=tuple(range(1, image.ndim)), keepdims=True)
+    # The root: faint objects matter as much as bright ones.
+    bright = np.sqrt(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
+    paints = np.array([[1, 1, 1]] if len(image) == 1 else [[1, 0, 1], [0, 1, 0], [0, 0.4, 1]])
+    mixed = np.tensordot(bright[: len(paints)], paints[: len(image)], (0, 0))
+    return np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8)
+
+
+def grid(shape: tuple[int, ...], spacing: Spacing, limits: tuple[int, int]
+         ) -> tuple[NDArray[np.int64], ...]:
+    """Return the indices that stretch a plane to the screen with square pixels."""
+    extent = np.multiply(shape, spacing)
+    longest = np.clip(2 * max(shape), *limits)
+    size = np.maximum(np.round(extent / extent.max() * longest), 1).astype(int)
+    return np.ix_(*[np.arange(n) * shape[i] // n for i, n in enumerate(size)])
+
+
+def lay_out(rows: Sequence[Sequence[Panel]], legend: list[Any], title: str) -> Figure:
+    """Lay out rows of panels, one screen pixel per pixel."""
+    from matplotlib.figure import Figure
+
+    heights = [row[0][0].shape[0] for row in rows]
+    width = MARGIN + max(sum(panel.shape[1] + MARGIN for panel, _, _ in row) for row in rows)
+    height = sum(heights) + MARGIN * (len(rows) + 3)
+    figure = Figure(figsize=(width / DPI, height / DPI), dpi=DPI, facecolor="white")
+    figure.suptitle(title, y=1 - 0.4 * MARGIN / height, va="top", fontsize=13)
+    top = 2 * MARGIN
+    for row, high in zip(rows, heights, strict=True):
+        left = MARGIN
+        for panel, name, marks in row:
+            wide = panel.shape[1]
+            axes = figure.add_axes((left / width, 1 - (top + high) / height,
+                                    wide / width, high / height))
+            axes.imshow(panel, interpolation="nearest", aspect="auto")
+            axes.set_title(name, fontsize=10, pad=4)
+            axes.set_axis_off()
+            for kind in marks.keys() & MARKS.keys():
+                axes.plot(marks[kind][:, 1], marks[kind][:, 0], **MARKS[kind])
+            left += wide + MARGIN
+        top += high + MARGIN
+    figure.legend(handles=legend, loc="lower center", ncols=3, frameon=False, fontsize=11)
+    return figure
+
+
+def _mark(colour: tuple[int, int, int], marker: str) -> dict[str, Any]:
+    return {"color": np.divide(colour, 255), "marker": marker, "fillstyle": "none",
+            "linestyle": "", "markersize": 7, "markeredgewidth": 2}
+
+
+MARKS = {"missed": _mark(MISSED, "o"), "spurious": _mark(SPURIOUS, "x")}
+LINE = {"color": np.divide(MATCHED, 255), "linewidth": 2}
+
+
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure; the name's ending says as what."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:]))

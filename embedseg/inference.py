@@ -1,0 +1,141 @@
+"""A model at work: its net, with its normalisation and its spacing, on any image or volume."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors.torch import load_file
+from torch import Tensor, device, nn
+
+from embedseg.config import Config, load_config
+from embedseg.geometry import resample
+from embedseg.predict import PredictOptions, predict, predict_planes
+from embedseg.types import Maps, Spacing, UsageError
+
+#: Beyond this ratio of the coarsest to the finest axis, side views of a volume show too little.
+COARSEST_SIDE_VIEW = 3.0
+
+
+@dataclass(frozen=True)
+class Applied:
+    """A net with its configuration, on a device.
+
+    Attributes
+    ----------
+    config : Config
+    net : nn.Module
+    device : torch.device
+        Where the net is.
+    """
+
+    config: Config
+    net: nn.Module
+    device: device
+
+    def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
+             tta: bool | None = None, progress: bool = False) -> Maps:
+        """Return the maps of an image; one with an axis more than the net is a volume.
+
+        Parameters
+        ----------
+        image : (C, *space) float32 ndarray
+            As it was read.
+        spacing : tuple of float or None
+            Of the image, µm; None: that of the model.
+        tta : bool, optional
+            Default: `config.predict.tta`.
+        progress : bool
+            Whether to show a bar.
+        """
+        if spacing is not None and len(spacing) != image.ndim - 1:
+            raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
+                             f"{image.ndim - 1} space axes")
+        normal = self.config.normalize.apply(image)
+        if image.ndim - 1 == self.config.ndim:
+            if spacing is not None and self.config.spacing_known:
+                normal = resample(normal, tuple(spacing), self.config.spacing)
+            return self.ready_maps(normal, tta=tta, progress=progress)
+        return self._plane_maps(normal, spacing, tta, progress)
+
+    def ready_maps(self, image: NDArray[np.float32], *, tta: bool | None = None,
+                   progress: bool = False) -> Maps:
+        """Return the maps of an image that is normalised and in the model's spacing."""
+        return predict(self.net, image, specs=self.config.method.maps(self.config.ndim),
+                       spacing=self.config.spacing, options=self._options(tta),
+                       device=self.device, progress=progress)
+
+    def links_planes(self, spacing: Spacing | None) -> bool:
+        """Return whether a volume can only be segmented plane by plane and then linked."""
+        return not (_side_views(spacing) or self._flat())
+
+    def _plane_maps(self, volume: NDArray[np.float32], spacing: Spacing | None,
+                    tta: bool | None, progress: bool) -> Maps:
+        """Return the maps of a volume, of which a 2D net sees planes."""
+        own, method = self.config.spacing, self.config.method
+        # Where nobody knows what a pixel was in training, it is taken to be that of these planes.
+        plane = own if spacing is None or self.config.spacing_known else spacing[1:]
+        directions: tuple[int, ...] = (0, 1, 2)
+        target: Spacing = (min(plane),) * 3
+        if self._flat() and not _side_views(spacing):
+            directions, target = (0,), (spacing[0] if spacing else min(plane), *plane)
+        if spacing is not None:
+            volume = resample(volume, tuple(spacing), target)
+        return predict_planes(
+            self.net, volume, specs=method.maps(2), volume_specs=method.maps(3),
+            spacing=tuple(step * min(own) / min(plane) for step in target),
+            options=self._options(tta), directions=directions, device=self.device,
+            progress=progress,
+        )
+
+    def _flat(self) -> bool:
+        """Return whether planes in one direction show all that the maps say of a volume."""
+        return all(spec.kind == "scalar" for spec in self.config.method.maps(3))
+
+    def _options(self, tta: bool | None) -> PredictOptions:
+        options = self.config.predict
+        return options if tta is None else options.model_copy(update={"tta": tta})
+
+
+def _side_views(spacing: Spacing | None) -> bool:
+    return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
+
+
+def read_model(folder: Path) -> tuple[Config, dict[str, Tensor]]:
+    """Return settings and weights of a model.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no model.
+    """
+    if not (folder / "config.json").is_file():
+        raise UsageError(f"{folder}: no model here (config.json is missing)")
+    config = load_config(folder / "config.json")
+    path = folder / "weights.safetensors"
+    if not path.is_file():
+        raise UsageError(f"{folder}: no weights yet ({path.name} is missing); "
+                         "was the training stopped before its first validation?")
+    try:
+        return config, load_file(path)
+    except Exception as error:  # whatever the library raises on a broken file
+        raise UsageError(f"{path}: no readable weights ({error})") from error
+
+
+def load_applied(folder: Path, on: device, config: Config | None = None) -> Applied:
+    """Read a model to work with; `config` may stand in for its own.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no model, or one whose weights do not fit.
+    """
+    own, weights = read_model(folder)
+    net = own.build_net()
+    try:
+        net.load_state_dict(weights)
+    except RuntimeError as error:
+        raise UsageError(f"{folder}: the weights do not fit the net ({error})") from error
+    return Applied(config or own, net.to(on), on)

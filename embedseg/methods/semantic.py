@@ -1,0 +1,207 @@
+"""Classes of pixels: a probability for each class, and the likeliest one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, model_validator
+from torch import Tensor, nn
+
+from embedseg.classes import COLOURS
+from embedseg.losses import full_precision, masked_cross_entropy, multiclass_dice
+from embedseg.methods.base import Method
+from embedseg.scoring import ClassScoring
+from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
+
+if TYPE_CHECKING:
+    from embedseg.stats import Statistics
+
+#: A class called so separates the pieces of the others, unless another one is named.
+MEMBRANES = ("membrane", "membranes")
+
+
+class Semantic(Method):
+    """A class for every pixel; 0 is a class like any other.
+
+    Attributes
+    ----------
+    names, palette : tuple of str
+        Of the classes, and their colours "#rrggbb"; from the data.
+    frequencies : tuple of float
+        Share of the training pixels that belong to each class; from the data.
+    weighting : {"none", "inverse", "median"}
+        How classes weigh in the cross entropy: alike; as 1 / frequency, so that pixels weigh 1 on
+        average; or as the median of the frequencies over their own, so that a class in the middle
+        weighs 1 (Eigen, Fergus 2015).
+    most_weight : float
+        No class weighs more.
+    dice_weight : float
+        Weight of the Dice part of the loss.
+    focal : float
+        Exponent of the focal loss (Lin et al. 2017): cross entropy weighs (1 - p)^focal, so that
+        pixels that are right already count less; 0 is plain cross entropy.
+    membrane : str, optional
+        Name of the class that separates the pieces of the others: then these are scored too.
+        Default: the one called membrane, if there is.
+    tilt : float
+        A class's probability is multiplied by its frequency^-tilt before the likeliest is taken:
+        0 is the likeliest class, 1 treats classes as if they were equally frequent.
+
+    References
+    ----------
+    Eigen, Fergus: Predicting depth, surface normals and semantic labels, ICCV 2015,
+    arXiv:1411.4734. Lin et al.: Focal loss for dense object detection, ICCV 2017, arXiv:1708.02002.
+
+    Examples
+    --------
+    >>> method = Semantic(names=("cell", "membrane"), membrane="membrane")
+    >>> method.maps(ndim=2)[0].channels, method.scoring().membrane
+    (2, 1)
+    """
+
+    type: Literal["semantic"] = "semantic"
+    primary: ClassVar[str] = "iou_mean"
+    reads: ClassVar[Literal["objects", "classes"]] = "classes"
+    anywhere: ClassVar[float] = 0.67
+    join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "none"
+
+    names: tuple[str, ...] = ("0", "1")
+    palette: tuple[str, ...] = ()
+    frequencies: tuple[float, ...] = ()
+    weighting: Literal["none", "inverse", "median"] = "none"
+    most_weight: float = Field(default=10.0, ge=1)
+    dice_weight: float = Field(default=1.0, ge=0)
+    focal: float = Field(default=0.0, ge=0)
+    membrane: str | None = None
+    tilt: float = Field(default=0.0, ge=-2, le=2)
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        for field in ("palette", "frequencies"):
+            if len(values := getattr(self, field)) not in (0, len(self.names)):
+                raise ValueError(f"{field}: {len(values)} values for {len(self.names)} classes")
+        if len(self.names) < 2:
+            raise ValueError(f"names: {len(self.names)} class(es), expected two or more")
+        if self.membrane is not None and self.membrane not in self.names:
+            raise ValueError(f"membrane: no class {self.membrane!r}; there are "
+                             + ", ".join(self.names))
+        return self
+
+    def plan(self, stats: Statistics) -> Self:
+        """Take the classes and their frequencies from the data.
+
+        Raises
+        ------
+        DataError
+            If the masks were not read as classes, or one class never occurs.
+        """
+        if not stats.classes:
+            raise DataError("the masks were read as objects, not as classes (data.classes)")
+        for each, share in zip(stats.classes, stats.frequencies, strict=True):
+            if share == 0:
+                raise DataError(f"no pixel of the training masks belongs to the class {each.name} "
+                                f"(values {', '.join(map(str, each.values))}); leave it out")
+        names = tuple(each.name for each in stats.classes)
+        called = [name for name in names if name.lower() in MEMBRANES]
+        return self.model_copy(update={
+            "names": names, "palette": tuple(each.colour for each in stats.classes),
+            "frequencies": tuple(round(share, 6) for share in stats.frequencies),
+            "membrane": self.membrane if self.membrane in names else next(iter(called), None),
+        })
+
+    def reasons(self, unit: str) -> list[str]:
+        """Say what weighs how much."""
+        lines = []
+        if self.weighting != "none":
+            lines = ["classes weigh " + ", ".join(
+                f"{name} {weight:.2f}" for name, weight in
+                zip(self.names, self.weights(), strict=True))]
+        if self.membrane:
+            lines.append(f"regions between pixels of the class {self.membrane} are scored too")
+        return lines
+
+    def weights(self) -> tuple[float, ...]:
+        """Return the weight of each class in the cross entropy.
+
+        Examples
+        --------
+        >>> Semantic(frequencies=(0.8, 0.2), weighting="inverse").weights()
+        (0.625, 2.5)
+        """
+        shares = np.array(self.frequencies or (1 / len(self.names),) * len(self.names))
+        whole = {"none": shares, "inverse": 1 / len(shares), "median": np.median(shares)}
+        weights = whole[self.weighting] / np.maximum(shares, 1e-9)
+        # What is rare beyond measure must not drown the others.
+        return tuple(np.minimum(weights, self.most_weight).tolist())
+
+    def maps(self, ndim: int) -> tuple[MapSpec, ...]:
+        """Return one probability per class, from one branch."""
+        return (MapSpec("probability", "scalar", len(self.names), "softmax", average="activated"),)
+
+    def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
+        """Return the classes, (*space) int64; -1 where nothing is known."""
+        return {"classes": torch.from_numpy(np.maximum(labels, -1).astype(np.int64))}
+
+    def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
+        """Start with the classes' frequencies."""
+        weight, bias = head.weight, head.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        shares = torch.tensor(self.frequencies or (1.0,) * len(self.names))
+        with torch.no_grad():
+            bias.copy_(torch.log(shares.clamp(min=1e-4)))
+
+    def loss(
+        self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
+    ) -> dict[str, Tensor]:
+        """Return cross entropy (or focal loss) plus Dice loss over all classes."""
+        raw, classes = full_precision(raw), targets["classes"]
+        entropy = masked_cross_entropy(raw, classes, raw.new_tensor(self.weights()), self.focal)
+        overlap = multiclass_dice(raw.softmax(dim=1), classes)
+        return {"entropy": entropy, "dice": overlap, "total": entropy + self.dice_weight * overlap}
+
+    def decode(self, maps: Maps) -> Segmentation:
+        """Take the class of the highest probability, tilted towards rare ones."""
+        raw = maps.raw("probability").astype(np.float32)
+        if self.tilt and self.frequencies:
+            # The softmax keeps the order, so its logarithm but for a constant is the raw output.
+            shift = -self.tilt * np.log(np.maximum(self.frequencies, 1e-6))
+            raw = raw + shift.astype(np.float32).reshape(-1, *[1] * (raw.ndim - 1))
+        return Segmentation(raw.argmax(axis=0).astype(np.int32))
+
+    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+        """Return the mean IoU over the classes that occur, and the share of right pixels."""
+        scores = ClassScoring(self.names).compare(truth, predicted)
+        return {"iou_mean": scores.iou_mean, "accuracy": scores.accuracy}
+
+    def scoring(self) -> ClassScoring:
+        """Score classes."""
+        return ClassScoring(
+            self.names, self.names.index(self.membrane) if self.membrane else None)
+
+    def found(self, frames: Sequence[NDArray[np.int32]]) -> str:
+        """Say which share of the pixels belongs to each class."""
+        counts = sum(np.bincount(frame.ravel(), minlength=len(self.names)) for frame in frames)
+        shares = 100 * np.asarray(counts) / max(1, sum(frame.size for frame in frames))
+        return ", ".join(f"{name} {share:.1f} %"
+                         for name, share in zip(self.names, shares, strict=True))
+
+    @property
+    def colours(self) -> Mapping[str, str]:
+        """Names of the classes and their colours."""
+        palette = self.palette or tuple(COLOURS[k % len(COLOURS)] for k in range(len(self.names)))
+        return dict(zip(self.names, palette, strict=True))
+
+    def differs(self, other: Method) -> str | None:
+        """Say whether another model's classes are others."""
+        reason = super().differs(other)
+        if reason is None and isinstance(other, Semantic) and other.names != self.names:
+            return f"its classes are {', '.join(other.names)}, not {', '.join(self.names)}"
+        return reason
+
+    def search_space(self) -> dict[str, Sequence[Any]]:
+        """Vary how much rare classes are favoured."""
+        return {"tilt": (-0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)}

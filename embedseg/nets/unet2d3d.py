@@ -1,0 +1,78 @@
+"""Hybrid U-Net for anisotropic stacks: 2D convolutions at fine levels, 3D ones at coarse levels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar, Literal, final
+
+import numpy as np
+from pydantic import Field
+
+from embedseg.nets.base import Net, NetOptions
+from embedseg.nets.layers import Axes, Norm, axis_strides, product, shrinking
+from embedseg.nets.unet import UNet, UNetOptions
+from embedseg.types import Spacing
+
+
+@final
+class UNet2D3DOptions(NetOptions):
+    """Options of a U-Net whose fine levels see planes and whose coarse levels see the volume.
+
+    What the fine levels see of the neighbouring planes would be far off in a stack of thick
+    sections; at a coarse level a plane is as thick as a pixel is wide. Which levels are which is
+    set here, not derived from the spacing as in the other nets.
+
+    Attributes
+    ----------
+    width, max_width, stem, branched, light, norm
+        As in `embedseg.nets.unet.UNetOptions`.
+    depth : int
+        How often the net pools, not counting the stem. Fewer on crops too small for it.
+    flat : int
+        Levels with 2D convolutions, the finest ones; between them only Y and X are pooled. The
+        deepest level is 3D whatever `flat` is.
+
+    References
+    ----------
+    Lee et al.: Superhuman accuracy on the SNEMI3D connectomics challenge, arXiv:1706.00120, for
+    convolutions of both kinds in one U-Net.
+    """
+
+    type: Literal["unet2d3d"] = "unet2d3d"
+    ndims: ClassVar[tuple[int, ...]] = (3,)
+
+    width: int = Field(default=32, ge=1)
+    max_width: int = Field(default=128, ge=1)
+    depth: int = Field(default=3, ge=1, le=8)
+    flat: int = Field(default=2, ge=1)
+    stem: Literal[1, 2, 4] = 2
+    branched: bool = True
+    light: bool = True
+    norm: Norm = "batch"
+
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+        """Return the strides of the stem and of each pooling.
+
+        Examples
+        --------
+        >>> UNet2D3DOptions().strides((2.0, 1.0, 1.0), (16, 64, 64))
+        [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 1, 1)]
+        """
+        skipped, ndim = {1: 0, 2: 1, 4: 2}[self.stem], len(spacing)
+        # Planes that are infinitely far from each other are never pooled together.
+        planar = axis_strides((np.inf, *spacing[1:]), crop, skipped + min(self.flat, self.depth))
+        far = product(planar, ndim)
+        step = tuple(s * f for s, f in zip(spacing, far, strict=True))
+        size = [n // f for n, f in zip(crop, far, strict=True)]
+        deep = axis_strides(step, size, self.depth - min(self.flat, self.depth))
+        return [product(planar[:skipped], ndim), *shrinking([*planar[skipped:], *deep])]
+
+    def make(
+        self, channels: int, heads: Sequence[int], spacing: Spacing, crop: Sequence[int]
+    ) -> Net:
+        """Return a net with fresh weights."""
+        strides = self.strides(spacing, crop)
+        flat = min(self.flat, len(strides) - 1)
+        kernels = [(1, 3, 3)] * flat + [(3, 3, 3)] * (len(strides) - flat)
+        same = self.model_dump(exclude={"type", "flat"})
+        return UNet(channels, heads, strides, kernels, UNetOptions(**same))
