@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -60,14 +61,26 @@ class Muon(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for group in self.param_groups:
-            for weight in group["params"]:
-                if weight.grad is None:
-                    continue
-                weight.mul_(1 - group["lr"] * group["weight_decay"])
-                rule = _orthogonal if _is_matrix(weight) else _adam
-                weight.add_(rule(weight.grad, self.state[weight], group), alpha=-group["lr"])
+        with _one_thread():
+            for group in self.param_groups:
+                for weight in group["params"]:
+                    if weight.grad is None:
+                        continue
+                    weight.mul_(1 - group["lr"] * group["weight_decay"])
+                    rule = _orthogonal if _is_matrix(weight) else _adam
+                    weight.add_(rule(weight.grad, self.state[weight], group), alpha=-group["lr"])
         return loss
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep a CPU from sharing out matrices so small that waking a thread takes longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
