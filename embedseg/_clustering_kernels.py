@@ -42,6 +42,7 @@ class Grid(NamedTuple):
     shape: Triple  # in pixels
     groups: Triple  # number of groups along each axis
     spacing: NDArray[np.float32]  # (ndim,)
+    start: Triple  # index of the first pixel in the image that a block is cut from
 
 
 class Maps(NamedTuple):
@@ -342,15 +343,16 @@ def embed(
     shift = 0
     for d in range(ndim - 1, -1, -1):
         axis = 3 - ndim + d
-        move(tiles, first, last, d, shift, tile[axis] - 1, origin[axis], grid.spacing[d], unit)
+        move(tiles, first, last, d, shift, tile[axis] - 1, origin[axis] + grid.start[axis],
+             grid.spacing[d], unit)
         shift += 4 if tile[axis] == 16 else 2
     for d in range(ndim):
         axis = 3 - ndim + d
         low, high = extent(tiles.e, score, first, last, d)
         tiles.boxes[d, t], tiles.boxes[ndim + d, t] = low, high
         if low <= high:
-            begin = float(origin[axis]) * grid.spacing[d]
-            end = float(origin[axis] + tile[axis]) * grid.spacing[d]
+            begin = float(origin[axis] + grid.start[axis]) * grid.spacing[d]
+            end = float(origin[axis] + grid.start[axis] + tile[axis]) * grid.spacing[d]
             reach[d] = max(reach[d], end - low, high - begin)
 
 
@@ -480,9 +482,9 @@ def spread(
     low[d], high[d] = centre - radius, centre + radius
     axis = 3 - grid.ndim + d
     side = float(grid.spacing[d]) * tile[axis] * group[axis]
-    most = float(grid.groups[axis])
-    search.window[axis, 0] = int(min(max((low[d] - reach[d]) / side - 0.01, 0.0), most))
-    search.window[axis, 1] = int(min(max((high[d] + reach[d]) / side + 1.01, 0.0), most))
+    most, start = float(grid.groups[axis]), float(grid.start[axis]) * grid.spacing[d]
+    search.window[axis, 0] = int(min(max((low[d] - reach[d] - start) / side - 0.01, 0.0), most))
+    search.window[axis, 1] = int(min(max((high[d] + reach[d] - start) / side + 1.01, 0.0), most))
 
 
 @inlined

@@ -64,6 +64,7 @@ def cluster(
     seeds: Literal["greedy", "peaks"] = "greedy",
     max_radius: float | None = None,
     refine: float | None = None,
+    origin: Sequence[int] | None = None,
 ) -> Clusters:
     """Group pixels into objects, seed by seed, from activated maps.
 
@@ -109,11 +110,15 @@ def cluster(
         its pixels, which one noisy seed pixel cannot spoil, and every foreground pixel goes to the
         object with the smallest sum above, at most ``-ln(refine)``; of equal ones, to the first.
         By default objects stay as they grew.
+    origin : sequence of int, optional
+        Index of the first pixel in a larger image that the maps are a block of: embeddings are
+        those that they have there, to the last bit. Default: zeros.
 
     Returns
     -------
     Clusters
-        Labels, and where each object grew from.
+        Labels, and where each object grew from; positions count in the maps given, centres from
+        the origin of the whole image.
 
     Raises
     ------
@@ -138,7 +143,7 @@ def cluster(
     """
     options = _Options(
         tuple(spacing), unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size,
-        seeds, max_radius, refine,
+        seeds, max_radius, refine, tuple(origin or (0,) * len(spacing)),
     )
     return _decode(offset, bandwidth, seed, options, ("none", "none"))
 
@@ -157,6 +162,7 @@ def cluster_raw(
     seeds: Literal["greedy", "peaks"] = "greedy",
     max_radius: float | None = None,
     refine: float | None = None,
+    origin: Sequence[int] | None = None,
 ) -> Clusters:
     """Group pixels into objects, from raw network output.
 
@@ -172,7 +178,7 @@ def cluster_raw(
         Raw output, float16 or float32.
     spacing, unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size, seeds
         See `cluster`.
-    max_radius, refine
+    max_radius, refine, origin
         See `cluster`.
 
     Returns
@@ -195,7 +201,7 @@ def cluster_raw(
     """
     options = _Options(
         tuple(spacing), unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size,
-        seeds, max_radius, refine,
+        seeds, max_radius, refine, tuple(origin or (0,) * len(spacing)),
     )
     return _decode(offset, bandwidth, seed, options, ("tanh", "sigmoid"))
 
@@ -225,6 +231,7 @@ class _Options:
     seeds: str
     max_radius: float | None
     refine: float | None
+    origin: tuple[int, ...]
 
 
 def _check(options: _Options, shapes: tuple[tuple[int, ...], ...]) -> None:
@@ -245,6 +252,8 @@ def _check(options: _Options, shapes: tuple[tuple[int, ...], ...]) -> None:
         raise UsageError(f"refine is {options.refine}, expected a likelihood between 0 and 1")
     if not options.min_object_size >= 0:
         raise UsageError(f"min_object_size is {options.min_object_size}, expected 0 or more")
+    if len(options.origin) != ndim or min(options.origin) < 0:
+        raise UsageError(f"origin is {options.origin}, expected {ndim} values of 0 or more")
     if not min(options.spacing) > 0:
         raise UsageError(f"spacing is {options.spacing}, expected values above 0")
     offset, bandwidth, seed = shapes
@@ -301,9 +310,10 @@ def _grid(shape: tuple[int, ...], options: _Options) -> kernels.Grid:
     depth, height, width = (1,) * (3 - ndim) + shape
     tile, group = TILES[ndim]
     groups = [-(-n // (t * g)) for n, t, g in zip((depth, height, width), tile, group, strict=True)]
+    z, y, x = (0,) * (3 - ndim) + options.origin
     return kernels.Grid(
         ndim, (depth, height, width), (groups[0], groups[1], groups[2]),
-        np.asarray(options.spacing, np.float32),
+        np.asarray(options.spacing, np.float32), (z, y, x),
     )
 
 

@@ -94,6 +94,8 @@ class Maps:
         What the M channels are.
     spacing : tuple of float
         Size of a pixel along each axis of `space`, in µm.
+    origin : tuple of int, optional
+        Index of the first pixel in the whole image, where these are the maps of a block of one.
 
     Examples
     --------
@@ -106,6 +108,7 @@ class Maps:
     data: NDArray[np.float16]
     specs: tuple[MapSpec, ...]
     spacing: Spacing
+    origin: tuple[int, ...] | None = None
 
     def __post_init__(self) -> None:
         channels = sum(spec.channels for spec in self.specs)
@@ -118,6 +121,8 @@ class Maps:
             raise ValueError(
                 f"spacing {self.spacing} does not fit maps of shape {self.data.shape}"
             )
+        if self.origin is not None and len(self.origin) != len(self.spacing):
+            raise ValueError(f"origin {self.origin} does not fit spacing {self.spacing}")
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -152,8 +157,8 @@ class Segmentation:
         0 is background; instances are numbered 1 to n.
     objects : mapping of str to ndarray, or None
         For instance methods one row per object, in order of label: `position` (n, ndim) int64,
-        index of the pixel an object grew from; `centre` (n, ndim) float32, µm; `score` (n,)
-        float32; `size` (n,) int64, pixels. None for semantic methods.
+        index of the pixel an object grew from; `centre` (n, ndim) float32, µm in the whole image;
+        `score` (n,) float32; `size` (n,) int64, pixels. None for semantic methods.
     """
 
     labels: NDArray[np.int32]

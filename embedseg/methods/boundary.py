@@ -135,7 +135,10 @@ class Boundary(Method):
         inside = foreground > self.fg_threshold
         grown = DECODERS[self.decoder](self, inside, boundary, maps.spacing)
         labels = relabel(drop_small(grown.astype(np.int32), self.min_object_size + 1))
-        return Segmentation(labels, _table(labels, foreground, boundary, maps.spacing))
+        table = _table(labels, foreground, boundary, maps.spacing)
+        start = np.multiply(maps.origin or (0,) * labels.ndim, maps.spacing)
+        centres = (table["centre"] + start).astype(np.float32)
+        return Segmentation(labels, table | {"centre": centres})
 
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""

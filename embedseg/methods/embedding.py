@@ -227,7 +227,7 @@ class Embedding(Method):
             spacing=maps.spacing, unit=self.unit, bandwidth_scale=self.bandwidth_scale,
             fg_threshold=self.fg_threshold, seed_threshold=self.seed_threshold,
             min_object_size=self.min_object_size, seeds=self.seeds, max_radius=self.max_radius,
-            refine=self.refine,
+            refine=self.refine, origin=maps.origin,
         )
         return Segmentation(found.labels, {
             "position": found.position, "centre": found.centre,
