@@ -120,7 +120,7 @@ class Training(NamedTuple):
 def load_split(
     root: Path | str, split: str, options: DataOptions | None = None, *, progress: bool = False
 ) -> list[Sample]:
-    """Read the images and masks of one split.
+    """Read the images and masks of one split; without a `val` folder, those set apart for it.
 
     Raises
     ------
@@ -128,6 +128,10 @@ def load_split(
         For a folder that is not there, files without a partner, or anything wrong with a file.
     """
     options = options or DataOptions()
+    if split == "val" and "val" not in find_data(root, options.masks):
+        train, _ = find_pairs(root, "train", options.masks)
+        return load_pairs(set_apart(train, options.val, options.seed)[1], options,
+                          progress=progress)
     pairs, _ = find_pairs(root, split, options.masks)
     return load_pairs(pairs, options, progress=progress)
 

@@ -12,6 +12,7 @@ import pytest
 from embedseg.baseline import otsu_watershed
 from embedseg.benchmarking import Bench, Entry, benchmark, entries
 from embedseg.comparison import save_curves, table
+from embedseg.data import DataOptions
 from embedseg.metrics import score
 from embedseg.scoring import ObjectScoring
 from embedseg.synthetic import blobs, write_blobs
@@ -68,6 +69,26 @@ def test_seeds_come_last_so_that_every_kind_is_run_once_first():
 def test_unknown_names_are_refused_with_the_known_ones(asked, known):
     with pytest.raises(UsageError, match=f"'magic'; there are {known}"):
         entries(**asked)
+
+
+def test_methods_of_classes_have_a_floor_of_their_own(data, tmp_path):
+    classes = "ground=0,object=" + "+".join(map(str, range(1, 60)))
+    settings = {name: value for name, value in SMALL.items() if name != "method.radius"}
+    bench = Bench(data, tmp_path / "classes", options=DataOptions(classes=classes),
+                  settings=settings)
+    floor, run = benchmark(bench, entries(methods=["semantic"], minutes=[SHORT], seeds=1))
+    assert floor["method"] == "most-frequent" and floor["score"]["iou"]["object"] == 0
+    assert set(run["headline"]) == {"mean IoU", "mean Dice", "accuracy"}
+    assert run["headline"]["mean IoU"] == run["score"]["iou_mean"]
+    assert "| mean IoU | mean Dice | accuracy |" in (bench.folder / "benchmark.md").read_text()
+    assert (bench.folder / "benchmark.png").stat().st_size > 10_000
+    again = benchmark(bench, entries(methods=["semantic"], minutes=[SHORT], seeds=1))
+    assert again == [floor, run]
+
+
+def test_objects_and_classes_do_not_stand_in_one_table(data, tmp_path):
+    with pytest.raises(UsageError, match=r"embedding \(objects\), semantic \(classes\)"):
+        benchmark(Bench(data, tmp_path / "c"), entries(methods=["embedding", "semantic"]))
 
 
 def test_nothing_to_compare_is_refused():

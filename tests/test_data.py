@@ -135,6 +135,8 @@ def test_share_of_train_is_seeded_and_said(tmp_path):
     assert "2 of 4 train images drawn with seed 7" in found.words[1]
     again = load_training(tmp_path, DataOptions(val=0.5, seed=7))
     assert [s.name for s in again.val] == [s.name for s in found.val]
+    apart = load_split(tmp_path, "val", DataOptions(val=0.5, seed=7))
+    assert [s.name for s in apart] == [s.name for s in found.val]
 
 
 def test_set_apart():

@@ -146,6 +146,19 @@ def test_a_class_that_is_not_in_the_batch_has_no_dice():
     assert float(multiclass_dice(sure, targets)) == 0
 
 
+# -- fine-tuning -----------------------------------------------------------------------------------
+@pytest.mark.parametrize("layer", [torch.nn.Conv2d(4, 2, 1), torch.nn.ConvTranspose2d(4, 2, 2, 2)])
+def test_classes_are_found_again_by_their_names(layer):
+    before = Semantic(names=("cell", "membrane"))
+    image = torch.randn(1, 4, 3, 3)
+    with torch.no_grad():
+        cell, membrane = layer(image)[0]
+        Semantic(names=("membrane", "glia")).adopt_head(layer, before.maps(2), before)
+        first, second = layer(image)[0]
+    torch.testing.assert_close(first, membrane)
+    torch.testing.assert_close(second, (cell + membrane) / 2)
+
+
 # -- decoding --------------------------------------------------------------------------------------
 def test_tilt_favours_rare_classes():
     method = Semantic(names=("often", "rare"), frequencies=(0.9, 0.1))

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from torch import Tensor, nn
+from torch.nn.modules.conv import _ConvTransposeNd
 
 from embedseg.classes import COLOURS
 from embedseg.losses import full_precision, masked_cross_entropy, multiclass_dice
@@ -153,6 +154,20 @@ class Semantic(Method):
         shares = torch.tensor(self.frequencies or (1.0,) * len(self.names))
         with torch.no_grad():
             bias.copy_(torch.log(shares.clamp(min=1e-4)))
+
+    def adopt_head(self, head: nn.Module, specs: Sequence[MapSpec], before: Method) -> None:
+        """Let each class begin as the one of its name did; new ones as the mean of all."""
+        assert isinstance(before, Semantic)
+        weight, bias = head.weight, head.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        with torch.no_grad():
+            # Transposed convolutions have the outputs on the second axis.
+            outputs = weight.movedim(int(isinstance(head, _ConvTransposeNd)), 0)
+            for values in (outputs, bias):
+                old = values.clone()
+                for k, name in enumerate(self.names):
+                    known = name in before.names
+                    values[k] = old[before.names.index(name)] if known else old.mean(dim=0)
 
     def loss(
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
