@@ -13,7 +13,7 @@ EXTRAS = {
     "napari": ["napari[all]>=0.6", "magicgui>=0.10"],
     "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],
     "rois": ["roifile>=2025.1"],
-    "mesh": ["trimesh>=4.6"],
+    "mesh": ["fast-simplification>=0.1.9", "trimesh>=5.2"],
     "hdf5": ["h5py>=3.12"],
     "log": ["tensorboard>=2.19"],
     "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
@@ -29,6 +29,7 @@ TEST = [
     "pytest-xdist>=3.6",
     "ruff>=0.11",
     *EXTRAS["log"],
+    *EXTRAS["mesh"],
 ]
 
 setup(

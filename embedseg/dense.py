@@ -75,7 +75,8 @@ class DenseScores:
 
 
 def compare(
-    truth: NDArray[Any], predicted: NDArray[Any], classes: int, membrane: int | None = None
+    truth: NDArray[Any], predicted: NDArray[Any], classes: int, membrane: int | None = None,
+    planes: bool = False,
 ) -> DenseScores:
     """Compare predicted classes with true ones.
 
@@ -90,6 +91,9 @@ def compare(
     membrane : int, optional
         Class that divides an image of 2 or 3 axes into regions: pieces of everything else that
         hang together by the faces of their pixels, 4-connected in 2D and 6-connected in 3D.
+    planes : bool
+        Whether the planes of a volume are images of their own, as in stacks of thick sections,
+        where one gap would join regions all over the volume; their scores are averaged.
 
     Raises
     ------
@@ -141,7 +145,13 @@ def compare(
         raise DataError(f"membrane is class {membrane}, expected one of 0 to {classes - 1}")
     if truth.ndim not in (2, 3):
         raise DataError(f"classes of shape {truth.shape}, expected 2 or 3 axes to find regions")
-    return DenseScores(confusion, thinned_scores(truth != membrane, predicted != membrane, known))
+    masks = (truth != membrane, predicted != membrane, known)
+    if truth.ndim == 2 or not planes:
+        return DenseScores(confusion, thinned_scores(*masks))
+    each = [thinned_scores(*(mask[z] for mask in masks)) for z in range(len(truth))
+            if known[z].any()]
+    return DenseScores(confusion, {key: _mean(scores[key] for scores in each)
+                                   for key in each[0]} if each else None)
 
 
 def summarise(results: Sequence[tuple[str, DenseScores]], names: Sequence[str]) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +19,7 @@ from embedseg.config import Config, load_config, save_config
 from embedseg.data import Sample
 from embedseg.geometry import resample_labels, to_shape
 from embedseg.inference import load_applied, read_model
-from embedseg.io import refuse_used, write_text
+from embedseg.io import fill_folder, refuse_used, write_text
 from embedseg.methods.base import Method
 from embedseg.tune import Tuned, tune
 from embedseg.types import Maps, MapSpec, Spacing, UsageError
@@ -131,8 +130,8 @@ def join_models(
             raise UsageError(f"{path} cannot be averaged with {paths[lead]}: {reason}")
     order = [lead, *(k for k in range(len(paths)) if k != lead)]
     names = [f"{place}-{paths[k].resolve().name}" for place, k in enumerate(order, 1)]
-    aside = output.with_name(f".{output.name}.{os.getpid()}.part")
-    try:
+
+    def write(aside: Path) -> None:
         for name, k in zip(names, order, strict=True):
             (aside / "members" / name).mkdir(parents=True)
             for file in ("config.json", "weights.safetensors", "history.csv"):
@@ -140,11 +139,9 @@ def join_models(
                     shutil.copy2(paths[k] / file, aside / "members" / name / file)
         save_config(configs[lead], aside / "config.json")
         _write(aside, names, (1.0,) * len(names))
-        if output.exists():
-            shutil.rmtree(output)
-        aside.rename(output)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+
+    fill_folder(output, write, (NAME, "config.json", "members", "weights.safetensors",
+                                "history.csv", "last.ckpt"))
     return output
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import glob
 import os
 import re
+import shutil
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -178,6 +179,44 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         aside.replace(path)
     finally:
         aside.unlink(missing_ok=True)
+
+
+def fill_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str]) -> None:
+    """Let `write` fill a folder beside, then give it the name of `folder`: all of it or nothing.
+
+    Parameters
+    ----------
+    folder : Path
+        Where there is one already, only what `ours` names is replaced in it.
+    write : callable
+        Gets the path of an empty folder.
+    ours : sequence of str
+        Patterns of what an earlier call may have left.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "new"
+    >>> fill_folder(folder, lambda aside: (aside / "a.txt").touch(), ["*.txt"])
+    >>> fill_folder(folder, lambda aside: (aside / "b.txt").touch(), ["*.txt"])
+    >>> [path.name for path in folder.iterdir()]
+    ['b.txt']
+    """
+    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
+    shutil.rmtree(aside, ignore_errors=True)
+    aside.mkdir(parents=True)
+    try:
+        write(aside)
+        if not folder.exists():
+            aside.rename(folder)
+            return
+        for pattern in ours:
+            for old in folder.glob(pattern):
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+        for new in aside.iterdir():
+            new.replace(folder / new.name)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

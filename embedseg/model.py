@@ -344,5 +344,5 @@ def _clear(folder: Path, resume: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     if not resume:
-        for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt"):
+        for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt", ENSEMBLE):
             (folder / name).unlink(missing_ok=True)

@@ -105,16 +105,19 @@ class ClassScoring(Scoring):
         Of the classes, in their order.
     membrane : int, optional
         Which of them separates the pieces of the others, whose regions are then scored too.
+    planes : bool
+        Whether regions of a volume are those of its planes.
     """
 
     names: tuple[str, ...]
     membrane: int | None = None
+    planes: bool = False
     main: ClassVar[tuple[str, str]] = ("mean IoU", "mean IoU over the classes")
     axes: ClassVar[tuple[str, str]] = ("class", "IoU")
 
     def compare(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dense.DenseScores:
         """Return `embedseg.dense.compare` of one image."""
-        return dense.compare(truth, predicted, len(self.names), self.membrane)
+        return dense.compare(truth, predicted, len(self.names), self.membrane, self.planes)
 
     def summarise(self, results: Sequence[tuple[str, dense.DenseScores]]) -> Summary:
         """Return `embedseg.dense.summarise`."""

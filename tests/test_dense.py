@@ -359,3 +359,19 @@ def test_bad_names_and_no_images_are_named() -> None:
         summarise([("image", found)], ["a"])
     with pytest.raises(DataError, match="expected 2 different"):
         flat(found, ["a", "a"])
+
+
+def test_planes_of_a_volume_may_be_images_of_their_own() -> None:
+    # Two cells with a wall between them; in the second plane the prediction has no wall.
+    plane = np.array([[0, 0, 1, 0, 0]] * 4)
+    truth = np.stack([plane, plane])
+    predicted = np.stack([plane, 0 * plane])
+    whole = compare(truth, predicted, 2, membrane=1).regions
+    apart = compare(truth, predicted, 2, membrane=1, planes=True).regions
+    first = compare(plane, plane, 2, membrane=1).regions
+    second = compare(plane, 0 * plane, 2, membrane=1).regions
+    assert whole is not None and apart is not None and first is not None and second is not None
+    assert apart == {key: (first[key] + second[key]) / 2 for key in first}
+    assert whole["v_rand_merge"] < apart["v_rand_merge"] < 1
+    unknown = np.stack([plane, np.full_like(plane, -1)])
+    assert compare(unknown, predicted, 2, membrane=1, planes=True).regions == first

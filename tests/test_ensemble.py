@@ -232,6 +232,10 @@ def test_an_ensemble_is_one_folder(three, tmp_path, volumes):
     folder = join_models(copies, tmp_path / "both")
     with pytest.raises(UsageError, match="exists and is not empty"):
         join_models(copies, folder)
+    (folder / "mine.txt").write_text("kept")
+    join_models(copies[:2], folder, overwrite=True)
+    assert (folder / "mine.txt").is_file() and len(list((folder / "members").iterdir())) == 2
+    join_models(copies, folder, overwrite=True)
     for path in copies:
         shutil.rmtree(path)
     moved = folder.rename(tmp_path / "moved")

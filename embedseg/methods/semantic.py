@@ -48,6 +48,9 @@ class Semantic(Method):
     membrane : str, optional
         Name of the class that separates the pieces of the others: then these are scored too.
         Default: the one called membrane, if there is.
+    regions : {"planes", "volume"}
+        Whether these pieces are sought in each plane of a volume, as in stacks of thick sections,
+        or in the whole of it.
     tilt : float
         A class's probability is multiplied by its frequency^-tilt before the likeliest is taken:
         0 is the likeliest class, 1 treats classes as if they were equally frequent.
@@ -78,6 +81,7 @@ class Semantic(Method):
     dice_weight: float = Field(default=1.0, ge=0)
     focal: float = Field(default=0.0, ge=0)
     membrane: str | None = None
+    regions: Literal["planes", "volume"] = "planes"
     tilt: float = Field(default=0.0, ge=-2, le=2)
 
     @model_validator(mode="after")
@@ -112,6 +116,7 @@ class Semantic(Method):
             "names": names, "palette": tuple(each.colour for each in stats.classes),
             "frequencies": tuple(round(share, 6) for share in stats.frequencies),
             "membrane": self.membrane if self.membrane in names else next(iter(called), None),
+            "regions": "volume" if max(stats.spacing) <= 2 * min(stats.spacing) else "planes",
         })
 
     def reasons(self, unit: str) -> list[str]:
@@ -195,7 +200,8 @@ class Semantic(Method):
     def scoring(self) -> ClassScoring:
         """Score classes."""
         return ClassScoring(
-            self.names, self.names.index(self.membrane) if self.membrane else None)
+            self.names, self.names.index(self.membrane) if self.membrane else None,
+            self.regions == "planes")
 
     def found(self, frames: Sequence[NDArray[np.int32]]) -> str:
         """Say which share of the pixels belongs to each class."""

@@ -1,0 +1,262 @@
+"""Surfaces as files: STL, PLY, OBJ and GLB, and a table of what they are like."""
+
+from __future__ import annotations
+
+import csv
+import math
+import struct
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from embedseg.export.mesh import (
+    Measures,
+    Mesh,
+    MeshOptions,
+    check_volume,
+    choose,
+    libraries,
+    mesh_labels,
+    object_boxes,
+)
+from embedseg.export.meshview import FACES, FEWEST, save_mesh_preview, thinned
+from embedseg.io import fill_folder, write_aside
+from embedseg.plot import label_colours
+from embedseg.types import DataError, Spacing, UsageError
+
+#: Bytes per vertex and its two faces: kept until the file is written, taken by writing it, and by
+#: the object that is worked on; and bytes per voxel of the box around that.
+KEPT = 36
+WRITING = {".stl": 0, ".ply": 400, ".obj": 600, ".glb": 400}
+WORKING, BOX = 2000, 8
+#: Share of the free memory that may be used.
+SHARE = 0.7
+#: Units in the table.
+UNITS = {"volume": "volume_um3", "area": "area_um2"}
+
+
+def save_surfaces(
+    path: Path | str, labels: NDArray[Any], spacing: Spacing, *, wanted: Sequence[int] = (),
+    options: MeshOptions | None = None, each: bool = False, preview: Path | None = None,
+    overwrite: bool = False, name: str = "labels", progress: bool = False,
+) -> list[Measures]:
+    """Make surfaces of the objects of a volume and write them, and a table beside them.
+
+    Parameters
+    ----------
+    path : path
+        File for all surfaces, `.stl`, `.ply`, `.obj` or `.glb`; the table is `<stem>.csv`.
+    labels, spacing, wanted, options, name
+        As in `embedseg.export.mesh.mesh_labels`.
+    each : bool
+        Write a file per object instead, `<stem>_<label>`, into the folder `<stem>`.
+    preview : path, optional
+        Picture of the surfaces to draw.
+    overwrite : bool
+        Replace what is there.
+    progress : bool
+        Whether to show a progress bar.
+
+    Returns
+    -------
+    list of Measures
+
+    Raises
+    ------
+    DataError
+        As in `mesh_labels`; and if the surfaces would not fit into memory.
+    UsageError
+        As in `mesh_labels`; if a file is there already, or the format is unknown.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> labels = np.pad(np.ones((3, 3, 3), np.int32), 1)
+    >>> path = Path(tempfile.mkdtemp()) / "ball.stl"
+    >>> (ball,) = save_surfaces(path, labels, (1.0, 1.0, 1.0))
+    >>> sorted(file.name for file in path.parent.iterdir()), ball.watertight
+    (['ball.csv', 'ball.stl'], True)
+    """
+    path = Path(path)
+    check_outputs(path, each=each, preview=preview, overwrite=overwrite)
+    labels = check_volume(labels, spacing, name)
+    boxes = object_boxes(labels)
+    chosen = choose(list(boxes), wanted, name)
+    options = options or MeshOptions()
+    ids = np.array(list(boxes), np.int32)
+    expected = count_vertices(labels, ids)[np.searchsorted(ids, chosen)]
+    largest = max(math.prod(part.stop - part.start for part in boxes[label]) for label in chosen)
+    _check_memory(expected / options.step**2, largest, path.suffix.lower(), each, name)
+    budget = dict(zip(chosen, FACES * expected / expected.sum(), strict=True))
+    rows: list[Measures] = []
+    shown: list[Mesh] = []
+
+    def made() -> Iterator[Mesh]:
+        meshes = mesh_labels(labels, spacing, wanted=chosen, options=options, boxes=boxes,
+                             name=name)
+        for mesh in tqdm(meshes, "surfaces", len(chosen), disable=not progress, leave=False):
+            rows.append(mesh.measures)
+            if preview:
+                shown.append(thinned(mesh, max(FEWEST, int(budget[mesh.measures.label]))))
+            yield mesh
+
+    write_meshes(path, made(), each=each)
+    _write_table(path.with_suffix(".csv"), rows)
+    if preview:
+        save_mesh_preview(preview, shown, title=Path(name).name)
+    return rows
+
+
+def check_outputs(path: Path, *, each: bool = False, preview: Path | None = None,
+                  overwrite: bool = False) -> None:
+    """See that surfaces can be written, before work is put into them.
+
+    Raises
+    ------
+    UsageError
+        If the format is unknown, a library is missing, or something is there already.
+    """
+    if path.suffix.lower() not in WRITERS:
+        raise UsageError(f"{path}: surfaces cannot be written as {path.suffix or 'this'!r}, "
+                         "expected " + " ".join(WRITERS))
+    if preview and preview.suffix.lower() != ".png":
+        raise UsageError(f"{preview}: the picture of surfaces is a .png")
+    libraries()
+    main = path.with_suffix("") if each else path
+    for output in [main, path.with_suffix(".csv"), *filter(None, [preview])]:
+        replaceable = overwrite and output.is_dir() == (each and output == main)
+        if output.exists() and not replaceable:
+            raise UsageError(f"{output}: exists; choose another, or overwrite")
+
+
+def write_meshes(path: Path, meshes: Iterable[Mesh], *, each: bool = False) -> None:
+    """Write meshes into one file, or each into one of its own; see `save_surfaces`."""
+    suffix = path.suffix.lower()
+    write = WRITERS[suffix]
+    if not each:
+        write_aside(path, lambda aside: write(aside, meshes))
+        return
+
+    def fill(aside: Path) -> None:
+        for mesh in meshes:
+            write(aside / f"{path.stem}_{mesh.measures.label}{suffix}", [mesh])
+
+    fill_folder(path.with_suffix(""), fill, (f"{path.stem}_*{suffix}",))
+
+
+def count_vertices(labels: NDArray[Any], ids: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return how many faces of voxels each object shows: as many vertices has its surface.
+
+    Parameters
+    ----------
+    labels : (Z, Y, X) integer ndarray
+    ids : (n,) int32 ndarray
+        Its labels, ascending.
+
+    Examples
+    --------
+    >>> count_vertices(np.array([[[5, 7, 7]]]), np.array([5, 7], np.int32)).tolist()
+    [6, 10]
+    """
+    counts = np.zeros(len(ids), np.int64)
+    empty = np.zeros(labels.shape[1:], labels.dtype)
+    before = empty
+    for plane in [*labels, empty]:
+        framed = np.pad(plane, 1)
+        for a, b in ((framed[1:], framed[:-1]), (framed[:, 1:], framed[:, :-1]), (plane, before)):
+            differ = a != b
+            for values in (a[differ], b[differ]):
+                counts += np.bincount(np.searchsorted(ids, values[values > 0]), minlength=len(ids))
+        before = plane
+    return counts
+
+
+def _check_memory(vertices: NDArray[np.float64], box: int, suffix: str, each: bool, name: str
+                  ) -> None:
+    """See that surfaces of so many vertices fit into what is free."""
+    import torch
+
+    from embedseg.devices import available_memory
+
+    at_once = vertices.max() if each else vertices.sum()
+    # STL is written object by object.
+    kept = KEPT + WRITING[suffix] if suffix != ".stl" else 0
+    needed = at_once * kept + vertices.max() * WORKING + box * BOX
+    free = SHARE * available_memory(torch.device("cpu"))
+    if needed > free:
+        raise DataError(f"{name}: surfaces of {len(vertices)} objects take about "
+                        f"{needed / 1e9:.2g} GB of memory, expected at most {free / 1e9:.2g} GB; "
+                        "a larger --step, some objects by --label, or --each takes less")
+
+
+def _write_table(path: Path, rows: Sequence[Measures]) -> None:
+    def write(aside: Path) -> None:
+        with aside.open("w", newline="", encoding="utf-8") as file:
+            writer = csv.writer(file)
+            writer.writerow([UNITS.get(field, field) for field in Measures._fields])
+            writer.writerows(rows)
+
+    write_aside(path, write)
+
+
+# -- formats ---------------------------------------------------------------------------------------
+def _plain(mesh: Mesh) -> Any:
+    return libraries().Trimesh(mesh.vertices, mesh.faces, process=False)
+
+
+def _painted(meshes: Iterable[Mesh]) -> list[Any]:
+    """Return meshes of trimesh with names and colours."""
+    meshes = list(meshes)
+    # Colours are told apart long before this many.
+    colours = label_colours(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes]))
+    painted = [_plain(mesh) for mesh in meshes]
+    for mesh, surface, colour in zip(meshes, painted, colours, strict=True):
+        surface.metadata["name"] = f"object_{mesh.measures.label}"
+        surface.visual.vertex_colors = np.tile([*colour, 255], (len(mesh.vertices), 1))
+    return painted
+
+
+def _write_stl(path: Path, meshes: Iterable[Mesh]) -> None:
+    """Write mesh after mesh: the format is a header, a count and triangles."""
+    from trimesh.exchange.stl import export_stl
+
+    count = 0
+    with path.open("wb") as file:
+        file.write(bytes(84))
+        for mesh in meshes:
+            file.write(export_stl(_plain(mesh))[84:])
+            count += len(mesh.faces)
+        file.seek(80)
+        file.write(struct.pack("<I", count))
+
+
+def _write_ply(path: Path, meshes: Iterable[Mesh]) -> None:
+    from trimesh.exchange.ply import export_ply
+
+    path.write_bytes(export_ply(libraries().util.concatenate(_painted(meshes))))
+
+
+def _write_obj(path: Path, meshes: Iterable[Mesh]) -> None:
+    from trimesh.exchange.obj import export_obj
+
+    text = export_obj(libraries().Scene(_painted(meshes)))  # type: ignore[no-untyped-call]
+    path.write_text(text, encoding="utf-8")
+
+
+def _write_glb(path: Path, meshes: Iterable[Mesh]) -> None:
+    from trimesh.exchange.gltf import export_glb
+
+    scene = libraries().Scene()
+    for surface in _painted(meshes):
+        scene.add_geometry(surface, geom_name=surface.metadata["name"])
+    path.write_bytes(export_glb(scene))  # type: ignore[no-untyped-call]
+
+
+#: What writes a file, by its suffix.
+WRITERS: dict[str, Callable[[Path, Iterable[Mesh]], None]] = {
+    ".stl": _write_stl, ".ply": _write_ply, ".obj": _write_obj, ".glb": _write_glb,
+}

@@ -1,0 +1,96 @@
+"""Pictures of surfaces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.export.mesh import Mesh, libraries
+from embedseg.figures import save_figure
+from embedseg.plot import label_colours
+
+#: Faces of a picture, and of an object in it at least; objects at most.
+FACES, FEWEST, OBJECTS = 30_000, 60, 1000
+#: Where one looks from, degrees above the XY plane and around Z.
+ELEVATION, AZIMUTH = 25.0, -60.0
+#: Numbers along the longest axis, about.
+TICKS = 7
+#: Where the light comes from, x, y, z; and how bright is what it does not reach.
+LIGHT, AMBIENT = (0.0, -0.6, 0.8), 0.45
+
+
+def thinned(mesh: Mesh, faces: int) -> Mesh:
+    """Return a mesh of about so many faces, closed or not; its measures stay those it had."""
+    if len(mesh.faces) <= faces:
+        return mesh
+    surface = libraries().Trimesh(mesh.vertices, mesh.faces, process=False)
+    fewer = surface.simplify_quadric_decimation(face_count=faces)
+    return Mesh(np.asarray(fewer.vertices, np.float32), np.asarray(fewer.faces, np.int32),
+                mesh.measures)
+
+
+def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = "") -> None:
+    """Draw surfaces, shaded and each in its colour, into one image file.
+
+    Parameters
+    ----------
+    path : path
+        The name's ending says which kind of file.
+    meshes : sequence of Mesh
+        The largest thousand are shown, of a few ten thousand faces together.
+    title : str
+        Stands above the picture.
+    """
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+    from mpl_toolkits.mplot3d import Axes3D
+    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
+
+    shown = sorted(meshes, key=lambda mesh: -mesh.measures.volume)[:OBJECTS]
+    faces = np.array([len(mesh.faces) for mesh in shown])
+    budget = np.maximum(FEWEST, FACES * faces // faces.sum())
+    shown = [thinned(mesh, int(n)) for mesh, n in zip(shown, budget, strict=True)]
+    triangles, colours = _visible(shown)
+    low, high = triangles.min((0, 1)), triangles.max((0, 1))
+    figure = Figure(figsize=(9, 8), dpi=100, facecolor="white")
+    axes = Axes3D(figure, auto_add_to_figure=False, proj_type="ortho", elev=ELEVATION,
+                  azim=AZIMUTH)
+    figure.add_axes(axes)
+    axes.add_collection3d(Poly3DCollection(triangles, facecolors=colours, edgecolors=colours,
+                                           linewidths=0.5))
+    extent = np.maximum(high - low, 1e-3 * (high - low).max())
+    for axis, name, start, size in zip((axes.xaxis, axes.yaxis, axes.zaxis), "xyz", low, extent,
+                                       strict=True):
+        axis.set_view_interval(start, start + size, ignore=True)
+        axis.set_major_locator(MaxNLocator(max(1, round(TICKS * size / extent.max()))))
+        axis.set_label_text(f"{name}, µm")
+        axis.labelpad = 10
+    # The length of a µm is the same along all axes.
+    axes.set_box_aspect(extent, zoom=0.9)
+    figure.suptitle(title + _count(len(shown), len(meshes)), fontsize=13)
+    save_figure(figure, Path(path))
+
+
+def _count(shown: int, all_: int) -> str:
+    if shown < all_:
+        return f" (the {shown} largest of {all_} objects)"
+    return f" ({all_} object{'s' * (all_ != 1)})"
+
+
+def _visible(meshes: Sequence[Mesh]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    """Return the triangles that face the viewer, (n, 3, 3), and their colours, (n, 3)."""
+    paints = label_colours(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes])) / 255
+    triangles = np.concatenate([mesh.vertices[mesh.faces] for mesh in meshes])
+    colours = np.repeat(paints, [len(mesh.faces) for mesh in meshes], axis=0)
+    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
+    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+    up, around = np.radians([ELEVATION, AZIMUTH])
+    viewer = np.array([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)])
+    front = normals @ viewer > 0
+    lit = np.clip(normals @ np.asarray(LIGHT), 0, 1)[:, np.newaxis]
+    shaded: NDArray[Any] = colours * (AMBIENT + (1 - AMBIENT) * lit)
+    return triangles[front], shaded[front]

@@ -1,0 +1,256 @@
+"""Folders of slices: read as one volume, written back slice by slice, shown as a montage."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.figures import Colours, Panel, grid, image_colours, lay_out, save_figure
+from embedseg.formats import CONTAINERS, READERS
+from embedseg.io import Image, fill_folder, natural_key, read_image, stem
+from embedseg.plot import label_colours
+from embedseg.types import DataError
+
+log = logging.getLogger("embedseg")
+
+#: Slices of a montage at most, and how many of them side by side.
+SHOWN, BESIDE = 12, 4
+#: Screen pixels of the longer side of a slice in a montage.
+SLICE = (300, 300)
+#: How much of the image shows through the objects.
+THROUGH = 0.6
+
+
+# -- reading ---------------------------------------------------------------------------------------
+def read_stack(path: Path | str, axes: str | None = None) -> Image:
+    """Read a volume: a folder with a file per slice, or one file with three axes of space.
+
+    Slices are put into the natural order of their names, which differ in nothing but numbers. None
+    may be missing or there twice.
+
+    Parameters
+    ----------
+    path : path
+        Folder or file.
+    axes : str, optional
+        Axes of the file, as in `embedseg.io.read_image`, or of the slices, with or without Z.
+
+    Returns
+    -------
+    Image
+        (Z, Y, X) or (C, Z, Y, X); of a folder nothing says how far its slices lie apart, so there
+        is no spacing.
+
+    Raises
+    ------
+    DataError
+        If there are no slices, they are not all of one series, or of different sizes or types; if
+        the file is no volume; as in `read_image`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> folder = Path(tempfile.mkdtemp()) / "slices"
+    >>> write_slices(folder, np.zeros((3, 4, 5), np.int32), ["z9", "z10", "z11"])
+    >>> volume = read_stack(folder)
+    >>> volume.axes, volume.data.shape
+    ('ZYX', (3, 4, 5))
+    """
+    path = Path(path)
+    if path.is_dir():
+        return Image(*_joined(slice_files(path), axes and axes.replace("Z", "")), None, path)
+    image = read_image(path, axes)
+    if image.axes not in ("ZYX", "CZYX"):
+        raise DataError(f"{path}: shape {image.data.shape} ({image.axes}), expected a volume (ZYX, "
+                        "CZYX); --axes says what the axes are")
+    return image
+
+
+def slice_files(folder: Path) -> list[Path]:
+    """Return the files of a folder of slices, in order.
+
+    Raises
+    ------
+    DataError
+        If there is none, or numbers are missing or there twice.
+    """
+    kinds = [kind for kind in READERS if kind not in CONTAINERS]
+    paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in kinds
+                    and path.is_file() and not path.name.startswith(".")), key=natural_key)
+    if not paths:
+        raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
+    slices = _numbered(folder, paths)
+    _check_gaps(folder, slices)
+    return [slices[number] for number in sorted(slices)]
+
+
+def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
+    """Return the slices of a series by their numbers."""
+    split = [re.split(r"(\d+)", stem(path)) for path in paths]
+    first = split[0]
+    for path, parts in zip(paths, split, strict=True):
+        if parts[::2] != first[::2]:
+            raise DataError(f"{folder}: {paths[0].name} and {path.name} differ in more than a "
+                            "number, expected slices of one series")
+    # Other numbers may count along, such as a position; that of the slice has most values.
+    columns = list(zip(*([int(part) for part in parts[1::2]] for parts in split), strict=True))
+    numbers = max(columns, key=lambda column: len(set(column)), default=(0,) * len(paths))
+    seen: dict[int, Path] = {}
+    for path, value in zip(paths, numbers, strict=True):
+        if (other := seen.setdefault(value, path)) is not path:
+            raise DataError(f"{folder}: {other.name} and {path.name} are both slice {value}")
+    return seen
+
+
+def _check_gaps(folder: Path, slices: dict[int, Path]) -> None:
+    """See that all numbers lie as far apart as the two that lie closest."""
+    values = sorted(slices)
+    # Two alone would always be regular.
+    step = min(b - a for a, b in pairwise(values)) if len(values) > 2 else 1
+    for a, b in pairwise(values):
+        if b - a != step:
+            gap = f"slice {a + step} is" if b - a <= 2 * step else (
+                f"slices {a + step} to {b - 1} are")
+            raise DataError(f"{folder}: {gap} missing, between {slices[a].name} and "
+                            f"{slices[b].name}")
+    if step > 1:
+        log.info("%s: slices are numbered in steps of %d", folder, step)
+
+
+def _joined(paths: Sequence[Path], axes: str | None) -> tuple[NDArray[Any], str]:
+    """Return the slices as one volume, and its axes."""
+    first = read_image(paths[0], axes)
+    if first.axes not in ("YX", "CYX"):
+        raise DataError(f"{paths[0]}: shape {first.data.shape} ({first.axes}), expected a slice "
+                        "(YX, CYX)")
+    volume = np.empty((len(paths), *first.data.shape), first.data.dtype)
+    for place, path in enumerate(paths):
+        image = read_image(path, axes) if place else first
+        for what, ours, other in (
+            ("axes", image.axes, first.axes), ("shape", image.data.shape, first.data.shape),
+            ("type", image.data.dtype, first.data.dtype),
+        ):
+            if ours != other:
+                raise DataError(f"{path}: {what} {ours}, but {paths[0].name} has {other}; expected "
+                                "slices of one kind")
+        volume[place] = image.data
+    return (volume, "ZYX") if first.axes == "YX" else (volume.swapaxes(0, 1), "CZYX")
+
+
+# -- working size ----------------------------------------------------------------------------------
+def resized(volume: NDArray[Any], size: int | tuple[int, int]) -> NDArray[np.float32]:
+    """Bring the slices of a volume to another size: linear, smoothed where they shrink.
+
+    `embedseg.geometry.resample_labels` brings labels back.
+
+    Parameters
+    ----------
+    volume : (Z, Y, X) or (C, Z, Y, X) ndarray
+    size : int or (int, int)
+        Pixels of the longer side, or along Y and X.
+
+    Returns
+    -------
+    (..., Z, Y', X') float32 ndarray
+
+    Examples
+    --------
+    >>> resized(np.zeros((3, 40, 60), np.uint8), 30).shape
+    (3, 20, 30)
+    """
+    from skimage.transform import resize
+
+    plane = volume.shape[-2:]
+    if isinstance(size, int):
+        size = (max(1, round(plane[0] * size / max(plane))),
+                max(1, round(plane[1] * size / max(plane))))
+    small = np.empty((*volume.shape[:-2], *size), np.float32)
+    for place in np.ndindex(volume.shape[:-2]):
+        small[place] = resize(  # type: ignore[no-untyped-call]
+            volume[place].astype(np.float32), size, order=1, mode="edge", anti_aliasing=True,
+            preserve_range=True)
+    return small
+
+
+# -- writing ---------------------------------------------------------------------------------------
+def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str]) -> None:
+    """Write a PNG per slice, of 8 bits where the labels fit, else 16: all of them or none.
+
+    Parameters
+    ----------
+    folder : path
+        Is made; slices that are in it are replaced.
+    labels : (Z, Y, X) integer ndarray
+    names : sequence of str
+        Names of the files without suffix.
+
+    Raises
+    ------
+    DataError
+        If there are not as many names as slices, or labels do not fit into 16 bits.
+    """
+    from imagecodecs import png_encode
+
+    if len(names) != len(labels):
+        raise DataError(f"{folder}: {len(labels)} slices, but {len(names)} names")
+    smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
+    if smallest < 0 or largest >= 2**16:
+        raise DataError(f"{folder}: labels from {smallest} to {largest}, a PNG holds 0 to 65535")
+    kind = np.uint8 if largest < 2**8 else np.uint16
+
+    def write(aside: Path) -> None:
+        for name, plane in zip(names, labels, strict=True):
+            (aside / f"{name}.png").write_bytes(png_encode(np.ascontiguousarray(plane, kind)))
+
+    fill_folder(Path(folder), write, ("*.png",))
+
+
+# -- montage ---------------------------------------------------------------------------------------
+def save_montage(
+    path: Path | str, volume: NDArray[Any], labels: NDArray[Any],
+    colours: NDArray[np.uint8] | None = None, *, title: str = "",
+) -> None:
+    """Draw slices spread evenly over a volume with the objects over them, into one image file.
+
+    Parameters
+    ----------
+    path : path
+        The name's ending says which kind of file.
+    volume : (Z, Y, X) or (C, Z, Y, X) ndarray
+        Any range of values.
+    labels : (Z, Y, X) integer ndarray
+    colours : (n, 3) uint8 ndarray, optional
+        Of the labels 0 to n - 1; default: as `embedseg.plot.label_colours` paints them.
+    title : str
+        Stands above the slices.
+    """
+    volume = volume if volume.ndim == 4 else volume[np.newaxis]
+    depth = len(labels)
+    places = np.unique(np.linspace(0, depth - 1, min(depth, SHOWN)).round().astype(int))
+    painted = image_colours(volume[:, places].astype(np.float32))
+    chosen = labels[places]
+    filled = label_colours(chosen) if colours is None else colours[np.maximum(chosen, 0)]
+    panels: list[Panel] = [
+        (_over(*planes), f"slice {place + 1} of {depth}", {})
+        for place, *planes in zip(places, painted, chosen, filled, strict=True)]
+    rows = [panels[i:i + BESIDE] for i in range(0, len(panels), BESIDE)]
+    save_figure(lay_out(rows, [], title), Path(path))
+
+
+def _over(image: Colours, labels: NDArray[Any], colours: Colours) -> Colours:
+    """Paint the objects of a slice over it: outlines, and inside of them a veil."""
+    from skimage.segmentation import find_boundaries
+
+    rows = grid(labels.shape, (1.0, 1.0), SLICE)
+    image, labels, colours = image[rows], labels[rows], colours[rows]
+    veiled = np.where((labels != 0)[..., np.newaxis],
+                      THROUGH * image + (1 - THROUGH) * colours, image)
+    line = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
+    return np.where(line[..., np.newaxis], colours, veiled).astype(np.uint8)
