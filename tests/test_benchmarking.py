@@ -117,7 +117,7 @@ def test_a_comparison_is_kept_and_goes_on(data, tmp_path):
         assert 0 <= run["score"]["ap_mean"] <= 1 and run["score"]["n_images"] == 2
         assert run["mpx_per_s"] > 0 and run["peak_memory"] > 10**8
     for run in first[1:]:
-        assert run["steps"] > 0 and run["trained"] <= 1.5 * SHORT and run["parameters"] > 1000
+        assert run["steps"] > 0 and run["trained"] < 1 and run["parameters"] > 1000
     assert json.loads((bench.folder / "benchmark.json").read_text()) == first
     assert (bench.folder / "benchmark.png").stat().st_size > 10_000
     # The settings that only one of the two methods has did not keep the other from running.
