@@ -111,6 +111,11 @@ class Bench:
     settings: Mapping[str, Any] = field(default_factory=dict)
     device: str = "auto"
 
+    @property
+    def floor(self) -> str:
+        """What needs no training is called."""
+        return MOST_FREQUENT if self.options.classes else OTSU
+
     def same(self) -> Record:
         """Return what runs have to share to stand in one table."""
         # With another version the same words may mean another recipe.
@@ -183,7 +188,7 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
         sweep(folder)
     records: list[Record] = []
     for number, (entry, config) in enumerate([(None, None), *plans.items()]):
-        name = entry.name if entry else MOST_FREQUENT if bench.options.classes else OTSU
+        name = entry.name if entry else bench.floor
         file = bench.folder / "runs" / f"{name}.json"
         found = None if overwrite else _read(file, bench)
         if found is None:
@@ -288,7 +293,7 @@ def _floor(bench: Bench) -> Record:
     else:
         found = _scored(bench, lambda sample: otsu_watershed(
             sample.image, sample.spacing or (1.0,) * sample.labels.ndim), ObjectScoring())
-    entry = asdict(Entry(MOST_FREQUENT if classes else OTSU, preset="", minutes=0))
+    entry = asdict(Entry(bench.floor, preset="", minutes=0))
     return entry | {"steps": 0, "trained": 0.0, "parameters": 0, **found,
                     "peak_memory": peak_memory(torch.device("cpu")), "device": "cpu"}
 

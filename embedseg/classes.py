@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
 from embedseg.io import label_values
 from embedseg.types import DataError
@@ -45,6 +45,17 @@ class ClassOptions(BaseModel):
     colour: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6})?$")] = ""
 
 
+def colour_of(index: int) -> str:
+    """Return the colour of a class without one of its own, by its place among the classes.
+
+    Examples
+    --------
+    >>> colour_of(1), colour_of(9)
+    ('#e69f00', '#e69f00')
+    """
+    return COLOURS[index % len(COLOURS)]
+
+
 def _listed(value: Any) -> Any:
     """Read "cell=0,membrane=1+2:#ff0000", or a list of such parts."""
     if isinstance(value, str):
@@ -72,7 +83,7 @@ def _whole(classes: tuple[ClassOptions, ...]) -> tuple[ClassOptions, ...]:
         if twice := sorted({item for item in items if items.count(item) > 1}):
             raise ValueError(f"the {kind} {', '.join(twice)} stands for several classes")
     return tuple(
-        each if each.colour else each.model_copy(update={"colour": COLOURS[k % len(COLOURS)]})
+        each if each.colour else each.model_copy(update={"colour": colour_of(k)})
         for k, each in enumerate(classes))
 
 
@@ -160,4 +171,5 @@ def find_named(text: str) -> tuple[ClassOptions, ...]:
     >>> [(each.name, each.values, each.colour) for each in find_named("cell=0,wall=1+2:#ff0000")]
     [('cell', (0,), '#303030'), ('wall', (1, 2), '#ff0000')]
     """
-    return _whole(tuple(ClassOptions.model_validate(part) for part in _listed(text)))
+    found: tuple[ClassOptions, ...] = TypeAdapter(Classes).validate_python(text)
+    return found

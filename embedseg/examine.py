@@ -77,16 +77,17 @@ def examine(
     if mask.data.dtype.kind == "f":
         findings.append(finding("float mask", mask_path, f"{mask.data.dtype}"))
     planes = [_labels(plane[0], options.ignore_label) for plane in frames(mask)]
+    values: dict[int, int] = {}
     if objects:
         findings += _label_warnings(mask_path, planes)
         measured = [_measure(np.maximum(plane, 0)) for plane in planes]
     else:
-        findings += _class_problems(mask_path, planes, options)
+        counted = np.unique(np.stack(planes), return_counts=True)
+        values = dict(zip(*(part.tolist() for part in counted), strict=True))
+        findings += _class_problems(mask_path, values, options)
         measured = [_measure(np.zeros_like(planes[0]))]
     sizes, extents, large_pieces, pieces = (
         np.concatenate(part) for part in zip(*measured, strict=True))
-    counted = np.unique(np.stack(planes), return_counts=True)
-    values = {} if objects else dict(zip(*(part.tolist() for part in counted), strict=True))
     return Facts(
         split, image_path, mask_path, image.axes, _space(image),
         image.data.shape[image.axes.index("C")] if "C" in image.axes else 1,
@@ -169,18 +170,17 @@ def _label_warnings(path: Path, planes: Sequence[NDArray[np.int32]]) -> Iterator
 
 
 def _class_problems(
-    path: Path, planes: Sequence[NDArray[np.int32]], options: DataOptions
+    path: Path, values: Mapping[int, int], options: DataOptions
 ) -> Iterator[Finding]:
-    values = np.unique(np.stack(planes))
-    values = values[values >= 0]
-    if not len(values):
+    there = [value for value in values if value >= 0]
+    if not there:
         yield finding("empty mask", path, "nothing but -1")
     if options.classes:
         known = [value for each in options.classes for value in each.values]
-        if len(odd := np.setdiff1d(values, known)):
-            yield finding("value without class", path, ", ".join(map(str, odd[:10].tolist())))
-    elif len(values) > MOST:
-        yield finding("too many classes", path, f"{len(values)} values")
+        if odd := [value for value in there if value not in known]:
+            yield finding("value without class", path, ", ".join(map(str, odd[:10])))
+    elif len(there) > MOST:
+        yield finding("too many classes", path, f"{len(there)} values")
 
 
 def _measure(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], ...]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 from safetensors.torch import load_file
-from torch import Tensor, device, nn
+from torch import Tensor, device, nn, random
 
 from embedseg.config import Config, load_config
 from embedseg.geometry import resample
@@ -133,7 +133,9 @@ def load_applied(folder: Path, on: device, config: Config | None = None) -> Appl
         If the folder holds no model, or one whose weights do not fit.
     """
     own, weights = read_model(folder)
-    net = own.build_net()
+    # What the weights replace is not worth a number of the caller's generator.
+    with random.fork_rng():
+        net = own.build_net()
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:

@@ -225,9 +225,9 @@ def write_text(path: Path, text: str) -> None:
 
 
 def sweep(folder: Path) -> None:
-    """Remove what `write_aside` left half-written because its process was killed."""
+    """Remove what `write_aside` or `fill_folder` left half-written as its process was killed."""
     for part in folder.glob(".*.part"):
-        part.unlink(missing_ok=True)
+        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
 # -- names of files --------------------------------------------------------------------------------

@@ -157,16 +157,16 @@ class Segmenter:
         budget : float, optional
             Seconds to spend.
         """
-        if self.ensemble:
-            known = load_training(Path(data), self.config.data).val
-            self.ensemble, found = tune_ensemble(self.ensemble, known, budget=budget,
-                                                 progress=progress)
-            self.config = self.ensemble.config
-            return found
-        _, val = self._training(Path(data))
+        # Members of an ensemble normalise and resample images themselves.
+        val = (_annotated(load_training(Path(data), self.config.data).val) if self.ensemble
+               else self._training(Path(data))[1])
         if not val:
             raise DataError(f"{data}: no validation images to tune on")
-        return self._tune(val, budget, progress)
+        if not self.ensemble:
+            return self._tune(val, budget, progress)
+        self.ensemble, found = tune_ensemble(self.ensemble, val, budget=budget, progress=progress)
+        self.config = self.ensemble.config
+        return found
 
     def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
         begun, source = time.monotonic(), Applied(self.config, self.net, self.device)
@@ -187,7 +187,7 @@ class Segmenter:
         for words in loaded.words:
             log.info(words)
         train, val = self._prepare(loaded.train), self._prepare(loaded.val)
-        return train, [sample for sample in val if (sample.labels >= 0).any()]
+        return train, _annotated(val)
 
     def _prepare(self, samples: Sequence[Sample]) -> list[Sample]:
         """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing."""
@@ -330,6 +330,11 @@ class Segmenter:
         model.history = read_history(folder / "history.csv")
         model._home = folder.resolve()
         return model
+
+
+def _annotated(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of which anything is annotated."""
+    return [sample for sample in samples if (sample.labels >= 0).any()]
 
 
 def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:

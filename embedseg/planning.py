@@ -94,17 +94,14 @@ def reading(
     base = load_config(Path(start) / "config.json") if start else None
     name = method or (base.method.type if base else "embedding")
     if method_class(name).reads == "objects":
-        return _of_objects(name, options)
+        if options.classes:
+            raise UsageError(f"the method {name} finds objects; data.classes is for methods that "
+                             "tell classes apart, such as semantic")
+        return options
     if options.classes is None and base:
         options = options.model_copy(update={"classes": base.data.classes})
     return with_classes(data, options) if isinstance(data, str | Path) else options
 
-
-def _of_objects(method: str, options: DataOptions) -> DataOptions:
-    if options.classes:
-        raise UsageError(f"the method {method} finds objects; data.classes is for methods that "
-                         "tell classes apart, such as semantic")
-    return options
 
 
 def measured(data: Path | str | Sequence[Sample], ndim: int | None,

@@ -95,7 +95,7 @@ def thinned_scores(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float
     1.0
     """
     counted = truth & known
-    true, pred = _pieces(counted), _pieces(predicted & known)
+    true, pred = face_pieces(counted), face_pieces(predicted & known)
     scores = region_scores(true, _thinned(pred, known))
     counts = overlap_table(true[counted], pred[counted])[0].astype(np.float64)
     # Where no two pixels are in one region, scikit-image divides zero by zero.
@@ -104,10 +104,17 @@ def thinned_scores(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float
     return scores | {"adapted_rand_error": error if np.isfinite(error) else 0.0}
 
 
-def _pieces(mask: Mask) -> NDArray[np.int32]:
-    """Return the pieces of a mask, numbered, that hang together by the faces of their pixels."""
+def face_pieces(mask: Mask) -> NDArray[np.int32]:
+    """Return the pieces of a mask, numbered, that hang together by the faces of their pixels.
+
+    Examples
+    --------
+    >>> face_pieces(np.array([[True, False, True], [False, True, True]]))
+    array([[1, 0, 2], [0, 2, 2]], dtype=int32)
+    """
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
+    # The library's names for that.
     found = cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6)
     return np.asarray(found, np.int32)
 
@@ -116,7 +123,7 @@ def _thinned(regions: NDArray[np.int32], known: Mask) -> NDArray[np.int32]:
     """Let regions grow over the rest of the annotated pixels until none is left."""
     level = np.zeros(regions.shape, np.uint8)  # flooded in the order of the distance by faces
     grown = np.asarray(watershed(level, regions, mask=known))  # type: ignore[no-untyped-call]
-    unreached = _pieces(known & (grown == 0))
+    unreached = face_pieces(known & (grown == 0))
     return np.where(unreached > 0, unreached + grown.max(initial=0), grown).astype(np.int32)
 
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from embedseg.figures import Colours, Panel, grid, image_colours, lay_out, save_figure
 from embedseg.formats import CONTAINERS, READERS
+from embedseg.geometry import to_shape
 from embedseg.io import Image, fill_folder, natural_key, read_image, stem
 from embedseg.plot import label_colours
 from embedseg.types import DataError
@@ -165,17 +166,13 @@ def resized(volume: NDArray[Any], size: int | tuple[int, int]) -> NDArray[np.flo
     >>> resized(np.zeros((3, 40, 60), np.uint8), 30).shape
     (3, 20, 30)
     """
-    from skimage.transform import resize
-
     plane = volume.shape[-2:]
     if isinstance(size, int):
         size = (max(1, round(plane[0] * size / max(plane))),
                 max(1, round(plane[1] * size / max(plane))))
     small = np.empty((*volume.shape[:-2], *size), np.float32)
     for place in np.ndindex(volume.shape[:-2]):
-        small[place] = resize(  # type: ignore[no-untyped-call]
-            volume[place].astype(np.float32), size, order=1, mode="edge", anti_aliasing=True,
-            preserve_range=True)
+        small[place] = to_shape(volume[place][np.newaxis], size)[0]
     return small
 
 

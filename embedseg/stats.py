@@ -15,6 +15,8 @@ from embedseg.classes import ClassOptions
 from embedseg.data import Sample
 from embedseg.types import Spacing
 
+Box = tuple[slice, ...]
+
 
 @dataclass(frozen=True)
 class Statistics:
@@ -128,6 +130,21 @@ def _planes_of(labels: NDArray[np.int32], axis: int) -> NDArray[np.int64]:
     return np.unique(there, return_counts=True)[1]
 
 
+def boxes_by_label(labels: NDArray[Any]) -> dict[int, Box]:
+    """Return the box around each object by its label, ascending.
+
+    Examples
+    --------
+    >>> boxes_by_label(np.array([[0, 7], [-1, 3]]))
+    {3: (slice(1, 2, None), slice(1, 2, None)), 7: (slice(0, 1, None), slice(1, 2, None))}
+    """
+    ids = lab.present(labels)
+    # The list of boxes is as long as the largest label, which may be any number.
+    gaps = len(ids) and ids[-1] > 10 * len(ids)
+    found = ndimage.find_objects(lab.relabel(labels) if gaps else labels)
+    return dict(zip(ids.tolist(), (box for box in found if box), strict=True))
+
+
 def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return the first index of each object's bounding box, and the one past its last.
 
@@ -142,7 +159,6 @@ def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[
     >>> lower.tolist(), upper.tolist()
     ([[1, 1]], [[2, 3]])
     """
-    boxes = ndimage.find_objects(np.maximum(lab.relabel(labels), 0))
-    table = [[(axis.start, axis.stop) for axis in box] for box in boxes if box is not None]
+    table = [[(axis.start, axis.stop) for axis in box] for box in boxes_by_label(labels).values()]
     corners = np.array(table, np.int64).reshape(-1, labels.ndim, 2)
     return corners[..., 0], corners[..., 1]

@@ -16,6 +16,9 @@ import pytest  # noqa: E402
 import torch  # noqa: E402
 from hypothesis import settings  # noqa: E402
 
+from commands import Result, Run  # noqa: E402
+from embedseg.cli import main  # noqa: E402
+
 torch.set_num_threads(THREADS)
 # No deadline: the first call of a numba function compiles. Derandomised: CI repeats itself.
 settings.register_profile("embedseg", deadline=None, derandomize=True, max_examples=50)
@@ -35,6 +38,23 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def device(request: pytest.FixtureRequest) -> torch.device:
     """Device that tests run nets on: --device, cpu by default."""
     return torch.device(request.config.getoption("--device"))
+
+
+@pytest.fixture
+def run(capfd: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process."""
+
+    def run(*args: object) -> Result:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as exit:
+            main([str(arg) for arg in args])
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        code = exit.value.code or 0
+        assert isinstance(code, int)
+        return Result(code, out, err)
+
+    return run
 
 
 @pytest.fixture(autouse=True)

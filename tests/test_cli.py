@@ -9,14 +9,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
+from commands import Run
 from embedseg.cli import main
 from embedseg.io import read_image
 from embedseg.synthetic import blobs, write_blobs
@@ -30,37 +29,6 @@ SCORES = {
 #: A net and a batch as small as possible.
 TINY = ["--set", "net.width=8", "--set", "net.depth=2", "--set", "train.batch=2",
         "--set", "train.crop=32,32", "--set", "train.steps_per_epoch=5", "--device", "cpu"]
-
-
-@dataclass
-class Result:
-    code: int
-    out: str
-    err: str
-
-    @property
-    def last(self) -> str:
-        return self.err.strip().splitlines()[-1]
-
-
-Run = Callable[..., Result]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process."""
-
-    def run(*args: object) -> Result:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main([str(arg) for arg in args])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        code = exit.value.code or 0
-        assert isinstance(code, int)
-        return Result(code, out, err)
-
-    return run
 
 
 def shell(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -10,7 +10,6 @@ import torch
 
 from embedseg import ensemble as ensemble_module
 from embedseg.averaging import raw_of_mean, summand
-from embedseg.cli import main
 from embedseg.data import DataOptions, Sample
 from embedseg.ensemble import Ensemble, join_models, tune_ensemble, unlike
 from embedseg.geometry import to_shape
@@ -178,31 +177,26 @@ def test_averages_are_of_what_the_maps_say():
 
 
 # -- files and words -------------------------------------------------------------------------------
-def run(*args):
-    with pytest.raises(SystemExit) as exit:
-        main([str(arg) for arg in args])
-    return exit.value.code or 0
-
-
-def test_from_the_command_line(three, volumes, tmp_path, capfd):
+def test_from_the_command_line(three, volumes, tmp_path, run):
     both = tmp_path / "both"
-    assert run("ensemble", ",".join(map(str, three)), "-o", both, "--tune", volumes,
-               "--device", "cpu") == 0
-    assert "ensemble of 3 models" in capfd.readouterr().out
-    assert run("evaluate", both, volumes, "--device", "cpu") == 0
-    table = capfd.readouterr().out
+    done = run("ensemble", ",".join(map(str, three)), "-o", both, "--tune", volumes,
+               "--device", "cpu")
+    assert done.code == 0 and "ensemble of 3 models" in done.out
+    code, table, _ = run("evaluate", both, volumes, "--device", "cpu")
+    assert code == 0
     assert all(name in table for name in ("1-hybrid", "2-flat", "3-solid", "both", "mean IoU"))
-    assert run("evaluate", both, volumes, "--json", "--device", "cpu") == 0
-    found = json.loads(capfd.readouterr().out)
+    done = run("evaluate", both, volumes, "--json", "--device", "cpu")
+    assert done.code == 0
+    found = json.loads(done.out)
     assert list(found["members"]) == ["1-hybrid", "2-flat", "3-solid", "both"]
     assert found["members"]["both"]["iou_mean"] == found["iou_mean"]
-    assert run("info", both) == 0
-    words = capfd.readouterr().out
+    code, words, _ = run("info", both)
+    assert code == 0
     assert "ensemble of 3 nets" in words and "2-flat: unet in 2D" in words
     assert run("predict", both, volumes / "test/images", "-o", tmp_path / "out",
-               "--device", "cpu") == 0
-    assert run("train", volumes, "-o", tmp_path / "more", "--from", both) == 2
-    assert "no weights" in capfd.readouterr().err
+               "--device", "cpu").code == 0
+    done = run("train", volumes, "-o", tmp_path / "more", "--from", both)
+    assert done.code == 2 and "no weights" in done.err
 
 
 def test_what_cannot_be_averaged_is_refused_with_the_reason(volumes, tmp_path):

@@ -14,7 +14,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from imagecodecs import png_encode
 
-from embedseg.io import expand_inputs, read_image, read_labels, stem, write_aside, write_labels
+from embedseg.io import (
+    expand_inputs,
+    read_image,
+    read_labels,
+    stem,
+    sweep,
+    write_aside,
+    write_labels,
+)
 from embedseg.types import DataError, UsageError
 from strategies import spacings
 
@@ -458,3 +466,11 @@ def test_inputs_that_stand_for_nothing_or_clash_are_refused(tmp_path: Path) -> N
             expand_inputs([tmp_path / "a", nothing])
     with pytest.raises(DataError, match="no image files given"):
         expand_inputs([])
+
+
+def test_what_was_left_half_written_is_swept_away(tmp_path):
+    (tmp_path / ".labels.tif.77.part").write_text("half")
+    (tmp_path / ".out.77.part" / "slices").mkdir(parents=True)
+    (tmp_path / "labels.tif").write_text("whole")
+    sweep(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.tif"]

@@ -7,7 +7,6 @@ import json
 import math
 import subprocess
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +15,12 @@ import pytest
 import tifffile
 from matplotlib.image import imread
 
-from embedseg.cli import main
-from embedseg.export.mesh import Mesh, MeshOptions, mesh_labels, object_boxes
+from commands import Run
+from embedseg.export.mesh import Mesh, MeshOptions, mesh_labels
 from embedseg.export.meshfiles import count_vertices, save_surfaces
 from embedseg.export.meshview import save_mesh_preview, thinned
 from embedseg.io import write_labels
+from embedseg.stats import boxes_by_label
 from embedseg.types import DataError, UsageError
 
 RAW = MeshOptions(smooth=0)
@@ -195,7 +195,7 @@ def test_what_must_not_be_decimated_is_said(caplog: pytest.LogCaptureFixture) ->
 def test_boxes_are_found_whatever_the_numbers() -> None:
     labels = np.zeros((3, 4, 5), np.int32)
     labels[0, 0, 0], labels[1, 1:3, 2], labels[2] = 2**31 - 1, 7, -1
-    boxes = object_boxes(labels)
+    boxes = boxes_by_label(labels)
     assert list(boxes) == [7, 2**31 - 1]
     assert boxes[7] == np.s_[1:2, 1:3, 2:3]
 
@@ -359,22 +359,6 @@ def test_preview_of_many_is_of_few_faces() -> None:
 
 
 # -- the command -----------------------------------------------------------------------------------
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main([str(arg) for arg in args])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return int(exit.value.code or 0), out, err
-
-    return run
-
-
 @pytest.fixture
 def cells(tmp_path: Path) -> Path:
     write_labels(tmp_path / "cells.tif", two_objects(), (2.0, 1.0, 1.0), "ZYX")

@@ -61,6 +61,13 @@ def test_a_model_is_a_folder(data, tmp_path):
         model.save(data)
 
 
+def test_loading_leaves_the_random_numbers_of_its_caller_alone(data, tmp_path):
+    Segmenter.new(tiny(data), "cpu").save(tmp_path / "m")
+    before = torch.get_rng_state()
+    Segmenter.load(tmp_path / "m", "cpu")
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_trained_tuned_and_applied(data, method, tmp_path):
     reading = DataOptions(classes=CLASSES if method_class(method).reads == "classes" else None)

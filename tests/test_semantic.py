@@ -8,7 +8,6 @@ import tifffile
 import torch
 from pydantic import ValidationError
 
-from embedseg.cli import main
 from embedseg.config import Config
 from embedseg.data import DataOptions
 from embedseg.io import read_image, read_labels
@@ -46,12 +45,6 @@ def write_classes(folder, ndim):
 @pytest.fixture(scope="module", params=[2, 3], ids=["2d", "3d"])
 def data(request, tmp_path_factory):
     return write_classes(tmp_path_factory.mktemp("classes"), request.param)
-
-
-def run(*args):
-    with pytest.raises(SystemExit) as exit:
-        main([str(arg) for arg in args])
-    return exit.value.code or 0
 
 
 # -- options ---------------------------------------------------------------------------------------
@@ -173,20 +166,21 @@ def test_tilt_favours_rare_classes():
 
 
 # -- end to end ------------------------------------------------------------------------------------
-def test_from_a_folder_to_classes(data, tmp_path, capfd):
+def test_from_a_folder_to_classes(data, tmp_path, run):
     model, out = tmp_path / "model", tmp_path / "out"
     named = "ground=0,rim=2,inside=5"
     crop = "32,32" if "2" in data.name or read_image(next((data / "test/images").iterdir())
                                                      ).axes == "YX" else "8,32,32"
     assert run("train", data, "-o", model, "--method", "semantic", "--classes", named,
-               "--epochs", 4, *FAST, "--set", f"train.crop={crop}") == 0
+               "--epochs", 4, *FAST, "--set", f"train.crop={crop}").code == 0
     assert {"history.png", "preview.png"} <= {path.name for path in model.iterdir()}
-    assert run("evaluate", model, data, "--json", "--device", "cpu") == 0
-    summary = json.loads(capfd.readouterr().out.split("\n", 2)[2])
+    done = run("evaluate", model, data, "--json", "--device", "cpu")
+    summary = json.loads(done.out)
+    assert done.code == 0
     assert list(summary["iou"]) == ["ground", "rim", "inside"] and summary["iou_mean"] > 0.6
-    assert run("predict", model, data / "test/images", "-o", out, "--maps", "--pieces", "inside",
-               "--min-size", 3, "--device", "cpu") == 0
-    assert "inside" in capfd.readouterr().err
+    done = run("predict", model, data / "test/images", "-o", out, "--maps", "--pieces", "inside",
+               "--min-size", 3, "--device", "cpu")
+    assert done.code == 0 and "inside" in done.err
     truth = read_labels(data / "test/masks/0.tif")
     found = read_labels(out / "0.tif")
     # The file holds the values of the masks that it was trained on.
@@ -196,12 +190,12 @@ def test_from_a_folder_to_classes(data, tmp_path, capfd):
     maps = read_image(out / "maps/0_probability.tif")
     assert maps.data.dtype == np.float32 and maps.axes == "C" + truth.axes
     np.testing.assert_allclose(maps.data.sum(axis=0), 1, atol=1e-3)
-    assert run("score", data / "test/masks", out, "--classes", named, "--json",
-               "--csv", tmp_path / "scores.csv") == 0
-    assert json.loads(capfd.readouterr().out)["iou"] == pytest.approx(summary["iou"])
+    done = run("score", data / "test/masks", out, "--classes", named, "--json",
+               "--csv", tmp_path / "scores.csv")
+    assert done.code == 0 and json.loads(done.out)["iou"] == pytest.approx(summary["iou"])
     assert "iou_rim" in (tmp_path / "scores.csv").read_text()
-    assert run("predict", model, data / "test/images", "-o", out / "more", "--pieces", "odd") == 2
-    assert "the model knows the classes ground, rim, inside" in capfd.readouterr().err
+    done = run("predict", model, data / "test/images", "-o", out / "more", "--pieces", "odd")
+    assert done.code == 2 and "the model knows the classes ground, rim, inside" in done.err
 
 
 def test_planes_of_a_volume_are_classified_one_by_one(tmp_path):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import types
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import tifffile
 from imagecodecs import png_encode
 from matplotlib.image import imread
 
+from commands import Run
 from embedseg.classes import find_named
-from embedseg.cli import main
 from embedseg.io import read_labels
 from embedseg.plot import label_colours
 from embedseg.stack import (
@@ -218,22 +217,6 @@ def test_montage_takes_channels_and_colours(tmp_path: Path) -> None:
 
 
 # -- the command -----------------------------------------------------------------------------------
-Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(capfd: pytest.CaptureFixture[str]) -> Run:
-    def run(*args: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as exit:
-            main([str(arg) for arg in args])
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return int(exit.value.code or 0), out, err
-
-    return run
-
-
 class Bright:
     """A model of as many axes as asked: what is bright is an object, left and right apart."""
 

@@ -30,6 +30,7 @@ from embedseg.cli.shared import (
 )
 
 if TYPE_CHECKING:
+    from embedseg.config import Config
     from embedseg.scoring import Scoring
 
 CsvFile = Annotated[Path | None, typer.Option(
@@ -130,9 +131,10 @@ def info(model: Model, json: Json = False) -> None:
     history, members = read_history(model / "history.csv"), []
     if (model / ENSEMBLE).is_file():
         found = read_ensemble(model, resolve_device("cpu"))
-        members = [{"name": folder.name, "weight": weight, **_facts(folder)}
+        members = [{"name": folder.name, "weight": weight,
+                    **_facts(load_config(folder / "config.json"))}
                    for folder, weight in zip(found.folders, found.weights, strict=True)]
-    parameters = sum(each["parameters"] for each in members) or _facts(model)["parameters"]
+    parameters = sum(each["parameters"] for each in members) or _facts(config)["parameters"]
     if json:
         print_json({"config": config.model_dump(mode="json"), "parameters": parameters,
                     "history": history, **({"members": members} if members else {})})
@@ -156,11 +158,8 @@ def info(model: Model, json: Json = False) -> None:
             typer.echo(f"  {part}.{key} = {_short(value)}")
 
 
-def _facts(folder: Path) -> dict[str, Any]:
+def _facts(config: Config) -> dict[str, Any]:
     """Return what a model's net is and how many parameters it has."""
-    from embedseg.config import load_config
-
-    config = load_config(folder / "config.json")
     count = sum(weight.numel() for weight in config.build_net().parameters())
     return {"net": config.net.type, "ndim": config.ndim, "parameters": count}
 

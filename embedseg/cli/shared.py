@@ -147,6 +147,19 @@ def given_options(masks: str | None, axes: str | None, spacing: str | None,
     return {name: value for name, value in options.items() if value is not None}
 
 
+def reading_options(given: dict[str, Any], changes: dict[str, str]) -> DataOptions:
+    """Return how data are read: what was given, and the settings that say so (data.val=5).
+
+    It has to be known before anything is read, so before other settings are.
+    """
+    from embedseg.config import parse_value
+    from embedseg.data import DataOptions
+
+    return DataOptions.model_validate(given | {
+        key.removeprefix("data."): parse_value(value) for key, value in changes.items()
+        if key.startswith("data.")})
+
+
 def check_fit(segmenter: Segmenter, axes: str, planes: bool | None, path: Path | None) -> None:
     """Say what to do about a volume for a model of images."""
     from embedseg.types import DataError

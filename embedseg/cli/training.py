@@ -28,6 +28,7 @@ from embedseg.cli.shared import (
     parse_list,
     parse_settings,
     print_json,
+    reading_options,
     say,
 )
 
@@ -224,15 +225,12 @@ def _planned(
     data: Path, given: dict[str, Any], changes: dict[str, str], asked: _Asked, device: str,
 ) -> tuple[Config, str]:
     """Return settings proposed from the data, with the changes that were asked for, and why."""
-    from embedseg.config import parse_memory, parse_value
+    from embedseg.config import parse_memory
     from embedseg.costs import within
-    from embedseg.data import DataOptions, load_training
+    from embedseg.data import load_training
     from embedseg.planning import explain, measured, plan_from, reading
 
-    # How data are read has to be known before they are.
-    given |= {key.removeprefix("data."): parse_value(value) for key, value in changes.items()
-              if key.startswith("data.")}
-    options = DataOptions.model_validate(given)
+    options = reading_options(given, changes)
     with findings_first(data, options, asked.method or "embedding"):
         options = reading(data, asked.method, options, asked.start)
         samples = load_training(data, options, progress=at_terminal()).train

@@ -24,6 +24,7 @@ from embedseg.cli.shared import (
     parse_list,
     parse_settings,
     print_json,
+    reading_options,
     say,
 )
 
@@ -62,16 +63,12 @@ def benchmark(
     from embedseg.benchmarking import Bench, entries
     from embedseg.benchmarking import benchmark as compare
     from embedseg.comparison import table
-    from embedseg.config import parse_duration, parse_value
-    from embedseg.data import DataOptions
+    from embedseg.config import parse_duration
     from embedseg.types import UsageError
 
     changes = parse_settings(settings)
-    # How data are read has to be known before they are.
-    given = given_options(masks, axes, spacing, ignore_label, classes) | {
-        key.removeprefix("data."): parse_value(changes.pop(key))
-        for key in [*changes] if key.startswith("data.")}
-    options = DataOptions.model_validate(given)
+    options = reading_options(given_options(masks, axes, spacing, ignore_label, classes), changes)
+    changes = {key: value for key, value in changes.items() if not key.startswith("data.")}
     axis_counts = parse_list(ndim)
     if set(axis_counts) - {"2", "3"}:
         raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")

@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from embedseg.export.shaping import decimated, smoothed, volume_of
-from embedseg.labels import present, relabel
 from embedseg.layout import shorten
+from embedseg.stats import Box, boxes_by_label
 from embedseg.types import DataError, Spacing, UsageError, check_labels
 
 log = logging.getLogger("embedseg")
-
-Box = tuple[slice, ...]
 
 #: Of a mask of 0 and 1, marching cubes at exactly 0.5 meets ties and makes edges of four faces.
 LEVEL = 0.49999
@@ -115,7 +113,7 @@ def mesh_labels(
         Labels of the objects; default: all.
     options : MeshOptions, optional
     boxes : mapping of int to tuple of slice, optional
-        What `object_boxes` returns, where it is known.
+        What `boxes_by_label` returns, where it is known.
     name : str
         What messages call the labels: a file name, say.
 
@@ -141,7 +139,7 @@ def mesh_labels(
     """
     labels = check_volume(labels, spacing, name)
     options, dense = options or MeshOptions(), 0
-    boxes = object_boxes(labels) if boxes is None else boxes
+    boxes = boxes_by_label(labels) if boxes is None else boxes
     chosen = choose(list(boxes), wanted, name)
     for label in chosen:
         mesh, more = _mesh(labels, label, boxes[label], spacing, options)
@@ -206,23 +204,6 @@ def choose(there: Sequence[int], wanted: Sequence[int], name: str = "labels") ->
         raise DataError(f"{name}: no object {shorten(map(str, missing))} here, there are "
                         + shorten(map(str, there)))
     return sorted(set(wanted)) or list(there)
-
-
-def object_boxes(labels: NDArray[Any]) -> dict[int, Box]:
-    """Return the box around each object by its label, ascending.
-
-    Examples
-    --------
-    >>> object_boxes(np.array([[0, 7], [-1, 3]]))
-    {3: (slice(1, 2, None), slice(1, 2, None)), 7: (slice(0, 1, None), slice(1, 2, None))}
-    """
-    from scipy.ndimage import find_objects
-
-    ids = present(labels)
-    # The list of boxes is as long as the largest label, which may be any number.
-    gaps = len(ids) and ids[-1] > 10 * len(ids)
-    found = find_objects(relabel(labels) if gaps else labels)
-    return dict(zip(ids.tolist(), (box for box in found if box), strict=True))
 
 
 # -- one object ------------------------------------------------------------------------------------

@@ -21,11 +21,11 @@ from embedseg.export.mesh import (
     choose,
     libraries,
     mesh_labels,
-    object_boxes,
 )
 from embedseg.export.meshview import FACES, FEWEST, save_mesh_preview, thinned
 from embedseg.io import fill_folder, write_aside
 from embedseg.plot import label_colours
+from embedseg.stats import boxes_by_label
 from embedseg.types import DataError, Spacing, UsageError
 
 #: Bytes per vertex and its two faces: kept until the file is written, taken by writing it, and by
@@ -84,7 +84,7 @@ def save_surfaces(
     path = Path(path)
     check_outputs(path, each=each, preview=preview, overwrite=overwrite)
     labels = check_volume(labels, spacing, name)
-    boxes = object_boxes(labels)
+    boxes = boxes_by_label(labels)
     chosen = choose(list(boxes), wanted, name)
     options = options or MeshOptions()
     ids = np.array(list(boxes), np.int32)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-import cc3d
 import edt
 import numpy as np
 import torch
@@ -26,6 +25,7 @@ from embedseg.methods.instances import (
     smallest_object,
     smallest_to_try,
 )
+from embedseg.regions import face_pieces
 from embedseg.types import Maps, MapSpec, Segmentation, Spacing
 
 if TYPE_CHECKING:
@@ -158,21 +158,21 @@ class Boundary(Method):
 def _components(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
                 ) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
-    return _grow(boundary, _pieces(core), inside)
+    return _grow(boundary, face_pieces(core), inside)
 
 
 def _distance_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
                         ) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
     distance = smoothed(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
-    return _grow(-distance, _pieces(_maxima(distance) & core), inside)
+    return _grow(-distance, face_pieces(_maxima(distance) & core), inside)
 
 
 def _boundary_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
                         ) -> NDArray[Any]:
     smooth = smoothed(boundary, method.sigma, spacing)
     core = inside & (smooth < method.boundary_threshold)
-    return _grow(smooth, _pieces(_maxima(-smooth) & core), inside)
+    return _grow(smooth, face_pieces(_maxima(-smooth) & core), inside)
 
 
 #: What finds the objects in the maps.
@@ -181,12 +181,6 @@ DECODERS: dict[str, Callable[[Boundary, Mask, Floats, Spacing], NDArray[Any]]] =
     "watershed": _distance_watershed,
     "boundary-watershed": _boundary_watershed,
 }
-
-
-def _pieces(mask: Mask) -> NDArray[Any]:
-    """Return the pieces of a mask, numbered, that hang together by the faces of their pixels."""
-    # The library's names for that.
-    return np.asarray(cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6))
 
 
 def _maxima(values: Floats) -> Mask:

@@ -12,7 +12,7 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from embedseg.classes import COLOURS
+from embedseg.classes import colour_of
 from embedseg.losses import full_precision, masked_cross_entropy, multiclass_dice
 from embedseg.methods.base import Method
 from embedseg.scoring import ClassScoring
@@ -213,7 +213,7 @@ class Semantic(Method):
     @property
     def colours(self) -> Mapping[str, str]:
         """Names of the classes and their colours."""
-        palette = self.palette or tuple(COLOURS[k % len(COLOURS)] for k in range(len(self.names)))
+        palette = self.palette or tuple(map(colour_of, range(len(self.names))))
         return dict(zip(self.names, palette, strict=True))
 
     def differs(self, other: Method) -> str | None:

@@ -129,9 +129,9 @@ def erfnet_step(shape: tuple[int, ...], method: Embedding, labels: Tensor, centr
     return best(step, most=5)
 
 
-def step_table(presets: list[str]) -> None:
+def step_table(presets: list[str], threads: int) -> None:
     """Say where the time of a step goes, with the default plan."""
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     print("| crop | batch | net | augmentation | crops, ms | augmentation, ms | targets, ms | "
           "forward, ms | loss, ms | backward, ms | optimiser, ms | all, ms | crops and "
           "augmentation |\n" + "| --- " * 13 + "|")
@@ -211,12 +211,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("part", choices=["loss", "step"])
     parser.add_argument("--no-literal", action="store_true", help="leave the literal form out")
+    parser.add_argument("--threads", type=int, default=1, help="of the step")
     parser.add_argument("--presets", nargs="*", default=["paper", "light", "strong"])
     args = parser.parse_args()
     if args.part == "loss":
         loss_table(not args.no_literal)
     else:
-        step_table(args.presets)
+        step_table(args.presets, args.threads)
     peak = peak_memory(torch.device("cpu"))
     if peak is not None:
         print(f"\nPeak memory of the process: {peak / 1e9:.1f} GB")
