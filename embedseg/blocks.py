@@ -98,6 +98,34 @@ def split(
     ]
 
 
+def overlapping(shape: Axes, size: Axes, box: Box) -> list[int]:
+    """Return which blocks of a split, by their place in it, have inner boxes that meet a box.
+
+    Parameters
+    ----------
+    shape, size : tuple of int
+        As they went into `split`; `size` is a multiple of the split's `multiple`.
+    box : tuple of slice
+        Not empty.
+
+    Examples
+    --------
+    >>> overlapping((10, 10), (4, 5), (slice(3, 5), slice(0, 5)))
+    [0, 2]
+    """
+    counts = tuple(-(-n // step) for n, step in zip(shape, size, strict=True))
+    spans = (range(side.start // step, -(-side.stop // step))
+             for side, step in zip(box, size, strict=True))
+    return [_place(index, counts) for index in product(*spans)]
+
+
+def _place(index: Axes, counts: Axes) -> int:
+    place = 0
+    for i, n in zip(index, counts, strict=True):
+        place = place * n + i
+    return place
+
+
 def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float) -> Axes:
     """Return the inner size of the largest blocks whose outer boxes hold at most so many pixels.
 

@@ -31,12 +31,10 @@ Indices = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Found:
-    """What decoding a block gave, cut down to what others have to know of it.
+    """What others have to know of the n objects that were found in a block.
 
     Attributes
     ----------
-    labels : (*inner) int32 ndarray
-        0, or 1 to n for the n objects that have pixels in the inner box.
     seeds : (n, ndim) int64 ndarray
         Where in the image each of them grew from.
     table : dict of str to ndarray
@@ -45,24 +43,28 @@ class Found:
     cut : (n,) bool ndarray
         Whether it belongs to this block and yet reaches a face of the outer box at which the image
         goes on: what lies beyond was not seen.
-    edges : tuple of ndarray
-        For each axis the labels of the layer of pixels just behind the inner box, which are the
-        first ones of the next block; empty where the image ends, or the outer box does.
+    first, behind : tuple of ndarray
+        For each axis the labels of the first layer of pixels of the inner box, and of the layer
+        just behind it, which is the first one of the next block; the latter is empty where the
+        image ends, or the outer box does.
     """
 
-    labels: NDArray[np.int32]
     seeds: Indices
     table: dict[str, NDArray[Any]]
     cut: NDArray[np.bool_]
-    edges: tuple[NDArray[np.int32], ...] = ()
+    first: tuple[NDArray[np.int32], ...] = ()
+    behind: tuple[NDArray[np.int32], ...] = ()
 
     def owned(self, block: Block) -> NDArray[np.bool_]:
         """Return which of its objects a block owns: those that grew from its inner box."""
         return _inside(self.seeds, block)
 
 
-def cut_down(segmentation: Segmentation, block: Block, shape: tuple[int, ...]) -> Found:
+def cut_down(segmentation: Segmentation, block: Block, shape: tuple[int, ...]
+             ) -> tuple[NDArray[np.int32], Found]:
     """Keep of a decoded outer box what lies in the inner one.
+
+    Labels are 0, or 1 to n for the n objects that have pixels in the inner box or grew from there.
 
     Parameters
     ----------
@@ -78,8 +80,8 @@ def cut_down(segmentation: Segmentation, block: Block, shape: tuple[int, ...]) -
     >>> objects = {"position": np.array([[0, 0], [0, 3]]), "centre": np.zeros((2, 2)),
     ...            "score": np.ones(2), "size": np.array([2, 2])}
     >>> block = Block((slice(0, 1), slice(4, 8)), (slice(0, 1), slice(3, 8)))
-    >>> found = cut_down(Segmentation(labels, objects), block, (1, 8))
-    >>> found.labels.tolist(), found.seeds.tolist(), found.table["upper"].tolist()
+    >>> labels, found = cut_down(Segmentation(labels, objects), block, (1, 8))
+    >>> labels.tolist(), found.seeds.tolist(), found.table["upper"].tolist()
     ([[1, 0, 2, 2]], [[0, 3], [0, 6]], [[1, 5], [1, 8]])
     """
     objects = segmentation.objects
@@ -102,8 +104,10 @@ def cut_down(segmentation: Segmentation, block: Block, shape: tuple[int, ...]) -
         for end, goes_on in ((0, side.start > 0), (-1, side.stop < length)):
             if goes_on:
                 beyond[np.unique(segmentation.labels.take(end, axis))] = True
-    return Found(labels, seeds[there], table, beyond[1:][there] & _inside(seeds[there], block),
-                 tuple(numbers[edge] for edge in _edges(segmentation.labels, block)))
+    return labels, Found(
+        seeds[there], table, beyond[1:][there] & _inside(seeds[there], block),
+        tuple(labels.take([0], axis) for axis in range(labels.ndim)),
+        tuple(numbers[layer] for layer in _behind(segmentation.labels, block)))
 
 
 def _inside(places: Indices, block: Block) -> NDArray[np.bool_]:
@@ -112,15 +116,15 @@ def _inside(places: Indices, block: Block) -> NDArray[np.bool_]:
     return np.asarray(((places >= low) & (places < high)).all(axis=1))
 
 
-def _edges(labels: NDArray[np.int32], block: Block) -> list[NDArray[np.int32]]:
+def _behind(labels: NDArray[np.int32], block: Block) -> list[NDArray[np.int32]]:
     """Return the layer behind the inner box along each axis, which may be empty."""
-    edges = []
+    layers = []
     for axis, (inner, outer) in enumerate(zip(block.inner, block.outer, strict=True)):
         box = list(block.local)
         layer = 1 if outer.stop > inner.stop else 0
         box[axis] = slice(box[axis].stop, box[axis].stop + layer)
-        edges.append(labels[tuple(box)])
-    return edges
+        layers.append(labels[tuple(box)])
+    return layers
 
 
 def _boxes(labels: NDArray[np.int32], count: int) -> tuple[Indices, Indices]:
@@ -163,7 +167,7 @@ def number_by_seeds(blocks: Sequence[Block], found: Sequence[Found], shape: tupl
     blocks : sequence of Block
         In raster order, as `embedseg.blocks.split` gives them.
     found : sequence of Found
-        What was found in each; labels are not looked at, but where an owner has another object.
+        What was found in each.
     shape : tuple of int
         Of the image.
     """
@@ -171,34 +175,36 @@ def number_by_seeds(blocks: Sequence[Block], found: Sequence[Found], shape: tupl
             else np.zeros(0, np.int64) for each in found]
     owned = [each.owned(block) for each, block in zip(found, blocks, strict=True)]
     # An object that its owner does not know is numbered by the first block that met it.
-    first: dict[int, None] = {}
-    for mine, own in zip(keys, owned, strict=True):
-        first |= dict.fromkeys(mine[own].tolist())
-    known = len(first)
-    for mine in keys:
-        first |= dict.fromkeys(key for key in mine.tolist() if key not in first)
-    number = {key: place for place, key in enumerate(first, 1)}
-    of = [np.array([0, *(number[key] for key in mine.tolist())], np.int64) for mine in keys]
-    return Numbers(of, len(number), len(number) - known)
+    order = np.concatenate([*(mine[own] for mine, own in zip(keys, owned, strict=True)), *keys])
+    known = int(sum(own.sum() for own in owned))
+    different, first = np.unique(order, return_index=True)
+    number = np.empty(len(different), np.int64)
+    number[np.argsort(first)] = np.arange(1, len(different) + 1)
+    of = [np.concatenate([[0], number[np.searchsorted(different, mine)]]) for mine in keys]
+    return Numbers(of, len(different), len(different) - known)
 
 
-def number_by_faces(
-    found: Sequence[Found], shared: Sequence[tuple[int, int, NDArray[Any], NDArray[Any]]]
-) -> Numbers:
+def number_by_faces(blocks: Sequence[Block], found: Sequence[Found]) -> Numbers:
     """Give one number to what is one object wherever two blocks decoded the same pixels.
 
     Parameters
     ----------
-    found : sequence of Found
-    shared : sequence of (int, int, ndarray, ndarray)
-        Two blocks, and the labels that each of them gave to the same pixels.
+    blocks, found
+        As in `number_by_seeds`; outer boxes reach a pixel beyond the inner ones at least.
     """
     start = np.cumsum([0, *(len(each.seeds) for each in found)])
+    places = {tuple(side.start for side in block.inner): k for k, block in enumerate(blocks)}
     edges = [np.zeros((0, 2), np.int64)]
-    for a, b, ours, theirs in shared:
-        both = (ours > 0) & (theirs > 0)
-        pairs = np.stack([ours[both] - 1 + start[a], theirs[both] - 1 + start[b]], axis=1)
-        edges.append(np.unique(pairs.astype(np.int64), axis=0))
+    for a, block in enumerate(blocks):
+        corner = [side.start for side in block.inner]
+        for axis, ours in enumerate(found[a].behind):
+            b = places.get((*corner[:axis], block.inner[axis].stop, *corner[axis + 1:]))
+            if b is None:
+                continue
+            theirs = found[b].first[axis]
+            both = (ours > 0) & (theirs > 0)
+            pairs = np.stack([ours[both] - 1 + start[a], theirs[both] - 1 + start[b]], axis=1)
+            edges.append(np.unique(pairs.astype(np.int64), axis=0))
     rows, columns = np.concatenate(edges).T
     total = int(start[-1])
     graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(total, total))
@@ -208,9 +214,23 @@ def number_by_faces(
     return Numbers(of, int(count), 0)
 
 
+def without_small(numbers: Numbers, sizes: Indices, least: int) -> Numbers:
+    """Drop objects of no more than so many pixels; the others are numbered anew, in order.
+
+    Examples
+    --------
+    >>> numbers = Numbers([np.array([0, 1, 2])], 2, 0)
+    >>> without_small(numbers, np.array([3, 9]), least=3).of[0].tolist()
+    [0, 0, 1]
+    """
+    kept = sizes > least
+    new = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])
+    return Numbers([new[of] for of in numbers.of], int(kept.sum()), numbers.lost)
+
+
 def joined_table(found: Sequence[Found], blocks: Sequence[Block], numbers: Numbers, ndim: int
                  ) -> dict[str, NDArray[Any]]:
-    """Return one row per object of the image: sizes added up, boxes joined.
+    """Return one row per object of the image: sizes added up, boxes joined, whether it was cut.
 
     `centre` and `score` are those of the object's owner, or of the first block that met it.
     """
@@ -218,15 +238,18 @@ def joined_table(found: Sequence[Found], blocks: Sequence[Block], numbers: Numbe
     table: dict[str, NDArray[Any]] = {
         "centre": np.zeros((n, ndim), np.float32), "score": np.zeros(n, np.float32),
         "size": np.zeros(n, np.int64), "lower": np.full((n, ndim), np.iinfo(np.int64).max),
-        "upper": np.zeros((n, ndim), np.int64)}
+        "upper": np.zeros((n, ndim), np.int64), "cut": np.zeros(n, bool)}
     told = np.zeros(n, np.int8)
     for each, block, of in zip(found, blocks, numbers.of, strict=True):
-        rows, own = of[1:] - 1, each.owned(block).astype(np.int8) + 1
-        np.add.at(table["size"], rows, each.table["size"])
-        np.minimum.at(table["lower"], rows, each.table["lower"])
-        np.maximum.at(table["upper"], rows, each.table["upper"])
+        there = of[1:] > 0
+        rows, own = of[1:][there] - 1, each.owned(block)[there].astype(np.int8) + 1
+        here = {name: values[there] for name, values in each.table.items()}
+        np.add.at(table["size"], rows, here["size"])
+        np.minimum.at(table["lower"], rows, here["lower"])
+        np.maximum.at(table["upper"], rows, here["upper"])
+        np.logical_or.at(table["cut"], rows, each.cut[there])
         better = own > told[rows]
         told[rows[better]] = own[better]
         for name in ("centre", "score"):
-            table[name][rows[better]] = each.table[name][better]
+            table[name][rows[better]] = here[name][better]
     return table

@@ -11,6 +11,39 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Limits = tuple[float, float]
 
 
+class Fixed(BaseModel):
+    """Bring two given values of each channel to 0 and 1: those that a whole image had.
+
+    Attributes
+    ----------
+    limits : tuple of (float, float)
+        Of each channel; where both are the same, the channel becomes 0.
+    clip : bool
+        Whether values beyond them become 0 and 1.
+
+    Examples
+    --------
+    >>> Fixed(limits=[(0, 4), (1, 1)]).apply(np.array([[[2]], [[7]]], np.uint8)).tolist()
+    [[[0.5]], [[0.0]]]
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    type: Literal["fixed"] = "fixed"
+    limits: tuple[Limits, ...]
+    clip: bool = False
+
+    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+        """Normalise an image (C, *space) of any type."""
+        normal = np.stack([_to_unit(channel, limits)
+                           for channel, limits in zip(image, self.limits, strict=True)])
+        return np.clip(normal, 0, 1) if self.clip else normal
+
+    def fixed(self, sample: NDArray[Any]) -> Fixed:
+        """Return itself."""
+        return self
+
+
 class Percentile(BaseModel):
     """Bring two percentiles of each channel to 0 and 1.
 
@@ -43,8 +76,11 @@ class Percentile(BaseModel):
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Normalise an image (C, *space) of any type; a constant channel becomes 0."""
-        normal = np.stack([_to_unit(channel, self._limits(channel)) for channel in image])
-        return np.clip(normal, 0, 1) if self.clip else normal
+        return self.fixed(image).apply(image)
+
+    def fixed(self, sample: NDArray[Any]) -> Fixed:
+        """Return what the values of a sample (C, *space) of an image say for all of it."""
+        return Fixed(limits=tuple(self._limits(channel) for channel in sample), clip=self.clip)
 
     def _limits(self, channel: NDArray[Any]) -> Limits:
         low, high = (float(q) for q in np.percentile(channel, (self.low, self.high)))
@@ -71,7 +107,11 @@ class ZScore(BaseModel):
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Normalise an image (C, *space) of any type; a constant channel becomes 0."""
-        return np.stack([_to_unit(channel, self._limits(channel)) for channel in image])
+        return self.fixed(image).apply(image)
+
+    def fixed(self, sample: NDArray[Any]) -> Fixed:
+        """Return what the values of a sample (C, *space) of an image say for all of it."""
+        return Fixed(limits=tuple(self._limits(channel) for channel in sample))
 
     @staticmethod
     def _limits(channel: NDArray[Any]) -> Limits:
@@ -108,8 +148,12 @@ class Absolute(BaseModel):
         """Normalise an image (C, *space) of any type."""
         return _to_unit(image, (self.low, self.high))
 
+    def fixed(self, sample: NDArray[Any]) -> Fixed:
+        """Return the same for each of the channels of a sample (C, *space)."""
+        return Fixed(limits=((self.low, self.high),) * len(sample))
 
-Normalization = Annotated[Percentile | ZScore | Absolute, Field(discriminator="type")]
+
+Normalization = Annotated[Percentile | ZScore | Absolute | Fixed, Field(discriminator="type")]
 
 
 def _check_order(low: float, high: float) -> None:

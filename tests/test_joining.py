@@ -12,6 +12,7 @@ from embedseg.joining import (
     joined_table,
     number_by_faces,
     number_by_seeds,
+    without_small,
 )
 from embedseg.methods.embedding import Embedding
 from embedseg.types import Maps, Segmentation
@@ -52,13 +53,13 @@ def in_blocks(maps, method, blocks):
         part = Maps(np.ascontiguousarray(maps.data[outer]), maps.specs, maps.spacing,
                     tuple(side.start for side in block.outer))
         found.append(cut_down(method.decode(part), block, maps.shape))
-    return found
+    return zip(*found, strict=True)
 
 
-def assembled(found, blocks, numbers, shape):
+def assembled(parts, blocks, numbers, shape):
     labels = np.full(shape, -1, np.int64)
-    for each, block, of in zip(found, blocks, numbers.of, strict=True):
-        labels[block.inner] = of[each.labels]
+    for part, block, of in zip(parts, blocks, numbers.of, strict=True):
+        labels[block.inner] = of[part]
     return labels
 
 
@@ -71,9 +72,9 @@ def test_objects_are_those_of_the_whole_image(refine, ndim, seed, data):
     whole = method.decode(maps)
     size = data.draw(st.tuples(*(st.integers(4, n) for n in maps.shape)))
     blocks = split(maps.shape, size, (24,) * ndim, (1,) * ndim)
-    found = in_blocks(maps, method, blocks)
+    parts, found = in_blocks(maps, method, blocks)
     numbers = number_by_seeds(blocks, found, maps.shape)
-    labels = assembled(found, blocks, numbers, maps.shape)
+    labels = assembled(parts, blocks, numbers, maps.shape)
     assert numbers.lost == 0 and numbers.count == whole.labels.max()
     assert same_up_to_names(labels, whole.labels)
     table = joined_table(found, blocks, numbers, ndim)
@@ -107,9 +108,9 @@ def test_an_object_whose_owner_does_not_know_it_is_counted():
         return {"position": np.array(places).reshape(-1, 2), "centre": np.zeros((n, 2)),
                 "score": np.ones(n), "size": np.ones(n, np.int64)}
 
-    nothing = cut_down(Segmentation(np.zeros((1, 6), np.int32), table([])), left, (1, 8))
+    nothing = cut_down(Segmentation(np.zeros((1, 6), np.int32), table([])), left, (1, 8))[1]
     met = cut_down(Segmentation(np.array([[1, 1, 1, 0, 0, 0]], np.int32), table([(0, 1)])), right,
-                   (1, 8))
+                   (1, 8))[1]
     numbers = number_by_seeds([left, right], [nothing, met], (1, 8))
     assert (numbers.count, numbers.lost) == (1, 1)
 
@@ -119,12 +120,12 @@ def test_objects_that_reach_the_end_of_what_was_read_are_marked():
     objects = {"position": np.array([[0, 3], [0, 5]]), "centre": np.zeros((2, 2)),
                "score": np.ones(2), "size": np.array([4, 3])}
     found = cut_down(Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block,
-                     (1, 9))
+                     (1, 9))[1]
     # The first ends where the image does; the second goes on, but is another block's.
     assert found.cut.tolist() == [False, False]
     objects["position"] = np.array([[0, 3], [0, 4]])
     found = cut_down(Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block,
-                     (1, 9))
+                     (1, 9))[1]
     assert found.cut.tolist() == [False, True]
 
 
@@ -145,16 +146,13 @@ def test_pieces_are_joined_over_faces(ndim, seed, data):
     mask = np.random.default_rng(seed).random(shape) < {2: 0.6, 3: 0.35}[ndim]
     size = data.draw(st.tuples(*(st.integers(2, n) for n in shape)))
     blocks = split(shape, size, (1,) * ndim, (1,) * ndim)
-    found = [cut_down(pieces(mask[block.outer]), block, shape) for block in blocks]
-    places = {tuple(side.start for side in block.inner): k for k, block in enumerate(blocks)}
-    shared = []
-    for k, block in enumerate(blocks):
-        for axis, side in enumerate(block.inner):
-            start = [s.start for s in block.inner]
-            start[axis] = side.stop
-            if (other := places.get(tuple(start))) is not None:
-                shared.append((k, other, found[k].edges[axis].take(0, axis),
-                               found[other].labels.take(0, axis)))
-    numbers = number_by_faces(found, shared)
-    labels = assembled(found, blocks, numbers, shape)
+    parts, found = zip(*(cut_down(pieces(mask[block.outer]), block, shape) for block in blocks),
+                       strict=True)
+    numbers = number_by_faces(blocks, found)
+    labels = assembled(parts, blocks, numbers, shape)
     assert same_up_to_names(labels, pieces(mask).labels)
+    sizes = joined_table(found, blocks, numbers, ndim)["size"]
+    left = without_small(numbers, sizes, least=2)
+    whole = pieces(mask)
+    kept = np.concatenate([[False], whole.objects["size"] > 2])[whole.labels]
+    assert same_up_to_names(assembled(parts, blocks, left, shape), np.where(kept, whole.labels, 0))

@@ -95,6 +95,13 @@ class Method(BaseModel, ABC):
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Compare two label images; holds `primary`."""
 
+    def in_blocks(self) -> tuple[Self, int]:
+        """Return the method as it decodes a block of an image, and what is left to do after that.
+
+        The number is that of the pixels which objects have to exceed once they are joined.
+        """
+        return self, 0
+
     def scoring(self) -> Scoring:
         """Return how predictions are scored beyond `score`; here: as objects."""
         return ObjectScoring()

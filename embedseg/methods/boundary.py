@@ -140,6 +140,10 @@ class Boundary(Method):
         centres = (table["centre"] + start).astype(np.float32)
         return Segmentation(labels, table | {"centre": centres})
 
+    def in_blocks(self) -> tuple[Self, int]:
+        """Leave the smallest object for later: the rest of one may lie in the next block."""
+        return self.model_copy(update={"min_object_size": 0}), self.min_object_size
+
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
         return instance_scores(truth, predicted)
