@@ -238,10 +238,22 @@ class Segmenter:
         if axes and "T" in axes.upper():
             frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
             rest = axes.upper().replace("T", "")
-            return np.stack([
+        return self.find(image, axes=axes, spacing=spacing, tta=tta, planes=planes,
+                         progress=progress).labels
+
+    def find(
+        self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
+        tta: bool | None = None, planes: bool | None = None, progress: bool = False,
+    ) -> Segmentation:
+        """Return the labels of an image and what is known of each object, its score for one.
+
+        Parameters are those of `segment`. Positions in the table are pixels of the model's
+        spacing; there is no table of frames, nor where planes were segmented one by one.
+        """
+            return Segmentation(np.stack([
                 self.segment(frame, axes=rest, spacing=spacing, tta=tta, planes=planes)
                 for frame in frames
-            ])
+            ]))
         planes = self.config.predict.planes if planes is None else planes
         ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
                         self.config.channels)
@@ -249,12 +261,12 @@ class Segmenter:
             log.info("planes are segmented one by one and linked: side views need a known spacing "
                      "with axes within a factor of %g", COARSEST_SIDE_VIEW)
             inner = None if spacing is None else spacing[1:]
-            return link_slices(np.stack([
+            return Segmentation(link_slices(np.stack([
                 self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
                 for plane in np.moveaxis(ready, 1, 0)
-            ]))
-        maps = self.source.maps(ready, spacing, tta=tta, progress=progress)
-        return self.labels(maps, ready.shape[1:])
+            ])))
+        return self.on_grid(self.source.maps(ready, spacing, tta=tta, progress=progress),
+                            ready.shape[1:])
 
     def predict(
         self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
@@ -270,10 +282,12 @@ class Segmenter:
         """Turn maps into a segmentation, by the method's decode options."""
         return self.config.method.decode(maps)
 
-    def labels(self, maps: Maps, shape: tuple[int, ...]) -> NDArray[np.int32]:
-        """Return the labels that maps lead to, on the grid of an image of that shape."""
-        found = self.decode(maps).labels
-        return found if found.shape == tuple(shape) else resample_labels(found, shape)
+    def on_grid(self, maps: Maps, shape: tuple[int, ...]) -> Segmentation:
+        """Return what maps lead to, with the labels on the grid of an image of that shape."""
+        found = self.decode(maps)
+        if found.labels.shape == tuple(shape):
+            return found
+        return replace(found, labels=resample_labels(found.labels, shape))
 
     def with_options(self, settings: Mapping[str, Any]) -> Segmenter:
         """Return a model with the same net and some options changed by dotted name.

@@ -150,8 +150,12 @@ def test_each_stage_can_be_looked_at(data):
     labels = model.segment(image)
     np.testing.assert_array_equal(found.labels, labels)
     assert labels.dtype == np.int32 and labels.max() == len(found.objects["score"]) > 0
-    frames = model.segment(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim:])
-    np.testing.assert_array_equal(frames[1], labels)
+    again = model.find(image)
+    np.testing.assert_array_equal(again.labels, labels)
+    np.testing.assert_array_equal(again.objects["score"], found.objects["score"])
+    frames = model.find(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim:])
+    np.testing.assert_array_equal(frames.labels[1], labels)
+    assert frames.objects is None
     with pytest.raises(DataError, match="say what they are with axes"):
         model.segment(image[None])
 

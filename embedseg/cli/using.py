@@ -150,7 +150,7 @@ def _predict_file(
                                "planes": planes, "progress": at_terminal()}
     if also.maps:
         predicted = segmenter.predict(image.data, **options)
-        labels = segmenter.labels(predicted, image.data.shape[-len(predicted.spacing):])
+        labels = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing):]).labels
         _write_maps(predicted, also.maps, path, segmenter.config.spacing_known)
     else:
         labels = segmenter.segment(image.data, **options)
