@@ -44,6 +44,8 @@ class Config(BaseModel):
         Size of a pixel along each array axis the model works in, µm; 1.0 where nothing is known.
     spacing_known : bool
         Whether the spacing comes from the data or a user; if not, images are never resampled.
+    extent : tuple of float, optional
+        So long are all but the 2 % of largest objects along each axis, µm; None for classes.
     data, normalize, method, net, train, predict
         Options of the parts.
     """
@@ -55,6 +57,7 @@ class Config(BaseModel):
     channels: int = Field(default=1, ge=1)
     spacing: Spacing
     spacing_known: bool = False
+    extent: Spacing | None = None
     data: DataOptions = DataOptions()
     normalize: Normalization = Percentile()
     method: Annotated[SerializeAsAny[Method], BeforeValidator(as_method)]

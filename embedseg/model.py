@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -30,6 +30,10 @@ from embedseg.run import Run
 from embedseg.train import fit
 from embedseg.tune import Tuned, tune
 from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
+
+if TYPE_CHECKING:
+    from embedseg.large.plan import BlockOptions
+    from embedseg.large.run import Result
 
 log = logging.getLogger("embedseg")
 
@@ -235,9 +239,6 @@ class Segmenter:
             Objects 1 to n, 0 is background; or the index of each pixel's class in
             `config.data.classes`.
         """
-        if axes and "T" in axes.upper():
-            frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
-            rest = axes.upper().replace("T", "")
         return self.find(image, axes=axes, spacing=spacing, tta=tta, planes=planes,
                          progress=progress).labels
 
@@ -250,6 +251,9 @@ class Segmenter:
         Parameters are those of `segment`. Positions in the table are pixels of the model's
         spacing; there is no table of frames, nor where planes were segmented one by one.
         """
+        if axes and "T" in axes.upper():
+            frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
+            rest = axes.upper().replace("T", "")
             return Segmentation(np.stack([
                 self.segment(frame, axes=rest, spacing=spacing, tta=tta, planes=planes)
                 for frame in frames
@@ -277,6 +281,55 @@ class Segmenter:
         ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
                         self.config.channels)
         return self.source.maps(ready, spacing, tta=tta, progress=progress)
+
+    def segment_blocks(
+        self, image: Path | str, output: Path | str, *, axes: str | None = None,
+        spacing: Spacing | None = None, level: int = 0, options: BlockOptions | None = None,
+        overwrite: bool = False, progress: bool = True,
+    ) -> Result:
+        """Segment an image of any size in blocks, from a file or store into another.
+
+        What was cut off goes on where it was: call it again with the same arguments.
+
+        Parameters
+        ----------
+        image : path or URL
+            OME-Zarr, zarr, HDF5, TIFF, a folder of slices or .npy; see
+            `embedseg.lazy.open_lazy`.
+        output : path
+            `*.zarr` (OME-Zarr with a pyramid), `IMAGE.zarr/labels/NAME`, or `*.tif` (BigTIFF).
+            The table of objects is written beside it.
+        axes : str, optional
+            What the axes are, if the file does not say.
+        spacing : tuple of float, optional
+            Size of a pixel along the space axes, µm, if the file does not say.
+        level : int
+            Level of the pyramid of an OME-Zarr image.
+        options : BlockOptions, optional
+            Size of blocks, workers; see `embedseg.large.plan.BlockOptions`. With several workers
+            a script has to do this under `if __name__ == "__main__"`.
+        overwrite : bool
+            Replace what is there.
+        progress : bool
+            Whether to show a bar over blocks.
+
+        Raises
+        ------
+        DataError, UsageError
+            If image and model do not fit, the output is there already or cannot be written, blocks
+            are smaller than the halo, or the disk is full.
+
+        Examples
+        --------
+        >>> model.segment_blocks("brain.zarr", "cells.zarr")  # doctest: +SKIP
+        """
+        from embedseg.large.plan import BlockOptions
+        from embedseg.large.run import segment_blocks
+        from embedseg.lazy import open_lazy
+
+        return segment_blocks(
+            self.source, open_lazy(image, axes, spacing, level), Path(output),
+            options or BlockOptions(), home=self._home, overwrite=overwrite, progress=progress)
 
     def decode(self, maps: Maps) -> Segmentation:
         """Turn maps into a segmentation, by the method's decode options."""

@@ -17,7 +17,7 @@ from embedseg.nets import net_options
 from embedseg.normalize import Percentile
 from embedseg.stats import Statistics, statistics
 from embedseg.train_options import TrainOptions
-from embedseg.types import UsageError
+from embedseg.types import Spacing, UsageError
 
 #: What is trained without being asked for another net.
 DEFAULT_NET = {"type": "unet", "stem": 2, "light": True, "max_width": 128}
@@ -134,7 +134,7 @@ def plan_from(
     batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
     config = Config(
         ndim=stats.ndim, channels=stats.channels, spacing=stats.spacing,
-        spacing_known=stats.spacing_known, data=options or DataOptions(),
+        spacing_known=stats.spacing_known, extent=_extent(stats), data=options or DataOptions(),
         normalize=base.normalize if base else Percentile(),
         method=planned, net=chosen,
         train=TrainOptions(crop=crop, batch=batch, background=planned.anywhere,
@@ -159,6 +159,13 @@ def find_preset(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     if name not in PRESETS:
         raise UsageError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
     return PRESETS[name]
+
+
+def _extent(stats: Statistics) -> Spacing | None:
+    if not len(stats.extents):
+        return None
+    longest = np.percentile(stats.extents, 98, axis=0) * stats.spacing
+    return tuple(round(float(length), 4) for length in longest)
 
 
 def _crop(stats: Statistics) -> tuple[int, ...]:

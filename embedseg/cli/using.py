@@ -9,6 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from embedseg.cli.blocks import (
+    Blocks,
+    BlockSize,
+    DryRun,
+    Halo,
+    Level,
+    Memory,
+    Scheduler,
+    Threads,
+    Workers,
+    predict_in_blocks,
+)
 from embedseg.cli.shared import (
     Axes,
     Device,
@@ -38,13 +50,15 @@ log = logging.getLogger("embedseg")
 
 @command("embedseg predict nuclei new_images/ -o labels",
          "embedseg predict nuclei 'day*/*.tif' -o labels --set method.seed_threshold=0.8",
-         "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50")
+         "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50",
+         "embedseg predict nuclei brain.zarr -o cells.zarr --workers 4")
 def predict(
     model: Model,
     inputs: Annotated[list[str], typer.Argument(
         metavar="INPUT...", help="Image files, folders or patterns.")],
     output: Annotated[Path, typer.Option(
-        "-o", "--output", metavar="OUT", help="Folder for the label images, <stem>.tif.")],
+        "-o", "--output", metavar="OUT", help="Folder for the label images, <stem>.tif; in blocks "
+        "*.zarr, IMAGE.zarr/labels/NAME or *.tif.")],
     tta: Tta = False, planes: Planes = False, spacing: SpacingText = None, axes: Axes = None,
     frames: Annotated[bool, typer.Option(
         "--frames", help="Segment a time axis frame by frame; --axes with a T says so too.",
@@ -57,14 +71,30 @@ def predict(
         "of a class as objects too, into OUT/CLASS.", show_default=False)] = None,
     min_size: Annotated[int, typer.Option(
         "--min-size", min=0, help="Pieces of fewer pixels are dropped.")] = 0,
+    block: BlockSize = None, halo: Halo = None, workers: Workers = 1, scheduler: Scheduler = None,
+    threads: Threads = None, memory: Memory = None, level: Level = 0, dry_run: DryRun = False,
     settings: Settings = None, overwrite: Overwrite = False, device: Device = "auto",
 ) -> None:
-    """Segment images into label images; what is there already is skipped."""
+    """Segment images into label images; what is there already is skipped.
+
+    Images of any size, among them OME-Zarr, are segmented in blocks, by one process or many; what
+    was cut off goes on.
+    """
     from embedseg.io import expand_inputs, stem
     from embedseg.model import Segmenter
     from embedseg.types import DataError, UsageError
 
     size, changes = parse_spacing(spacing), parse_settings(settings)
+    blocks = Blocks(block, halo, workers, scheduler, threads, memory, level, dry_run)
+    if blocks.wanted(inputs, output):
+        if maps or pieces or frames or min_size:
+            raise UsageError("--maps, --pieces, --min-size and --frames are not for images in "
+                             "blocks")
+        if tta or planes:
+            changes |= {"predict.tta": str(tta).lower(), "predict.planes": str(planes).lower()}
+        predict_in_blocks(Segmenter.load(model, device).with_options(changes), inputs, output,
+                          blocks, axes=axes and axes.upper(), spacing=size, overwrite=overwrite)
+        return
     files = {path: output / f"{stem(path)}.tif" for path in expand_inputs(inputs)}
     _refuse_replaced(files)
     missing = [path for path in files if overwrite or not files[path].exists()]

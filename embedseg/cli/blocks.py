@@ -1,0 +1,106 @@
+"""What predict does with an image in blocks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, NamedTuple
+
+import typer
+
+from embedseg.cli.shared import at_terminal, say
+
+if TYPE_CHECKING:
+    from embedseg.large.run import Result
+    from embedseg.model import Segmenter
+
+BlockSize = Annotated[str | None, typer.Option(
+    "--block", metavar="Z,Y,X", help="Segment one image in blocks of so many pixels, of which one "
+    "is in memory at a time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then.",
+    show_default="128,512,512 or 4096,4096 for zarr")]
+Halo = Annotated[str | None, typer.Option(
+    "--halo", metavar="Z,Y,X", help="Pixels beyond a block within which its objects must lie.",
+    show_default="by the size of the objects in training")]
+Workers = Annotated[int, typer.Option(
+    "--workers", min=1, help="Processes that share the blocks.")]
+Scheduler = Annotated[str | None, typer.Option(
+    "--scheduler", metavar="ADDRESS", help="Use the workers of a dask scheduler, such as "
+    "tcp://host:8786.", show_default=False)]
+Threads = Annotated[int | None, typer.Option(
+    "--threads", min=1, help="Threads of each process.", show_default="all of them")]
+Memory = Annotated[str | None, typer.Option(
+    "--memory", metavar="SIZE", help="Memory of each process, such as 4GB.",
+    show_default="an equal share")]
+Level = Annotated[int, typer.Option(
+    "--level", min=0, help="Level of the pyramid of an OME-Zarr image.")]
+DryRun = Annotated[bool, typer.Option(
+    "--dry-run", help="Say into how many blocks an image is cut, and what memory, disk and time "
+    "they take.")]
+
+
+class Blocks(NamedTuple):
+    """What was said of blocks."""
+
+    block: str | None
+    halo: str | None
+    workers: int
+    scheduler: str | None
+    threads: int | None
+    memory: str | None
+    level: int
+    dry_run: bool
+
+    def wanted(self, inputs: list[str], output: Path) -> bool:
+        """Return whether an image is to be segmented in blocks."""
+        named = output.suffix.lower() in (".zarr", ".tif", ".tiff")
+        named = named or output.parent.parent.suffix == ".zarr"
+        return self != Blocks(*DEFAULTS) or named or any(".zarr" in item for item in inputs)
+
+
+DEFAULTS = (None, None, 1, None, None, None, 0, False)
+
+
+def predict_in_blocks(
+    segmenter: Segmenter, inputs: list[str], output: Path, blocks: Blocks, *, axes: str | None,
+    spacing: tuple[float, ...] | None, overwrite: bool,
+) -> None:
+    """Segment one image of any size."""
+    from embedseg.large.plan import BlockOptions
+    from embedseg.lazy import open_lazy
+    from embedseg.types import UsageError
+
+    if len(inputs) != 1:
+        raise UsageError(f"{len(inputs)} inputs: in blocks one image at a time is segmented")
+    options = BlockOptions(
+        _numbers("--block", blocks.block), _numbers("--halo", blocks.halo), blocks.workers,
+        blocks.scheduler, blocks.threads, blocks.memory)
+    if blocks.dry_run:
+        from embedseg.large.costs import estimate_blocks
+
+        image = open_lazy(inputs[0], axes, spacing, blocks.level)
+        typer.echo("\n".join(estimate_blocks(segmenter.source, image, options).lines()))
+        return
+    result = segmenter.segment_blocks(
+        inputs[0], output, axes=axes, spacing=spacing, level=blocks.level, options=options,
+        overwrite=overwrite, progress=at_terminal())
+    _say(result)
+
+
+def _say(result: Result) -> None:
+    say(f"{result.blocks} blocks" + (f", {result.retried} of them with wider halos"
+                                     if result.retried else ""))
+    if result.table:
+        typer.echo(f"{result.count} objects written to {result.labels}, their table to "
+                   f"{result.table}")
+    else:
+        typer.echo(f"classes written to {result.labels}")
+
+
+def _numbers(option: str, text: str | None) -> tuple[int, ...] | None:
+    from embedseg.types import UsageError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{option} {text!r}: expected whole numbers such as 128,512,512")
+    return tuple(map(int, parts))

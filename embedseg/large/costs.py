@@ -1,0 +1,133 @@
+"""What segmenting an image in blocks will take."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+
+from embedseg.blocks import Axes
+from embedseg.ensemble import Ensemble
+from embedseg.inference import Applied
+from embedseg.large.plan import TILE, BlockOptions, plan_blocks
+from embedseg.large.steps import Job, read
+from embedseg.lazy import LazyImage
+from embedseg.memory import DECODING, IMAGE, MAPS, PROCESS
+
+#: Pixels of the box that is timed.
+TIMED = 2**20
+#: Bytes of a compressed label per pixel: what was seen with objects of some hundred pixels.
+LABELS = 0.3
+
+
+@dataclass(frozen=True)
+class BlockEstimate:
+    """What blocks cost.
+
+    Attributes
+    ----------
+    blocks : int
+        How many there are.
+    size, net_halo, decode_halo : tuple of int
+        Pixels of a block, and how far beyond it the image is read and maps are decoded.
+    memory : float
+        Bytes of one process at most, where half of the pixels belong to objects.
+    disk : float
+        Bytes of maps and labels on disk at most.
+    seconds : float
+        With all workers.
+    workers : int
+    """
+
+    blocks: int
+    size: Axes
+    net_halo: Axes
+    decode_halo: Axes
+    memory: float
+    disk: float
+    seconds: float
+    workers: int
+
+    def lines(self) -> list[str]:
+        """Say it to a person."""
+        size, net, decode = (" x ".join(map(str, values))
+                             for values in (self.size, self.net_halo, self.decode_halo))
+        return [
+            f"blocks: {self.blocks} of {size} pixels",
+            f"halo: {net} pixels for the net, {decode} for objects",
+            f"memory: about {self.memory / 1e9:.1f} GB for each of {self.workers} process(es)",
+            f"disk: about {self.disk / 1e9:.2g} GB beside the image while it runs",
+            f"time: about {_duration(self.seconds)}",
+        ]
+
+
+def _duration(seconds: float) -> str:
+    hours, rest = divmod(round(seconds), 3600)
+    return f"{hours} h {rest // 60} min" if hours else f"{rest // 60} min {rest % 60} s"
+
+
+def estimate_blocks(
+    model: Applied | Ensemble, image: LazyImage, options: BlockOptions, home: Path | None = None
+) -> BlockEstimate:
+    """Say what an image will take, without writing anything; the net is timed on a small box.
+
+    Parameters
+    ----------
+    model : Applied or Ensemble
+    image : LazyImage
+    options : BlockOptions
+    home : Path, optional
+        Folder of the model, which remembers how far the net sees.
+
+    Raises
+    ------
+    DataError, UsageError
+        As `embedseg.large.run.segment_blocks`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        job = plan_blocks(model, image, Path(folder), options, home)
+        speed = _speed(job)
+    pixels = sum(prod(block.outer_shape) for block in job.net_blocks)
+    return BlockEstimate(
+        len(job.net_blocks), job.size, job.net_halo, job.decode_halo, _memory(job), _disk(job),
+        pixels / speed / options.workers, options.workers)
+
+
+def _speed(job: Job) -> float:
+    """Return pixels per second that go through the net."""
+    edge = int(TIMED ** (1 / len(job.shape)))
+    box = tuple(slice(0, min(n, -(-edge // d) * d))
+                for n, d in zip(job.shape, job.divisor, strict=True))
+    values = read(job.image, box)
+    job.source(values, job.device)
+    begun = time.perf_counter()
+    job.source(values, job.device)
+    return float(values[0].size / (time.perf_counter() - begun))
+
+
+def _memory(job: Job) -> float:
+    channels = job.image.shape[0] if "C" in job.image.axes else 1
+    maps = MAPS * sum(spec.channels for spec in job.specs)
+    read_most = max(prod(block.outer_shape) for block in job.net_blocks)
+    decode_most = max(prod(block.outer_shape) for block in job.decode_blocks())
+    net = read_most * (IMAGE * channels + maps) + TILE * 1e9
+    return PROCESS + max(net, decode_most * (maps + DECODING / 2))
+
+
+def _disk(job: Job) -> float:
+    """Return the bytes of the maps that are kept at once, and of two copies of the labels."""
+    maps = MAPS * sum(spec.channels for spec in job.specs)
+    last: dict[int, int] = {}
+    for k in range(len(job.net_blocks)):
+        last |= dict.fromkeys(job.needs(k), k)
+    live = most = 0
+    begun = set[int]()
+    for k in range(len(job.net_blocks)):
+        needed = job.needs(k)
+        live += len(set(needed) - begun)
+        begun |= set(needed)
+        most = max(most, live)
+        live -= sum(last[j] == k for j in needed)
+    return most * prod(job.size) * maps + 2 * LABELS * prod(job.shape)

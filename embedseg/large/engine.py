@@ -1,0 +1,172 @@
+"""Who works on the blocks: this process, or the workers of dask.distributed."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from embedseg.large.plan import BlockOptions
+from embedseg.large.steps import Job, decode_block, make_maps, release
+from embedseg.types import UsageError
+
+log = logging.getLogger("embedseg")
+
+
+@dataclass(frozen=True)
+class Task:
+    """A step for one block.
+
+    Attributes
+    ----------
+    name : str
+    step : callable
+        Gets a job and `arguments`; leaves what it made on disk, and nothing twice.
+    arguments : tuple
+    after : tuple of str
+        Names of tasks that have to be done before; they stand before it in any list.
+    counts : bool
+        Whether the progress bar moves on by one.
+    """
+
+    name: str
+    step: Callable[..., None]
+    arguments: tuple[Any, ...]
+    after: tuple[str, ...] = ()
+    counts: bool = False
+
+
+def tasks(job: Job, blocks: Sequence[int], level: int = 0) -> list[Task]:
+    """Return what it takes to find the objects of blocks, in an order that keeps few maps on disk.
+
+    Parameters
+    ----------
+    job : Job
+    blocks : sequence of int
+        Those that are not done yet.
+    level : int
+        How often the halo has been doubled.
+    """
+    needs = {k: job.needs(k, level) for k in blocks}
+    last = {j: k for k in blocks for j in needs[k]}
+    users: dict[int, list[str]] = {}
+    for k in blocks:
+        for j in needs[k]:
+            users.setdefault(j, []).append(f"objects {k}")
+    found, begun = [], set[int]()
+    for k in blocks:
+        for j in needs[k]:
+            if j not in begun:
+                begun.add(j)
+                found.append(Task(f"maps {j}", make_maps, (j,)))
+        found.append(Task(f"objects {k}", decode_block, (k, level),
+                          tuple(f"maps {j}" for j in needs[k]), counts=True))
+        found += [Task(f"release {j}", release, (j,), tuple(users[j]))
+                  for j in needs[k] if last[j] == k]
+    return found
+
+
+class Engine(Protocol):
+    """Runs tasks of a job; tells of each that is done, in any order."""
+
+    def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
+        """Return each task when it is done."""
+
+
+@contextmanager
+def engine(options: BlockOptions) -> Iterator[Engine]:
+    """Return what works on blocks; workers that were started for it end with it.
+
+    Raises
+    ------
+    UsageError
+        If a scheduler does not answer, or dask is not installed.
+    """
+    if options.scheduler is None and options.workers == 1:
+        yield _Here()
+        return
+    with _client(options) as client:
+        if client.dashboard_link:
+            log.info("dashboard: %s", client.dashboard_link)
+        yield _Dask(client)
+
+
+class _Here:
+    """One task after the other, in this process."""
+
+    def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
+        for task in tasks:
+            task.step(job, *task.arguments)
+            yield task
+
+
+@dataclass
+class _Dask:
+    """Tasks by the workers of a client; one that dies is replaced and its tasks run again."""
+
+    client: Any
+
+    def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
+        from distributed import as_completed
+
+        futures: dict[str, Any] = {}
+        tasks_of: dict[str, Task] = {}
+        try:
+            for number, task in enumerate(tasks):
+                # Early blocks first: their maps can be deleted the sooner.
+                future = self.client.submit(
+                    _work, task.step, job, task.arguments, [futures[name] for name in task.after],
+                    key=f"embedseg-{id(job)}-{task.name}", pure=False, priority=-number)
+                futures[task.name], tasks_of[future.key] = future, task
+            for future in as_completed(list(futures.values())):
+                future.result()
+                yield tasks_of[future.key]
+        finally:
+            self.client.cancel(list(futures.values()), force=True)
+
+
+def _work(step: Callable[..., None], job: Job, arguments: tuple[Any, ...], after: Any) -> None:
+    step(_placed(job), *arguments)
+
+
+def _placed(job: Job) -> Job:
+    """Return the job as a worker does it: with so many threads, on a GPU of its own."""
+    if job.threads is not None or job.device.startswith("cuda"):
+        import torch
+        from distributed import get_worker
+
+        if job.threads is not None:
+            torch.set_num_threads(job.threads)
+        name = get_worker().name
+        if job.device == "cuda" and isinstance(name, int):
+            return replace(job, device=f"cuda:{name % torch.cuda.device_count()}")
+    return job
+
+
+def _client(options: BlockOptions) -> AbstractContextManager[Any]:
+    try:
+        from distributed import Client, LocalCluster
+    except ImportError:
+        raise UsageError("several workers need dask: pip install 'embedseg-nd[large]'") from None
+    if options.scheduler is not None:
+        try:
+            return _closing(Client(options.scheduler, timeout="10s"), None)
+        except (OSError, ValueError) as error:
+            raise UsageError(f"scheduler {options.scheduler}: no answer ({error})") from error
+    cluster = LocalCluster(
+        n_workers=options.workers, threads_per_worker=1, processes=True,
+        memory_limit=options.memory or "auto", dashboard_address=":0",
+        silence_logs=logging.ERROR)
+    return _closing(Client(cluster), cluster)
+
+
+@contextmanager
+def _closing(client: Any, cluster: Any) -> Iterator[Any]:
+    try:
+        yield client
+    finally:
+        client.close()
+        if cluster is not None:
+            cluster.close()

@@ -1,0 +1,283 @@
+"""An image in blocks: maps, objects and labels of one block at a time, on disk in between.
+
+Each step is a function of a `Job` and the place of a block. It leaves one file, written aside and
+then renamed, and does nothing where that is there: what was killed goes on from there.
+
+::
+
+    make_maps      image of the outer box -> maps of the inner box          maps/7.npy
+    decode_block   maps of the decode box -> labels of the inner box, and
+                   what others have to know of its objects                  found/7-0.npz
+    release        maps that all blocks around have decoded are deleted
+    write_block    labels, numbered as in the whole image -> the output     written/7
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.blocks import Axes, Block, Box, overlapping, split
+from embedseg.devices import resolve_device
+from embedseg.ensemble import NAME as ENSEMBLE
+from embedseg.ensemble import Ensemble, read_ensemble
+from embedseg.inference import Applied, load_applied
+from embedseg.io import write_aside
+from embedseg.joining import Found, cut_down
+from embedseg.lazy import LazyImage
+from embedseg.methods.base import Method
+from embedseg.ngff import open_array
+from embedseg.types import Maps, MapSpec, Segmentation, Spacing, check_image
+
+#: How often blocks are decoded again, each time with twice the halo, because objects were cut.
+RETRIES = 2
+
+
+class MapSource(Protocol):
+    """What makes raw maps, (M, *space) float16, of a box of an image, (C, *space)."""
+
+    def __call__(self, image: NDArray[Any], device: str) -> NDArray[np.float16]:
+        """Return the maps of a box."""
+
+
+@dataclass(frozen=True)
+class ModelMaps:
+    """Maps by the model in a folder, loaded once in a process.
+
+    Attributes
+    ----------
+    folder : str
+        Of a model or an ensemble whose normalisation does not depend on the box it is given.
+    spacing : tuple of float, optional
+        Of the image.
+    """
+
+    folder: str
+    spacing: Spacing | None
+
+    def __call__(self, image: NDArray[Any], device: str) -> NDArray[np.float16]:
+        """Return the maps of a box."""
+        return self.maps(image, device).data
+
+    def maps(self, image: NDArray[Any], device: str) -> Maps:
+        """Return the maps of a box with what they are."""
+        ready = check_image(image, image.ndim - 1, len(image))
+        return load_source(self.folder, device).maps(ready, self.spacing)
+
+
+@lru_cache(maxsize=1)
+def load_source(folder: str, device: str) -> Applied | Ensemble:
+    """Return the model or the ensemble in a folder; the last one is kept in memory."""
+    path, on = Path(folder), resolve_device(device)
+    return read_ensemble(path, on) if (path / ENSEMBLE).is_file() else load_applied(path, on)
+
+
+@dataclass(frozen=True)
+class StoredMaps:
+    """Maps that are there already: the channels of the image are the raw maps."""
+
+    def __call__(self, image: NDArray[Any], device: str) -> NDArray[np.float16]:
+        """Return the box itself."""
+        return image.astype(np.float16, copy=False)
+
+
+@dataclass(frozen=True)
+class Job:
+    """All that a process has to know to work on any block.
+
+    Attributes
+    ----------
+    image : LazyImage
+        Channels first if it has any.
+    source : MapSource
+        What makes maps of it.
+    method : Method
+        As it decodes blocks.
+    specs, spacing
+        Of the maps.
+    scratch : str
+        Folder for what lies between the steps; all processes reach it.
+    size : tuple of int
+        Of inner boxes, a multiple of `divisor`.
+    divisor : tuple of int
+        Boxes of which maps are made begin at its multiples.
+    net_halo, decode_halo : tuple of int
+        How far beyond an inner box the image is read, and maps are decoded.
+    device : str
+    threads : int, optional
+        Of a process; results depend on it in the last digits.
+    """
+
+    image: LazyImage
+    source: MapSource
+    method: Method
+    specs: tuple[MapSpec, ...]
+    spacing: Spacing
+    scratch: str
+    size: Axes
+    divisor: Axes
+    net_halo: Axes
+    decode_halo: Axes
+    device: str = "cpu"
+    threads: int | None = None
+
+    @property
+    def shape(self) -> Axes:
+        """Shape of the image in space."""
+        return self.image.shape[-len(self.size):]
+
+    @property
+    def net_blocks(self) -> list[Block]:
+        """What is read, and of which part maps are kept."""
+        return _split(self.shape, self.size, self.net_halo, self.divisor)
+
+    def decode_blocks(self, level: int = 0) -> list[Block]:
+        """Return what is decoded, and of which part labels are kept."""
+        halo = tuple(reach * 2**level for reach in self.decode_halo)
+        return _split(self.shape, self.size, halo, (1,) * len(halo))
+
+    def needs(self, k: int, level: int = 0) -> list[int]:
+        """Return the blocks whose maps are needed to decode a block."""
+        return overlapping(self.shape, self.size, self.decode_blocks(level)[k].outer)
+
+    def maps_file(self, k: int) -> Path:
+        """Return where the maps of a block are."""
+        return Path(self.scratch) / "maps" / f"{k}.npy"
+
+    def found_file(self, k: int, level: int = 0) -> Path:
+        """Return where labels and objects of a block are."""
+        return Path(self.scratch) / "found" / f"{k}-{level}.npz"
+
+    def written_file(self, k: int) -> Path:
+        """Return what says that the labels of a block are in the output."""
+        return Path(self.scratch) / "written" / str(k)
+
+    @property
+    def output(self) -> Path:
+        """Where the labels are put together."""
+        return Path(self.scratch) / "labels"
+
+
+#: The same few lists are asked for again and again.
+_split = lru_cache(maxsize=8)(split)
+
+
+# -- the steps -------------------------------------------------------------------------------------
+def make_maps(job: Job, k: int) -> None:
+    """Compute the maps of a block's inner box."""
+    if job.maps_file(k).exists():
+        return
+    block = job.net_blocks[k]
+    data = job.source(read(job.image, block.outer), job.device)
+    kept = np.ascontiguousarray(data[(slice(None), *block.local)])
+    del data
+    _save(job.maps_file(k), lambda file: np.save(file, kept))
+
+
+def read(image: LazyImage, box: Box) -> NDArray[Any]:
+    """Return a box of an image as (C, *space)."""
+    if "C" in image.axes:
+        return image.read((slice(0, image.shape[0]), *box))
+    return image.read(box)[np.newaxis]
+
+
+def decode_block(job: Job, k: int, level: int = 0) -> None:
+    """Find the objects of a block."""
+    if job.found_file(k, level).exists():
+        return
+    block = job.decode_blocks(level)[k]
+    segmentation = job.method.decode(_assembled(job, block, job.needs(k, level)))
+    if segmentation.objects is None:
+        labels, found = _classes(segmentation, block)
+    else:
+        labels, found = cut_down(segmentation, block, job.shape)
+    del segmentation
+    save_found(job.found_file(k, level), labels, found)
+
+
+def _assembled(job: Job, block: Block, blocks: Sequence[int]) -> Maps:
+    """Return the maps of an outer box, put together from those of blocks."""
+    count = sum(spec.channels for spec in job.specs)
+    data = np.empty((count, *block.outer_shape), np.float16)
+    for j in blocks:
+        inner = job.net_blocks[j].inner
+        there = tuple(slice(max(a.start, b.start), min(a.stop, b.stop))
+                      for a, b in zip(inner, block.outer, strict=True))
+        stored = np.load(job.maps_file(j), mmap_mode="r")
+        data[(slice(None), *_shifted(there, block.outer))] = stored[
+            (slice(None), *_shifted(there, inner))]
+    return Maps(data, job.specs, job.spacing, tuple(side.start for side in block.outer))
+
+
+def _shifted(box: Box, origin: Box) -> Box:
+    return tuple(slice(a.start - b.start, a.stop - b.start)
+                 for a, b in zip(box, origin, strict=True))
+
+
+def _classes(segmentation: Segmentation, block: Block) -> tuple[NDArray[np.int32], Found]:
+    nothing = np.zeros((0, len(block.inner)), np.int64)
+    return segmentation.labels[block.local], Found(nothing, {}, np.zeros(0, bool))
+
+
+def release(job: Job, k: int) -> None:
+    """Delete the maps of a block."""
+    job.maps_file(k).unlink(missing_ok=True)
+
+
+def write_block(job: Job, k: int, level: int, numbers: NDArray[np.int64]) -> None:
+    """Put the labels of a block into the output, numbered as in the whole image."""
+    if job.written_file(k).exists():
+        return
+    array = open_array(job.output)
+    inner = job.net_blocks[k].inner
+    array[inner] = numbers.astype(array.dtype)[load_labels(job.found_file(k, level))]
+    _save(job.written_file(k), lambda file: file.write(b""))
+
+
+# -- files -----------------------------------------------------------------------------------------
+def _save(path: Path, write: Any) -> None:
+    def fill(aside: Path) -> None:
+        with open(aside, "wb") as file:
+            write(file)
+
+    write_aside(path, fill)
+
+
+def save_found(path: Path, labels: NDArray[np.int32], found: Found) -> None:
+    """Write labels and objects of a block, all in one file."""
+    import imagecodecs
+
+    packed = imagecodecs.zstd_encode(np.ascontiguousarray(labels).tobytes(), level=1)
+    parts: dict[str, Any] = {f"first{axis}": layer for axis, layer in enumerate(found.first)}
+    parts |= {f"behind{axis}": layer for axis, layer in enumerate(found.behind)}
+    parts |= {f"table_{name}": values for name, values in found.table.items()}
+    _save(path, lambda file: np.savez(
+        file, labels=np.frombuffer(packed, np.uint8), shape=np.array(labels.shape),
+        seeds=found.seeds, cut=found.cut, **parts))
+
+
+def load_labels(path: Path) -> NDArray[np.int32]:
+    """Return the labels that `save_found` wrote."""
+    import imagecodecs
+
+    with np.load(path) as held:
+        raw = imagecodecs.zstd_decode(held["labels"].tobytes())
+        labels = np.frombuffer(raw, np.int32)
+        return labels.reshape([int(n) for n in held["shape"]])
+
+
+def load_found(path: Path) -> Found:
+    """Return the objects that `save_found` wrote."""
+    with np.load(path) as held:
+        def numbered(name: str) -> tuple[NDArray[np.int32], ...]:
+            return tuple(held[f"{name}{axis}"] for axis in range(8) if f"{name}{axis}" in held)
+
+        table = {name.removeprefix("table_"): held[name] for name in held.files
+                 if name.startswith("table_")}
+        return Found(held["seeds"], table, held["cut"], numbered("first"), numbered("behind"))
