@@ -28,6 +28,7 @@ TEST = [
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
+    *EXTRAS["large"],
     *EXTRAS["log"],
     *EXTRAS["mesh"],
 ]
