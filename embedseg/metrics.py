@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from embedseg.overlaps import Indices, assign, iou, overlap_table
-from embedseg.types import DataError, check_labels
+from embedseg.overlaps import Compared, Indices, assign, compared, iou
 
 #: IoU thresholds that every score holds.
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
@@ -172,7 +171,7 @@ def score(
     >>> score(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 0, 4]])).pq
     1.0
     """
-    found = _compare(truth, predicted)
+    found = compared(truth, predicted)
     overlap = iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes)
     pairs = {f"{t:.2f}": assign(overlap, t) for t in sorted({*thresholds, *THRESHOLDS})}
     tp = {key: len(matched) for key, matched in pairs.items()}
@@ -209,7 +208,7 @@ def match(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) 
     >>> match(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 4, 0]]))
     array([[1, 5]])
     """
-    return _match(_compare(truth, predicted), threshold)
+    return _match(compared(truth, predicted), threshold)
 
 
 def errors(
@@ -234,63 +233,18 @@ def errors(
     >>> errors(np.array([[1, 1, 0, 2, -1]]), np.array([[5, 5, 4, 0, 6]]))
     (array([2]), array([4]))
     """
-    found = _compare(truth, predicted)
+    found = compared(truth, predicted)
     pairs = _match(found, threshold)
     return np.setdiff1d(found.true_ids, pairs[:, 0]), np.setdiff1d(found.pred_ids, pairs[:, 1])
 
 
-class _Compared(NamedTuple):
-    """Pixels shared on annotated ground, background first, and the labels of the others."""
-
-    shared: sparse.csr_array  # (1 + n_true, 1 + n_pred)
-    true_ids: Indices
-    pred_ids: Indices
-
-    @property
-    def true_sizes(self) -> Indices:
-        return np.asarray(self.shared.sum(axis=1))[1:]
-
-    @property
-    def pred_sizes(self) -> Indices:
-        return np.asarray(self.shared.sum(axis=0))[1:]
-
-
-def _compare(truth: NDArray[Any], predicted: NDArray[Any]) -> _Compared:
-    truth, predicted = check_labels(truth, name="truth"), check_labels(predicted, name="predicted")
-    if truth.shape != predicted.shape:
-        raise DataError(f"predicted labels of shape {predicted.shape}, expected that of the truth, "
-                        f"{truth.shape}")
-    annotated = _annotated_part(truth)
-    table, true_ids, pred_ids = overlap_table(
-        truth[annotated], np.maximum(predicted[annotated], 0))
-    outside = table[true_ids < 0].sum(axis=0)
-    objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
-    # Predicted objects that do not count are background where they reach annotated pixels.
-    rows, columns = np.cumsum(objects) * objects, np.cumsum(counted) * counted
-    entries = sparse.coo_array(table)
-    on = true_ids[entries.row] >= 0
-    places = rows[entries.row[on]], columns[entries.col[on]]
-    shared = sparse.csr_array((entries.data[on], places), (1 + objects.sum(), 1 + counted.sum()))
-    return _Compared(shared, true_ids[objects].astype(np.int64), pred_ids[counted].astype(np.int64))
-
-
-def _annotated_part(truth: NDArray[Any]) -> Any:
-    """Return the index of what is left without planes on which nothing is annotated."""
-    known = truth >= 0
-    if known.all():
-        return ...
-    planes = [np.flatnonzero(known.any(axis=tuple(d for d in range(truth.ndim) if d != axis)))
-              for axis in range(truth.ndim)]
-    return np.ix_(*planes)
-
-
-def _match(found: _Compared, threshold: float) -> Indices:
+def _match(found: Compared, threshold: float) -> Indices:
     overlap = iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes)
     pairs = assign(overlap, threshold)
     return np.stack([found.true_ids[pairs[:, 0]], found.pred_ids[pairs[:, 1]]], axis=1)
 
 
-def _seg(found: _Compared) -> float:
+def _seg(found: Compared) -> float:
     entries = sparse.coo_array(found.shared[1:, 1:])
     size = found.true_sizes[entries.row]
     value = entries.data / (size + found.pred_sizes[entries.col] - entries.data)
@@ -298,7 +252,7 @@ def _seg(found: _Compared) -> float:
     return rate(value[2 * entries.data > size].sum(), n_true, n_true + n_pred)
 
 
-def _aji(found: _Compared) -> float:
+def _aji(found: Compared) -> float:
     entries = sparse.coo_array(found.shared[1:, 1:])
     union = found.true_sizes[entries.row] + found.pred_sizes[entries.col] - entries.data
     order = np.lexsort((entries.col, -entries.data / union, entries.row))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
+from embedseg.types import DataError, check_labels
 
 Indices = NDArray[np.int64]
 
@@ -133,6 +135,80 @@ def runs(*arrays: NDArray[Any]) -> tuple[Indices, Indices]:
         changes[1:] |= array[1:] != array[:-1]
     starts = np.flatnonzero(changes)
     return starts, np.diff(starts, append=arrays[0].size)
+
+
+class Compared(NamedTuple):
+    """Pixels that true and predicted objects share on annotated ground, and who they are.
+
+    Attributes
+    ----------
+    shared : (1 + n_true, 1 + n_pred) csr_array of int64
+        Background comes first.
+    true_ids, pred_ids : (n_true,) and (n_pred,) int64 ndarray
+        Labels of the other rows and columns, ascending.
+    """
+
+    shared: sparse.csr_array
+    true_ids: Indices
+    pred_ids: Indices
+
+    @property
+    def true_sizes(self) -> Indices:
+        """Annotated pixels of each true object."""
+        return np.asarray(self.shared.sum(axis=1))[1:]
+
+    @property
+    def pred_sizes(self) -> Indices:
+        """Annotated pixels of each predicted object."""
+        return np.asarray(self.shared.sum(axis=0))[1:]
+
+
+def compared(truth: NDArray[Any], predicted: NDArray[Any]) -> Compared:
+    """Count what true and predicted objects share.
+
+    Parameters
+    ----------
+    truth, predicted : (*space) integer ndarray
+        Labels, as `embedseg.metrics.score` takes them. Predicted objects of which more than half
+        lies where nothing is annotated are left out.
+
+    Raises
+    ------
+    DataError
+        For different shapes, or values that are no labels.
+
+    Examples
+    --------
+    >>> found = compared(np.array([[1, 1, 0, -1]]), np.array([[0, 5, 5, 7]]))
+    >>> found.shared.toarray(), found.true_ids, found.pred_ids
+    (array([[0, 1], [1, 1]]), array([1]), array([5]))
+    """
+    truth, predicted = check_labels(truth, name="truth"), check_labels(predicted, name="predicted")
+    if truth.shape != predicted.shape:
+        raise DataError(f"predicted labels of shape {predicted.shape}, expected that of the truth, "
+                        f"{truth.shape}")
+    annotated = _annotated_part(truth)
+    table, true_ids, pred_ids = overlap_table(
+        truth[annotated], np.maximum(predicted[annotated], 0))
+    outside = table[true_ids < 0].sum(axis=0)
+    objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
+    # Predicted objects that do not count are background where they reach annotated pixels.
+    rows, columns = np.cumsum(objects) * objects, np.cumsum(counted) * counted
+    entries = sparse.coo_array(table)
+    on = true_ids[entries.row] >= 0
+    places = rows[entries.row[on]], columns[entries.col[on]]
+    shared = sparse.csr_array((entries.data[on], places), (1 + objects.sum(), 1 + counted.sum()))
+    return Compared(shared, true_ids[objects].astype(np.int64), pred_ids[counted].astype(np.int64))
+
+
+def _annotated_part(truth: NDArray[Any]) -> Any:
+    """Return the index of what is left without planes on which nothing is annotated."""
+    known = truth >= 0
+    if known.all():
+        return ...
+    planes = [np.flatnonzero(known.any(axis=tuple(d for d in range(truth.ndim) if d != axis)))
+              for axis in range(truth.ndim)]
+    return np.ix_(*planes)
 
 
 def _solve(i: NDArray[Any], j: NDArray[Any], weight: NDArray[Any]) -> Indices:
