@@ -19,6 +19,9 @@ from embedseg.types import DataError, check_labels
 
 Floats = NDArray[np.float64]
 
+#: What is said of each class.
+CLASS_COLUMNS = ("class", "IoU", "Dice", "precision", "recall", "share")
+
 
 @dataclass(frozen=True)
 class DenseScores:
@@ -220,13 +223,7 @@ def table(summary: dict[str, Any]) -> str:
     mean              0.250     0.333
     ...
     """
-    confusion = np.array(summary["confusion"])
-    hits, true, predicted = _sums(confusion)
-    columns = (summary["iou"].values(), summary["dice"].values(), _ratio(hits, predicted),
-               _ratio(hits, true), summary["frequency"].values())
-    lines = [_row("class", ("IoU", "Dice", "precision", "recall", "share"))]
-    for name, *scores, share in zip(summary["iou"], *columns, strict=True):
-        lines.append(_row(name, [*map(_text, scores), _text(share, ".1%")]))
+    lines = [_row(row[0], row[1:]) for row in (CLASS_COLUMNS, *by_class(summary))]
     lines.append(_row("mean", map(_text, (summary["iou_mean"], summary["dice_mean"]))))
     n, accuracy = summary["n_images"], summary["accuracy"]
     lines += ["", f"pixel accuracy {_text(accuracy)}, IoU of an image "
@@ -238,9 +235,39 @@ def table(summary: dict[str, Any]) -> str:
                  for key, title in (("v_rand", "V_rand"), ("v_info", "V_info")))
         lines.append("  ".join((*parts, f"Rand error {found['adapted_rand_error']:.3f}")))
     lines += ["", _row("% of the true", summary["iou"])]
-    for name, row in zip(summary["iou"], _ratio(confusion, true[:, np.newaxis]), strict=True):
-        lines.append(_row(name, (_text(100 * share, ".1f") for share in row)))
+    lines += [_row(row[0], row[1:]) for row in shares(summary)]
     return "\n".join(lines)
+
+
+def by_class(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for each class of a summary, with the cells that `CLASS_COLUMNS` names.
+
+    Examples
+    --------
+    >>> half = compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> by_class(summarise([("a", half)], ["cell", "membrane"]))[0]
+    ('cell', '0.500', '0.667', '0.500', '1.000', '50.0%')
+    """
+    hits, true, predicted = _sums(np.array(summary["confusion"]))
+    columns = (summary["iou"].values(), summary["dice"].values(), _ratio(hits, predicted),
+               _ratio(hits, true), summary["frequency"].values())
+    return [(name, *map(_text, scores), _text(share, ".1%"))
+            for name, *scores, share in zip(summary["iou"], *columns, strict=True)]
+
+
+def shares(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+    """Return a row for each true class: of 100 of its pixels, how many are predicted as which.
+
+    Examples
+    --------
+    >>> half = compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> shares(summarise([("a", half)], ["cell", "membrane"]))[1]
+    ('membrane', '100.0', '0.0')
+    """
+    confusion = np.array(summary["confusion"])
+    parts = _ratio(confusion, confusion.sum(axis=1, keepdims=True))
+    return [(name, *(_text(100 * share, ".1f") for share in row))
+            for name, row in zip(summary["iou"], parts, strict=True)]
 
 
 def flat(scores: DenseScores, names: Sequence[str]) -> dict[str, float]:

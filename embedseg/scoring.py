@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,29 @@ Summary = dict[str, Any]
 #: Scores by IoU threshold, and single ones; both are means over the images.
 BY_THRESHOLD = ("ap", "precision", "recall", "f1")
 SINGLE = ("ap_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split", "voi_merge")
+#: What scores of objects are called: those by threshold, with their mean, and the others.
+ROWS = (("AP", "ap", "ap_mean"), ("AP pooled", "pooled", "pooled_mean"),
+        ("precision", "precision", ""), ("recall", "recall", ""), ("F1", "f1", ""))
+TITLES = {"pq": "PQ", "sq": "SQ", "rq": "RQ", "seg": "SEG", "aji": "AJI", "rand": "Rand",
+          "voi_split": "VOI split", "voi_merge": "VOI merge"}
+
+
+class Table(NamedTuple):
+    """A table for people.
+
+    Attributes
+    ----------
+    title : str
+        Stands above it.
+    columns : tuple of str
+        Heads of the columns.
+    rows : list of tuple of str
+        The first cell of each says what the row is.
+    """
+
+    title: str
+    columns: tuple[str, ...]
+    rows: list[tuple[str, ...]]
 
 
 class Scoring(ABC):
@@ -39,6 +62,10 @@ class Scoring(ABC):
     @abstractmethod
     def table(self, summary: Summary) -> str:
         """Lay a summary out for people."""
+
+    @abstractmethod
+    def tables(self, summary: Summary) -> list[Table]:
+        """Return what `table` says, cell by cell."""
 
     @abstractmethod
     def row(self, scores: Any) -> dict[str, float]:
@@ -75,6 +102,15 @@ class ObjectScoring(Scoring):
     def table(self, summary: Summary) -> str:
         """Return `object_table`."""
         return object_table(summary)
+
+    def tables(self, summary: Summary) -> list[Table]:
+        """Return scores by IoU threshold, and single ones."""
+        by_threshold = [
+            (title, *(f"{value:.3f}" for value in summary[name].values()),
+             f"{summary[mean]:.3f}" if mean else "") for title, name, mean in ROWS]
+        return [Table("Scores by IoU threshold", ("", *summary["ap"], ".50 to .90"), by_threshold),
+                Table("Other scores", ("score", "value"),
+                      [(title, f"{summary[name]:.3f}") for name, title in TITLES.items()])]
 
     def row(self, scores: Scores) -> dict[str, float]:
         """Return counts and all scores of one image ("ap_0.50" ...)."""
@@ -126,6 +162,14 @@ class ClassScoring(Scoring):
     def table(self, summary: Summary) -> str:
         """Return `embedseg.dense.table`."""
         return dense.table(summary)
+
+    def tables(self, summary: Summary) -> list[Table]:
+        """Return scores by class, and of 100 pixels of a class how many are found as which."""
+        regions = [(name, f"{value:.3f}") for name, value in (summary.get("regions") or {}).items()]
+        return [Table("Scores by class", dense.CLASS_COLUMNS, dense.by_class(summary)),
+                Table("Confusion: % of the true pixels of a class that are predicted as which",
+                      ("true class", *summary["iou"]), dense.shares(summary)),
+                *([Table("Scores of regions", ("score", "value"), regions)] if regions else [])]
 
     def row(self, scores: dense.DenseScores) -> dict[str, float]:
         """Return `embedseg.dense.flat`."""
@@ -202,18 +246,14 @@ def object_table(summary: dict[str, Any]) -> str:
     1 image, 1 true and 1 predicted objects; means over images, but for the pooled row
     """
     keys = list(summary["ap"])
-    rows = [("AP", "ap", "ap_mean"), ("AP pooled", "pooled", "pooled_mean"),
-            ("precision", "precision", ""), ("recall", "recall", ""), ("F1", "f1", "")]
     lines = ["IoU".ljust(10) + "".join(f"{key:>6}" for key in keys) + " 0.5-0.9"]
-    for title, name, mean in rows:
+    for title, name, mean in ROWS:
         cells = "".join(f"{summary[name][key]:6.3f}" for key in keys)
         lines.append(title.ljust(10) + cells + (f"{summary[mean]:8.3f}" if mean else ""))
-    names = {"pq": "PQ", "sq": "SQ", "rq": "RQ", "seg": "SEG", "aji": "AJI", "rand": "Rand",
-             "voi_split": "VOI split", "voi_merge": "VOI merge"}
     n = summary["n_images"]
     return "\n".join([
         *lines, "",
-        "  ".join(f"{title} {summary[name]:.3f}" for name, title in names.items()),
+        "  ".join(f"{title} {summary[name]:.3f}" for name, title in TITLES.items()),
         f"{n} image{'s' * (n != 1)}, {summary['n_true']} true and {summary['n_pred']} "
         "predicted objects; means over images, but for the pooled row",
     ])

@@ -89,6 +89,8 @@ def test_what_is_scored_is_summed_up_laid_out_and_compared(method, ndim):
     scores = scoring.compare(labels, labels)
     summary = json.loads(json.dumps(scoring.summarise([("a", scores), ("b", scores)])))
     assert summary["n_images"] == 2 and scoring.table(summary)
+    assert all(len(row) == len(table.columns) for table in scoring.tables(summary)
+               for row in table.rows)
     assert scoring.headline(summary)[scoring.main[0]] == 1
     assert set(scoring.profile(summary).values()) == {1}
     assert all(isinstance(value, int | float) for value in scoring.row(scores).values())
