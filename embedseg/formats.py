@@ -27,8 +27,8 @@ MICRONS = {
     **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
     **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
     **dict.fromkeys(("in", "inch"), 25400.0),
-    "pm": 1e-6,
-    "m": 1e6,
+    **dict.fromkeys(("pm", "picometer", "picometre"), 1e-6),
+    **dict.fromkeys(("m", "meter", "metre"), 1e6),
 }
 #: Values of the tag ResolutionUnit. Many writers put 2 without meaning it: it is the default.
 RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
@@ -59,6 +59,25 @@ class Content(NamedTuple):
     sizes: Mapping[str, float]
 
 
+class Layout(NamedTuple):
+    """What a file says of its pixels.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of the pixels as they are stored.
+    axes, sizes
+        As in `Content`.
+    kept : tuple of int
+        Which axes these are of all that the format counts; the others have length 1.
+    """
+
+    shape: tuple[int, ...]
+    axes: str
+    sizes: Mapping[str, float]
+    kept: tuple[int, ...]
+
+
 def read_tiff(path: Path) -> Content:
     """Read a TIFF: OME, ImageJ, with the axes in JSON as tifffile writes them, or plain.
 
@@ -71,6 +90,20 @@ def read_tiff(path: Path) -> Content:
     Exception
         Whatever else the decoders raise on a broken file.
     """
+    with open_tiff(path) as (series, layout):
+        data = series.asarray(squeeze=False)
+    return Content(data.reshape(layout.shape), layout.axes, layout.sizes)
+
+
+@contextmanager
+def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
+    """Open a TIFF, see that all is there, and say what is in it; pixels are not read.
+
+    Raises
+    ------
+    DataError, Exception
+        As in `read_tiff`.
+    """
     with _complaints(path), tifffile.TiffFile(path) as file:
         if len(file.series) != 1:
             shapes = ", ".join(str(series.shape) for series in file.series[:4])
@@ -78,12 +111,11 @@ def read_tiff(path: Path) -> Content:
                             "expected one")
         series = file.series[0]
         _check_complete(path, series)
-        data, axes = series.asarray(squeeze=False), series.get_axes(squeeze=False)
-        sizes = _sizes(file, series.kind)
-    named = "TCZYXS" if series.kind == "shaped" else "YX"
-    keep = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in named]
-    shape = tuple(data.shape[i] for i in keep)
-    return Content(data.reshape(shape), "".join(axes[i] for i in keep), sizes)
+        shape, axes = series.get_shape(squeeze=False), series.get_axes(squeeze=False)
+        named = "TCZYXS" if series.kind == "shaped" else "YX"
+        kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
+        yield series, Layout(tuple(shape[i] for i in kept), "".join(axes[i] for i in kept),
+                             _sizes(file, series.kind), kept)
 
 
 class _Collector(logging.Handler):
@@ -244,6 +276,13 @@ def read_hdf5(path: Path, name: str | None = None) -> Content:
 
     Without a name it is the only one, or else the one called "raw".
     """
+    with open_hdf5(path, name) as (dataset, layout):
+        return Content(dataset[()], layout.axes, layout.sizes)
+
+
+@contextmanager
+def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout]]:
+    """Open a dataset as `read_hdf5` does, and say what is in it; pixels are not read."""
     try:
         import h5py
     except ImportError as error:
@@ -257,17 +296,33 @@ def read_hdf5(path: Path, name: str | None = None) -> Content:
             names = ", ".join(sets) or "none"
             wanted = f"a dataset {name!r}" if name else "one dataset with two axes or more"
             raise DataError(f"{path}: expected {wanted}, found {names}; {path.name}/NAME names one")
-        data, attributes = sets[chosen][()], dict(sets[chosen].attrs)
-        labels = "".join(dimension.label for dimension in sets[chosen].dims)
+        yield sets[chosen], _hdf5_layout(sets[chosen])
+
+
+def _hdf5_layout(dataset: Any) -> Layout:
+    attributes, ndim = dict(dataset.attrs), dataset.ndim
+    labels = "".join(dimension.label for dimension in dataset.dims)
     steps = np.ravel(attributes.get("element_size_um", ()))
     axes = _hdf5_axes(attributes) or labels.upper()
-    if len(axes) != data.ndim and len(steps) == data.ndim:
+    if len(axes) != ndim and len(steps) == ndim:
         # It has a value per space axis, in the order Z, Y, X.
-        axes = "ZYX"[-data.ndim:]
-    if len(axes) != data.ndim:
-        axes = "YX" if data.ndim == 2 else "Q" * (data.ndim - 2) + "YX"
-    sizes = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
-    return Content(data, axes, {axis: size for axis, size in sizes.items() if size})
+        axes = "ZYX"[-ndim:]
+    if len(axes) != ndim:
+        axes = plain_axes(ndim)
+    found = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
+    sizes = {axis: size for axis, size in found.items() if size}
+    return Layout(dataset.shape, axes, sizes, tuple(range(ndim)))
+
+
+def plain_axes(ndim: int) -> str:
+    """Return axes of an array of which nothing is said: two are Y and X, more are not known.
+
+    Examples
+    --------
+    >>> plain_axes(2), plain_axes(3)
+    ('YX', 'QYX')
+    """
+    return "Q" * (ndim - 2) + "YX"
 
 
 def _hdf5_axes(attributes: dict[str, Any]) -> str:

@@ -15,11 +15,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.axes import arranged, check_axes, known_spacing, place_axes
 from embedseg.formats import CONTAINERS, READERS, Content, read_hdf5, write_tiff
 from embedseg.types import DataError, Spacing, UsageError, check_labels
-
-#: Order of the axes of everything that is read.
-ORDER = "TCZYX"
 
 
 @dataclass(frozen=True)
@@ -78,14 +76,11 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     ('ZYX', (3, 4, 5), (2.0, 0.5, 0.5))
     """
     path = Path(path)
-    wanted = None if axes is None else _check_axes(axes)
+    wanted = None if axes is None else check_axes(axes)
     content = _read(path)
-    data, found = _fit(content, wanted, path) if wanted else (content.data, content.axes)
-    found = _check_found(path, data.shape, found)
-    order = "".join(axis for axis in ORDER if axis in found)
-    data = data.transpose([found.index(axis) for axis in order])
-    spacing = tuple(content.sizes.get(axis, 0.0) for axis in order if axis in "ZYX")
-    return Image(data, order, spacing if all(spacing) else None, path)
+    order, places = place_axes(path, content.data.shape, content.axes, wanted)
+    spacing = known_spacing(order, content.sizes)
+    return Image(arranged(content.data, places), order, spacing, path)
 
 
 def read_labels(
@@ -317,41 +312,6 @@ def _expand(item: Path | str) -> list[Path]:
         raise DataError(f"{item}: " + ("no image files in this folder" if folder else
                         "no such image file") + f", expected {' '.join(READERS)}")
     return files
-
-
-# -- axes ------------------------------------------------------------------------------------------
-def _check_axes(axes: str) -> str:
-    axes = axes.upper().replace("S", "C")
-    if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes) <= set(ORDER):
-        raise UsageError(f"axes {axes!r}: expected Y and X, each once, and some of T, C and Z, "
-                         "such as ZYX")
-    return axes
-
-
-def _fit(content: Content, wanted: str, path: Path) -> tuple[NDArray[Any], str]:
-    """Give the axes names: in the order of the file if that is known to be another one."""
-    data, found = content.data, content.axes
-    letters = found.replace("S", "C")
-    if "S" not in found and len(wanted) == data.ndim:
-        return data, wanted
-    if set(letters) <= set(wanted) and len(set(letters)) == len(letters):
-        missing = "".join(axis for axis in wanted if axis not in letters)
-        return data.reshape((1,) * len(missing) + data.shape), missing + letters
-    kept = [i for i, n in enumerate(data.shape) if n != 1 or found[i] in "YX"]
-    if "S" not in found and len(kept) == len(wanted):
-        return data.reshape([data.shape[i] for i in kept]), wanted
-    raise DataError(f"{path}: shape {data.shape} ({found}) does not have the axes {wanted}")
-
-
-def _check_found(path: Path, shape: tuple[int, ...], found: str) -> str:
-    if "C" in found and "S" in found:
-        raise DataError(f"{path}: shape {shape} ({found}) has both channels and colours, expected "
-                        "one of them")
-    letters = found.replace("S", "C")
-    if len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set(ORDER):
-        raise DataError(f"{path}: shape {shape}, and the file does not say what its axes are "
-                        f"({found}); pass --axes, such as ZYX, TYX or CYX")
-    return letters
 
 
 # -- formats ---------------------------------------------------------------------------------------

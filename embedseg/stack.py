@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.figures import Colours, Panel, grid, image_colours, lay_out, save_figure
-from embedseg.formats import CONTAINERS, READERS
 from embedseg.geometry import to_shape
-from embedseg.io import Image, fill_folder, natural_key, read_image, stem
+from embedseg.io import Image, fill_folder, read_image
 from embedseg.plot import label_colours
+from embedseg.slices import slice_files
 from embedseg.types import DataError
-
-log = logging.getLogger("embedseg")
 
 #: Slices of a montage at most, and how many of them side by side.
 SHOWN, BESIDE = 12, 4
@@ -72,57 +67,6 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
         raise DataError(f"{path}: shape {image.data.shape} ({image.axes}), expected a volume (ZYX, "
                         "CZYX); --axes says what the axes are")
     return image
-
-
-def slice_files(folder: Path) -> list[Path]:
-    """Return the files of a folder of slices, in order.
-
-    Raises
-    ------
-    DataError
-        If there is none, or numbers are missing or there twice.
-    """
-    kinds = [kind for kind in READERS if kind not in CONTAINERS]
-    paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in kinds
-                    and path.is_file() and not path.name.startswith(".")), key=natural_key)
-    if not paths:
-        raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
-    slices = _numbered(folder, paths)
-    _check_gaps(folder, slices)
-    return [slices[number] for number in sorted(slices)]
-
-
-def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
-    """Return the slices of a series by their numbers."""
-    split = [re.split(r"(\d+)", stem(path)) for path in paths]
-    first = split[0]
-    for path, parts in zip(paths, split, strict=True):
-        if parts[::2] != first[::2]:
-            raise DataError(f"{folder}: {paths[0].name} and {path.name} differ in more than a "
-                            "number, expected slices of one series")
-    # Other numbers may count along, such as a position; that of the slice has most values.
-    columns = list(zip(*([int(part) for part in parts[1::2]] for parts in split), strict=True))
-    numbers = max(columns, key=lambda column: len(set(column)), default=(0,) * len(paths))
-    seen: dict[int, Path] = {}
-    for path, value in zip(paths, numbers, strict=True):
-        if (other := seen.setdefault(value, path)) is not path:
-            raise DataError(f"{folder}: {other.name} and {path.name} are both slice {value}")
-    return seen
-
-
-def _check_gaps(folder: Path, slices: dict[int, Path]) -> None:
-    """See that all numbers lie as far apart as the two that lie closest."""
-    values = sorted(slices)
-    # Two alone would always be regular.
-    step = min(b - a for a, b in pairwise(values)) if len(values) > 2 else 1
-    for a, b in pairwise(values):
-        if b - a != step:
-            gap = f"slice {a + step} is" if b - a <= 2 * step else (
-                f"slices {a + step} to {b - 1} are")
-            raise DataError(f"{folder}: {gap} missing, between {slices[a].name} and "
-                            f"{slices[b].name}")
-    if step > 1:
-        log.info("%s: slices are numbered in steps of %d", folder, step)
 
 
 def _joined(paths: Sequence[Path], axes: str | None) -> tuple[NDArray[Any], str]:

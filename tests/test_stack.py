@@ -17,12 +17,12 @@ from commands import Run
 from embedseg.classes import find_named
 from embedseg.io import read_labels
 from embedseg.plot import label_colours
+from embedseg.slices import slice_files
 from embedseg.stack import (
     fill_folder,
     read_stack,
     resized,
     save_montage,
-    slice_files,
     write_slices,
 )
 from embedseg.types import DataError

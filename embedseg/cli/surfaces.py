@@ -167,7 +167,8 @@ def _write_stack(folder: Path, volume: Image, labels: Any, painted: Any,
     import numpy as np
 
     from embedseg.io import stem, write_labels
-    from embedseg.stack import save_montage, slice_files, write_slices
+    from embedseg.slices import slice_files
+    from embedseg.stack import save_montage, write_slices
 
     path = volume.path
     assert path is not None

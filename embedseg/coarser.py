@@ -1,0 +1,103 @@
+"""Labels at half their size: which axes are halved, and which label a coarser pixel gets."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+#: An axis is halved if its pixels are shorter than so many times the shortest: halving brings them
+#: no closer to each other than that.
+COARSE = 2**0.5
+
+
+def halvings(
+    shape: Sequence[int], sizes: Sequence[float | None], smallest: int, levels: int | None = None
+) -> list[tuple[int, ...]]:
+    """Return by how much each level of a pyramid is coarser than the first, along each axis.
+
+    Axes are halved so that voxels become more isotropic: those whose pixels are much longer than
+    the shortest wait.
+
+    Parameters
+    ----------
+    shape : sequence of int
+        Of the first level.
+    sizes : sequence of float or None
+        Size of its pixels along each axis; None for an axis that is not halved.
+    smallest : int
+        There are as many levels as it takes until no axis is longer.
+    levels : int, optional
+        How many there are to be; goes before `smallest`.
+
+    Examples
+    --------
+    >>> halvings((100, 800, 800), (2.0, 0.5, 0.5), smallest=256)
+    [(1, 1, 1), (1, 2, 2), (1, 4, 4)]
+    """
+    factors = [(1,) * len(shape)]
+    while levels is None or len(factors) < levels:
+        current = factors[-1]
+        lengths = coarser_shape(shape, current)
+        # An axis of one pixel is as coarse as it gets.
+        known = {axis: size * current[axis] for axis, size in enumerate(sizes)
+                 if size is not None and lengths[axis] > 1}
+        if not known or (levels is None and max(lengths[axis] for axis in known) <= smallest):
+            break
+        longest = COARSE * min(known.values())
+        factors.append(tuple(factor * (2 if known.get(axis, np.inf) < longest else 1)
+                             for axis, factor in enumerate(current)))
+    return factors
+
+
+def coarser_shape(shape: Sequence[int], factor: Sequence[int]) -> tuple[int, ...]:
+    """Return how many cells of so many pixels an array has; the last may be cut off.
+
+    Examples
+    --------
+    >>> coarser_shape((5, 8), (2, 2))
+    (3, 4)
+    """
+    return tuple(-(-n // f) for n, f in zip(shape, factor, strict=True))
+
+
+def most_frequent(labels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any]:
+    """Return the most frequent label of each cell of pixels, the smallest of several.
+
+    Parameters
+    ----------
+    labels : integer ndarray
+    step : tuple of int
+        Shape of a cell; the last one along an axis may be cut off.
+
+    Returns
+    -------
+    ndarray
+        A label per cell.
+
+    Examples
+    --------
+    >>> most_frequent(np.array([[1, 2, 0, 3, 9], [2, 0, 3, 3, 8]]), (2, 2))
+    array([[2, 3, 8]])
+    """
+    # An edge that is repeated is as frequent as before, compared with the rest of its cell.
+    cells = np.pad(labels, [(0, -n % f) for n, f in zip(labels.shape, step, strict=True)], "edge")
+    parts = [cells[tuple(slice(start, None, f) for start, f in zip(corner, step, strict=True))]
+             for corner in product(*map(range, step))]
+    result = parts[0].copy()
+    mixed = np.zeros(result.shape, bool)
+    for part in parts[1:]:
+        mixed |= part != result
+    # Most cells hold one label; the rest is sorted, and its runs are counted.
+    several = np.sort(np.stack([part[mixed] for part in parts], axis=1), axis=1)
+    best, run = several[:, 0].copy(), np.ones(len(several), np.uint8)
+    longest = run.copy()
+    for before, here in zip(several.T, several.T[1:], strict=False):
+        run = np.where(before == here, run + 1, 1).astype(np.uint8)
+        better = run > longest
+        best[better], longest[better] = here[better], run[better]
+    result[mixed] = best
+    return result

@@ -1,0 +1,218 @@
+"""Images of any size, read box by box: files, folders and stores, here or elsewhere."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.axes import Places, arranged, check_axes, known_spacing, place_axes
+from embedseg.sources import OPENERS, Stored, is_url, look_into_file, look_into_store, named
+from embedseg.types import DataError, Spacing, UsageError
+
+#: What makes a folder a zarr store.
+MARKS = ("zarr.json", ".zgroup", ".zarray")
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where the pixels of an image are, in words that another process understands.
+
+    Attributes
+    ----------
+    kind : str
+        What opens it, of `embedseg.sources.OPENERS`.
+    path, inside : str
+        File, folder or URL; and the array in it.
+    places : tuple of int or None
+        As `embedseg.axes.place_axes` returns them.
+    token : str
+        Tells images from each other that were opened one after the other: the file may be another.
+    """
+
+    kind: str
+    path: str
+    inside: str
+    places: Places
+    token: str
+
+
+@dataclass(frozen=True)
+class LazyImage:
+    """An image of which boxes are read when they are asked for.
+
+    Can be pickled; each process opens the source for itself.
+
+    Attributes
+    ----------
+    source : str
+        Path or URL, as it was given.
+    shape : tuple of int
+        Along `axes`.
+    dtype : dtype
+        Of the values, in the byte order of this machine.
+    axes : str
+        In the order (T, C, Z, Y, X), those that there are.
+    spacing : tuple of float, optional
+        Size of a pixel along Z, Y and X as far as they occur, µm; None unless all are known.
+    chunks : tuple of int
+        What is read at once anyway, along `axes`.
+    origin : Origin
+        Where the pixels are.
+    """
+
+    source: str
+    shape: tuple[int, ...]
+    dtype: np.dtype[Any]
+    axes: str
+    spacing: Spacing | None
+    chunks: tuple[int, ...]
+    origin: Origin = field(repr=False, compare=False)
+
+    def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        """Read a box.
+
+        Parameters
+        ----------
+        box : tuple of slice
+            One per axis, without steps; cut off where the image ends.
+
+        Returns
+        -------
+        ndarray
+            Axes as in `axes`; nobody else's memory.
+
+        Raises
+        ------
+        DataError
+            If it cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.arange(12).reshape(3, 4))
+        >>> open_lazy(path).read((slice(1, 3), slice(0, 2)))
+        array([[4, 5],
+               [8, 9]])
+        """
+        if len(box) != len(self.axes) or any(side.step not in (None, 1) for side in box):
+            raise ValueError(f"{box} is no box of an image with the axes {self.axes}: expected a "
+                             "slice for each, without steps")
+        places = self.origin.places
+        sides = [slice(*side.indices(n)[:2]) for side, n in zip(box, self.shape, strict=True)]
+        with named(self.source):
+            stored = _opened(self.origin, os.getpid())
+            # Axes without a place have length 1.
+            index = [slice(None)] * len(stored.shape)
+            for place, side in zip(places, sides, strict=True):
+                if place is not None:
+                    index[place] = side
+            data = arranged(np.asarray(stored[tuple(index)]), places)
+        added = tuple(side if place is None else slice(None)
+                      for place, side in zip(places, sides, strict=True))
+        return np.require(data[added], self.dtype, ["C", "W"])
+
+
+def is_lazy_source(path: Path | str) -> bool:
+    """Return whether this is a zarr store: by its name, its files, or because it is a URL.
+
+    Examples
+    --------
+    >>> [is_lazy_source(name) for name in ("a.zarr", "s3://bucket/a", "a.tif")]
+    [True, True, False]
+    """
+    if is_url(str(path)) or Path(path).suffix.lower() == ".zarr":
+        return True
+    return any((Path(path) / name).is_file() for name in MARKS)
+
+
+def open_lazy(
+    source: Path | str, axes: str | None = None, spacing: Spacing | None = None, level: int = 0
+) -> LazyImage:
+    """Open an image to read boxes of it.
+
+    OME-Zarr and zarr arrays, here or at a URL that fsspec knows; TIFF, HDF5 (`file.h5/group/name`
+    names a dataset), npy and PNG; a folder with a file per slice, which gives Z. Read piece by
+    piece are TIFF, HDF5, npy and zarr; slices and PNG only as a whole.
+
+    Parameters
+    ----------
+    source : path or str
+        Path or URL.
+    axes : str, optional
+        As in `embedseg.io.read_image`; of a folder those of a slice, with or without Z.
+    spacing : tuple of float, optional
+        Size of a pixel along Z, Y and X as far as they occur, µm; goes before what the source says.
+    level : int
+        Of the pyramid of an OME-Zarr image; 0 is the finest.
+
+    Raises
+    ------
+    DataError
+        If it is not there, is broken, does not say what its axes are, or has no such level.
+    UsageError
+        If `axes` or `spacing` make no sense, or a library is not installed.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+    >>> np.save(path, np.zeros((3, 40, 50), np.uint8))
+    >>> image = open_lazy(path, "ZYX", (2.0, 0.5, 0.5))
+    >>> image.axes, image.shape, image.spacing, image.chunks
+    ('ZYX', (3, 40, 50), (2.0, 0.5, 0.5), (1, 1, 50))
+    """
+    name, wanted = str(source), None if axes is None else check_axes(axes)
+    with named(name):
+        if is_lazy_source(name):
+            found = look_into_store(name, level)
+        elif level:
+            raise DataError(f"{name}: has no level {level}, only an OME-Zarr image has levels")
+        else:
+            found = look_into_file(name, wanted)
+        layout = found.layout
+        order, places = place_axes(
+            name, layout.shape, layout.axes, None if found.kind == "slices" else wanted)
+        # The opened array may have more axes than those that count.
+        places = tuple(None if place is None else layout.kept[place] for place in places)
+        origin = Origin(found.kind, found.path, found.inside, places, uuid.uuid4().hex)
+        stored = _opened(origin, os.getpid())
+    _check_values(name, stored)
+    pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]
+    return LazyImage(
+        name, _placed(stored.shape, places), stored.dtype.newbyteorder("="), order,
+        known_spacing(order, layout.sizes) if spacing is None
+        else _check_spacing(spacing, order), _placed(pieces, places), origin)
+
+
+def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:
+    return tuple(1 if place is None else int(lengths[place]) for place in places)
+
+
+def _check_values(name: str, stored: Stored) -> None:
+    if stored.dtype.kind not in "biuf":
+        raise DataError(f"{name}: values of type {stored.dtype}, expected integers or floats")
+    if 0 in stored.shape:
+        raise DataError(f"{name}: shape {tuple(stored.shape)} holds no pixels")
+
+
+def _check_spacing(spacing: Sequence[float], axes: str) -> Spacing:
+    space = [axis for axis in axes if axis in "ZYX"]
+    if len(spacing) != len(space) or not all(0 < step < np.inf for step in spacing):
+        raise UsageError(f"spacing {tuple(spacing)}: expected {len(space)} positive values, for "
+                         f"the axes {' '.join(space)}")
+    return tuple(map(float, spacing))
+
+
+@lru_cache(maxsize=4)
+def _opened(origin: Origin, process: int) -> Stored:
+    """Open what an image is read from, once in a process; handles do not outlive a fork."""
+    return OPENERS[origin.kind](origin.path, origin.inside)

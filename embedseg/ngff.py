@@ -1,0 +1,333 @@
+"""Label images as OME-Zarr: written chunk by chunk, given coarser levels, put inside an image.
+
+::
+
+    labels/                  a group; what it holds is in its metadata
+        0/                   the labels as they were found
+        1/ ...               the same with voxels of twice the size
+    image.zarr/labels/NAME   the same inside of an image, whose `labels` group lists it
+"""
+
+from __future__ import annotations
+
+import shutil
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import product
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import DTypeLike
+from tqdm.auto import tqdm
+
+from embedseg.coarser import coarser_shape, halvings, most_frequent
+from embedseg.types import DataError, Spacing, UsageError
+
+if TYPE_CHECKING:
+    import zarr
+
+Version = Literal["0.4", "0.5"]
+
+#: Our own entry in the metadata of a group of labels: what its levels are made from.
+KEY = "embedseg"
+#: What NGFF says of axes.
+KINDS = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
+
+
+def create_labels(
+    path: Path, shape: Sequence[int], dtype: DTypeLike, axes: str, spacing: Spacing | None, *,
+    chunks: Sequence[int], version: Version = "0.5", source: str | None = None,
+) -> None:
+    """Make a group with an empty array "0" of labels, to be written chunk by chunk.
+
+    Chunks are compressed by zstd, and those without labels are not stored. `add_pyramid` makes an
+    OME-Zarr image of it.
+
+    Parameters
+    ----------
+    path : Path
+        Folder of the group; must not be there.
+    shape : sequence of int
+        Shape of the labels.
+    dtype : dtype
+        An integer type.
+    axes : str
+        "YX", "ZYX", "TYX" or "TZYX".
+    spacing : tuple of float, optional
+        Size of a pixel along each axis of space, µm.
+    chunks : sequence of int
+        Shape of a chunk; what two processes write at the same time must not share one.
+    version : {"0.4", "0.5"}
+        Of NGFF: 0.4 stores zarr v2, 0.5 v3.
+    source : str, optional
+        Image that the labels belong to: a URL, or a path that starts at the group.
+
+    Raises
+    ------
+    DataError
+        If `dtype`, `axes`, `spacing` or `chunks` do not fit.
+    UsageError
+        If there is something at `path`.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "labels.zarr"
+    >>> create_labels(path, (40, 600), np.uint32, "YX", (0.5, 0.5), chunks=(40, 100))
+    >>> open_array(path)[:, :100] = 7
+    >>> add_pyramid(path)
+    >>> [open_array(path, level).shape for level in range(3)]
+    [(40, 600), (20, 300), (10, 150)]
+    """
+    import zarr
+    from zarr.codecs import BloscCodec
+
+    shape, dtype = tuple(map(int, shape)), np.dtype(dtype)
+    _check(path, shape, dtype, axes, spacing, chunks)
+    if path.exists():
+        raise UsageError(f"{path}: exists")
+    old = version == "0.4"
+    group = zarr.create_group(path, zarr_format=2 if old else 3)
+    compressor: Any = ({"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1} if old
+                       else BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"))
+    _make_level(group, 0, shape, dtype, chunks, axes, compressor)
+    group.attrs[KEY] = {"axes": axes, "spacing": spacing and [float(step) for step in spacing],
+                        "source": source}
+
+
+def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str,
+           spacing: Spacing | None, chunks: Sequence[int]) -> None:
+    if dtype.kind not in "iu":
+        raise DataError(f"{path}: labels of type {dtype}, expected integers")
+    if axes not in ("YX", "ZYX", "TYX", "TZYX") or len(shape) != len(axes) or min(shape) < 1:
+        raise DataError(f"{path}: labels of shape {shape} do not have the axes {axes!r}; "
+                        "expected YX or ZYX, with T before them for time")
+    if spacing is not None and len(spacing) != len(axes.replace("T", "")):
+        raise DataError(f"{path}: spacing {spacing} has {len(spacing)} values, the labels have "
+                        f"{len(axes.replace('T', ''))} space axes")
+    if len(chunks) != len(shape) or min(chunks) < 1:
+        raise DataError(f"{path}: chunks {tuple(chunks)} do not fit labels of shape {shape}")
+
+
+def _make_level(group: zarr.Group, level: int, shape: tuple[int, ...], dtype: np.dtype[Any],
+                chunks: Sequence[int], axes: str, compressor: Any) -> Any:
+    old = group.metadata.zarr_format == 2
+    return group.create_array(
+        str(level), shape=shape, dtype=dtype, chunks=tuple(map(min, chunks, shape)),
+        compressors=compressor, fill_value=0,
+        chunk_key_encoding={"name": "v2" if old else "default", "separator": "/"},
+        dimension_names=None if old else list(axes.lower()),
+        config={"write_empty_chunks": False})
+
+
+def open_array(path: Path, level: int = 0, mode: Literal["r", "r+"] = "r+") -> zarr.Array[Any]:
+    """Open a level of a group of labels, to read or write boxes of it."""
+    import zarr
+
+    array = zarr.open_array(path / str(level), mode=mode)
+    return array.with_config({"write_empty_chunks": False})
+
+
+def store_version(path: Path) -> Version:
+    """Return the version of NGFF that goes with how a local zarr store is written.
+
+    Raises
+    ------
+    DataError
+        If it is no zarr store.
+    """
+    if (path / "zarr.json").is_file():
+        return "0.5"
+    if (path / ".zgroup").is_file() or (path / ".zarray").is_file():
+        return "0.4"
+    raise DataError(f"{path}: no zarr store, expected a zarr.json or .zgroup in it")
+
+
+# -- coarser levels --------------------------------------------------------------------------------
+def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False) -> None:
+    """Add coarser levels to labels, and the metadata that make an OME-Zarr image of them.
+
+    A pixel of a coarser level has the most frequent label of the 2 pixels along each axis that it
+    covers, the smallest of those if several are as frequent; background counts like a label. Axes
+    are halved so that voxels become more isotropic: those whose pixels are much longer than the
+    shortest wait, time is never halved.
+
+    Chunk by chunk, so little is in memory. Levels that are there already are made anew: a run after
+    one that was killed leaves the same bytes.
+
+    Parameters
+    ----------
+    path : Path
+        Group as `create_labels` makes it.
+    smallest : int
+        Levels are added until no axis of space is longer.
+    progress : bool
+        Show a progress bar.
+    """
+    _add_levels(path, 1, smallest, None, progress)
+
+
+def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progress: bool) -> None:
+    """Make all levels but the first few that are kept: as many as asked for, or down to a size."""
+    import zarr
+
+    group = zarr.open_group(path, mode="r+")
+    made: Any = group.attrs[KEY]
+    # Without metadata, nobody takes half of the levels for all of them.
+    for name in ("ome", "multiscales", "image-label"):
+        if name in group.attrs:
+            del group.attrs[name]
+    names = {str(level) for level in range(kept)}
+    for folder in [entry for entry in path.iterdir() if entry.is_dir() and entry.name not in names]:
+        shutil.rmtree(folder)
+    first = open_array(path, mode="r")
+    factors = halvings(first.shape, _sizes(made), smallest, levels)
+    total = sum(prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
+                for factor in factors[kept:])
+    with tqdm(desc="coarser levels", unit="chunk", total=total, disable=not progress) as bar:
+        for level in range(kept, len(factors)):
+            fine = open_array(path, level - 1, "r")
+            step = tuple(b // a for a, b in zip(*factors[level - 1:level + 1], strict=True))
+            shape = coarser_shape(fine.shape, step)
+            coarse = _make_level(group, level, shape, fine.dtype, fine.chunks, made["axes"],
+                                 fine.compressors)
+            for box in _boxes(coarse.shape, coarse.chunks):
+                _fill(fine, coarse, box, step)
+                bar.update()
+    _describe(group, made, factors)
+
+
+def _sizes(made: dict[str, Any]) -> list[float | None]:
+    """Return the size of a pixel along each axis, 1 where it is not known; None for time."""
+    steps = iter(made["spacing"] or [1.0] * len(made["axes"]))
+    return [next(steps) if KINDS[axis] == "space" else None for axis in made["axes"]]
+
+
+def _describe(group: zarr.Group, made: dict[str, Any], factors: Sequence[tuple[int, ...]]) -> None:
+    """Write what makes an OME-Zarr image of a group."""
+    from embedseg import __version__
+
+    sizes = [size or 1.0 for size in _sizes(made)]
+    unit = {"unit": "micrometer"} if made["spacing"] else {}
+    image: dict[str, Any] = {
+        "name": "labels",
+        "axes": [{"name": axis.lower(), "type": KINDS[axis],
+                  **(unit if KINDS[axis] == "space" else {})} for axis in made["axes"]],
+        "datasets": [{"path": str(level), "coordinateTransformations": _transformations(sizes, f)}
+                     for level, f in enumerate(factors)],
+        "type": "mode",
+        "metadata": {"method": "embedseg.coarser.most_frequent", "version": __version__,
+                     "description": "most frequent label of each cell, the smallest of several"},
+    }
+    label = {"source": {"image": made["source"]}} if made["source"] else {}
+    if group.metadata.zarr_format == 3:
+        group.attrs["ome"] = {"version": "0.5", "multiscales": [image], "image-label": label}
+    else:
+        group.attrs.update({"multiscales": [{"version": "0.4", **image}],
+                            "image-label": {"version": "0.4", **label}})
+
+
+def _transformations(sizes: Sequence[float], factor: Sequence[int]) -> list[dict[str, Any]]:
+    """Return where the pixels of a level lie; the first pixel has its centre amid its cell."""
+    scale = [size * f for size, f in zip(sizes, factor, strict=True)]
+    moved = [size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
+    return [{"type": "scale", "scale": scale},
+            *([{"type": "translation", "translation": moved}] if any(moved) else [])]
+
+
+def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+    """Go over the chunks of an array, of which there may be too many for a list."""
+    for corner in product(*(range(0, n, c) for n, c in zip(shape, chunks, strict=True))):
+        yield tuple(slice(start, min(start + c, n))
+                    for start, c, n in zip(corner, chunks, shape, strict=True))
+
+
+def _fill(fine: Any, coarse: Any, box: tuple[slice, ...], step: tuple[int, ...]) -> None:
+    labels = fine[tuple(slice(side.start * f, side.stop * f)
+                        for side, f in zip(box, step, strict=True))]
+    if labels.any():
+        coarse[box] = most_frequent(labels, step)
+
+
+# -- inside of an image ----------------------------------------------------------------------------
+def put_inside(labels: Path, image: Path, name: str) -> Path:
+    """Move finished labels into an OME-Zarr image on the same disk, and list them there.
+
+    They get as many levels as the image has, as NGFF asks for.
+
+    Parameters
+    ----------
+    labels : Path
+        Group as `add_pyramid` leaves it.
+    image : Path
+        Group of the image.
+    name : str
+        What the labels are to be called there.
+
+    Returns
+    -------
+    Path
+        Where they are: `image/labels/name`.
+
+    Raises
+    ------
+    UsageError
+        If there are such labels already, or the two are stored in different versions.
+    """
+    import zarr
+
+    target, version = image / "labels" / name, store_version(image)
+    if Path(name).name != name:
+        raise UsageError(f"labels {name!r}: expected a plain name")
+    if target.exists():
+        raise UsageError(f"{target}: exists; choose another name")
+    if (own := store_version(labels)) != version:
+        raise UsageError(f"{labels}: is stored as NGFF {own}, but {image} as {version}; expected "
+                         "the same")
+    wanted, there = _levels(image), _levels(labels)
+    if wanted and wanted != there:
+        _add_levels(labels, min(wanted, there), 0, wanted, False)
+    _rename(labels, name)
+    group = zarr.open_group(image / "labels", mode="a", zarr_format=2 if version == "0.4" else 3)
+    # Listed before it is there: a reader passes over what is missing, and whoever was killed in
+    # between finds that nothing has been moved yet.
+    held: Any = group.attrs.asdict()
+    ours = held.setdefault("ome", {"version": version}) if version == "0.5" else held
+    ours["labels"] = [*(other for other in ours.get("labels", []) if other != name), name]
+    group.attrs.put(held)
+    labels.rename(target)
+    _consolidate(image)
+    return target
+
+
+def _levels(path: Path) -> int:
+    """Return how many levels an OME-Zarr image has; 0 if it does not say."""
+    import zarr
+
+    held: Any = zarr.open_group(path, mode="r").attrs.asdict()
+    images = held.get("ome", held).get("multiscales")
+    return len(images[0]["datasets"]) if images else 0
+
+
+def _rename(labels: Path, name: str) -> None:
+    import zarr
+
+    group = zarr.open_group(labels, mode="r+")
+    held: Any = group.attrs.asdict()
+    held.get("ome", held)["multiscales"][0]["name"] = name
+    group.attrs.put(held)
+
+
+def _consolidate(image: Path) -> None:
+    """Renew the copy of all metadata that some writers leave at the top, if there is one."""
+    import zarr
+
+    held = zarr.open_group(image, mode="r").metadata.consolidated_metadata
+    if held is None:
+        return
+    with warnings.catch_warnings():
+        # Zarr v3 has it, if not in its specification yet.
+        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
+        zarr.consolidate_metadata(image)

@@ -1,0 +1,152 @@
+"""A folder with a file per slice: which files they are, in which order, and boxes of them."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.formats import CONTAINERS, READERS, open_tiff
+from embedseg.io import Image, natural_key, read_image, stem
+from embedseg.types import DataError
+
+log = logging.getLogger("embedseg")
+
+
+def slice_files(folder: Path) -> list[Path]:
+    """Return the files of a folder of slices, in order.
+
+    Raises
+    ------
+    DataError
+        If there is none, or numbers are missing or there twice.
+    """
+    kinds = [kind for kind in READERS if kind not in CONTAINERS]
+    paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in kinds
+                    and path.is_file() and not path.name.startswith(".")), key=natural_key)
+    if not paths:
+        raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
+    slices = _numbered(folder, paths)
+    _check_gaps(folder, slices)
+    return [slices[number] for number in sorted(slices)]
+
+
+def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
+    """Return the slices of a series by their numbers."""
+    split = [re.split(r"(\d+)", stem(path)) for path in paths]
+    first = split[0]
+    for path, parts in zip(paths, split, strict=True):
+        if parts[::2] != first[::2]:
+            raise DataError(f"{folder}: {paths[0].name} and {path.name} differ in more than a "
+                            "number, expected slices of one series")
+    # Other numbers may count along, such as a position; that of the slice has most values.
+    columns = list(zip(*([int(part) for part in parts[1::2]] for parts in split), strict=True))
+    numbers = max(columns, key=lambda column: len(set(column)), default=(0,) * len(paths))
+    seen: dict[int, Path] = {}
+    for path, value in zip(paths, numbers, strict=True):
+        if (other := seen.setdefault(value, path)) is not path:
+            raise DataError(f"{folder}: {other.name} and {path.name} are both slice {value}")
+    return seen
+
+
+def _check_gaps(folder: Path, slices: dict[int, Path]) -> None:
+    """See that all numbers lie as far apart as the two that lie closest."""
+    values = sorted(slices)
+    # Two alone would always be regular.
+    step = min(b - a for a, b in pairwise(values)) if len(values) > 2 else 1
+    for a, b in pairwise(values):
+        if b - a != step:
+            gap = f"slice {a + step} is" if b - a <= 2 * step else (
+                f"slices {a + step} to {b - 1} are")
+            raise DataError(f"{folder}: {gap} missing, between {slices[a].name} and "
+                            f"{slices[b].name}")
+    if step > 1:
+        log.info("%s: slices are numbered in steps of %d", folder, step)
+
+
+class Slices:
+    """The slices of a folder as one array, (Z, *axes of a slice), read when they are asked for.
+
+    Attributes
+    ----------
+    files : list of Path
+    axes : str
+        Of a slice: YX or CYX.
+    shape, dtype
+        Of the array, by its first slice.
+    chunks : tuple of int
+        A slice: each file is read as a whole.
+
+    Raises
+    ------
+    DataError
+        As `slice_files` and `embedseg.io.read_image`; if the first file is no slice.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from embedseg.io import write_labels
+    >>> folder = Path(tempfile.mkdtemp())
+    >>> for z in range(9, 12):
+    ...     write_labels(folder / f"{z}.tif", np.full((4, 5), z), None, "YX")
+    >>> slices = Slices(folder)
+    >>> slices.shape, slices[1:3, :1, :2].tolist()
+    ((3, 4, 5), [[[10, 10]], [[11, 11]]])
+    """
+
+    def __init__(self, folder: Path, axes: str | None = None) -> None:
+        self.files = slice_files(folder)
+        self._wanted = axes.replace("Z", "") if axes else None
+        first = read_image(self.files[0], self._wanted)
+        if first.axes not in ("YX", "CYX"):
+            raise DataError(f"{first.path}: shape {first.data.shape} ({first.axes}), expected a "
+                            "slice (YX, CYX)")
+        self.axes, self.dtype = first.axes, first.data.dtype
+        self.shape = (len(self.files), *first.data.shape)
+        self.chunks = (1, *first.data.shape)
+
+    def check(self) -> None:
+        """See that all slices are of one kind, without reading those whose headers say so.
+
+        Raises
+        ------
+        DataError
+            If one has other axes, another shape or type.
+        """
+        header = _header(self.files[0])
+        for path in self.files[1:]:
+            if _header(path) != header:
+                self._read(path)
+
+    def __getitem__(self, box: tuple[slice, ...]) -> NDArray[Any]:
+        planes = [self._read(path)[box[1:]] for path in self.files[box[0]]]
+        return np.stack(planes) if planes else np.empty((0, *self.chunks[1:]), self.dtype)[box]
+
+    def _read(self, path: Path) -> NDArray[Any]:
+        image: Image = read_image(path, self._wanted)
+        for what, found, first in (
+            ("axes", image.axes, self.axes), ("shape", image.data.shape, self.chunks[1:]),
+            ("type", image.data.dtype, self.dtype),
+        ):
+            if found != first:
+                raise DataError(f"{path}: {what} {found}, but {self.files[0].name} has {first}; "
+                                "expected slices of one kind")
+        return image.data
+
+
+def _header(path: Path) -> object:
+    """Return what two files have in common that hold arrays of one kind; None if it is broken."""
+    if path.suffix.lower() == ".png":
+        with open(path, "rb") as file:
+            return file.read(26)
+    try:
+        with open_tiff(path) as (series, layout):
+            return layout.shape, layout.axes, series.dtype
+    except Exception:  # reading it says what is wrong
+        return None

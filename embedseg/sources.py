@@ -1,0 +1,275 @@
+"""What images are read from: which file, folder or store it is, its layout, and how it opens."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+import tifffile
+
+from embedseg.formats import READERS, Layout, microns, open_hdf5, open_tiff, plain_axes
+from embedseg.io import split_container
+from embedseg.slices import Slices
+from embedseg.types import DataError, UsageError
+
+#: Bytes of a page of a TIFF up to which it is decoded whole: many small strips take longer.
+PAGE = 2**26
+
+
+class Stored(Protocol):
+    """What pixels are read from: an array of zarr, HDF5 or numpy, or like one."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape as it is stored."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Type as it is stored."""
+
+    def __getitem__(self, index: tuple[slice, ...], /) -> Any:
+        """Read a box."""
+
+
+class Found(NamedTuple):
+    """What a source is.
+
+    Attributes
+    ----------
+    kind : str
+        What opens it, of `OPENERS`.
+    path, inside : str
+        What that takes: a file, folder or URL, and the array in it.
+    layout : Layout
+        What the source says of its axes.
+    """
+
+    kind: str
+    path: str
+    inside: str
+    layout: Layout
+
+
+@contextmanager
+def named(source: str) -> Iterator[None]:
+    """Say with the name of the source whatever goes wrong with it."""
+    try:
+        yield
+    except (DataError, UsageError):
+        raise
+    except ImportError as error:
+        needs = f"needs {error.name}" if error.name else str(error)
+        raise UsageError(f"{source}: {needs}: pip install 'embedseg-nd[large]'") from error
+    except Exception as error:  # decoders and networks raise anything
+        words = (str(error) or "no more is known").splitlines()[0]
+        raise DataError(f"{source}: cannot be read, or is corrupt or truncated "
+                        f"({type(error).__name__}: {words})") from error
+
+
+def is_url(source: str) -> bool:
+    """Return whether fsspec has to be asked for a source.
+
+    Examples
+    --------
+    >>> is_url("s3://bucket/a.zarr"), is_url("folder/a.zarr")
+    (True, False)
+    """
+    return ("://" in source or "::" in source) and not os.path.exists(source)
+
+
+# -- files and folders -----------------------------------------------------------------------------
+def look_into_file(source: str, wanted: str | None) -> Found:
+    """Find out what a file or a folder of slices holds; pixels are not read, save of a PNG.
+
+    Parameters
+    ----------
+    source : str
+        Path.
+    wanted : str, optional
+        Axes that were asked for; those of slices are read with them.
+
+    Raises
+    ------
+    DataError
+        If it is not there or not complete, or slices are not all of one kind.
+    """
+    path, inside = split_container(Path(os.path.abspath(source)))
+    if path.is_dir():
+        slices = Slices(path, wanted)
+        slices.check()
+        layout = _plain(slices.shape)._replace(axes="Z" + slices.axes)
+        return Found("slices", str(path), wanted or "", layout)
+    if not path.is_file():
+        raise DataError(f"{source}: no such file or folder")
+    kind = path.suffix.lower()
+    if kind in (".h5", ".hdf5"):
+        with open_hdf5(path, inside) as (dataset, layout):
+            return Found("hdf5", str(path), dataset.name, layout)
+    if kind in (".tif", ".tiff"):
+        with open_tiff(path) as (_, layout):
+            return Found("tiff", str(path), "", layout)
+    if kind == ".npy":
+        return Found("npy", str(path), "", _plain(_open_npy(str(path), "").shape))
+    if kind == ".png":
+        content = READERS[kind](path)
+        return Found("png", str(path), "", _plain(content.data.shape)._replace(axes=content.axes))
+    raise DataError(f"{source}: files of type {kind!r} cannot be read in boxes, expected "
+                    + " ".join(READERS) + " .npy, a zarr store or a folder of slices")
+
+
+def _plain(shape: tuple[int, ...]) -> Layout:
+    return Layout(shape, plain_axes(len(shape)), {}, tuple(range(len(shape))))
+
+
+# -- zarr ------------------------------------------------------------------------------------------
+def look_into_store(source: str, level: int) -> Found:
+    """Find out what a zarr store holds: an array, or an OME-Zarr image with levels.
+
+    Parameters
+    ----------
+    source : str
+        Path or URL.
+    level : int
+        Of the image's pyramid.
+
+    Raises
+    ------
+    DataError
+        If there is nothing, no image or no such level.
+    """
+    import zarr
+
+    path = source if is_url(source) else os.path.abspath(source)
+    if not is_url(source) and not os.path.exists(path):
+        raise DataError(f"{source}: no such file or folder")
+    try:
+        node = zarr.open(_store(path), mode="r")
+    except FileNotFoundError as error:  # of which all errors of nothing found are
+        raise DataError(f"{source}: no zarr store: found neither an array nor a group") from error
+    if isinstance(node, zarr.Array):
+        if level:
+            raise DataError(f"{source}: has no level {level}, it is an array; name its group")
+        return Found("zarr", path, "", _array_layout(node))
+    attributes: dict[str, Any] = node.attrs.asdict()
+    attributes = attributes.get("ome", attributes)
+    if not attributes.get("multiscales"):
+        inside = "" if is_url(source) else ", ".join(
+            sorted(entry.name for entry in os.scandir(path) if entry.is_dir())) or "nothing"
+        raise DataError(f"{source}: a group without multiscales metadata"
+                        + f" (holds {inside})" * bool(inside)
+                        + f", expected an OME-Zarr image or an array; {source}/NAME names one")
+    image = attributes["multiscales"][0]
+    names = [dataset["path"] for dataset in image["datasets"]]
+    if not 0 <= level < len(names):
+        raise DataError(f"{source}: has no level {level}, there are 0 to {len(names) - 1}")
+    layout = _image_layout(source, image, level, node[names[level]])
+    return Found("zarr", path, names[level], layout)
+
+
+def _array_layout(array: Any) -> Layout:
+    """Return what an array that stands for itself says of its axes."""
+    names = (getattr(array.metadata, "dimension_names", None)
+             or array.attrs.get("_ARRAY_DIMENSIONS"))
+    plain = _plain(array.shape)
+    return plain._replace(axes="".join(map(_letter, names))) if names else plain
+
+
+def _image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> Layout:
+    """Return what multiscales metadata say of a level."""
+    layout = _array_layout(array)
+    axes = [{"name": axis} if isinstance(axis, str) else axis for axis in image.get("axes", ())]
+    if not axes:
+        return layout
+    letters = "".join(_letter(axis["name"], axis.get("type")) for axis in axes)
+    if len(letters) != len(layout.shape):
+        raise DataError(f"{source}: level {level} has shape {layout.shape}, but the metadata speak "
+                        f"of {len(letters)} axes")
+    scale = [1.0] * len(axes)
+    steps = (image["datasets"][level].get("coordinateTransformations", [])
+             + image.get("coordinateTransformations", []))
+    for step in steps:
+        if step["type"] == "scale":
+            scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
+    known = any(step["type"] == "scale" for step in steps)
+    found = {letter: microns(length, axis.get("unit"))
+             for letter, length, axis in zip(letters, scale, axes, strict=True) if known}
+    return layout._replace(
+        axes=letters, sizes={letter: size for letter, size in found.items() if size})
+
+
+def _letter(name: object, kind: str | None = None) -> str:
+    """Return the letter of an axis; Q if nobody says what it is."""
+    letter = {"time": "T", "channel": "C"}.get(kind or "", str(name).upper())
+    return letter if len(letter) == 1 else "Q"
+
+
+def _open_zarr(path: str, inside: str) -> Stored:
+    import zarr
+
+    array: Stored = zarr.open_array(_store(path), path=inside, mode="r")
+    return array
+
+
+def _store(path: str) -> Any:
+    """Return what zarr opens."""
+    if not is_url(path) or "::" not in path:
+        return path
+    # zarr would go past the cache that a chain of file systems stands for.
+    from fsspec.core import url_to_fs
+    from fsspec.implementations.asyn_wrapper import AsyncFileSystemWrapper
+    from zarr.storage import FsspecStore
+
+    files, root = url_to_fs(path)
+    return FsspecStore(AsyncFileSystemWrapper(files, asynchronous=True), True, root)
+
+
+def _open_hdf5(path: str, inside: str) -> Stored:
+    import h5py
+
+    dataset: Stored = h5py.File(path, "r")[inside]
+    return dataset
+
+
+def _open_tiff(path: str, inside: str) -> Stored:
+    """Map a TIFF into memory, or where it is compressed, decode what is asked for."""
+    file = tifffile.TiffFile(path)
+    series = file.series[0]
+    page = series.keyframe
+    if series.dataoffset is not None and page.is_memmappable:
+        file.close()
+        return np.memmap(path, file.byteorder + series.dtype.char, "r", series.dataoffset,
+                         series.get_shape(squeeze=False))
+    import zarr
+
+    whole = not page.is_tiled and page.nbytes <= PAGE
+    array = zarr.open_array(
+        series.aszarr(level=0, squeeze=False, chunkmode=2 if whole else 0), mode="r")
+    weakref.finalize(array, file.close)
+    opened: Stored = array
+    return opened
+
+
+def _open_npy(path: str, inside: str) -> Stored:
+    data: Stored = np.load(path, mmap_mode="r", allow_pickle=False)
+    return data
+
+
+def _open_png(path: str, inside: str) -> Stored:
+    data = READERS[".png"](Path(path)).data
+    data.flags.writeable = False
+    return data
+
+
+def _open_slices(path: str, inside: str) -> Stored:
+    return Slices(Path(path), inside or None)
+
+
+OPENERS: dict[str, Callable[[str, str], Stored]] = {
+    "zarr": _open_zarr, "hdf5": _open_hdf5, "tiff": _open_tiff, "npy": _open_npy,
+    "png": _open_png, "slices": _open_slices,
+}
