@@ -191,26 +191,39 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
     str
         Some lines for a person.
     """
-    unit = "µm" if stats.spacing_known else "px"
     cost, train = estimate(config, device, stats.shapes), config.train
-    spacing = "" if stats.spacing_known else ": nothing is known, so the unit is a pixel"
     epoch = train.steps_per_epoch * cost.step
-    lines = [
-        f"data: {len(stats.shapes)} images of {stats.ndim} axes and {stats.channels} channel(s)",
-        f"spacing: {_join(stats.spacing)} {unit}{spacing}",
-        _contents(stats),
-        f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch",
-        *config.method.reasons(unit),
-        f"net: {config.net.type} with {cost.parameters / 1e6:.2f} million weights; images are "
-        f"padded to multiples of {_join(config.net.divisor(config.spacing, train.crop), ' x ')}",
-        f"normalisation: {config.normalize.type}, of each whole image",
+    return "\n".join([
+        *data_in_words(stats), *settings_in_words(config, cost.parameters),
         f"memory: about {cost.training / 1e9:.1f} GB to train, {cost.prediction / 1e9:.1f} GB to "
         "segment the largest image",
         f"time: about {epoch:.0f} s for an epoch of "
         f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
         f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
+    ])
+
+
+def data_in_words(stats: Statistics) -> list[str]:
+    """Say in a few lines what a data set holds, each beginning with what it is about."""
+    unit = "µm" if stats.spacing_known else "px: nothing is known, so the unit is a pixel"
+    n = len(stats.shapes)
+    return [
+        f"data: {n} image{'s' * (n != 1)} of {stats.ndim} axes and {stats.channels} channel(s)",
+        f"spacing: {_join(stats.spacing)} {unit}",
+        _contents(stats),
     ]
-    return "\n".join(lines)
+
+
+def settings_in_words(config: Config, parameters: int) -> list[str]:
+    """Say in a few lines how a model works and why; `parameters` is the number of its weights."""
+    train = config.train
+    return [
+        f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch",
+        *config.method.reasons("µm" if config.spacing_known else "px"),
+        f"net: {config.net.type} with {parameters / 1e6:.2f} million weights; images are "
+        f"padded to multiples of {_join(config.net.divisor(config.spacing, train.crop), ' x ')}",
+        f"normalisation: {config.normalize.type}, of each whole image",
+    ]
 
 
 def _contents(stats: Statistics) -> str:
@@ -219,6 +232,8 @@ def _contents(stats: Statistics) -> str:
         return "classes: " + ", ".join(
             f"{each.name} {100 * share:.1f} %"
             for each, share in zip(stats.classes, stats.frequencies, strict=True))
+    if not len(stats.extents):
+        return "objects: none whose extent is known"
     median = np.round(np.median(stats.extents, axis=0))
     return (f"objects: {len(stats.volumes)} on {100 * stats.foreground_fraction:.1f} % of the "
             f"pixels, {_join(median, ' x ')} px (median bounding box)")

@@ -39,13 +39,13 @@ class Table(NamedTuple):
         Stands above it.
     columns : tuple of str
         Heads of the columns.
-    rows : list of tuple of str
+    rows : sequence of tuple of str
         The first cell of each says what the row is.
     """
 
     title: str
     columns: tuple[str, ...]
-    rows: list[tuple[str, ...]]
+    rows: Sequence[tuple[str, ...]]
 
 
 class Scoring(ABC):
