@@ -604,7 +604,7 @@ def grow(
     maps: Maps, grid: Grid, tiles: Tiles, rules: Rules, reach: NDArray[np.float64],
     hits: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Take seed after seed; return objects as rows of (place, raster index), and their sizes."""
+    """Take seed after seed; return objects as rows of (place, raster index, members), and sizes."""
     total, leaves = len(tiles.stop), 1
     while leaves < total:
         leaves *= 2
@@ -614,7 +614,7 @@ def grow(
         if tiles.stop[t] > tiles.start[t]:
             refresh(t, rules.lowest, grid, tiles, offsets, tree, best)
     search = new_search(grid.ndim, total, hits)
-    found, sizes, number = np.empty((64, 2), np.int64), np.zeros(65, np.int64), 0
+    found, sizes, number = np.empty((64, 3), np.int64), np.zeros(65, np.int64), 0
     while tree[1] > 0:
         i = 1
         while i < leaves:
@@ -628,7 +628,7 @@ def grow(
             if number > len(found):
                 found = np.concatenate((found, np.empty_like(found)))
                 sizes = np.concatenate((sizes, np.zeros_like(sizes)))
-            found[number - 1, 0], found[number - 1, 1] = k, raster
+            found[number - 1, 0], found[number - 1, 1], found[number - 1, 2] = k, raster, n
             sizes[number] = n
             claim(tiles, search, seen, number, sizes, free + 1 < n)
         elif rules.mark_rejected:
@@ -708,13 +708,13 @@ def refine(
     maps: Maps, grid: Grid, tiles: Tiles, rules: Rules, reach: NDArray[np.float64],
     hits: NDArray[np.uint8], best: NDArray[np.float32], sizes: NDArray[np.int64], most: Any,
 ) -> NDArray[np.float32]:
-    """Give every foreground pixel to the object that it is nearest to; return new centres.
+    """Give every foreground pixel to the object that it is nearest to; return new centres, weights.
 
     Centres and bandwidths are the means over an object's members; q is at most `most`. Sizes
-    change in place.
+    change in place. Rows of what is returned are (*centre, *weight).
     """
     ndim, total = grid.ndim, sums(maps, grid, tiles, len(sizes))
-    centres = np.zeros((len(sizes), ndim), np.float32)
+    shapes = np.zeros((len(sizes), 2 * ndim), np.float32)
     search, coarse = new_search(ndim, len(tiles.stop), hits), group_boxes(tiles.boxes)
     search.most[0] = most
     search.window[:, 0], search.window[:, 1] = 0, 1
@@ -724,8 +724,9 @@ def refine(
         if n <= rules.min_object_size:
             continue
         for d in range(ndim):
-            search.centre[d] = centres[number - 1, d] = np.float32(total[number, d] / n)
+            search.centre[d] = shapes[number - 1, d] = np.float32(total[number, d] / n)
             spread(d, total[number, ndim + d] / n, grid, rules, reach, search)
+            shapes[number - 1, ndim + d] = search.weight[d]
         for i in range(approach(grid, tiles, coarse, search)):
             contest(tiles, search.seen[i, 0], search, np.int32(number), best)
     sizes[:] = 0
@@ -733,7 +734,39 @@ def refine(
         for k in range(tiles.start[t], tiles.stop[t]):
             if tiles.label[k] > 0:
                 sizes[tiles.label[k] - 1] += 1
-    return centres
+    return shapes
+
+
+@compiled
+def seed_shapes(
+    found: NDArray[np.int64], maps: Maps, grid: Grid, tiles: Tiles, rules: Rules
+) -> NDArray[np.float32]:
+    """Return rows of (*centre, *weight), those of the seeds."""
+    shapes = np.empty((len(found), 2 * grid.ndim), np.float32)
+    for i in range(len(found)):
+        for d in range(grid.ndim):
+            bandwidth = _lift(maps.bandwidth[d, found[i, 1]], maps.tables[1])
+            grown = math.exp(rules.scale * bandwidth) / (rules.unit * rules.unit)
+            shapes[i, d] = tiles.e[d, found[i, 0]]
+            shapes[i, grid.ndim + d] = np.float32(max(grown, rules.floor[d]))
+    return shapes
+
+
+@compiled
+def compactness(tiles: Tiles, shapes: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return the mean likelihood, exp(-q), of the pixels of each object; 0 where there are none."""
+    ndim = tiles.e.shape[0]
+    total, n = np.zeros(len(shapes)), np.zeros(len(shapes), np.int64)
+    for t in range(len(tiles.stop)):
+        for k in range(tiles.start[t], tiles.stop[t]):
+            if tiles.label[k] > 0:
+                i, q = tiles.label[k] - 1, np.float32(0)
+                for d in range(ndim):
+                    away = tiles.e[d, k] - shapes[i, d]
+                    q += shapes[i, ndim + d] * (away * away)
+                total[i] += math.exp(-q)
+                n[i] += 1
+    return total / np.maximum(n, 1)
 
 
 @compiled

@@ -41,6 +41,12 @@ class Clusters:
         Seed probability of the seed pixel.
     size : (n,) int64 ndarray
         Pixels that carry the label.
+    claimed : (n,) int64 ndarray
+        Pixels that were members when the object was proposed, free or not; what other objects
+        took of them later is a part of it too.
+    compactness : (n,) float32 ndarray
+        Mean over its pixels of the likelihood exp(-q), q being the sum over axes that decides
+        about members: 1 where all embeddings meet in one point, 0.5 at the edge of an object.
     """
 
     labels: NDArray[np.int32]
@@ -48,6 +54,8 @@ class Clusters:
     centre: Floats
     score: Floats
     size: NDArray[np.int64]
+    claimed: NDArray[np.int64]
+    compactness: Floats
 
 
 def cluster(
@@ -283,23 +291,26 @@ def _decode(
         kernels.keep_peaks(grid, tiles, _peaks(maps.seed, activations[1], shape))
     rules, hits = _rules(options), _hits(tiles)
     found, sizes = kernels.grow(maps, grid, tiles, rules, reach, hits)
-    centres = tiles.e[:, found[:, 0]].T
-    if options.refine is not None:
+    if options.refine is None:
+        shapes = kernels.seed_shapes(found, maps, grid, tiles, rules)
+    else:
         best = _scratch.take("best", tiles.label.shape, np.float32)
         most = np.float32(-math.log(options.refine))
-        centres = kernels.refine(maps, grid, tiles, rules, reach, hits, best, sizes, most)
+        shapes = kernels.refine(maps, grid, tiles, rules, reach, hits, best, sizes, most)
     keep = sizes > options.min_object_size
     names = np.zeros(len(sizes) + 1, np.int32)
     names[1:][keep] = np.arange(1, keep.sum() + 1)
     labels = np.zeros(math.prod(shape), np.int32)
     kernels.paint(grid, tiles, names, labels)
-    place, raster = found[keep].T
+    place, raster, claimed = found[keep].T
     clusters = Clusters(
         labels.reshape(shape),
         np.stack(np.unravel_index(raster, shape), axis=1).astype(np.int64),
-        np.ascontiguousarray(centres[keep]),
+        np.ascontiguousarray(shapes[keep, :ndim]),
         tiles.score[place],
         sizes[keep],
+        np.ascontiguousarray(claimed),
+        kernels.compactness(tiles, shapes)[keep].astype(np.float32),
     )
     _scratch.trim()
     return clusters

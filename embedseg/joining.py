@@ -214,18 +214,17 @@ def number_by_faces(blocks: Sequence[Block], found: Sequence[Found]) -> Numbers:
     return Numbers(of, int(count), 0)
 
 
-def without_small(numbers: Numbers, sizes: Indices, least: int) -> Numbers:
-    """Drop objects of no more than so many pixels; the others are numbered anew, in order.
+def without(numbers: Numbers, keep: NDArray[np.bool_]) -> Numbers:
+    """Drop objects; the others are numbered anew, in order.
 
     Examples
     --------
     >>> numbers = Numbers([np.array([0, 1, 2])], 2, 0)
-    >>> without_small(numbers, np.array([3, 9]), least=3).of[0].tolist()
+    >>> without(numbers, np.array([False, True])).of[0].tolist()
     [0, 0, 1]
     """
-    kept = sizes > least
-    new = np.concatenate([[0], np.where(kept, np.cumsum(kept), 0)])
-    return Numbers([new[of] for of in numbers.of], int(kept.sum()), numbers.lost)
+    new = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)])
+    return Numbers([new[of] for of in numbers.of], int(keep.sum()), numbers.lost)
 
 
 def joined_table(found: Sequence[Found], blocks: Sequence[Block], numbers: Numbers, ndim: int

@@ -48,7 +48,7 @@ def tune(
     method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]], *,
     budget: float | None = None, progress: bool = False,
 ) -> Tuned:
-    """Search the method's decode options one after the other, twice around.
+    """Search the method's decode options one after the other, twice around; then learn its scores.
 
     A setting is taken over only if its mean gain over the images exceeds the standard error of
     that gain, so a small validation set does not move the defaults by chance.
@@ -95,11 +95,18 @@ def tune(
     if gain <= spread:
         words = (f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
                  f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)")
-        return Tuned(method, float(start.mean()), float(start.mean()), spread, len(seen), words)
+        return Tuned(_sure(method, maps, truths), float(start.mean()), float(start.mean()), spread,
+                     len(seen), words)
     changes = ", ".join(
         f"{name} {getattr(method, name)} -> {getattr(best, name)}"
         for name in space if getattr(method, name) != getattr(best, name)
     )
     words = (f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
              f"on {len(gains)} validation images with {changes}")
-    return Tuned(best, float(start.mean()), float(scores(best).mean()), spread, len(seen), words)
+    return Tuned(_sure(best, maps, truths), float(start.mean()), float(scores(best).mean()), spread,
+                 len(seen), words)
+
+
+def _sure(method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]]) -> Method:
+    """Let a method learn how sure to be of what it finds."""
+    return method.calibrated([method.decode(m) for m in maps], truths)

@@ -158,7 +158,9 @@ class Segmentation:
     objects : mapping of str to ndarray, or None
         For instance methods one row per object, in order of label: `position` (n, ndim) int64,
         index of the pixel an object grew from; `centre` (n, ndim) float32, µm in the whole image;
-        `score` (n,) float32; `size` (n,) int64, pixels. None for semantic methods.
+        `score` (n,) float32, after tuning the probability that it matches a true object at IoU
+        0.5; `size` (n,) int64, pixels; `evidence` (n, k) float32, what the score is made of. None
+        for semantic methods.
     """
 
     labels: NDArray[np.int32]

@@ -12,7 +12,7 @@ from embedseg.joining import (
     joined_table,
     number_by_faces,
     number_by_seeds,
-    without_small,
+    without,
 )
 from embedseg.methods.embedding import Embedding
 from embedseg.types import Maps, Segmentation
@@ -152,7 +152,7 @@ def test_pieces_are_joined_over_faces(ndim, seed, data):
     labels = assembled(parts, blocks, numbers, shape)
     assert same_up_to_names(labels, pieces(mask).labels)
     sizes = joined_table(found, blocks, numbers, ndim)["size"]
-    left = without_small(numbers, sizes, least=2)
+    left = without(numbers, sizes > 2)
     whole = pieces(mask)
     kept = np.concatenate([[False], whole.objects["size"] > 2])[whole.labels]
     assert same_up_to_names(assembled(parts, blocks, left, shape), np.where(kept, whole.labels, 0))

@@ -71,6 +71,9 @@ def predict(
         "of a class as objects too, into OUT/CLASS.", show_default=False)] = None,
     min_size: Annotated[int, typer.Option(
         "--min-size", min=0, help="Pieces of fewer pixels are dropped.")] = 0,
+    min_score: Annotated[float, typer.Option(
+        "--min-score", min=0, max=1, help="Leave out objects with a lower score: the probability, "
+        "learned on the validation images, that an object is a true one.")] = 0.0,
     block: BlockSize = None, halo: Halo = None, workers: Workers = 1, scheduler: Scheduler = None,
     threads: Threads = None, memory: Memory = None, level: Level = 0, dry_run: DryRun = False,
     settings: Settings = None, overwrite: Overwrite = False, device: Device = "auto",
@@ -85,6 +88,8 @@ def predict(
     from embedseg.types import DataError, UsageError
 
     size, changes = parse_spacing(spacing), parse_settings(settings)
+    if min_score:
+        changes["method.min_score"] = str(min_score)
     blocks = Blocks(block, halo, workers, scheduler, threads, memory, level, dry_run)
     if blocks.wanted(inputs, output):
         if maps or pieces or frames or min_size:

@@ -88,7 +88,7 @@ def plan_blocks(
         If image and model do not fit, or blocks are smaller than their halo.
     """
     config, ndim = model.config, len(image.axes.replace("C", ""))
-    method, _ = config.method.in_blocks()
+    method = config.method.in_blocks()
     _check(model, image, ndim)
     divisor = _divisor(model, ndim)
     load_source.cache_clear()

@@ -28,7 +28,7 @@ from embedseg.joining import (
     joined_table,
     number_by_faces,
     number_by_seeds,
-    without_small,
+    without,
 )
 from embedseg.large.engine import Engine, Task, engine, tasks
 from embedseg.large.outputs import Output
@@ -165,9 +165,9 @@ def _numbered(job: Job, blocks: Sequence[Block], found: Sequence[Found], config:
     else:
         numbers = number_by_faces(blocks, found)
     table = joined_table(found, blocks, numbers, ndim)
-    _, least = config.method.in_blocks()
-    if least:
-        numbers = without_small(numbers, table["size"], least)
+    keep = config.method.keeps(table)
+    if not keep.all():
+        numbers = without(numbers, keep)
         table = joined_table(found, blocks, numbers, ndim)
     if job.method.join == "faces":
         # Joined from what blocks saw of it, nothing of it is missing.

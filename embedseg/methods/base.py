@@ -95,12 +95,20 @@ class Method(BaseModel, ABC):
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Compare two label images; holds `primary`."""
 
-    def in_blocks(self) -> tuple[Self, int]:
-        """Return the method as it decodes a block of an image, and what is left to do after that.
+    def calibrated(self, found: Sequence[Segmentation], truths: Sequence[NDArray[Any]]) -> Self:
+        """Learn from what was found in annotated images how sure to be; here: nothing."""
+        return self
 
-        The number is that of the pixels which objects have to exceed once they are joined.
+    def in_blocks(self) -> Self:
+        """Return the method as it decodes a block of an image: what it must not do there, left out.
+
+        It is done by `keeps`, once the objects of all blocks are joined.
         """
-        return self, 0
+        return self
+
+    def keeps(self, table: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Return which rows of a table of objects, with `size` and `score`, stay; here: all."""
+        return np.ones(len(table["size"]), bool)
 
     def scoring(self) -> Scoring:
         """Return how predictions are scored beyond `score`; here: as objects."""

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from embedseg.geometry import smoothed
 from embedseg.labels import centroids, drop_small, relabel
 from embedseg.losses import dice, full_precision, masked_bce
-from embedseg.methods.base import Method
+from embedseg.methods.confidence import log_odds
 from embedseg.methods.instances import (
-    instance_scores,
+    InstanceMethod,
     smallest_in_words,
     smallest_object,
     smallest_to_try,
@@ -35,7 +35,7 @@ Floats = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
 
-class Boundary(Method):
+class Boundary(InstanceMethod):
     """Foreground and boundary of objects, taken apart by connected components or a watershed.
 
     Attributes
@@ -53,8 +53,8 @@ class Boundary(Method):
         Foreground is above the first; what begins an object has a boundary value below the second.
     sigma : float
         Gaussian smoothing before extrema are looked for, pixels of the finest axis.
-    min_object_size : int
-        Objects need more pixels than this.
+    min_object_size, confidence, min_score
+        See `embedseg.methods.instances.InstanceMethod`.
 
     References
     ----------
@@ -69,7 +69,6 @@ class Boundary(Method):
     """
 
     type: Literal["boundary"] = "boundary"
-    primary: ClassVar[str] = "ap_mean"
     join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "faces"
 
     thickness: float = Field(default=1.5, ge=1)
@@ -78,7 +77,6 @@ class Boundary(Method):
     fg_threshold: float = Field(default=0.5, ge=0, le=1)
     boundary_threshold: float = Field(default=0.5, ge=0, le=1)
     sigma: float = Field(default=1.0, ge=0)
-    min_object_size: int = Field(default=0, ge=0)
 
     def plan(self, stats: Statistics) -> Self:
         """Take the smallest object from the data."""
@@ -138,15 +136,15 @@ class Boundary(Method):
         table = _table(labels, foreground, boundary, maps.spacing)
         start = np.multiply(maps.origin or (0,) * labels.ndim, maps.spacing)
         centres = (table["centre"] + start).astype(np.float32)
-        return Segmentation(labels, table | {"centre": centres})
+        return self.judged(labels, table | {"centre": centres})
 
-    def in_blocks(self) -> tuple[Self, int]:
-        """Leave the smallest object for later: the rest of one may lie in the next block."""
-        return self.model_copy(update={"min_object_size": 0}), self.min_object_size
+    def in_blocks(self) -> Self:
+        """Leave the smallest object for later too: the rest of one may lie in the next block."""
+        return super().in_blocks().model_copy(update={"min_object_size": 0})
 
-    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-        """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
-        return instance_scores(truth, predicted)
+    def keeps(self, table: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Return which objects are large enough, with a score that is high enough."""
+        return np.asarray(super().keeps(table) & (table["size"] > self.min_object_size))
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the thresholds, the decoder, and the smallest object."""
@@ -201,9 +199,16 @@ def _table(
     """Return one row per object; its position is the pixel that is most surely inside it."""
     numbers = np.arange(1, int(labels.max(initial=0)) + 1)
     surely = ndimage.maximum_position(foreground - boundary, labels, numbers)
+    sizes = np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:].astype(np.int64)
+    inside, edge = (np.array(ndimage.mean(values, labels, numbers), np.float32).reshape(-1)
+                    for values in (foreground, boundary))
+    most = np.array(ndimage.maximum(foreground - boundary, labels, numbers)).reshape(-1)
     return {
         "position": np.array(surely, np.int64).reshape(-1, labels.ndim),
         "centre": centroids(labels, spacing).astype(np.float32),
-        "score": np.array(ndimage.mean(foreground, labels, numbers), np.float32).reshape(-1),
-        "size": np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:].astype(np.int64),
+        "score": inside,
+        "size": sizes,
+        # How sure of the foreground, how little boundary within, how sure somewhere, how large.
+        "evidence": np.stack([log_odds(inside), -log_odds(edge), log_odds((most + 1) / 2),
+                              np.log(np.maximum(sizes, 1))], axis=1).astype(np.float32),
     }

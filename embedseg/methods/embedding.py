@@ -17,9 +17,10 @@ from embedseg.clustering import cluster_raw
 from embedseg.labels import centroids, known_axes, medoids, nearest_medians, present
 from embedseg.losses import full_precision
 from embedseg.methods.base import Method, activate
+from embedseg.methods.confidence import log_odds
 from embedseg.methods.embedding_loss import instance_loss
 from embedseg.methods.instances import (
-    instance_scores,
+    InstanceMethod,
     smallest_in_words,
     smallest_object,
     smallest_to_try,
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from embedseg.stats import Statistics
 
 
-class Embedding(Method):
+class Embedding(InstanceMethod):
     """Spatial embedding of every pixel, grouped by greedy clustering.
 
     Pixel i at x_i (µm) is sent to e_i = x_i + unit * tanh(offset_i); pixels of one object are to
@@ -54,6 +55,8 @@ class Embedding(Method):
         Weights of the parts of the loss.
     fg_threshold, seed_threshold, min_object_size, seeds, max_radius, refine
         Decoding; see `embedseg.clustering.cluster`.
+    confidence, min_score
+        See `embedseg.methods.instances.InstanceMethod`.
 
     References
     ----------
@@ -68,7 +71,6 @@ class Embedding(Method):
     """
 
     type: Literal["embedding"] = "embedding"
-    primary: ClassVar[str] = "ap_mean"
     join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "seed-ownership"
 
     unit: float = Field(default=20.0, gt=0)
@@ -81,7 +83,6 @@ class Embedding(Method):
     seed_weight: float = Field(default=1.0, ge=0)
     fg_threshold: float = Field(default=0.5, ge=0, le=1)
     seed_threshold: float = Field(default=0.9, ge=0, le=1)
-    min_object_size: int = Field(default=0, ge=0)
     seeds: Literal["greedy", "peaks"] = "greedy"
     max_radius: float | None = Field(default=None, gt=0)
     refine: float | None = Field(default=0.4, gt=0, lt=1)
@@ -229,14 +230,13 @@ class Embedding(Method):
             min_object_size=self.min_object_size, seeds=self.seeds, max_radius=self.max_radius,
             refine=self.refine, origin=maps.origin,
         )
-        return Segmentation(found.labels, {
-            "position": found.position, "centre": found.centre,
-            "score": found.score, "size": found.size,
+        # The seed, how close the embeddings are, how much of it other objects took.
+        kept = found.size / np.maximum(found.claimed, 1)
+        evidence = [log_odds(found.score), log_odds(found.compactness), np.log(kept)]
+        return self.judged(found.labels, {
+            "position": found.position, "centre": found.centre, "score": found.score,
+            "size": found.size, "evidence": np.stack(evidence, axis=1).astype(np.float32),
         })
-
-    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-        """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
-        return instance_scores(truth, predicted)
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the two thresholds and the smallest object."""

@@ -1,17 +1,73 @@
-"""What methods that find instances have in common: the smallest object, and the score."""
+"""What methods that find instances have in common: the smallest object, scores, confidence."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from abc import ABC
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
 
+from embedseg.methods.base import Method
+from embedseg.methods.confidence import gathered, learn, probability
 from embedseg.metrics import score
-from embedseg.types import DataError
+from embedseg.types import DataError, Segmentation
 
 if TYPE_CHECKING:
     from embedseg.stats import Statistics
+
+
+class InstanceMethod(Method, ABC):
+    """A method that finds objects, and says of each how sure it is.
+
+    Attributes
+    ----------
+    min_object_size : int
+        Objects need more pixels than this.
+    confidence : tuple of float, optional
+        Weights of the evidence for an object in its score, learned when decode options are tuned;
+        see `embedseg.methods.confidence`. Without them the score is what the method puts out.
+    min_score : float
+        Objects with a lower score are left out.
+    """
+
+    primary: ClassVar[str] = "ap_mean"
+
+    min_object_size: int = Field(default=0, ge=0)
+    confidence: tuple[float, ...] | None = None
+    min_score: float = Field(default=0.0, ge=0, le=1)
+
+    def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+        """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
+        return instance_scores(truth, predicted)
+
+    def calibrated(self, found: Sequence[Segmentation], truths: Sequence[NDArray[Any]]) -> Self:
+        """Learn from annotated images what the evidence for an object is worth."""
+        return self.model_copy(update={"confidence": learn(*gathered(found, truths))})
+
+    def in_blocks(self) -> Self:
+        """Keep objects of any score: that of one which is cut by a block is another."""
+        return self.model_copy(update={"min_score": 0.0})
+
+    def keeps(self, table: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
+        """Return which objects have a score that is high enough."""
+        return np.asarray(table["score"] >= np.float32(self.min_score))
+
+    def judged(self, labels: NDArray[np.int32], objects: dict[str, NDArray[Any]]) -> Segmentation:
+        """Give objects their score by the evidence for them, and drop those with a low one.
+
+        `objects` holds a `score` to begin with, and `evidence`, (n, k).
+        """
+        if self.confidence is not None:
+            objects["score"] = probability(objects["evidence"], self.confidence)
+        keep = InstanceMethod.keeps(self, objects)
+        if keep.all():
+            return Segmentation(labels, objects)
+        names = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
+        return Segmentation(names[labels], {name: values[keep]
+                                            for name, values in objects.items()})
 
 
 def smallest_object(stats: Statistics) -> int:
