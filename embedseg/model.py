@@ -28,7 +28,8 @@ from embedseg.labels import link_slices
 from embedseg.nets import Net
 from embedseg.run import Run
 from embedseg.train import fit
-from embedseg.tune import Tuned, tune
+from embedseg.tune import NAME as TUNING
+from embedseg.tune import Tuned, tune, write_tuned
 from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Segmenter:
         self.net = net.to(device)
         self.device = device
         self.history: list[dict[str, float]] = []
+        #: What a search of the decode options found, if there was one.
+        self.tuned: Tuned | None = None
         #: The models whose maps are averaged, if this is an ensemble; then `net` is empty.
         self.ensemble: Ensemble | None = None
         self._home: Path | None = None
@@ -169,7 +172,7 @@ class Segmenter:
         if not self.ensemble:
             return self._tune(val, budget, progress)
         self.ensemble, found = tune_ensemble(self.ensemble, val, budget=budget, progress=progress)
-        self.config = self.ensemble.config
+        self.config, self.tuned = self.ensemble.config, found
         return found
 
     def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
@@ -184,6 +187,7 @@ class Segmenter:
         found = tune(self.config.method, maps, [s.labels for s in val[: len(maps)]],
                      budget=left, progress=progress)
         self.config = self.config.model_copy(update={"method": found.method})
+        self.tuned = found
         return found
 
     def _training(self, data: Path) -> tuple[list[Sample], list[Sample]]:
@@ -364,6 +368,8 @@ class Segmenter:
             if folder.resolve() != self._home:
                 raise UsageError("an ensemble is its folder with all members; copy that")
             write_ensemble(folder, self.ensemble)
+            if self.tuned:
+                write_tuned(folder, self.tuned)
             return
         # Where it was fitted or loaded from it may always be saved again, after tuning say.
         _refuse(folder, False, overwrite or folder.resolve() == self._home)
@@ -375,6 +381,8 @@ class Segmenter:
         save_weights(self.net.state_dict(), folder / "weights.safetensors")
         if self.history:
             write_history(self.history, folder / "history.csv")
+        if self.tuned:
+            write_tuned(folder, self.tuned)
         save_config(self.config, folder / "config.json")
 
     @classmethod
@@ -416,5 +424,6 @@ def _clear(folder: Path, resume: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     if not resume:
-        for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt", ENSEMBLE):
+        for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt", ENSEMBLE,
+                     TUNING):
             (folder / name).unlink(missing_ok=True)

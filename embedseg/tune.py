@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
+from embedseg.io import write_text
 from embedseg.methods.base import Method
 from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
+
+#: The file in a model's folder that says what was tried.
+NAME = "tuning.json"
 
 
 @dataclass(frozen=True)
@@ -34,6 +40,8 @@ class Tuned:
         Number of settings tried.
     words : str
         What was found, for a person.
+    trials : tuple of (dict, float)
+        The options that were varied, and the mean primary score with them, in the order tried.
     """
 
     method: Method
@@ -42,6 +50,7 @@ class Tuned:
     spread: float
     tried: int
     words: str
+    trials: tuple[tuple[dict[str, Any], float], ...] = ()
 
 
 def tune(
@@ -92,11 +101,13 @@ def tune(
     gains = scores(best) - start
     spread = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
     gain = float(gains.mean())
+    trials = tuple(({name: json.loads(key)[name] for name in space}, float(values.mean()))
+                   for key, values in seen.items())
     if gain <= spread:
         words = (f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
                  f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)")
         return Tuned(_sure(method, maps, truths), float(start.mean()), float(start.mean()), spread,
-                     len(seen), words)
+                     len(seen), words, trials)
     changes = ", ".join(
         f"{name} {getattr(method, name)} -> {getattr(best, name)}"
         for name in space if getattr(method, name) != getattr(best, name)
@@ -104,9 +115,24 @@ def tune(
     words = (f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
              f"on {len(gains)} validation images with {changes}")
     return Tuned(_sure(best, maps, truths), float(start.mean()), float(scores(best).mean()), spread,
-                 len(seen), words)
+                 len(seen), words, trials)
 
 
 def _sure(method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]]) -> Method:
     """Let a method learn how sure to be of what it finds."""
     return method.calibrated([method.decode(m) for m in maps], truths)
+
+
+def write_tuned(folder: Path, found: Tuned) -> None:
+    """Write what was tried into a model's folder: `tuning.json`."""
+    trials = [{**settings, found.method.primary: score} for settings, score in found.trials]
+    write_text(folder / NAME, json.dumps({"words": found.words, "trials": trials}, indent=2) + "\n")
+
+
+def read_tuned(folder: Path) -> dict[str, Any] | None:
+    """Return what `write_tuned` wrote, `words` and `trials`; None where nothing was tuned."""
+    try:
+        held = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        return {"words": str(held["words"]), "trials": [dict(each) for each in held["trials"]]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

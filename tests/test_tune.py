@@ -3,7 +3,7 @@ from test_methods import ideal_embedding
 
 from embedseg.methods.embedding import Embedding
 from embedseg.synthetic import blobs
-from embedseg.tune import tune
+from embedseg.tune import read_tuned, tune, write_tuned
 from embedseg.types import Maps
 
 METHOD = Embedding(unit=16.0, radius=4.0, seed_threshold=0.9)
@@ -25,6 +25,22 @@ def test_finds_a_threshold_that_lets_seeds_through():
     assert found.before == 0.0 and found.after == 1.0
     assert found.method.seed_threshold < 0.73
     assert "seed_threshold 0.9 -> " in found.words
+    first, *_ = found.trials
+    assert first[0]["seed_threshold"] == 0.9 and first[1] == found.before
+    assert len(found.trials) == found.tried
+    assert max(score for _, score in found.trials) == found.after
+
+
+def test_what_was_tried_is_kept_beside_the_model(tmp_path):
+    assert read_tuned(tmp_path) is None
+    found = tune(METHOD, *cached(1, seed_value=6.0), budget=0.0)
+    write_tuned(tmp_path, found)
+    held = read_tuned(tmp_path)
+    assert held["words"] == found.words
+    assert held["trials"] == [{name: getattr(METHOD, name) for name in METHOD.search_space()}
+                              | {"ap_mean": 1.0}]
+    (tmp_path / "tuning.json").write_text("no JSON")
+    assert read_tuned(tmp_path) is None
 
 
 def test_keeps_the_defaults_when_nothing_is_gained():
