@@ -80,8 +80,9 @@ def demo(
         data, time_limit=time_limit, folder=folder / "model", overwrite=True, progress=progress)
     save_history(folder / "history.png", model.history)
     results = []
-    for sample, labels, scores in score_samples(
+    for sample, found, scores in score_samples(
             model, load_split(data, "test", config.data), progress=progress):
+        labels = found.labels
         axes = "ZYX"[-labels.ndim:]
         write_labels(folder / "labels" / f"{sample.name}.tif", labels, sample.spacing, axes)
         save_overlay(

@@ -15,7 +15,7 @@ from embedseg.classes import ClassOptions, to_indices
 from embedseg.data import Sample, frames, pair_files
 from embedseg.io import Image, read_labels, stem, write_aside
 from embedseg.scoring import ObjectScoring, Scoring
-from embedseg.types import DataError
+from embedseg.types import DataError, Segmentation
 
 if TYPE_CHECKING:
     from embedseg.model import Segmenter
@@ -58,7 +58,7 @@ def score_folders(
 def score_samples(
     segmenter: Segmenter, samples: Sequence[Sample], *, tta: bool | None = None,
     planes: bool | None = None, progress: bool = False,
-) -> Iterator[tuple[Sample, NDArray[np.int32], Any]]:
+) -> Iterator[tuple[Sample, Segmentation, Any]]:
     """Segment images and score them against their labels, one by one.
 
     Parameters
@@ -74,21 +74,28 @@ def score_samples(
 
     Yields
     ------
-    Sample, (*space) int32 ndarray, scores
-        The sample, its predicted labels, and their scores as the method's `scoring` has them.
+    Sample, Segmentation, scores
+        The sample, what was found in it, and its scores as the method's `scoring` has them.
     """
     scoring = segmenter.config.method.scoring()
     for sample in tqdm(samples, desc="segment", disable=not progress, leave=False):
-        labels = segment_sample(segmenter, sample, tta=tta, planes=planes)
-        yield sample, labels, scoring.compare(sample.labels, labels)
+        found = find_sample(segmenter, sample, tta=tta, planes=planes)
+        yield sample, found, scoring.compare(sample.labels, found.labels)
 
 
 def segment_sample(
     segmenter: Segmenter, sample: Sample, *, tta: bool | None = None, planes: bool | None = None,
 ) -> NDArray[np.int32]:
     """Return the labels that a model finds in a sample's image; see `score_samples`."""
-    return segmenter.segment(sample.image, axes="C" + "ZYX"[-sample.labels.ndim:],
-                             spacing=sample.spacing, tta=tta, planes=planes)
+    return find_sample(segmenter, sample, tta=tta, planes=planes).labels
+
+
+def find_sample(
+    segmenter: Segmenter, sample: Sample, *, tta: bool | None = None, planes: bool | None = None,
+) -> Segmentation:
+    """Return what a model finds in a sample's image; see `score_samples`."""
+    return segmenter.find(sample.image, axes="C" + "ZYX"[-sample.labels.ndim:],
+                          spacing=sample.spacing, tta=tta, planes=planes)
 
 
 def write_csv(

@@ -17,7 +17,7 @@ from embedseg.data import Sample
 from embedseg.evaluate import score_folders, score_samples, write_csv
 from embedseg.metrics import score
 from embedseg.scoring import ObjectScoring, object_table, summarise_objects
-from embedseg.types import DataError
+from embedseg.types import DataError, Segmentation
 
 EMPTY = np.zeros((4, 6), np.int32)
 TWO = np.array([[1, 1, 0, 0, 2, 2]] * 4, np.int32)
@@ -121,9 +121,9 @@ class Fake:
 
     config = SimpleNamespace(method=SimpleNamespace(scoring=ObjectScoring))
 
-    def segment(self, image: NDArray[Any], axes: str, **options: Any) -> NDArray[np.int32]:
+    def find(self, image: NDArray[Any], axes: str, **options: Any) -> Segmentation:
         assert axes == "CYX" and options == {"spacing": (0.5, 0.5), "tta": True, "planes": None}
-        return image[0].astype(np.int32)
+        return Segmentation(image[0].astype(np.int32))
 
 
 def test_samples_are_segmented_one_by_one() -> None:
@@ -131,5 +131,5 @@ def test_samples_are_segmented_one_by_one() -> None:
                Sample("b", ONE[None].astype(np.float32), TWO, (0.5, 0.5))]
     found = list(score_samples(Fake(), samples, tta=True))  # type: ignore[arg-type]
     assert [sample.name for sample, _, _ in found] == ["a", "b"]
-    assert np.array_equal(found[1][1], ONE)
+    assert np.array_equal(found[1][1].labels, ONE)
     assert [scores.recall["0.50"] for _, _, scores in found] == [1, 0.5]
