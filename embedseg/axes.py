@@ -31,6 +31,25 @@ def check_axes(axes: str) -> str:
     return axes
 
 
+def check_label_axes(
+    path: Path | str, shape: tuple[int, ...], axes: str, spacing: Spacing | None
+) -> None:
+    """See that labels that are to be written have the axes and the pixel size that they should.
+
+    Raises
+    ------
+    DataError
+        If they do not.
+    """
+    ndim = len(axes.replace("T", ""))
+    if axes not in ("YX", "ZYX", "TYX", "TZYX") or len(shape) != len(axes):
+        raise DataError(f"{path}: labels of shape {shape} do not have the axes {axes!r}; "
+                        "expected YX or ZYX, with T before them for time")
+    if spacing is not None and len(spacing) != ndim:
+        raise DataError(f"{path}: spacing {spacing} has {len(spacing)} values, "
+                        f"the labels have {ndim} space axes")
+
+
 def place_axes(
     path: Path | str, shape: tuple[int, ...], found: str, wanted: str | None
 ) -> tuple[str, Places]:

@@ -9,18 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-#: An axis is halved if its pixels are shorter than so many times the shortest: halving brings them
-#: no closer to each other than that.
-COARSE = 2**0.5
-
 
 def halvings(
     shape: Sequence[int], sizes: Sequence[float | None], smallest: int, levels: int | None = None
 ) -> list[tuple[int, ...]]:
     """Return by how much each level of a pyramid is coarser than the first, along each axis.
 
-    Axes are halved so that voxels become more isotropic: those whose pixels are much longer than
-    the shortest wait.
+    At each level the axes with the shortest pixels are halved, as many of them as bring voxels the
+    closest to cubes; those with longer pixels wait.
 
     Parameters
     ----------
@@ -47,10 +43,22 @@ def halvings(
                  if size is not None and lengths[axis] > 1}
         if not known or (levels is None and max(lengths[axis] for axis in known) <= smallest):
             break
-        longest = COARSE * min(known.values())
-        factors.append(tuple(factor * (2 if known.get(axis, np.inf) < longest else 1)
+        halved = _halved(known)
+        factors.append(tuple(factor * (2 if axis in halved else 1)
                              for axis, factor in enumerate(current)))
     return factors
+
+
+def _halved(sizes: dict[int, float]) -> set[int]:
+    """Return the axes whose pixels are to be doubled."""
+    order = sorted(sizes, key=lambda axis: sizes[axis])
+    choices = [set(order[:count]) for count in range(len(order), 0, -1)]
+
+    def ratio(doubled: set[int]) -> float:
+        lengths = [size * (2 if axis in doubled else 1) for axis, size in sizes.items()]
+        return max(lengths) / min(lengths)
+
+    return min(choices, key=ratio)
 
 
 def coarser_shape(shape: Sequence[int], factor: Sequence[int]) -> tuple[int, ...]:

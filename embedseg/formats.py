@@ -307,22 +307,22 @@ def _hdf5_layout(dataset: Any) -> Layout:
     if len(axes) != ndim and len(steps) == ndim:
         # It has a value per space axis, in the order Z, Y, X.
         axes = "ZYX"[-ndim:]
-    if len(axes) != ndim:
-        axes = plain_axes(ndim)
+    plain = plain_layout(dataset.shape)
     found = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
     sizes = {axis: size for axis, size in found.items() if size}
-    return Layout(dataset.shape, axes, sizes, tuple(range(ndim)))
+    return plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
 
 
-def plain_axes(ndim: int) -> str:
-    """Return axes of an array of which nothing is said: two are Y and X, more are not known.
+def plain_layout(shape: tuple[int, ...]) -> Layout:
+    """Return what there is to say of an array that says nothing: two axes are Y and X.
 
     Examples
     --------
-    >>> plain_axes(2), plain_axes(3)
+    >>> plain_layout((4, 5)).axes, plain_layout((3, 4, 5)).axes
     ('YX', 'QYX')
     """
-    return "Q" * (ndim - 2) + "YX"
+    ndim = len(shape)
+    return Layout(shape, "Q" * (ndim - 2) + "YX", {}, tuple(range(ndim)))
 
 
 def _hdf5_axes(attributes: dict[str, Any]) -> str:

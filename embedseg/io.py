@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.axes import arranged, check_axes, known_spacing, place_axes
+from embedseg.axes import arranged, check_axes, check_label_axes, known_spacing, place_axes
 from embedseg.formats import CONTAINERS, READERS, Content, read_hdf5, write_tiff
 from embedseg.types import DataError, Spacing, UsageError, check_labels
 
@@ -144,13 +144,7 @@ def write_labels(
         If the labels are none, or `axes` or `spacing` do not fit them.
     """
     labels = check_labels(labels, name=str(path))
-    ndim = len(axes.replace("T", ""))
-    if axes not in ("YX", "ZYX", "TYX", "TZYX") or labels.ndim != len(axes):
-        raise DataError(f"{path}: labels of shape {labels.shape} do not have the axes {axes!r}; "
-                        "expected YX or ZYX, with T before them for time")
-    if spacing is not None and len(spacing) != ndim:
-        raise DataError(f"{path}: spacing {spacing} has {len(spacing)} values, "
-                        f"the labels have {ndim} space axes")
+    check_label_axes(path, labels.shape, axes, spacing)
     smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
     fitting = np.int32 if smallest < 0 else np.uint16 if largest < 2**16 else np.uint32
     write_aside(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))

@@ -22,18 +22,16 @@ import numpy as np
 from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
+from embedseg.axes import check_label_axes
 from embedseg.coarser import coarser_shape, halvings, most_frequent
+from embedseg.multiscales import Version, axis_sizes, describe_labels
 from embedseg.types import DataError, Spacing, UsageError
 
 if TYPE_CHECKING:
     import zarr
 
-Version = Literal["0.4", "0.5"]
-
 #: Our own entry in the metadata of a group of labels: what its levels are made from.
 KEY = "embedseg"
-#: What NGFF says of axes.
-KINDS = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 
 
 def create_labels(
@@ -101,13 +99,8 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str,
            spacing: Spacing | None, chunks: Sequence[int]) -> None:
     if dtype.kind not in "iu":
         raise DataError(f"{path}: labels of type {dtype}, expected integers")
-    if axes not in ("YX", "ZYX", "TYX", "TZYX") or len(shape) != len(axes) or min(shape) < 1:
-        raise DataError(f"{path}: labels of shape {shape} do not have the axes {axes!r}; "
-                        "expected YX or ZYX, with T before them for time")
-    if spacing is not None and len(spacing) != len(axes.replace("T", "")):
-        raise DataError(f"{path}: spacing {spacing} has {len(spacing)} values, the labels have "
-                        f"{len(axes.replace('T', ''))} space axes")
-    if len(chunks) != len(shape) or min(chunks) < 1:
+    check_label_axes(path, shape, axes, spacing)
+    if len(chunks) != len(shape) or min(*chunks, *shape) < 1:
         raise DataError(f"{path}: chunks {tuple(chunks)} do not fit labels of shape {shape}")
 
 
@@ -151,8 +144,8 @@ def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False) -> N
 
     A pixel of a coarser level has the most frequent label of the 2 pixels along each axis that it
     covers, the smallest of those if several are as frequent; background counts like a label. Axes
-    are halved so that voxels become more isotropic: those whose pixels are much longer than the
-    shortest wait, time is never halved.
+    are halved as `embedseg.coarser.halvings` says, so that voxels come closer to cubes; time is
+    never halved.
 
     Chunk by chunk, so little is in memory. Levels that are there already are made anew: a run after
     one that was killed leaves the same bytes.
@@ -183,7 +176,8 @@ def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progre
     for folder in [entry for entry in path.iterdir() if entry.is_dir() and entry.name not in names]:
         shutil.rmtree(folder)
     first = open_array(path, mode="r")
-    factors = halvings(first.shape, _sizes(made), smallest, levels)
+    sizes = axis_sizes(made["axes"], made["spacing"])
+    factors = halvings(first.shape, sizes, smallest, levels)
     total = sum(prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
                 for factor in factors[kept:])
     with tqdm(desc="coarser levels", unit="chunk", total=total, disable=not progress) as bar:
@@ -196,45 +190,9 @@ def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progre
             for box in _boxes(coarse.shape, coarse.chunks):
                 _fill(fine, coarse, box, step)
                 bar.update()
-    _describe(group, made, factors)
-
-
-def _sizes(made: dict[str, Any]) -> list[float | None]:
-    """Return the size of a pixel along each axis, 1 where it is not known; None for time."""
-    steps = iter(made["spacing"] or [1.0] * len(made["axes"]))
-    return [next(steps) if KINDS[axis] == "space" else None for axis in made["axes"]]
-
-
-def _describe(group: zarr.Group, made: dict[str, Any], factors: Sequence[tuple[int, ...]]) -> None:
-    """Write what makes an OME-Zarr image of a group."""
-    from embedseg import __version__
-
-    sizes = [size or 1.0 for size in _sizes(made)]
-    unit = {"unit": "micrometer"} if made["spacing"] else {}
-    image: dict[str, Any] = {
-        "name": "labels",
-        "axes": [{"name": axis.lower(), "type": KINDS[axis],
-                  **(unit if KINDS[axis] == "space" else {})} for axis in made["axes"]],
-        "datasets": [{"path": str(level), "coordinateTransformations": _transformations(sizes, f)}
-                     for level, f in enumerate(factors)],
-        "type": "mode",
-        "metadata": {"method": "embedseg.coarser.most_frequent", "version": __version__,
-                     "description": "most frequent label of each cell, the smallest of several"},
-    }
-    label = {"source": {"image": made["source"]}} if made["source"] else {}
-    if group.metadata.zarr_format == 3:
-        group.attrs["ome"] = {"version": "0.5", "multiscales": [image], "image-label": label}
-    else:
-        group.attrs.update({"multiscales": [{"version": "0.4", **image}],
-                            "image-label": {"version": "0.4", **label}})
-
-
-def _transformations(sizes: Sequence[float], factor: Sequence[int]) -> list[dict[str, Any]]:
-    """Return where the pixels of a level lie; the first pixel has its centre amid its cell."""
-    scale = [size * f for size, f in zip(sizes, factor, strict=True)]
-    moved = [size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
-    return [{"type": "scale", "scale": scale},
-            *([{"type": "translation", "translation": moved}] if any(moved) else [])]
+    described = describe_labels(made["axes"], made["spacing"], factors, made["source"],
+                                store_version(path))
+    group.attrs.update(described)
 
 
 def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:

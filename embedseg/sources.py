@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import tifffile
 
-from embedseg.formats import READERS, Layout, microns, open_hdf5, open_tiff, plain_axes
+from embedseg.formats import READERS, Layout, open_hdf5, open_tiff, plain_layout
 from embedseg.io import split_container
+from embedseg.multiscales import array_layout, image_layout
 from embedseg.slices import Slices
 from embedseg.types import DataError, UsageError
 
@@ -102,7 +103,7 @@ def look_into_file(source: str, wanted: str | None) -> Found:
     if path.is_dir():
         slices = Slices(path, wanted)
         slices.check()
-        layout = _plain(slices.shape)._replace(axes="Z" + slices.axes)
+        layout = plain_layout(slices.shape)._replace(axes="Z" + slices.axes)
         return Found("slices", str(path), wanted or "", layout)
     if not path.is_file():
         raise DataError(f"{source}: no such file or folder")
@@ -114,16 +115,13 @@ def look_into_file(source: str, wanted: str | None) -> Found:
         with open_tiff(path) as (_, layout):
             return Found("tiff", str(path), "", layout)
     if kind == ".npy":
-        return Found("npy", str(path), "", _plain(_open_npy(str(path), "").shape))
+        return Found("npy", str(path), "", plain_layout(_open_npy(str(path), "").shape))
     if kind == ".png":
         content = READERS[kind](path)
-        return Found("png", str(path), "", _plain(content.data.shape)._replace(axes=content.axes))
+        layout = plain_layout(content.data.shape)._replace(axes=content.axes)
+        return Found("png", str(path), "", layout)
     raise DataError(f"{source}: files of type {kind!r} cannot be read in boxes, expected "
                     + " ".join(READERS) + " .npy, a zarr store or a folder of slices")
-
-
-def _plain(shape: tuple[int, ...]) -> Layout:
-    return Layout(shape, plain_axes(len(shape)), {}, tuple(range(len(shape))))
 
 
 # -- zarr ------------------------------------------------------------------------------------------
@@ -154,7 +152,7 @@ def look_into_store(source: str, level: int) -> Found:
     if isinstance(node, zarr.Array):
         if level:
             raise DataError(f"{source}: has no level {level}, it is an array; name its group")
-        return Found("zarr", path, "", _array_layout(node))
+        return Found("zarr", path, "", array_layout(node))
     attributes: dict[str, Any] = node.attrs.asdict()
     attributes = attributes.get("ome", attributes)
     if not attributes.get("multiscales"):
@@ -167,47 +165,11 @@ def look_into_store(source: str, level: int) -> Found:
     names = [dataset["path"] for dataset in image["datasets"]]
     if not 0 <= level < len(names):
         raise DataError(f"{source}: has no level {level}, there are 0 to {len(names) - 1}")
-    layout = _image_layout(source, image, level, node[names[level]])
+    layout = image_layout(source, image, level, node[names[level]])
     return Found("zarr", path, names[level], layout)
 
 
-def _array_layout(array: Any) -> Layout:
-    """Return what an array that stands for itself says of its axes."""
-    names = (getattr(array.metadata, "dimension_names", None)
-             or array.attrs.get("_ARRAY_DIMENSIONS"))
-    plain = _plain(array.shape)
-    return plain._replace(axes="".join(map(_letter, names))) if names else plain
-
-
-def _image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> Layout:
-    """Return what multiscales metadata say of a level."""
-    layout = _array_layout(array)
-    axes = [{"name": axis} if isinstance(axis, str) else axis for axis in image.get("axes", ())]
-    if not axes:
-        return layout
-    letters = "".join(_letter(axis["name"], axis.get("type")) for axis in axes)
-    if len(letters) != len(layout.shape):
-        raise DataError(f"{source}: level {level} has shape {layout.shape}, but the metadata speak "
-                        f"of {len(letters)} axes")
-    scale = [1.0] * len(axes)
-    steps = (image["datasets"][level].get("coordinateTransformations", [])
-             + image.get("coordinateTransformations", []))
-    for step in steps:
-        if step["type"] == "scale":
-            scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
-    known = any(step["type"] == "scale" for step in steps)
-    found = {letter: microns(length, axis.get("unit"))
-             for letter, length, axis in zip(letters, scale, axes, strict=True) if known}
-    return layout._replace(
-        axes=letters, sizes={letter: size for letter, size in found.items() if size})
-
-
-def _letter(name: object, kind: str | None = None) -> str:
-    """Return the letter of an axis; Q if nobody says what it is."""
-    letter = {"time": "T", "channel": "C"}.get(kind or "", str(name).upper())
-    return letter if len(letter) == 1 else "Q"
-
-
+# -- opening --------------------------------------------------------------------------------------
 def _open_zarr(path: str, inside: str) -> Stored:
     import zarr
 
@@ -237,21 +199,21 @@ def _open_hdf5(path: str, inside: str) -> Stored:
 
 def _open_tiff(path: str, inside: str) -> Stored:
     """Map a TIFF into memory, or where it is compressed, decode what is asked for."""
-    file = tifffile.TiffFile(path)
-    series = file.series[0]
-    page = series.keyframe
-    if series.dataoffset is not None and page.is_memmappable:
-        file.close()
-        return np.memmap(path, file.byteorder + series.dtype.char, "r", series.dataoffset,
-                         series.get_shape(squeeze=False))
-    import zarr
+    with ExitStack() as stack:
+        file = stack.enter_context(tifffile.TiffFile(path))
+        series = file.series[0]
+        page = series.keyframe
+        if series.dataoffset is not None and page.is_memmappable:
+            return np.memmap(path, file.byteorder + series.dtype.char, "r", series.dataoffset,
+                             series.get_shape(squeeze=False))
+        import zarr
 
-    whole = not page.is_tiled and page.nbytes <= PAGE
-    array = zarr.open_array(
-        series.aszarr(level=0, squeeze=False, chunkmode=2 if whole else 0), mode="r")
-    weakref.finalize(array, file.close)
-    opened: Stored = array
-    return opened
+        whole = not page.is_tiled and page.nbytes <= PAGE
+        pages = series.aszarr(level=0, squeeze=False, chunkmode=2 if whole else 0)
+        array: Stored = zarr.open_array(pages, mode="r")
+        # The file stays open as long as the array is there.
+        weakref.finalize(array, stack.pop_all().close)
+    return array
 
 
 def _open_npy(path: str, inside: str) -> Stored:
