@@ -25,12 +25,14 @@ TEST = [
     "onnx>=1.18",
     "onnxruntime>=1.22",
     "onnxscript>=0.5",
+    "pycocotools>=2.0.8",
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
     *EXTRAS["large"],
     *EXTRAS["log"],
     *EXTRAS["mesh"],
+    *EXTRAS["rois"],
 ]
 
 setup(

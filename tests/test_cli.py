@@ -21,7 +21,7 @@ from embedseg.io import read_image
 from embedseg.synthetic import blobs, write_blobs
 
 COMMANDS = ["check", "plan", "train", "tune", "predict", "evaluate", "score", "info", "demo",
-            "benchmark", "ensemble", "mesh", "stack"]
+            "benchmark", "ensemble", "mesh", "stack", "convert"]
 SCORES = {
     "ap", "pooled", "ap_mean", "pooled_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split",
     "voi_merge", "n_true", "n_pred", "n_images",

@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 # Imported for their commands, in the order in which `--help` lists them.
-from embedseg.cli import training, using, judging, surfaces, versus  # noqa: F401  # isort: skip
+from embedseg.cli import (  # noqa: F401  # isort: skip
+    training, using, judging, converting, surfaces, versus)
 from embedseg.cli.shared import app, explain_error, log_to_stderr
 
 

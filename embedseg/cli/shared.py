@@ -16,6 +16,7 @@ import typer
 
 if TYPE_CHECKING:
     from embedseg.data import DataOptions
+    from embedseg.io import Image
     from embedseg.model import Segmenter
 
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
@@ -88,6 +89,13 @@ Tta = Annotated[bool, typer.Option(
     "--tta", help="Average over flips and quarter turns: slower, a little better.")]
 Planes = Annotated[bool, typer.Option(
     "--planes", help="Apply a 2D model to volumes, plane by plane.")]
+MinSize = Annotated[int, typer.Option(
+    "--min-size", min=0, help="Drop objects, or pieces of classes, of fewer pixels.")]
+LargestPiece = Annotated[bool, typer.Option(
+    "--largest-piece", help="Of an object in several pieces keep the largest.")]
+FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes of objects.")]
+ClearBorder = Annotated[bool, typer.Option(
+    "--clear-border", help="Drop objects that touch the border of the image.")]
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:
@@ -170,6 +178,24 @@ def check_fit(segmenter: Segmenter, axes: str, planes: bool | None, path: Path |
 
 
 # -- what is said ----------------------------------------------------------------------------------
+def said_spacing(image: Image, given: tuple[float, ...] | None) -> tuple[float, ...]:
+    """Return the size of a pixel, 1 µm where nothing is known, and say where it is from."""
+    from embedseg.types import UsageError
+
+    axes = [axis for axis in image.axes if axis in "ZYX"]
+    found = given or image.spacing
+    if found is None:
+        say(f"{image.path}: nothing says how large a pixel is, taken to be "
+            f"{','.join('1' * len(axes))}; --spacing says")
+        return (1.0,) * len(axes)
+    words = ",".join(f"{size:g}" for size in found)
+    if len(found) != len(axes):
+        raise UsageError(f"--spacing {words}: {len(found)} values, expected {len(axes)} "
+                         f"({', '.join(axes)})")
+    say(f"spacing {words} µm, {'as given' if given else 'from the file'}")
+    return found
+
+
 class _Handler(logging.Handler):
     """Writes to stderr, above a progress bar if there is one."""
 

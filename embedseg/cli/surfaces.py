@@ -20,7 +20,7 @@ from embedseg.cli.shared import (
     parse_list,
     parse_spacing,
     print_json,
-    say,
+    said_spacing,
 )
 
 if TYPE_CHECKING:
@@ -73,9 +73,9 @@ def mesh(
     if image.axes != "ZYX":
         raise DataError(f"{labels}: shape {image.data.shape} ({image.axes}), expected labels of a "
                         "volume (ZYX); --axes says what the axes are")
-    rows = save_surfaces(output, image.data, _spacing(image, given), wanted=asked, options=options,
-                         each=each, preview=preview, overwrite=overwrite, name=str(labels),
-                         progress=at_terminal())
+    rows = save_surfaces(output, image.data, said_spacing(image, given), wanted=asked,
+                         options=options, each=each, preview=preview, overwrite=overwrite,
+                         name=str(labels), progress=at_terminal())
     if json:
         print_json([row._asdict() for row in rows])
     else:
@@ -120,7 +120,7 @@ def stack(
         check_outputs(surface, overwrite=True)
     segmenter = Segmenter.load(model, device)
     volume = read_stack(source, axes and axes.upper())
-    steps = _spacing(volume, given)
+    steps = said_spacing(volume, given)
     known = given or volume.spacing
     labels = _segment(segmenter, volume, known, size, tta)
     colours, classes = segmenter.config.method.colours, segmenter.config.data.classes
@@ -189,22 +189,6 @@ def _parse_labels(text: str | None) -> list[int]:
     if text is not None and not (parts and all(part.isdecimal() and int(part) for part in parts)):
         raise UsageError(f"--label {text!r}: expected numbers of objects such as 3,5")
     return [int(part) for part in parts]
-
-
-def _spacing(image: Image, given: Spacing | None) -> Spacing:
-    """Return the size of a voxel, and say where it is from."""
-    from embedseg.types import UsageError
-
-    found = given or image.spacing
-    source = "as given" if given else "from the file" if found else ""
-    if found is None:
-        say(f"{image.path}: nothing says how large a voxel is, taken to be 1,1,1; --spacing says")
-        return (1.0, 1.0, 1.0)
-    if len(found) != 3:
-        raise UsageError(f"--spacing {','.join(f'{size:g}' for size in found)}: {len(found)} "
-                         "values, the volume has 3 axes (Z, Y, X)")
-    say(f"spacing {','.join(f'{size:g}' for size in found)} µm, {source}")
-    return found
 
 
 def _summary(rows: list[Measures]) -> str:

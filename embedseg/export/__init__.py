@@ -1,1 +1,1 @@
-"""Segmentations in the formats of other programs: surfaces."""
+"""Segmentations in the formats of other programs, and the way back: surfaces, outlines, tables."""

@@ -1,0 +1,175 @@
+"""The command that takes labels to other programs and back: convert."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedseg.cli.shared import (
+    Axes,
+    ClearBorder,
+    FillHoles,
+    LargestPiece,
+    MinSize,
+    Overwrite,
+    SpacingText,
+    at_terminal,
+    command,
+    parse_spacing,
+    said_spacing,
+    say,
+)
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from embedseg.io import Image
+
+#: What label images are called among the formats, and how their files end.
+LABELS, SUFFIXES = "tif", (".tif", ".tiff")
+
+
+@command("embedseg convert labels.tif -o cells.zip",
+         "embedseg convert labels.tif -o cells.csv --image image.tif --clear-border",
+         "embedseg convert cells.geojson -o masks.tif --like image.tif")
+def convert(
+    source: Annotated[Path, typer.Argument(
+        metavar="LABELS", help="Label image or volume; or what was drawn elsewhere: ImageJ ROIs "
+        "(.zip, .roi), QuPath's .geojson, COCO's .json.")],
+    output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="File to write.")],
+    to: Annotated[str | None, typer.Option(
+        "--to", metavar="FORMAT", help="roi (.zip), geojson, csv (a table of measures), coco "
+        "(.json), ome-zarr (.zarr) or tif (labels).", show_default="by the name of OUT")] = None,
+    image: Annotated[Path | None, typer.Option(
+        "--image", metavar="IMAGE", help="The image that the labels belong to: the table then has "
+        "the intensities of objects.", show_default=False)] = None,
+    like: Annotated[Path | None, typer.Option(
+        "--like", metavar="IMAGE", help="Of outlines: the image they were drawn on, for its size "
+        "and spacing.", show_default="--image")] = None,
+    shape: Annotated[str | None, typer.Option(
+        "--shape", metavar="Z,Y,X", help="Of outlines: size of that image, pixels.",
+        show_default=False)] = None,
+    link: Annotated[bool, typer.Option(
+        "--link", help="Of outlines: make one object of those that overlap from plane to plane.",
+    )] = False,
+    largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
+    clear_border: ClearBorder = False, spacing: SpacingText = None, axes: Axes = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Take label images to ImageJ, QuPath, COCO, OME-Zarr or a table; and outlines back to labels.
+
+    Objects are cleaned first where that is asked for: pieces, holes, size and border, in this
+    order.
+    """
+    from embedseg.cleaning import CleanOptions, clean
+    from embedseg.export.objects import Objects, check_export, export_objects, refuse_file
+    from embedseg.io import write_labels
+    from embedseg.labels import present
+
+    given, kind = parse_spacing(spacing), _kind(to, output)
+    options = CleanOptions(largest_piece=largest_piece, fill_holes=fill_holes, min_size=min_size,
+                           clear_border=clear_border)
+    if kind == LABELS:
+        refuse_file(output, overwrite)
+    else:
+        check_export(output, kind, overwrite=overwrite)
+    found = _read(source, image, like, shape, link, axes and axes.upper())
+    labels = clean(found.data, options)
+    if kind == LABELS:
+        write_labels(output, labels, given or found.spacing, found.axes)
+    else:
+        objects = Objects(labels, said_spacing(found, given), (image or like or source).name,
+                          image=_channels(image) if image else None, progress=at_terminal())
+        export_objects(output, objects, kind, overwrite=overwrite)
+    count = len(present(labels))
+    typer.echo(f"{count} object{'s' * (count != 1)} written to {output}")
+
+
+def _kind(asked: str | None, output: Path) -> str:
+    """Return the format to write, and see that the name of the file fits it."""
+    from embedseg.export.objects import EXPORTERS
+    from embedseg.types import UsageError
+
+    suffix = output.suffix.lower()
+    known = {name: exporter.suffix for name, exporter in EXPORTERS.items()}
+    found = asked or next((name for name, own in known.items() if own == suffix),
+                          LABELS if suffix in SUFFIXES else None)
+    if found == LABELS and suffix not in SUFFIXES:
+        raise UsageError(f"{output}: label images end with {SUFFIXES[0]}")
+    if found is None:
+        raise UsageError(f"{output}: the name does not say in which format; --to does: "
+                         + ", ".join([*known, LABELS]))
+    return found
+
+
+# -- what is read ----------------------------------------------------------------------------------
+def _read(source: Path, image: Path | None, like: Path | None, shape: str | None, link: bool,
+          axes: str | None) -> Image:
+    """Return labels: as they are in a file or store, or made of outlines."""
+    from embedseg.export.reading import IMPORTERS
+    from embedseg.io import Image, read_labels
+    from embedseg.lazy import is_lazy_source, open_lazy
+    from embedseg.types import DataError, UsageError, check_labels
+
+    if source.suffix.lower() in IMPORTERS:
+        return _drawn(source, like or (None if shape else image), shape, link, axes)
+    if like or shape or link:
+        raise UsageError(f"{source}: --like, --shape and --link are for outlines: "
+                         + " ".join(IMPORTERS))
+    if is_lazy_source(source):
+        lazy = open_lazy(source, axes)
+        data = check_labels(lazy.read((slice(None),) * len(lazy.shape)), name=str(source))
+        found = Image(data, lazy.axes, lazy.spacing, source)
+    else:
+        found = read_labels(source, axes)
+    if found.axes not in ("YX", "ZYX"):
+        raise DataError(f"{source}: shape {found.data.shape} ({found.axes}), expected labels of an "
+                        "image (YX) or a volume (ZYX); --axes says what the axes are")
+    return found
+
+
+def _drawn(source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
+           ) -> Image:
+    from embedseg.export.reading import import_objects
+    from embedseg.io import Image
+    from embedseg.types import UsageError
+
+    if like and shape:
+        raise UsageError("--like and --shape: expected one of them")
+    size, spacing = _shape(shape), None
+    if like:
+        image = _image(like, axes)
+        size, spacing = image.data.shape[-len(image.axes.replace("C", "")):], image.spacing
+    found = import_objects(source, size, image=like.name if like else None, link=link)
+    for words in found.words():
+        say(f"{source}: {words}")
+    return Image(found.labels, "ZYX"[-found.labels.ndim:], spacing, source)
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    from embedseg.types import UsageError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if len(parts) not in (2, 3) or not all(part.isdecimal() and int(part) for part in parts):
+        raise UsageError(f"--shape {text!r}: expected Y,X or Z,Y,X in pixels, such as 1024,1024")
+    return tuple(int(part) for part in parts)
+
+
+def _channels(path: Path) -> NDArray[Any]:
+    """Return an image as (C, *space)."""
+    image = _image(path, None)
+    return image.data if "C" in image.axes else image.data[None]
+
+
+def _image(path: Path, axes: str | None) -> Image:
+    from embedseg.io import read_image
+    from embedseg.types import DataError
+
+    image = read_image(path, axes)
+    if "T" in image.axes:
+        raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
+    return image

@@ -1,0 +1,237 @@
+"""COCO: objects as instances of a data set, and instances as labels."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.export.objects import Objects, label_of
+from embedseg.export.painting import Drawn, Mask, fill
+from embedseg.export.tracing import Outline
+from embedseg.io import stem
+from embedseg.types import DataError
+
+#: The one category that there is.
+CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
+
+
+# -- out -------------------------------------------------------------------------------------------
+def write_coco(path: Path, objects: Objects) -> None:
+    """Write objects as COCO instances, in pixels.
+
+    A volume becomes an image per plane. An annotation has the object's label beside COCO's own
+    fields, and its score where it is known. Its segmentation is a list of polygons, or for an
+    object with holes, which these cannot say, run lengths as pycocotools compresses them: both
+    hold exactly its pixels.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    objects : Objects
+    """
+    height, width = objects.labels.shape[-2:]
+    planes = range(len(objects.labels)) if objects.ndim == 3 else (0,)
+    images: list[dict[str, Any]] = [
+        {"id": plane + 1, "width": width, "height": height, "file_name": objects.name}
+        for plane in planes]
+    if objects.ndim == 3:
+        for plane, image in enumerate(images):
+            image |= {"file_name": f"{stem(objects.name)}_z{plane + 1:04d}.tif", "plane": plane}
+    head = {"info": {"description": objects.name}, "licenses": [], "categories": [CATEGORY],
+            "images": images}
+    with path.open("w", encoding="utf-8") as file:
+        file.write(json.dumps(head)[:-1] + ', "annotations": [')
+        for number, outline in enumerate(objects.outlines(), 1):
+            row = {"id": number} | _annotation(objects, outline)
+            file.write((",\n" if number > 1 else "\n") + json.dumps(row))
+        file.write("\n]}\n")
+
+
+def _annotation(objects: Objects, outline: Outline) -> dict[str, Any]:
+    rings, shape = outline.rings, objects.labels.shape[-2:]
+    corners = np.concatenate(rings)
+    left, top = corners.min(0).tolist()
+    right, bottom = corners.max(0).tolist()
+    segmentation: Any = [ring.ravel().tolist() for ring in rings]
+    if len(rings) > len(outline.polygons):
+        plane = objects.labels if objects.ndim == 2 else objects.labels[outline.plane]
+        inside = plane[top:bottom, left:right] == outline.label
+        segmentation = {"size": list(shape), "counts": compress(run_lengths(
+            Mask(top, left, inside), shape))}
+    row = {"image_id": outline.plane + 1, "category_id": CATEGORY["id"], "iscrowd": 0,
+           "area": round(sum(_area(ring) for ring in rings)),
+           "bbox": [left, top, right - left, bottom - top], "label": outline.label,
+           "segmentation": segmentation}
+    if outline.label in objects.scores:
+        row["score"] = round(objects.scores[outline.label], 4)
+    return row
+
+
+def _area(ring: NDArray[np.int32]) -> float:
+    x, y = ring[:, 0].astype(np.int64), ring[:, 1].astype(np.int64)
+    return float(x[:-1] @ y[1:] - x[1:] @ y[:-1] + x[-1] * y[0] - x[0] * y[-1]) / 2
+
+
+# -- run lengths -----------------------------------------------------------------------------------
+def run_lengths(mask: Mask, shape: Sequence[int]) -> NDArray[np.int64]:
+    """Return the lengths of runs of background and object in turn, column after column.
+
+    Examples
+    --------
+    >>> run_lengths(Mask(0, 1, np.ones((2, 1), bool)), (3, 3))
+    array([3, 2, 4])
+    """
+    rows, columns = mask.inside.shape
+    framed = np.zeros((columns, rows + 2), np.int8)
+    framed[:, 1:-1] = mask.inside.T
+    column, row = np.nonzero(np.diff(framed, axis=1))
+    changes = (column + mask.left) * shape[0] + row + mask.top
+    # A run at the foot of a column goes on at the head of the next one.
+    places, counts = np.unique(changes, return_counts=True)
+    ends = np.concatenate([[0], places[counts == 1], [shape[0] * shape[1]]])
+    lengths = np.diff(ends)
+    return lengths[:-1] if len(lengths) > 1 and not lengths[-1] else lengths
+
+
+def compress(lengths: NDArray[np.int64]) -> str:
+    """Return run lengths as the string that pycocotools makes of them.
+
+    Each length from the fourth on stands as its difference to the one two places before, in digits
+    of five bits, the lowest first.
+
+    Examples
+    --------
+    >>> compress(np.array([3, 2, 4])), expand("324").tolist()
+    ('324', [3, 2, 4])
+    """
+    values = lengths.copy()
+    values[3:] -= lengths[1:-2]
+    digits = []
+    for value in values.tolist():
+        while True:
+            digit, value = value & 31, value >> 5
+            done = value == (-1 if digit & 16 else 0)
+            digits.append(digit + (0 if done else 32) + 48)
+            if done:
+                break
+    return bytes(digits).decode("ascii")
+
+
+def expand(text: str) -> NDArray[np.int64]:
+    """Return the run lengths that a string stands for; see `compress`."""
+    values: list[int] = []
+    value = shift = 0
+    for byte in text.encode("ascii"):
+        digit = byte - 48
+        value |= (digit & 31) << shift
+        shift += 5
+        if not digit & 32:
+            if digit & 16:
+                value -= 1 << shift
+            values.append(value + (values[-2] if len(values) > 2 else 0))
+            value = shift = 0
+    return np.array(values, np.int64)
+
+
+# -- in --------------------------------------------------------------------------------------------
+def read_coco(path: Path, shape: Sequence[int] | None, image: str | None
+              ) -> tuple[tuple[int, ...], Iterator[Drawn]]:
+    """Read the instances of one image, or of a volume whose planes are the images.
+
+    Parameters
+    ----------
+    path : Path
+    shape : sequence of int, optional
+        Of the image or volume; default: what the file says.
+    image : str, optional
+        Name of the image, where the file is of several.
+
+    Returns
+    -------
+    tuple of int, iterator of Drawn
+        Shape, and the instances.
+
+    Raises
+    ------
+    DataError
+        If the file is broken, its image has another shape, or is not there.
+    """
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+        images = sorted(read["images"], key=lambda one: (one.get("plane", 0), one["id"]))
+        planes = _planes(path, images, shape, image)
+        size = next((one["height"], one["width"]) for one in images if one["id"] in planes)
+    except (ValueError, TypeError, KeyError, AttributeError, StopIteration) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{path}: no COCO file of instances ({type(error).__name__}: {error})"
+                        ) from error
+    if shape is not None and tuple(shape[-2:]) != size:
+        raise DataError(f"{path}: is of an image of {size[0]} x {size[1]} pixels, expected "
+                        f"{shape[-2]} x {shape[-1]}")
+    flat = len(shape) == 2 if shape is not None else not any("plane" in one for one in images)
+    return (size if flat else (len(planes), *size)), _instances(path, read, planes, size)
+
+
+def _planes(path: Path, images: list[dict[str, Any]], shape: Sequence[int] | None,
+            name: str | None) -> dict[Any, int]:
+    """Return which images are meant, by their id, and the plane of each."""
+    whole = {one["id"]: place for place, one in enumerate(images)}
+    if len(images) == 1 or all("plane" in one for one in images) or (
+            shape is not None and len(shape) == 3 and shape[0] == len(images)):
+        return whole
+    found = [one for one in images if name and stem(one["file_name"]) == stem(name)]
+    if len(found) != 1:
+        names = ", ".join(str(one.get("file_name")) for one in images[:5])
+        raise DataError(f"{path}: holds {len(images)} images ({names} ...), --like names one of "
+                        "them")
+    return {found[0]["id"]: 0}
+
+
+def _instances(path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
+               ) -> Iterator[Drawn]:
+    for row in read.get("annotations", []):
+        if row.get("image_id") not in planes:
+            continue
+        try:
+            label = label_of(str(row.get("label", "")))
+            yield Drawn(label, planes[row["image_id"]], _mask(row.get("segmentation"), size))
+        except (ValueError, TypeError, KeyError, IndexError) as error:
+            raise DataError(f"{path}: annotation {row.get('id')} is no instance "
+                            f"({type(error).__name__}: {error})") from error
+
+
+def _mask(segmentation: Any, size: tuple[int, int]) -> Mask | None:
+    if not segmentation:
+        return None
+    if isinstance(segmentation, list):
+        return fill([[np.array(ring, np.float64).reshape(-1, 2)] for ring in segmentation], size)
+    counts = segmentation["counts"]
+    lengths = expand(counts) if isinstance(counts, str) else np.array(counts, np.int64)
+    if tuple(segmentation["size"]) != size or lengths.sum() != size[0] * size[1] or (
+            lengths < 0).any():
+        raise ValueError(f"run lengths of {lengths.sum()} pixels in an image of {size}")
+    return _unrolled(lengths, size[0])
+
+
+def _unrolled(lengths: NDArray[np.int64], rows: int) -> Mask:
+    """Return the columns in which runs of an object lie."""
+    ends = np.cumsum(lengths)
+    starts, stops = ends[:-1:2], ends[1::2]
+    kept = stops > starts
+    starts, stops = starts[kept], stops[kept]
+    if not len(starts):
+        return Mask(0, 0, np.zeros((0, 0), bool))
+    left, right = int(starts[0] // rows), int((stops[-1] - 1) // rows) + 1
+    flat = np.zeros((right - left) * rows + 1, np.int32)
+    np.add.at(flat, starts - left * rows, 1)
+    np.add.at(flat, stops - left * rows, -1)
+    inside = np.cumsum(flat[:-1]).astype(bool).reshape(-1, rows).T
+    used = np.flatnonzero(inside.any(1))
+    return Mask(int(used[0]), left, inside[used[0] : used[-1] + 1])

@@ -1,0 +1,141 @@
+"""GeoJSON as QuPath writes and reads it: objects into a file, and what was drawn there."""
+
+from __future__ import annotations
+
+import json
+import re
+import uuid
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.export.objects import Objects, label_of
+from embedseg.export.painting import Drawn, Mask, fill
+from embedseg.export.tracing import Outline
+from embedseg.types import DataError
+
+#: Ids follow from it and from the names of outlines.
+NAMESPACE = uuid.UUID("6f9d0f3c-9a53-5c0e-8f4e-3c2b6d1a7e55")
+#: How a collection begins whose features can be read one by one.
+OPENING = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"FeatureCollection"\s*,\s*)?"features"\s*:\s*\[')
+BETWEEN = re.compile(r"[\s,]*")
+
+
+# -- out -------------------------------------------------------------------------------------------
+def write_geojson(path: Path, objects: Objects) -> None:
+    """Write objects as a collection of QuPath's detections, one per object and plane, in pixels.
+
+    Each has an id that follows from its label, its label as name, and as measurements the label,
+    the size of the whole object and, where it is known, its score.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    objects : Objects
+    """
+    with path.open("w", encoding="utf-8") as file:
+        file.write('{"type": "FeatureCollection", "features": [')
+        for number, outline in enumerate(objects.outlines()):
+            file.write((",\n" if number else "\n") + json.dumps(_feature(objects, outline)))
+        file.write("\n]}\n")
+
+
+def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
+    title, label = objects.title(outline), outline.label
+    polygons = [[_closed(ring) for ring in polygon] for polygon in outline.polygons]
+    geometry: dict[str, Any] = (
+        {"type": "Polygon", "coordinates": polygons[0]} if len(polygons) == 1 else
+        {"type": "MultiPolygon", "coordinates": polygons})
+    if objects.ndim == 3:
+        geometry["plane"] = {"c": -1, "z": outline.plane, "t": 0}
+    size = objects.sizes[label]
+    measured = float(np.prod(objects.spacing)) * size
+    measurements = {"Label": label, "Size px": size,
+                    f"{objects.quantity.title()} µm^{objects.ndim}": float(f"{measured:.6g}")}
+    if label in objects.scores:
+        measurements["Score"] = round(objects.scores[label], 4)
+    return {
+        "type": "Feature", "id": str(uuid.uuid5(NAMESPACE, title)), "geometry": geometry,
+        "properties": {"objectType": "detection", "name": title, "measurements": measurements},
+    }
+
+
+def _closed(ring: NDArray[np.int32]) -> list[list[int]]:
+    corners: list[list[int]] = ring.tolist()
+    return [*corners, corners[0]]
+
+
+# -- in --------------------------------------------------------------------------------------------
+def read_geojson(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
+    """Read objects from GeoJSON: a collection, a list of features, a feature or a geometry.
+
+    Parameters
+    ----------
+    path : Path
+    shape : (2,) sequence of int
+        Rows and columns of the image.
+
+    Raises
+    ------
+    DataError
+        If the file is broken or holds no feature.
+    """
+    count = 0
+    try:
+        for feature in _features(path.read_text(encoding="utf-8")):
+            count += 1
+            yield _drawn(feature, shape)
+    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+        place = f"feature {count} of it" if count else "this"
+        raise DataError(f"{path}: {place} is no GeoJSON ({type(error).__name__}: {error})"
+                        ) from error
+    if not count:
+        raise DataError(f"{path}: holds no object")
+
+
+def _features(text: str) -> Iterator[dict[str, Any]]:
+    """Yield features; from a collection without holding more than one of them."""
+    opening = OPENING.match(text)
+    if not opening:
+        read = json.loads(text)
+        features = read.get("features", [read]) if isinstance(read, dict) else read
+        yield from features
+        return
+    decoder, place = json.JSONDecoder(), opening.end()
+    while True:
+        place = BETWEEN.match(text, place).end()  # type: ignore[union-attr]
+        if text[place : place + 1] == "]":
+            return
+        feature, place = decoder.raw_decode(text, place)
+        yield feature
+
+
+def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
+    geometry = feature["geometry"] if "geometry" in feature else feature
+    properties = feature.get("properties") or {}
+    plane = geometry.get("plane") or properties.get("plane") or {}
+    name = properties.get("name")
+    return Drawn(label_of(name) if isinstance(name, str) else None, int(plane.get("z", 0)),
+                 _mask(geometry, shape))
+
+
+def _mask(geometry: dict[str, Any], shape: Sequence[int]) -> Mask | None:
+    polygons = _polygons(geometry)
+    return fill(polygons, shape) if polygons else None
+
+
+def _polygons(geometry: dict[str, Any]) -> list[list[NDArray[np.float64]]]:
+    """Return polygons of rings; of a geometry without area there are none."""
+    kind = geometry["type"]
+    if kind == "GeometryCollection":
+        return [polygon for part in geometry["geometries"] for polygon in _polygons(part)]
+    if kind not in ("Polygon", "MultiPolygon"):
+        return []
+    polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
+    # Corners may have a third coordinate, a height.
+    return [[np.array([corner[:2] for corner in ring], np.float64) for ring in polygon]
+            for polygon in polygons]

@@ -1,0 +1,198 @@
+"""What objects are like: a table of places, sizes, shapes, neighbours and intensities.
+
+Numbers are those of `skimage.measure.regionprops`, for all objects at once.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.spatial import ConvexHull
+
+from embedseg.cleaning import bordering
+from embedseg.export._measuring_kernels import (
+    convex_areas,
+    deviations,
+    intensities,
+    moments,
+)
+from embedseg.export.objects import Objects
+from embedseg.types import DataError
+
+Column = NDArray[Any]
+#: Pixels that are looked at at once.
+BATCH = 2**22
+#: How far outside of a hull a pixel's middle may lie, for rounding.
+NEAR = 1e-9
+
+
+def measure(objects: Objects) -> dict[str, Column]:
+    """Measure objects.
+
+    Parameters
+    ----------
+    objects : Objects
+
+    Returns
+    -------
+    mapping of str to (n,) ndarray
+        One row per object, in the order of labels: `label`; `centre_*_um` from the middle of the
+        first pixel; box, from its first pixel to the one after its last; `size_px`, `area_um2` or
+        `volume_um3`; diameter of the circle or ball of that size; axes of the ellipse or ellipsoid
+        of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
+        solidity, the share of the convex hull that is filled; whether it touches the border;
+        how many others it shares edges, or faces, of pixels with; `score`, where there are scores;
+        and of each channel of the image, from 1, mean, least, largest value and deviation.
+
+    Examples
+    --------
+    >>> table = measure(Objects(np.array([[0, 7, 3], [7, 7, 3]], np.int32), (0.5, 0.5)))
+    >>> table["label"].tolist(), table["area_um2"].tolist(), table["neighbours"].tolist()
+    ([3, 7], [0.5, 0.75], [1, 1])
+    """
+    ids = np.array(list(objects.boxes), np.int32)
+    lower, upper = _corners(objects)
+    axes = "zyx"[-objects.ndim :]
+    size = np.array(list(objects.sizes.values()), np.int64)
+    shape = _shape(objects, ids, lower, size)
+    table: dict[str, Column] = {"label": ids}
+    table |= {f"centre_{axis}_um": shape.pop(axis) for axis in axes}
+    for name, corners in (("start", lower), ("stop", upper)):
+        table |= {f"box_{axis}_{name}": corners[:, i] for i, axis in enumerate(axes)}
+    scaled = size * float(np.prod(objects.spacing))
+    table |= {"size_px": size, f"{objects.quantity}_um{objects.ndim}": scaled,
+              "equivalent_diameter_um": (2 * objects.ndim * scaled / np.pi) ** (1 / objects.ndim)}
+    table |= shape | {
+        "solidity": size / np.maximum(_convex(objects, ids, lower, upper), 1),
+        "touches_border": np.isin(ids, bordering(objects.labels)),
+        "neighbours": _neighbours(objects.labels, ids),
+    }
+    if objects.scores:
+        table["score"] = np.array([objects.scores.get(label, math.nan) for label in ids.tolist()])
+    return table | _intensities(objects, ids, size)
+
+
+def _corners(objects: Objects) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    table = np.array([[(part.start, part.stop) for part in box] for box in objects.boxes.values()],
+                     np.int64).reshape(-1, objects.ndim, 2)
+    return table[..., 0], table[..., 1]
+
+
+# -- places and shapes -----------------------------------------------------------------------------
+def _shape(objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64],
+           size: NDArray[np.int64]) -> dict[str, Column]:
+    """Return centres by axis, and axes of the ellipse or ellipsoid."""
+    ndim, spacing = objects.ndim, np.asarray(objects.spacing, np.float64)
+    volume = objects.labels.reshape((1,) * (3 - ndim) + objects.labels.shape)
+    origin = np.concatenate([np.zeros((len(ids), 3 - ndim), np.int64), lower], axis=1)
+    sums, products = moments(volume, ids, origin)
+    mean = sums[:, -ndim:] / size[:, None]
+    half = products[:, -ndim:, -ndim:] / size[:, None, None]
+    square = np.tril(half) + np.tril(half, -1).transpose(0, 2, 1)
+    spread = (square - mean[:, :, None] * mean[:, None]) * spacing[:, None] * spacing
+    return {axis: (lower[:, i] + mean[:, i]) * spacing[i]
+            for i, axis in enumerate("zyx"[-ndim:])} | _ellipse(spread)
+
+
+def _ellipse(spread: NDArray[np.float64]) -> dict[str, Column]:
+    """Return the axes of ellipses or ellipsoids with these covariances, (n, ndim, ndim)."""
+    values = np.maximum(np.linalg.eigvalsh(spread)[:, ::-1], 0) if len(spread) else spread[:, 0]
+    if spread.shape[1] == 3:
+        return {"axis_major_um": 2 * np.sqrt(5 * values[:, 0]),
+                "axis_minor_um": 2 * np.sqrt(5 * values[:, 2])}
+    across = 1 - np.divide(values[:, 1], values[:, 0], out=np.ones(len(values)),
+                           where=values[:, 0] > 0)
+    yy, yx, xx = spread[:, 0, 0], spread[:, 0, 1], spread[:, 1, 1]
+    angle = 0.5 * np.arctan2(2 * yx, yy - xx)
+    return {"axis_major_um": 4 * np.sqrt(values[:, 0]), "axis_minor_um": 4 * np.sqrt(values[:, 1]),
+            "orientation_rad": np.where(yy == xx, np.where(yx > 0, np.pi / 4, -np.pi / 4), angle),
+            "eccentricity": np.sqrt(np.maximum(across, 0))}
+
+
+def _convex(objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64],
+            upper: NDArray[np.int64]) -> Column:
+    """Return how many pixels the convex hull of each object has."""
+    if objects.ndim == 2:
+        areas: Column = convex_areas(objects.labels, ids, lower, upper)
+        return areas
+    return np.array([_convex_volume(objects.labels[box] == label)
+                     for label, box in objects.boxes.items()], np.int64)
+
+
+def _convex_volume(mask: NDArray[np.bool_]) -> int:
+    """Return the voxels whose middle lies in the hull of the middles of all faces of voxels."""
+    z, y = np.nonzero(mask.any(2))
+    rows = mask[z, y]
+    ends = [rows.argmax(1), rows.shape[1] - 1 - rows[:, ::-1].argmax(1)]
+    points = np.concatenate([np.stack([z, y, x], 1) for x in ends])
+    steps = np.concatenate([np.eye(3), -np.eye(3)]) / 2
+    hull = ConvexHull(np.unique((points[:, None] + steps).reshape(-1, 3), axis=0))
+    # Along each row of voxels the facets leave an interval.
+    normals, offsets = hull.equations[:, :3], hull.equations[:, 3]
+    z, y = (grid.ravel() for grid in np.indices(mask.shape[:2]))
+    beside = np.stack([z, y], 1) @ normals[:, :2].T + offsets
+    slope = normals[:, 2]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        bounds = (NEAR - beside) / slope
+    low = np.where(slope < 0, bounds, -np.inf).max(1)
+    high = np.where(slope > 0, bounds, np.inf).min(1)
+    out = ((slope == 0) & (beside > NEAR)).any(1)
+    counts = np.floor(high) - np.ceil(low) + 1
+    return int(np.where(out, 0, np.maximum(counts, 0)).sum())
+
+
+# -- what is around and inside ---------------------------------------------------------------------
+def _neighbours(labels: NDArray[np.int32], ids: NDArray[np.int32]) -> Column:
+    """Return with how many others each object shares edges or faces of pixels."""
+    pairs = touching(labels)
+    return np.bincount(np.searchsorted(ids, pairs.ravel()), minlength=len(ids))
+
+
+def touching(labels: NDArray[np.int32]) -> NDArray[np.int64]:
+    """Return the pairs of objects whose pixels share an edge or a face: (n, 2), each once.
+
+    Examples
+    --------
+    >>> touching(np.array([[1, 1, 5], [0, 3, 5]], np.int32)).tolist()
+    [[1, 3], [1, 5], [3, 5]]
+    """
+    step = max(1, BATCH // max(1, labels[:1].size))
+    found = [np.zeros(0, np.int64)]
+    for start in range(0, len(labels), step):
+        part = labels[start : start + step + 1]
+        for axis in range(labels.ndim):
+            along = np.moveaxis(part if axis == 0 else part[:step], axis, 0)
+            a, b = along[:-1], along[1:]
+            differ = (a != b) & (a > 0) & (b > 0)
+            a, b = a[differ].astype(np.int64), b[differ].astype(np.int64)
+            found.append(np.unique(np.minimum(a, b) << 32 | np.maximum(a, b)))
+    codes = np.unique(np.concatenate(found))
+    return np.stack([codes >> 32, codes & (2**32 - 1)], axis=1)
+
+
+def _intensities(objects: Objects, ids: NDArray[np.int32], size: NDArray[np.int64]
+                 ) -> dict[str, Column]:
+    image = objects.image
+    if image is None:
+        return {}
+    if image.shape[1:] != objects.labels.shape:
+        raise DataError(f"{objects.name}: labels of shape {objects.labels.shape} do not belong to "
+                        f"an image of shape {image.shape[1:]}")
+    flat, table = objects.labels.reshape(-1), {}
+    for number, channel in enumerate(image, 1):
+        values = channel.reshape(-1)
+        parts = [slice(at, at + BATCH) for at in range(0, len(flat), BATCH)]
+        found = np.tile([0.0, np.inf, -np.inf], (len(ids), 1))
+        squares = np.zeros(len(ids))
+        for part in parts:
+            intensities(flat[part], values[part].astype(np.float64), ids, found)
+        means = found[:, 0] / size
+        for part in parts:
+            deviations(flat[part], values[part].astype(np.float64), ids, means, squares)
+        columns = (means, found[:, 1], found[:, 2], np.sqrt(squares / size))
+        for name, column in zip(("mean", "min", "max", "std"), columns, strict=True):
+            table[f"{name}_c{number}"] = column
+    return table

@@ -1,0 +1,38 @@
+"""Tables of objects, as CSV."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from embedseg.export.measures import measure
+from embedseg.export.objects import Objects
+
+#: Rows that are made into text at once.
+ROWS = 10_000
+
+
+def write_table(path: Path, objects: Objects) -> None:
+    """Write what objects are like, a line per object; see `embedseg.export.measures.measure`.
+
+    Parameters
+    ----------
+    path : Path
+        File to write.
+    objects : Objects
+    """
+    table = measure(objects)
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table)
+        for start in range(0, len(table["label"]), ROWS):
+            columns = [_words(column[start : start + ROWS]) for column in table.values()]
+            writer.writerows(zip(*columns, strict=True))
+
+
+def _words(column: np.ndarray) -> list[str]:
+    if column.dtype.kind != "f":
+        return [str(value) for value in column.tolist()]
+    return ["" if value != value else f"{value:.6g}" for value in column.tolist()]
