@@ -32,7 +32,7 @@ def test_learned_scores_are_reliable_where_others_are_not():
     true = rng.random(2000) < 1 / (1 + np.exp(-evidence.sum(axis=1)))
     scores = probability(evidence, learn(evidence, true))
     curve = reliability(scores, true, bins=5)
-    assert [part.count for part in curve] == [400] * 5
+    assert [part.objects for part in curve] == [400] * 5
     assert max(abs(part.score - part.true) for part in curve) < 0.06
 
 

@@ -51,9 +51,11 @@ class Blocks(NamedTuple):
 
     def wanted(self, inputs: list[str], output: Path) -> bool:
         """Return whether an image is to be segmented in blocks."""
+        from embedseg.lazy import is_lazy_source
+
         named = output.suffix.lower() in (".zarr", ".tif", ".tiff")
         named = named or output.parent.parent.suffix == ".zarr"
-        return self != Blocks(*DEFAULTS) or named or any(".zarr" in item for item in inputs)
+        return self != Blocks(*DEFAULTS) or named or any(map(is_lazy_source, inputs))
 
 
 DEFAULTS = (None, None, 1, None, None, None, 0, False)

@@ -11,15 +11,16 @@ from pathlib import Path
 from embedseg.blocks import Axes
 from embedseg.ensemble import Ensemble
 from embedseg.inference import Applied
-from embedseg.large.plan import TILE, BlockOptions, plan_blocks
-from embedseg.large.steps import Job, read
+from embedseg.large.engine import tasks
+from embedseg.large.plan import LABELS, TILE, BlockOptions, plan_blocks
+from embedseg.large.steps import Job, make_maps, read, release
 from embedseg.lazy import LazyImage
 from embedseg.memory import DECODING, IMAGE, MAPS, PROCESS
 
 #: Pixels of the box that is timed.
 TIMED = 2**20
 #: Bytes of a compressed label per pixel: what was seen with objects of some hundred pixels.
-LABELS = 0.3
+STORED = 0.3
 
 
 @dataclass(frozen=True)
@@ -111,23 +112,15 @@ def _memory(job: Job) -> float:
     channels = job.image.shape[0] if "C" in job.image.axes else 1
     maps = MAPS * sum(spec.channels for spec in job.specs)
     read_most = max(prod(block.outer_shape) for block in job.net_blocks)
-    decode_most = max(prod(block.outer_shape) for block in job.decode_blocks())
     net = read_most * (IMAGE * channels + maps) + TILE * 1e9
-    return PROCESS + max(net, decode_most * (maps + DECODING / 2))
+    return PROCESS + max(net, job.widest() * (maps + LABELS + DECODING / 2))
 
 
 def _disk(job: Job) -> float:
     """Return the bytes of the maps that are kept at once, and of two copies of the labels."""
     maps = MAPS * sum(spec.channels for spec in job.specs)
-    last: dict[int, int] = {}
-    for k in range(len(job.net_blocks)):
-        last |= dict.fromkeys(job.needs(k), k)
     live = most = 0
-    begun = set[int]()
-    for k in range(len(job.net_blocks)):
-        needed = job.needs(k)
-        live += len(set(needed) - begun)
-        begun |= set(needed)
+    for task in tasks(job, range(len(job.decode_blocks()))):
+        live += (task.step is make_maps) - (task.step is release)
         most = max(most, live)
-        live -= sum(last[j] == k for j in needed)
-    return most * prod(job.size) * maps + 2 * LABELS * prod(job.shape)
+    return most * prod(job.size) * maps + 2 * STORED * prod(job.shape)

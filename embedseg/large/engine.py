@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, Protocol
 
 from embedseg.large.plan import BlockOptions
@@ -13,6 +14,9 @@ from embedseg.large.steps import Job, decode_block, make_maps, release
 from embedseg.types import UsageError
 
 log = logging.getLogger("embedseg")
+
+#: How long to wait for a scheduler.
+ANSWER = "10s"
 
 
 @dataclass(frozen=True)
@@ -109,8 +113,9 @@ class _Dask:
     client: Any
 
     def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
-        from distributed import as_completed
+        from distributed import as_completed as completed
 
+        as_completed: Any = completed
         futures: dict[str, Any] = {}
         tasks_of: dict[str, Task] = {}
         try:
@@ -147,19 +152,19 @@ def _placed(job: Job) -> Job:
 
 def _client(options: BlockOptions) -> AbstractContextManager[Any]:
     try:
-        from distributed import Client, LocalCluster
+        distributed: Any = import_module("distributed")
     except ImportError:
         raise UsageError("several workers need dask: pip install 'embedseg-nd[large]'") from None
     if options.scheduler is not None:
         try:
-            return _closing(Client(options.scheduler, timeout="10s"), None)
+            return _closing(distributed.Client(options.scheduler, timeout=ANSWER), None)
         except (OSError, ValueError) as error:
             raise UsageError(f"scheduler {options.scheduler}: no answer ({error})") from error
-    cluster = LocalCluster(
+    cluster = distributed.LocalCluster(
         n_workers=options.workers, threads_per_worker=1, processes=True,
         memory_limit=options.memory or "auto", dashboard_address=":0",
         silence_logs=logging.ERROR)
-    return _closing(Client(cluster), cluster)
+    return _closing(distributed.Client(cluster), cluster)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.blocks import Axes, Box
-from embedseg.config import Config, load_config, save_config
+from embedseg.blocks import Axes, Box, fit
+from embedseg.config import Config, load_config, parse_memory, save_config
 from embedseg.ensemble import NAME as ENSEMBLE
 from embedseg.ensemble import Ensemble, write_ensemble
 from embedseg.history import save_weights
@@ -22,6 +22,7 @@ from embedseg.inference import Applied
 from embedseg.large import halo
 from embedseg.large.steps import Job, ModelMaps, load_source, read
 from embedseg.lazy import LazyImage
+from embedseg.memory import DECODING, MAPS, PROCESS
 from embedseg.types import DataError, Maps, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
@@ -33,6 +34,11 @@ SAMPLE, BOXES = 2**24, 64
 #: Decode halo, in multiples of how long all but the largest objects are: half of one to the edge
 #: of an object that grew from a pixel within, and all of another one that might be in its way.
 REACH = 1.5
+#: Bytes of a process that decodes, and per pixel of its labels; what is decoded at once has sizes
+#: that are multiples of GRAIN, so that they can be cut into chunks.
+DECODE, LABELS, GRAIN = 2.5e9, 8, 32
+#: Pixels that are decoded at once where objects need wider halos, if nothing limits the memory.
+MOST = 2**28
 #: GB for a tile of the net. Fixed, so that tiles are the same however many workers share memory.
 TILE = 1.0
 
@@ -113,8 +119,16 @@ def plan_blocks(
                              f"{_text(value)}; choose larger ones")
     log.info("blocks of %s, read %s and decoded %s beyond", _text(size), _text(seen.pixels),
              _text(reach))
-    return Job(image, source, method, first.specs, first.spacing, str(scratch), size, divisor,
-               seen.pixels, reach, str(model.device), options.threads)
+    part = fit(size, reach, tuple(min(n, GRAIN) for n in size), _pixels(options, first))
+    return Job(image, source, method, first.specs, first.spacing, str(scratch), size, part, divisor,
+               seen.pixels, reach, str(model.device), options.threads,
+               _pixels(options, first) if options.memory else MOST)
+
+
+def _pixels(options: BlockOptions, maps: Maps) -> int:
+    """Return how many pixels may be decoded at once."""
+    memory = parse_memory(options.memory) if options.memory else DECODE
+    return max(1, int((memory - PROCESS) / (MAPS * len(maps.data) + LABELS + DECODING / 2)))
 
 
 def _text(values: Axes) -> str:

@@ -87,7 +87,12 @@ def segment_blocks(
     target.check(overwrite)
     _resume(target.scratch, asked, overwrite)
     with _disk(target.scratch):
-        job = plan_blocks(model, image, target.scratch, options, home)
+        try:
+            job = plan_blocks(model, image, target.scratch, options, home)
+        except (DataError, UsageError):
+            # Nothing has been computed that a later run could go on from.
+            shutil.rmtree(target.scratch)
+            raise
         with engine(options) as workers:
             result = work(job, target, workers, model.config, progress)
         write_text(target.scratch / RESULT, json.dumps(_plain(result)))
@@ -105,7 +110,7 @@ def work(job: Job, target: Output, workers: Engine, config: Config, progress: bo
     largest = max((int(of.max(initial=0)) for of in numbers.of), default=0)
     dtype = np.dtype("uint8" if table is None and largest < 2**8
                      else "uint32" if largest < 2**32 else "uint64")
-    target.create(job.output, job.size, job.shape, dtype, target.image.spacing)
+    target.create(job.output, job.part, job.shape, dtype, target.image.spacing)
     left = [k for k in range(len(blocks)) if not job.written_file(k).exists()]
     writing = [Task(f"write {k}", write_block, (k, levels[k], numbers.of[k]), counts=True)
                for k in left]
@@ -124,17 +129,18 @@ def _find(job: Job, workers: Engine, progress: bool) -> list[int]:
     What is decoded again follows from what was found alone, so a run that goes on after a kill
     ends with the same files.
     """
-    levels = [0] * len(job.net_blocks)
+    levels = [0] * len(job.decode_blocks())
     current = list(range(len(levels)))
     for level in range(RETRIES + 1):
         left = [k for k in current if not job.found_file(k, level).exists()]
         words = "segment" if level == 0 else "wider halos"
         _run(job, workers, tasks(job, left, level), words, len(current), progress)
-        if job.method.join != "seed-ownership" or level == RETRIES:
+        if (job.method.join != "seed-ownership" or level == RETRIES
+                or job.widest(level + 1) > job.most):
             break
         cut = {k for k in current if load_found(job.found_file(k, level)).cut.any()}
         # Blocks beside hold a part of such an object, which they have to see whole as well.
-        current = sorted({j for k in cut for j in job.needs(k, level)})
+        current = sorted({j for k in cut for j in job.around(k, level)})
         if not current:
             break
         log.info("%d blocks hold objects that reach beyond what was decoded; %d are decoded "

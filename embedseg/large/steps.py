@@ -17,6 +17,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import prod
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -104,7 +105,9 @@ class Job:
     scratch : str
         Folder for what lies between the steps; all processes reach it.
     size : tuple of int
-        Of inner boxes, a multiple of `divisor`.
+        Of the inner boxes that maps are made of, a multiple of `divisor`.
+    part : tuple of int
+        Of the inner boxes that are decoded and written: they take more memory.
     divisor : tuple of int
         Boxes of which maps are made begin at its multiples.
     net_halo, decode_halo : tuple of int
@@ -112,6 +115,8 @@ class Job:
     device : str
     threads : int, optional
         Of a process; results depend on it in the last digits.
+    most : int
+        Pixels of a box that is decoded again, with a wider halo, at most.
     """
 
     image: LazyImage
@@ -121,11 +126,13 @@ class Job:
     spacing: Spacing
     scratch: str
     size: Axes
+    part: Axes
     divisor: Axes
     net_halo: Axes
     decode_halo: Axes
     device: str = "cpu"
     threads: int | None = None
+    most: int = 2**28
 
     @property
     def shape(self) -> Axes:
@@ -140,11 +147,19 @@ class Job:
     def decode_blocks(self, level: int = 0) -> list[Block]:
         """Return what is decoded, and of which part labels are kept."""
         halo = tuple(reach * 2**level for reach in self.decode_halo)
-        return _split(self.shape, self.size, halo, (1,) * len(halo))
+        return _split(self.shape, self.part, halo, (1,) * len(halo))
 
     def needs(self, k: int, level: int = 0) -> list[int]:
         """Return the blocks whose maps are needed to decode a block."""
         return overlapping(self.shape, self.size, self.decode_blocks(level)[k].outer)
+
+    def around(self, k: int, level: int = 0) -> list[int]:
+        """Return the blocks that meet what is decoded for a block, itself included."""
+        return overlapping(self.shape, self.part, self.decode_blocks(level)[k].outer)
+
+    def widest(self, level: int = 0) -> int:
+        """Return the pixels of the largest box that is decoded."""
+        return max(prod(block.outer_shape) for block in self.decode_blocks(level))
 
     def maps_file(self, k: int) -> Path:
         """Return where the maps of a block are."""
@@ -235,7 +250,7 @@ def write_block(job: Job, k: int, level: int, numbers: NDArray[np.int64]) -> Non
     if job.written_file(k).exists():
         return
     array = open_array(job.output)
-    inner = job.net_blocks[k].inner
+    inner = job.decode_blocks()[k].inner
     array[inner] = numbers.astype(array.dtype)[load_labels(job.found_file(k, level))]
     _save(job.written_file(k), lambda file: file.write(b""))
 

@@ -113,7 +113,7 @@ def gathered(
 class Bin(NamedTuple):
     """Objects of about one score: how many, their mean score, and the share of true ones."""
 
-    count: int
+    objects: int
     score: float
     true: float
 
@@ -126,7 +126,7 @@ def reliability(score: NDArray[Any], true: NDArray[np.bool_], bins: int = 10) ->
     Examples
     --------
     >>> reliability(np.array([0.1, 0.2, 0.8, 0.9]), np.array([0, 0, 1, 1], bool), bins=2)
-    [Bin(count=2, score=0.15, true=0.0), Bin(count=2, score=0.85, true=1.0)]
+    [Bin(objects=2, score=0.15, true=0.0), Bin(objects=2, score=0.85, true=1.0)]
     """
     order = np.argsort(score, kind="stable")
     return [Bin(len(part), round(float(np.mean(score[part])), 4), float(np.mean(true[part])))

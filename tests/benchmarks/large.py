@@ -1,0 +1,171 @@
+"""Images in blocks: time, memory and disk of the frame, whatever the size of the volume.
+
+    python tests/benchmarks/large.py [--gigavoxels 0.25 0.5 1 2] [--workers 1 2] [-o PLOT.png]
+    python tests/benchmarks/large.py --model MODEL --gigavoxels 0.25
+
+The volume is a pattern of touching ellipsoids, repeated without end and stored once; its channels
+are the raw maps of a net that takes no time. With a model, its own net sees the last of them, so
+that what is found makes no sense but costs what it costs. Each run is a process of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from clustering import make_case
+
+from embedseg.config import Config
+from embedseg.large.engine import engine
+from embedseg.large.outputs import Output
+from embedseg.large.plan import BlockOptions, plan_blocks
+from embedseg.large.run import work
+from embedseg.large.steps import Job, StoredMaps
+from embedseg.methods.embedding import Embedding
+from embedseg.model import Segmenter
+from embedseg.nets import net_options
+from embedseg.train_options import TrainOptions
+
+BLOCK, PART, HALO, PATTERN = (128, 512, 512), (128, 256, 512), (32, 32, 32), (128, 256, 256)
+
+
+@dataclass(frozen=True)
+class Repeated:
+    """A pattern of shape (C, *space), repeated: what `embedseg.lazy.LazyImage` is to the job."""
+
+    source: str
+    shape: tuple[int, ...]
+    channels: tuple[int, ...]
+    axes: str = "CZYX"
+    spacing: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def read(self, box):
+        pattern = np.load(self.source, mmap_mode="r")
+        places = [np.arange(side.start, side.stop) % n
+                  for side, n in zip(box[1:], pattern.shape[1:], strict=True)]
+        return np.stack([pattern[c][np.ix_(*places)] for c in self.channels])
+
+
+def volume(gigavoxels: float) -> tuple[int, ...]:
+    """Return a shape of so many voxels, in whole blocks as far as it goes."""
+    blocks = max(1, round(gigavoxels * 1e9 / math.prod(BLOCK)))
+    deep = max(1, round(blocks / 4))
+    return (BLOCK[0] * deep, 2 * BLOCK[1], 2 * BLOCK[2]) if blocks >= 4 else (
+        BLOCK[0] * blocks, BLOCK[1], BLOCK[2])
+
+
+def one(folder: Path, gigavoxels: float, workers: int, model: str | None) -> dict[str, float]:
+    """Segment one volume; return what it took."""
+    shape, options = volume(gigavoxels), BlockOptions(BLOCK, HALO, workers, threads=1)
+    image = Repeated(str(folder / "pattern.npy"), (7, *shape), tuple(range(7)))
+    method = Embedding(unit=float((folder / "unit").read_text()), seed_threshold=0.7,
+                       max_radius=15, refine=0.4)
+    config = Config(ndim=3, spacing=(1.0,) * 3, method=method,
+                    net=net_options({"type": "unet"}), train=TrainOptions(crop=(32,) * 3))
+    scratch = Path(tempfile.mkdtemp(dir=folder))
+    begun = time.perf_counter()
+    if model:
+        segmenter = Segmenter.load(model, "cpu")
+        image = replace(image, shape=(1, *shape), channels=(6,))
+        source = segmenter.source
+        job = plan_blocks(source, replace(image, spacing=source.config.spacing), scratch, options)
+        config = segmenter.config
+    else:
+        job = Job(image, StoredMaps(), method.in_blocks(), method.maps(3), (1.0,) * 3,
+                  str(scratch), BLOCK, PART, (1,) * 3, (0,) * 3, HALO, threads=1)
+    watch = Watch(scratch)
+    with engine(options) as some:
+        result = work(job, Output(scratch / "out.zarr", image), some, config, progress=False)
+    took = time.perf_counter() - begun
+    return {"gigavoxels": math.prod(shape) / 1e9, "workers": workers, "seconds": took,
+            "objects": result.count, "blocks": result.blocks, "disk": watch.stop(),
+            "memory": max(resource.getrusage(who).ru_maxrss for who in (
+                (resource.RUSAGE_SELF,) if workers == 1 else (resource.RUSAGE_CHILDREN,))) * 1024}
+
+
+class Watch(threading.Thread):
+    """Looks at the size of a folder, now and then."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(daemon=True)
+        self.folder, self.most, self.over = folder, 0, threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        while not self.over.wait(1):
+            size = 0
+            for path in self.folder.rglob("*"):
+                try:
+                    size += path.stat().st_size
+                except FileNotFoundError:
+                    continue
+            self.most = max(self.most, size)
+
+    def stop(self) -> float:
+        self.over.set()
+        return float(self.most)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--gigavoxels", type=float, nargs="+", default=[0.25, 0.5, 1, 2])
+    parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
+    parser.add_argument("--model")
+    parser.add_argument("-o", "--plot")
+    parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
+    given = parser.parse_args()
+    if given.run:
+        folder, size, workers = given.run
+        print(json.dumps(one(Path(folder), float(size), int(workers), given.model)))
+        return
+    rows = []
+    print("| gigavoxels | workers | blocks | objects | time, s | Mvoxel/s | "
+          "memory of a process, GB | disk at most, GB |")
+    print("| --- " * 8 + "|")
+    for size in given.gigavoxels:
+        for workers in given.workers:
+            with tempfile.TemporaryDirectory() as folder:
+                case = make_case(PATTERN, 1000)
+                np.save(Path(folder) / "pattern.npy",
+                        np.concatenate([case.offset, case.bandwidth, case.seed[None]]))
+                (Path(folder) / "unit").write_text(str(case.unit))
+                command = [sys.executable, __file__, "--run", folder, str(size), str(workers)]
+                done = subprocess.run(command + (["--model", given.model] if given.model else []),
+                                      check=True, capture_output=True, text=True)
+            row = json.loads(done.stdout)
+            rows.append(row)
+            print(f"| {row['gigavoxels']:.2f} | {workers} | {row['blocks']} | {row['objects']:,} | "
+                  f"{row['seconds']:.0f} | {1e3 * row['gigavoxels'] / row['seconds']:.1f} | "
+                  f"{row['memory'] / 1e9:.2f} | {row['disk'] / 1e9:.1f} |", flush=True)
+    if given.plot:
+        plot(rows, given.plot)
+
+
+def plot(rows: list[dict[str, float]], path: str) -> None:
+    """Draw time and memory against the size of the volume."""
+    import matplotlib.pyplot as plt
+
+    figure, (left, right) = plt.subplots(1, 2, figsize=(9, 3.5), layout="constrained")
+    for workers in sorted({row["workers"] for row in rows}):
+        some = [row for row in rows if row["workers"] == workers]
+        x = [row["gigavoxels"] for row in some]
+        left.plot(x, [row["seconds"] for row in some], "o-", label=f"{workers:.0f} worker(s)")
+        right.plot(x, [row["memory"] / 1e9 for row in some], "o-")
+    left.set(xlabel="gigavoxels", ylabel="s", xlim=0, ylim=0)
+    right.set(xlabel="gigavoxels", ylabel="GB of a process", xlim=0, ylim=0)
+    left.legend()
+    figure.savefig(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,300 @@
+"""predict in blocks: from stores to stores, by one process or several, killed and resumed."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+
+from embedseg.io import read_labels, write_labels
+from embedseg.large import engine
+from embedseg.large import run as running
+from embedseg.large.plan import BOXES, BlockOptions, plan_blocks, sample
+from embedseg.large.steps import make_maps
+from embedseg.lazy import open_lazy
+from embedseg.model import Segmenter
+from embedseg.ngff import open_array
+from embedseg.planning import plan
+from embedseg.synthetic import write_blobs
+
+CROPS = {2: [32, 32], 3: [8, 24, 24]}
+#: Seeds of a net that has learnt nothing are all about 0.12.
+LOOSE = {"method.seed_threshold": 0.1, "method.fg_threshold": 0.08, "method.min_object_size": 0}
+
+
+@pytest.fixture(scope="module", params=[2, 3], ids=["2d", "3d"])
+def model(request, tmp_path_factory) -> Path:
+    return untrained(tmp_path_factory.mktemp("model"), request.param)
+
+
+@pytest.fixture(scope="module")
+def flat(tmp_path_factory) -> Path:
+    return untrained(tmp_path_factory.mktemp("flat"), 2)
+
+
+def untrained(folder: Path, ndim: int, **more) -> Path:
+    write_blobs(folder / "data", ndim, splits={"train": 2, "val": 1})
+    config = plan(folder / "data").changed({
+        "net.width": 8, "net.depth": 2, "train.crop": CROPS[ndim], "spacing": [1.0] * ndim,
+    } | LOOSE | more)
+    Segmenter.new(config, "cpu").save(folder / "m")
+    return folder / "m"
+
+
+def image_for(model: Path, shape=None, seed=0):
+    ndim = Segmenter.load(model, "cpu").config.ndim
+    shape = shape or {2: (130, 170), 3: (20, 80, 90)}[ndim]
+    return np.random.default_rng(seed).normal(100, 20, shape).astype(np.float32)
+
+
+def saved(folder: Path, image, name="image.npy") -> Path:
+    np.save(folder / name, image)
+    return folder / name
+
+
+# -- the same as without blocks --------------------------------------------------------------------
+def test_maps_of_blocks_are_those_of_the_whole_image(model, tmp_path):
+    segmenter, image = Segmenter.load(model, "cpu"), image_for(model)
+    axes, ndim = "ZYX"[3 - image.ndim:], image.ndim
+    opened = open_lazy(saved(tmp_path, image), axes)
+    job = plan_blocks(segmenter.source, opened, tmp_path, BlockOptions(
+        block={2: (64, 48), 3: (16, 48, 48)}[ndim], halo=(8,) * ndim), model)
+    whole = segmenter.predict(image)
+    for k, block in enumerate(job.net_blocks):
+        make_maps(job, k)
+        part = np.load(job.maps_file(k)).astype(np.float32)
+        expected = whole.data[(slice(None), *block.inner)].astype(np.float32)
+        np.testing.assert_allclose(part, expected, atol=5e-3)
+    assert (model / "halo.json").is_file()
+
+
+def test_a_small_image_is_normalised_like_a_whole_one_and_a_large_one_by_a_sample(tmp_path):
+    image = np.random.default_rng(0).gamma(2, 50, (3, 40, 50)).astype(np.uint16)
+    np.save(tmp_path / "a.npy", image)
+    values = sample(open_lazy(tmp_path / "a.npy", "CYX"))
+    assert np.array_equal(np.sort(values, axis=1), np.sort(image.reshape(3, -1), axis=1))
+    large = np.lib.format.open_memmap(tmp_path / "b.npy", "w+", np.uint8, (5000, 7000))
+    large[:] = np.arange(7000) % 251
+    values = sample(open_lazy(tmp_path / "b.npy", "YX"))
+    assert values.shape == (1, 64 * 512**2) and BOXES == 64
+    assert abs(np.percentile(values, 99.8) - np.percentile(large, 99.8)) <= 1
+
+
+def same_objects(one, other) -> float:
+    """Share of the objects of one image that the other has too, at IoU 0.99."""
+    from embedseg.metrics import match
+
+    return len(match(one, other, 0.99)) / max(one.max(), other.max(), 1)
+
+
+def test_predict_in_blocks_finds_what_it_finds_without(model, tmp_path, run):
+    image = image_for(model)
+    axes, block = "ZYX"[3 - image.ndim:], {2: "64,48", 3: "16,48,48"}[image.ndim]
+    tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": axes})
+    whole = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "labels")
+    parts = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "blocks.tif",
+                "--block", block)
+    assert whole.code == 0 and parts.code == 0, parts.err
+    one = read_labels(tmp_path / "labels/image.tif").data
+    other = read_labels(tmp_path / "blocks.tif")
+    assert other.axes == axes and one.max() > 10
+    assert same_objects(one, other.data) > 0.95
+    assert not (tmp_path / "blocks.blocks").exists()
+    header, *rows = (tmp_path / "blocks.csv").read_text().splitlines()
+    assert header.split(",")[1] == f"centre_{axes[0].lower()}" and len(rows) == other.data.max()
+    assert f"{len(rows)} objects written to" in parts.out
+
+
+# -- stores ----------------------------------------------------------------------------------------
+def ome_zarr(path: Path, image, version="0.5"):
+    from ome_zarr.format import FormatV04, FormatV05
+    from ome_zarr.writer import write_image
+
+    group = zarr.open_group(path, mode="w", zarr_format=3 if version == "0.5" else 2)
+    write_image(image, group, axes=["y", "x"], scale={"y": 1.0, "x": 1.0},
+                axes_units={"y": "micrometer", "x": "micrometer"}, scale_factors=[2],
+                fmt=FormatV05() if version == "0.5" else FormatV04())
+    return path
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.filterwarnings("ignore")  # what ome-zarr's writer says is its own
+def test_labels_go_beside_or_inside_an_ome_zarr_image(flat, tmp_path, run, version):
+    source = ome_zarr(tmp_path / "image.zarr", image_for(flat), version=version)
+    beside = run("predict", flat, source, "-o", tmp_path / "cells.zarr", "--block", "64,64")
+    inside = run("predict", flat, source, "-o", source / "labels/cells", "--block", "64,64")
+    assert (beside.code, inside.code) == (0, 0), beside.err + inside.err
+    one, other = (np.asarray(open_array(path, mode="r")[:])
+                  for path in (tmp_path / "cells.zarr", source / "labels/cells"))
+    assert np.array_equal(one, other) and one.max() > 10 and one.dtype == np.uint32
+    assert (tmp_path / "image-cells.csv").read_bytes() == (tmp_path / "cells.csv").read_bytes()
+    labels = open_lazy(tmp_path / "cells.zarr")
+    assert (labels.axes, labels.spacing) == ("YX", (1.0, 1.0))
+    coarse = run("predict", flat, source, "-o", tmp_path / "coarse.zarr", "--level", "1")
+    assert coarse.code == 2 and "in blocks images are not resampled" in coarse.last
+
+
+def test_what_is_there_is_not_replaced(flat, tmp_path, run):
+    source = saved(tmp_path, image_for(flat))
+    (tmp_path / "out.zarr").mkdir()
+    refused = run("predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX")
+    assert refused.code == 2 and "out.zarr: exists" in refused.last
+    allowed = run("predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX",
+                  "--overwrite")
+    assert allowed.code == 0 and (tmp_path / "out.zarr/zarr.json").is_file()
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (["-o", "out.zarr", "--block", "8,8", "--axes", "YX"], "smaller than the halo"),
+    (["-o", "out.zarr", "--block", "8", "--axes", "YX"], "expected 2 positive values"),
+    (["-o", "out.zarr", "--block", "many"], "expected whole numbers such as 128,512,512"),
+    (["-o", "folder", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
+    (["-o", "none.zarr/labels/x", "--axes", "YX"], "no such image to put labels into"),
+    (["-o", "out.zarr", "--axes", "YX", "--frames"], "not for images in blocks"),
+    (["-o", "out.zarr", "--axes", "YX", "--scheduler", "tcp://127.0.0.1:1"], "no answer"),
+    (["-o", "out.zarr", "--level", "3", "--axes", "YX"], "level"),
+])
+def test_what_cannot_be_is_said_before_anything_is_computed(flat, tmp_path, run, options, words,
+                                                           monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(engine, "ANSWER", "1s")
+    source = saved(tmp_path, image_for(flat))
+    found = run("predict", flat, source, *options)
+    assert found.code in (1, 2) and words in found.err
+    left = {path.name for path in tmp_path.iterdir()}
+    # A scheduler that does not answer may do so later: then it goes on.
+    assert left <= {"image.npy", "out.blocks"} and not (tmp_path / "out.blocks/maps").exists()
+    assert ("out.blocks" in left) == ("--scheduler" in options)
+
+
+def test_an_image_of_another_pixel_size_or_kind_is_refused(flat, tmp_path, run):
+    image = image_for(flat)
+    np.save(tmp_path / "colours.npy", np.stack([image] * 3))
+    found = run("predict", flat, tmp_path / "colours.npy", "-o", tmp_path / "a.zarr",
+                "--axes", "CYX")
+    assert found.code == 1 and "3 channel(s), the model has 1" in found.last
+    np.save(tmp_path / "film.npy", np.stack([image] * 3))
+    found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "TYX")
+    assert found.code == 1 and "has a time axis" in found.last
+    found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "ZYX")
+    assert found.code == 1 and "the model is 2D; --planes applies it to volumes" in found.last
+
+
+def test_a_dry_run_says_what_it_takes_and_leaves_nothing(flat, tmp_path, run):
+    source = saved(tmp_path, image_for(flat))
+    found = run("predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--block",
+                "48,48", "--halo", "10,10", "--dry-run")
+    assert found.code == 0, found.err
+    lines = found.out.splitlines()
+    assert lines[0] == "blocks: 12 of 48 x 48 pixels" and "10 x 10 for objects" in lines[1]
+    assert [line.partition(":")[0] for line in lines[2:]] == ["memory", "disk", "time"]
+    assert [path.name for path in tmp_path.iterdir()] == ["image.npy"]
+
+
+# -- going on --------------------------------------------------------------------------------------
+def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
+    source = saved(tmp_path, image_for(flat))
+    command = ["predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--block"]
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "_find", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        assert run(*command, "48,48").code == 130
+    assert (tmp_path / "out.blocks").is_dir()
+    other = run(*command, "64,64")
+    assert other.code == 2 and "was cut off, with another block" in other.last
+    again = run(*command, "48,48")
+    assert again.code == 0 and "goes on from what is there" in again.err
+
+
+def command(model: Path, source: Path, output: Path, *more: object) -> list[str]:
+    return [sys.executable, "-m", "embedseg.cli", "predict", *map(str, (
+        model, source, "-o", output, "--axes", "ZYX"[3 - np.load(source, mmap_mode="r").ndim:],
+        "--threads", 1, *more))]
+
+
+def bytes_of(store: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(store)): path.read_bytes()
+            for path in sorted(store.rglob("*")) if path.is_file()}
+
+
+def test_two_workers_write_the_same_bytes_as_one(flat, tmp_path):
+    source = saved(tmp_path, image_for(flat))
+    for workers in (1, 2):
+        (tmp_path / str(workers)).mkdir()
+        done = subprocess.run(
+            command(flat, source, tmp_path / str(workers) / "out.zarr", "--block", "48,48",
+                    "--workers", workers), capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+    assert "dashboard: http" in done.stderr
+    assert bytes_of(tmp_path / "1/out.zarr") == bytes_of(tmp_path / "2/out.zarr")
+    assert (tmp_path / "1/out.csv").read_bytes() == (tmp_path / "2/out.csv").read_bytes()
+
+
+@pytest.mark.slow
+def test_four_workers_write_the_same_bytes_in_3d(tmp_path):
+    model = untrained(tmp_path, 3)
+    source = saved(tmp_path, image_for(model, (40, 100, 120)))
+    for workers in (1, 4):
+        (tmp_path / str(workers)).mkdir()
+        subprocess.run(command(model, source, tmp_path / str(workers) / "out.zarr", "--block",
+                               "16,32,32", "--workers", workers), check=True)
+    assert bytes_of(tmp_path / "1/out.zarr") == bytes_of(tmp_path / "4/out.zarr")
+
+
+@pytest.mark.slow
+def test_killed_ten_times_it_ends_in_the_same_bytes(flat, tmp_path):
+    """SIGKILL of the main process or of a worker, at random moments."""
+    source = saved(tmp_path, image_for(flat, (400, 500)))
+    (tmp_path / "whole").mkdir()
+    subprocess.run(command(flat, source, tmp_path / "whole/out.zarr", "--block", "48,48"),
+                   check=True)
+    expected = bytes_of(tmp_path / "whole/out.zarr")
+    again = command(flat, source, tmp_path / "out.zarr", "--block", "48,48", "--workers", 2)
+    dice, kills = random.Random(0), 0
+    while kills < 10:
+        process = subprocess.Popen(again, start_new_session=True, stderr=subprocess.DEVNULL)
+        # Starting takes some seconds; then blocks take fractions of one.
+        time.sleep(dice.uniform(3, 9))
+        if process.poll() is not None:
+            # It was done before: begin anew.
+            subprocess.run(["rm", "-r", tmp_path / "out.zarr", tmp_path / "out.csv"], check=True)
+            continue
+        kills += 1
+        workers = children(process.pid)
+        if workers and dice.random() < 0.5:
+            os.kill(dice.choice(workers), signal.SIGKILL)
+            # It goes on without: a new worker does the rest.
+            time.sleep(dice.uniform(0, 3))
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+    final = subprocess.run(again, capture_output=True, text=True)
+    assert final.returncode == 0, final.stderr
+    assert bytes_of(tmp_path / "out.zarr") == expected
+    assert not (tmp_path / "out.blocks").exists()
+
+
+def children(process: int) -> list[int]:
+    """Return the workers of a process."""
+    found = subprocess.run(["pgrep", "-P", str(process)], capture_output=True, text=True)
+    return [int(pid) for pid in found.stdout.split()]
+
+
+@pytest.mark.slow
+def test_a_worker_that_dies_is_replaced_and_the_run_ends(flat, tmp_path):
+    source = saved(tmp_path, image_for(flat, (400, 500)))
+    process = subprocess.Popen(command(flat, source, tmp_path / "out.zarr", "--block", "48,48",
+                                       "--workers", 2), stderr=subprocess.PIPE)
+    while not len(list((tmp_path / "out.blocks/found").glob("*.npz"))) > 5:
+        assert process.poll() is None, process.stderr.read()
+        time.sleep(0.02)
+    os.kill(children(process.pid)[-1], signal.SIGKILL)
+    assert process.wait(120) == 0, process.stderr.read()
+    write_labels(tmp_path / "seen.tif", np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]),
+                 None, "YX")
+    assert read_labels(tmp_path / "seen.tif").data.max() > 100
