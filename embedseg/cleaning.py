@@ -6,7 +6,16 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from embedseg.labels import Labels, drop_small, fill_holes, present, sizes, split_pieces
+from embedseg.labels import (
+    Labels,
+    drop_small,
+    fill_holes,
+    present,
+    relabel,
+    sizes,
+    split_pieces,
+)
+from embedseg.types import Segmentation
 
 
 class CleanOptions(BaseModel):
@@ -64,6 +73,33 @@ def clean(labels: Labels, options: CleanOptions) -> Labels:
     if options.min_size > 1:
         labels = drop_small(labels, options.min_size)
     return clear_border(labels) if options.clear_border else labels
+
+
+def tidied(found: Segmentation, options: CleanOptions, frames: bool = False) -> Segmentation:
+    """Tidy what was found; objects that stay are numbered anew, and keep their rows of the table.
+
+    Parameters
+    ----------
+    found : Segmentation
+    options : CleanOptions
+    frames : bool
+        Whether the first axis of the labels is time: frames are tidied one by one.
+
+    Examples
+    --------
+    >>> found = Segmentation(np.array([[1, 0, 2, 2]], np.int32), {"score": np.array([0.9, 0.8])})
+    >>> left = tidied(found, CleanOptions(min_size=2))
+    >>> left.labels.tolist(), left.objects["score"].tolist()
+    ([[0, 0, 1, 1]], [0.8])
+    """
+    if options == CleanOptions():
+        return found
+    if frames:
+        return Segmentation(np.stack([relabel(clean(frame, options)) for frame in found.labels]))
+    labels = clean(found.labels, options)
+    rows = present(labels) - 1
+    table = found.objects and {name: column[rows] for name, column in found.objects.items()}
+    return Segmentation(relabel(labels), table)
 
 
 def keep_largest(labels: Labels) -> Labels:

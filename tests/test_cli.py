@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import os
 import shutil
@@ -306,6 +307,37 @@ def test_predict_settings_change_what_is_found(model: Path, data: Path, tmp_path
     assert done.code == 0
     assert read_image(tmp_path / "out" / image.name).data.max() == 0
     assert run("predict", model, image, "-o", tmp_path / "o", "--set", "net.width=9").code == 2
+
+
+def test_predict_writes_objects_in_other_formats(model: Path, data: Path, tmp_path: Path, run: Run
+                                                 ) -> None:
+    image, out = sorted((data / "test/images").iterdir())[0], tmp_path / "out"
+    anything = ["--set", "method.seed_threshold=0", "--set", "method.fg_threshold=0"]
+    assert run("predict", model, image, "-o", tmp_path / "whole", *anything).code == 0
+    done = run("predict", model, image, "-o", out, "--also", "roi, geojson,csv,coco,ome-zarr",
+               "--clear-border", "--min-size", 3, *anything)
+    assert done.code == 0
+    assert {path.suffix for path in out.iterdir()} >= {".tif", ".zip", ".geojson", ".csv", ".json",
+                                                       ".zarr"}
+    whole, labels = (read_image(folder / f"{image.stem}.tif").data
+                     for folder in (tmp_path / "whole", out))
+    edge = np.concatenate([whole[[0, -1]].ravel(), whole[:, [0, -1]].ravel()])
+    sizes = np.bincount(whole.ravel())
+    kept = [label for label in np.unique(whole[whole > 0])
+            if sizes[label] >= 3 and label not in edge]
+    np.testing.assert_array_equal(labels, np.where(np.isin(whole, kept),
+                                                   np.searchsorted(kept, whole) + 1, 0))
+    with (out / f"{image.stem}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["size_px"]) for row in rows] == sizes[kept].tolist()
+    assert all(0 <= float(row["score"]) <= 1 and row["mean_c1"] for row in rows)
+    for source in (f"{image.stem}.zip", f"{image.stem}.geojson", f"{image.stem}.json"):
+        if kept:
+            assert run("convert", out / source, "-o", tmp_path / "back.tif", "--like", image,
+                       "--overwrite").code == 0
+            np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)
+    done = run("predict", model, image, "-o", out, "--also", "svg", "--overwrite")
+    assert (done.code, "no format 'svg'" in done.last) == (2, True)
 
 
 def test_predict_keeps_spacing_and_takes_time_frame_by_frame(

@@ -17,6 +17,7 @@ from embedseg.cli.shared import (
     SpacingText,
     at_terminal,
     command,
+    parse_list,
     parse_spacing,
     said_spacing,
     say,
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedseg.io import Image
+    from embedseg.types import Segmentation
 
 #: What label images are called among the formats, and how their files end.
 LABELS, SUFFIXES = "tif", (".tif", ".tiff")
@@ -80,8 +82,9 @@ def convert(
     if kind == LABELS:
         write_labels(output, labels, given or found.spacing, found.axes)
     else:
+        pixels = _with_channels(_image(image, None)) if image else None
         objects = Objects(labels, said_spacing(found, given), (image or like or source).name,
-                          image=_channels(image) if image else None, progress=at_terminal())
+                          image=pixels, progress=at_terminal())
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(present(labels))
     typer.echo(f"{count} object{'s' * (count != 1)} written to {output}")
@@ -102,6 +105,40 @@ def _kind(asked: str | None, output: Path) -> str:
         raise UsageError(f"{output}: the name does not say in which format; --to does: "
                          + ", ".join([*known, LABELS]))
     return found
+
+
+# -- beside labels ---------------------------------------------------------------------------------
+def parse_formats(text: str | None) -> tuple[str, ...]:
+    """Return the formats to write beside labels, before work is put into them.
+
+    Examples
+    --------
+    >>> parse_formats("csv, geojson"), parse_formats(None)
+    (('csv', 'geojson'), ())
+    """
+    from embedseg.export.objects import check_format
+
+    formats = tuple(parse_list(text))
+    for kind in formats:
+        check_format(kind)
+    return formats
+
+
+def write_beside(target: Path, kind: str, image: Image, found: Segmentation,
+                 spacing: tuple[float, ...] | None) -> None:
+    """Write what was found in an image in a format, beside its labels and with their name."""
+    from embedseg.export.objects import EXPORTERS, Objects, export_objects
+    from embedseg.types import DataError
+
+    if "T" in image.axes:
+        raise DataError(f"{image.path}: has a time axis ({image.axes}), --also is for images and "
+                        "volumes")
+    scores = found.objects["score"].tolist() if found.objects is not None else []
+    objects = Objects(found.labels, spacing or (1.0,) * found.labels.ndim,
+                      image.path.name if image.path else target.name,
+                      dict(enumerate(scores, 1)), _with_channels(image))
+    # What is there is of a run that was cut off: its labels would be there too.
+    export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)
 
 
 # -- what is read ----------------------------------------------------------------------------------
@@ -159,9 +196,8 @@ def _shape(text: str | None) -> tuple[int, ...] | None:
     return tuple(int(part) for part in parts)
 
 
-def _channels(path: Path) -> NDArray[Any]:
+def _with_channels(image: Image) -> NDArray[Any]:
     """Return an image as (C, *space)."""
-    image = _image(path, None)
     return image.data if "C" in image.axes else image.data[None]
 
 

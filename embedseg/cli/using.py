@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
@@ -21,9 +22,14 @@ from embedseg.cli.blocks import (
     Workers,
     predict_in_blocks,
 )
+from embedseg.cli.converting import parse_formats, write_beside
 from embedseg.cli.shared import (
     Axes,
+    ClearBorder,
     Device,
+    FillHoles,
+    LargestPiece,
+    MinSize,
     Model,
     Overwrite,
     Planes,
@@ -43,6 +49,7 @@ from embedseg.cli.shared import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from embedseg.cleaning import CleanOptions
     from embedseg.model import Segmenter
     from embedseg.types import Maps
 
@@ -50,6 +57,7 @@ log = logging.getLogger("embedseg")
 
 @command("embedseg predict nuclei new_images/ -o labels",
          "embedseg predict nuclei 'day*/*.tif' -o labels --set method.seed_threshold=0.8",
+         "embedseg predict nuclei new_images/ -o labels --also roi,csv --clear-border",
          "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50",
          "embedseg predict nuclei brain.zarr -o cells.zarr --workers 4")
 def predict(
@@ -69,8 +77,11 @@ def predict(
     pieces: Annotated[str | None, typer.Option(
         "--pieces", metavar="CLASS,...", help="Of a model of classes: number the connected pieces "
         "of a class as objects too, into OUT/CLASS.", show_default=False)] = None,
-    min_size: Annotated[int, typer.Option(
-        "--min-size", min=0, help="Pieces of fewer pixels are dropped.")] = 0,
+    also_as: Annotated[str | None, typer.Option(
+        "--also", metavar="FORMAT,...", help="Write objects beside the labels too: roi (ImageJ), "
+        "geojson (QuPath), csv (measures), coco, ome-zarr.", show_default=False)] = None,
+    largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
+    clear_border: ClearBorder = False,
     min_score: Annotated[float, typer.Option(
         "--min-score", min=0, max=1, help="Leave out objects with a lower score: the probability, "
         "learned on the validation images, that an object is a true one.")] = 0.0,
@@ -83,18 +94,22 @@ def predict(
     Images of any size, among them OME-Zarr, are segmented in blocks, by one process or many; what
     was cut off goes on.
     """
+    from embedseg.cleaning import CleanOptions
     from embedseg.io import expand_inputs, stem
     from embedseg.model import Segmenter
     from embedseg.types import DataError, UsageError
 
     size, changes = parse_spacing(spacing), parse_settings(settings)
+    formats, tidy = parse_formats(also_as), CleanOptions(
+        largest_piece=largest_piece, fill_holes=fill_holes, min_size=min_size,
+        clear_border=clear_border)
     if min_score:
         changes["method.min_score"] = str(min_score)
     blocks = Blocks(block, halo, workers, scheduler, threads, memory, level, dry_run)
     if blocks.wanted(inputs, output):
-        if maps or pieces or frames or min_size:
-            raise UsageError("--maps, --pieces, --min-size and --frames are not for images in "
-                             "blocks")
+        if maps or pieces or frames or formats or tidy != CleanOptions():
+            raise UsageError("--maps, --pieces, --frames, --also and what tidies objects are not "
+                             "for images in blocks")
         if tta or planes:
             changes |= {"predict.tta": str(tta).lower(), "predict.planes": str(planes).lower()}
         predict_in_blocks(Segmenter.load(model, device).with_options(changes), inputs, output,
@@ -109,7 +124,7 @@ def predict(
         return
     segmenter = Segmenter.load(model, device).with_options(changes)
     also = _Also(output / "maps" if maps else None, _class_folders(segmenter, pieces, output),
-                 min_size)
+                 tidy, formats)
     output.mkdir(parents=True, exist_ok=True)
     bad = []
     for number, path in enumerate(missing, 1):
@@ -147,11 +162,12 @@ def _refuse_replaced(files: dict[Path, Path]) -> None:
 
 
 class _Also(NamedTuple):
-    """What is written beside the labels: maps, and pieces of classes (index and folder)."""
+    """What is written beside the labels: maps, pieces of classes (index and folder), formats."""
 
     maps: Path | None
     pieces: dict[int, Path]
-    min_size: int
+    tidy: CleanOptions
+    formats: tuple[str, ...]
 
 
 def _class_folders(segmenter: Segmenter, text: str | None, output: Path) -> dict[int, Path]:
@@ -171,6 +187,7 @@ def _predict_file(
 ) -> str:
     """Segment one file and say what was found."""
     from embedseg.classes import to_values
+    from embedseg.cleaning import tidied
     from embedseg.io import read_image, write_labels
     from embedseg.types import DataError
 
@@ -185,28 +202,35 @@ def _predict_file(
                                "planes": planes, "progress": at_terminal()}
     if also.maps:
         predicted = segmenter.predict(image.data, **options)
-        labels = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing):]).labels
+        segmented = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing):])
         _write_maps(predicted, also.maps, path, segmenter.config.spacing_known)
     else:
-        labels = segmenter.segment(image.data, **options)
+        segmented = segmenter.find(image.data, **options)
     space, classes = image.axes.replace("C", ""), segmenter.config.data.classes
+    if not classes:
+        segmented = tidied(segmented, also.tidy, frames="T" in space)
+    labels = segmented.labels
     for index, folder in also.pieces.items():
-        write_labels(folder / target.name, _pieces(labels == index, also.min_size, "T" in space),
+        write_labels(folder / target.name, _pieces(labels == index, also.tidy, "T" in space),
                      spacing, space)
+    written = to_values(labels, classes) if classes else labels
+    for kind in also.formats:
+        write_beside(target, kind, image, replace(segmented, labels=written), spacing)
     # Last: what is there counts as done.
-    write_labels(target, to_values(labels, classes) if classes else labels, spacing, space)
+    write_labels(target, written, spacing, space)
     return segmenter.config.method.found(list(labels) if "T" in image.axes else [labels])
 
 
-def _pieces(mask: NDArray[Any], min_size: int, frames: bool) -> NDArray[Any]:
+def _pieces(mask: NDArray[Any], tidy: CleanOptions, frames: bool) -> NDArray[Any]:
     """Return the connected pieces of a mask, or of each of its frames, numbered."""
     import numpy as np
 
-    from embedseg.labels import drop_small, relabel, split_pieces
+    from embedseg.cleaning import clean
+    from embedseg.labels import relabel, split_pieces
 
     if frames:
-        return np.stack([_pieces(frame, min_size, False) for frame in mask])
-    return relabel(drop_small(split_pieces(mask.astype(np.int32)), max(min_size, 1)))
+        return np.stack([_pieces(frame, tidy, False) for frame in mask])
+    return relabel(clean(split_pieces(mask.astype(np.int32)), tidy))
 
 
 def _write_maps(maps: Maps, folder: Path, path: Path, spacing_known: bool) -> None:

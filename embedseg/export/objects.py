@@ -211,14 +211,24 @@ def check_export(path: Path, kind: str, *, overwrite: bool = False) -> None:
         If the format is unknown, the file's name does not fit it, a library is missing, or
         something is there already.
     """
+    check_format(kind)
+    if path.suffix.lower() != EXPORTERS[kind].suffix:
+        raise UsageError(f"{path}: files of the format {kind} end with {EXPORTERS[kind].suffix}")
+    refuse_file(path, overwrite, EXPORTERS[kind].folder)
+
+
+def check_format(kind: str) -> None:
+    """See that a format is known, and that what writes it is installed.
+
+    Raises
+    ------
+    UsageError
+        If not.
+    """
     if kind not in EXPORTERS:
         raise UsageError(f"no format {kind!r}; there are {', '.join(EXPORTERS)}")
-    suffix, _, library, extra, folder = EXPORTERS[kind]
-    if path.suffix.lower() != suffix:
-        raise UsageError(f"{path}: files of the format {kind} end with {suffix}")
-    if library:
-        needed(library, extra)
-    refuse_file(path, overwrite, folder)
+    if library := EXPORTERS[kind].library:
+        needed(library, EXPORTERS[kind].extra)
 
 
 def refuse_file(path: Path, overwrite: bool, folder: bool = False) -> None:
