@@ -74,6 +74,11 @@ class Segmenter:
         """What makes maps: the net, or the members of an ensemble."""
         return self.ensemble or Applied(self.config, self.net, self.device)
 
+    @property
+    def home(self) -> Path | None:
+        """Folder of the model; None where it was neither saved nor loaded."""
+        return self._home
+
     # -- training --------------------------------------------------------------------------------
     def fit(
         self, data: Path | str, *, time_limit: float | str | None = None,
@@ -358,6 +363,7 @@ class Segmenter:
             raise UsageError("the net of a trained model cannot be changed")
         model = Segmenter(changed, self.net, self.device)
         model.ensemble = self.ensemble and replace(self.ensemble, config=changed)
+        model._home = self._home
         return model
 
     # -- files -----------------------------------------------------------------------------------

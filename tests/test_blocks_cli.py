@@ -110,6 +110,9 @@ def test_predict_in_blocks_finds_what_it_finds_without(model, tmp_path, run):
     header, *rows = (tmp_path / "blocks.csv").read_text().splitlines()
     assert header.split(",")[1] == f"centre_{axes[0].lower()}" and len(rows) == other.data.max()
     assert f"{len(rows)} objects written to" in parts.out
+    # How far the net sees is looked for once.
+    assert "looking for" not in run("predict", model, tmp_path / "image.tif", "-o",
+                                    tmp_path / "again.tif", "--block", block).err
 
 
 # -- stores ----------------------------------------------------------------------------------------

@@ -79,7 +79,8 @@ def predict_in_blocks(
         from embedseg.large.costs import estimate_blocks
 
         image = open_lazy(inputs[0], axes, spacing, blocks.level)
-        typer.echo("\n".join(estimate_blocks(segmenter.source, image, options).lines()))
+        typer.echo("\n".join(estimate_blocks(
+            segmenter.source, image, options, segmenter.home).lines()))
         return
     result = segmenter.segment_blocks(
         inputs[0], output, axes=axes, spacing=spacing, level=blocks.level, options=options,
