@@ -57,13 +57,16 @@ setup(
     package_dir={"embedseg.samples": "data"},
     package_data={
         "embedseg": ["py.typed", "ARCHITECTURE.md"],
+        "embedseg.report": ["page.html", "page.css", "page.js"],
         "embedseg.samples": ["*/README.md", "*/**/*.tif"],
     },
     install_requires=[
         "connected-components-3d>=3.20",
         "edt>=3.0",
         "imagecodecs>=2024.12",
+        "jinja2>=3.1",
         "lightning-fabric>=2.5",
+        "markupsafe>=2.1",
         "matplotlib>=3.9",
         "numba>=0.61",
         "numpy>=2.0",

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from embedseg.io import write_aside, write_text
+from embedseg.scoring import Table
 
 Record = Mapping[str, Any]
 
@@ -35,12 +36,18 @@ def table(records: Sequence[Record]) -> list[str]:
     >>> print(table([run, run])[-1])
     | m | n | 2 | default | 1 | 2 | 9 | 1.000 ± .000 | .500 ± .000 | 1.00 | 2.00 | 1.00 |
     """
-    scores = list(dict.fromkeys(name for run in records for name in run["headline"]))
-    columns = (*BEFORE, *scores, *AFTER)
+    columns, rows = cells(records)[1:]
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
+    return lines + ["| " + " | ".join(row) + " |" for row in rows]
+
+
+def cells(records: Sequence[Record]) -> Table:
+    """Return what `table` says, cell by cell."""
+    scores = list(dict.fromkeys(name for run in records for name in run["headline"]))
+    rows = []
     for (method, net, ndim, preset, minutes), group in grouped(records, KEYS).items():
         peaks = [run["peak_memory"] for run in group if run["peak_memory"] is not None]
-        cells = [
+        row = (
             method, net or "", ndim, preset, f"{minutes:g}", len(group),
             f"{np.mean([run['steps'] for run in group]):,.0f}",
             *(_spread([run["headline"][name] for run in group
@@ -48,9 +55,9 @@ def table(records: Sequence[Record]) -> list[str]:
             f"{group[0]['parameters'] / 1e6:.2f}",
             f"{np.mean([run['mpx_per_s'] for run in group]):.2f}",
             f"{max(peaks) / 1e9:.2f}" if peaks else "",
-        ]
-        lines.append("| " + " | ".join(map(str, cells)) + " |")
-    return lines
+        )
+        rows.append(tuple(map(str, row)))
+    return Table("Mean and standard deviation over the runs", (*BEFORE, *scores, *AFTER), rows)
 
 
 def save_curves(path: Path, records: Sequence[Record]) -> None:
@@ -101,13 +108,24 @@ def grouped(records: Sequence[Record], keys: Sequence[str]) -> dict[tuple[Any, .
     return groups
 
 
-def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], number: int) -> None:
-    """Draw the mean over runs, and a band from the lowest to the highest."""
+def label(key: tuple[Any, ...]) -> str:
+    """Say in short what method, net, axes and preset a curve is of.
+
+    Examples
+    --------
+    >>> label(("embedding", "unet", 2, "default"))
+    'embedding unet 2D'
+    """
     method, net, ndim, preset = key
     parts = [method, net or "", f"{ndim}D", "" if preset == "default" else preset]
+    return " ".join(part for part in parts if part)
+
+
+def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], number: int) -> None:
+    """Draw the mean over runs, and a band from the lowest to the highest."""
     style = ["-", "--", "-.", ":"][number // 10 % 4]
     (line,) = axes.plot(x, np.nanmean(values, axis=0), style, marker=".",
-                        label=" ".join(part for part in parts if part))
+                        label=label(key))
     axes.fill_between(x, np.nanmin(values, axis=0), np.nanmax(values, axis=0),
                       color=line.get_color(), alpha=0.15, linewidth=0)
 

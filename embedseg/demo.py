@@ -15,6 +15,7 @@ from embedseg.model import Segmenter
 from embedseg.monitor import save_history
 from embedseg.planning import plan
 from embedseg.plot import save_overlay
+from embedseg.report import Gallery, evaluation_report
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
@@ -58,7 +59,7 @@ def demo(
     Parameters
     ----------
     folder : path
-        Gets `model`, `labels`, `overlays`, `scores.json` and `history.png`.
+        Gets `model`, `labels`, `overlays`, `scores.json`, `history.png` and `report.html`.
     ndim : {2, 3}
         Images or a volume.
     time_limit : float or str
@@ -79,16 +80,20 @@ def demo(
     model = Segmenter.new(config, device).fit(
         data, time_limit=time_limit, folder=folder / "model", overwrite=True, progress=progress)
     save_history(folder / "history.png", model.history)
-    results = []
-    for sample, found, scores in score_samples(
-            model, load_split(data, "test", config.data), progress=progress):
+    results, gallery = [], Gallery(model.config.method)
+    images = load_split(data, "test", config.data)
+    for sample, found, scores in score_samples(model, images, progress=progress):
         labels = found.labels
         axes = "ZYX"[-labels.ndim:]
         write_labels(folder / "labels" / f"{sample.name}.tif", labels, sample.spacing, axes)
         save_overlay(
             folder / "overlays" / f"{sample.name}.png", sample.image, sample.labels, labels,
             spacing=sample.spacing, title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}")
+        gallery.add(sample.name, sample.image, found, sample.labels, scores=scores,
+                    spacing=sample.spacing)
         results.append((sample.name, scores))
+    evaluation_report(folder / "report.html", model, gallery, images, folder=folder / "model",
+                      title=f"Demo on {data.name}: images that training did not see")
     summary = model.config.method.scoring().summarise(results)
     write_text(folder / "scores.json", json.dumps(summary, indent=2) + "\n")
     return summary

@@ -31,7 +31,7 @@ def main(args: Sequence[str] | None = None) -> None:
     log_to_stderr()
     try:
         # Taken out here, so that it may stand behind the command too.
-        app([arg for arg in args if arg != "--debug"], prog_name="embedseg")
+        app([arg for arg in args if arg != "--debug"], prog_name="embedseg", obj=tuple(args))
     except Exception as error:
         if debug:
             raise

@@ -27,6 +27,7 @@ from embedseg.cli.shared import (
     given_options,
     parse_settings,
     print_json,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -39,17 +40,22 @@ CsvFile = Annotated[Path | None, typer.Option(
 
 @command("embedseg evaluate nuclei my_data", "embedseg evaluate nuclei my_data --split val --json")
 def evaluate(
-    model: Model, data: Data,
+    context: typer.Context, model: Model, data: Data,
     split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
     tta: Tta = False, planes: Planes = False, settings: Settings = None,
     device: Device = "auto", json: Json = False, csv: CsvFile = None,
+    report: Annotated[Path | None, typer.Option(
+        "--report", metavar="FILE", help="Write a page with scores, errors and pictures, "
+        "evaluation.html say.", show_default=False)] = None,
 ) -> None:
     """Segment a split of a data folder and compare with its masks; an ensemble's members too."""
     from embedseg.data import load_split
     from embedseg.evaluate import score_samples
     from embedseg.model import Segmenter
+    from embedseg.report import Gallery, evaluation_report
 
     segmenter = Segmenter.load(model, device).with_options(parse_settings(settings))
+    gallery = Gallery(segmenter.config.method) if report else None
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
         samples = load_split(data, split, segmenter.config.data)
     for sample in samples:
@@ -59,9 +65,17 @@ def evaluate(
     for folder in (*folders, model):
         one = segmenter if folder is model else Segmenter.load(folder, device)
         sliced = planes or one.config.ndim < samples[0].labels.ndim
-        results = [(sample.name, scores) for sample, _, scores in score_samples(
-            one, samples, tta=tta or None, planes=sliced or None, progress=at_terminal())]
+        results = []
+        for sample, found, scores in score_samples(
+                one, samples, tta=tta or None, planes=sliced or None, progress=at_terminal()):
+            results.append((sample.name, scores))
+            if gallery and one is segmenter:
+                gallery.add(sample.name, sample.image, found, sample.labels, scores=scores,
+                            spacing=sample.spacing)
         told[folder.name] = scoring.summarise(results)
+    if report and gallery:
+        evaluation_report(report, segmenter, gallery, samples, folder=model, command=typed(context),
+                          title=f"{model.name} on {data.name}: {split}")
     _show_scores(results, scoring, json, csv, members=told if folders else {})
 
 

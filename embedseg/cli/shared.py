@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import math
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -166,6 +167,11 @@ def reading_options(given: dict[str, Any], changes: dict[str, str]) -> DataOptio
     return DataOptions.model_validate(given | {
         key.removeprefix("data."): parse_value(value) for key, value in changes.items()
         if key.startswith("data.")})
+
+
+def typed(context: typer.Context) -> str:
+    """Return the command as it was typed, for a report."""
+    return shlex.join(["embedseg", *(context.obj or ())])
 
 
 def check_fit(segmenter: Segmenter, axes: str, planes: bool | None, path: Path | None) -> None:

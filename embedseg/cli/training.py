@@ -30,6 +30,7 @@ from embedseg.cli.shared import (
     print_json,
     reading_options,
     say,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -122,7 +123,7 @@ def plan(
          "embedseg train my_data -o nuclei --epochs 200 --resume",
          "embedseg train more_data -o better --from nuclei --time-limit 5m")
 def train(
-    data: Data,
+    context: typer.Context, data: Data,
     output: Annotated[Path, typer.Option(
         "-o", "--output", metavar="MODEL", help="Folder for the model.")],
     config: Annotated[Path | None, typer.Option(
@@ -150,10 +151,11 @@ def train(
     no_tune: Annotated[bool, typer.Option(
         "--no-tune", help="Leave the decode options as they are.")] = False,
 ) -> None:
-    """Train a model; Ctrl-C keeps the best so far."""
+    """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
     from embedseg.config import parse_duration
     from embedseg.io import refuse_used
     from embedseg.model import Segmenter
+    from embedseg.report import training_report
     from embedseg.types import UsageError
 
     limit = None if time_limit is None else parse_duration(time_limit)
@@ -172,6 +174,7 @@ def train(
             data, time_limit=limit, epochs=epochs, folder=output, resume=resume,
             overwrite=overwrite, tune=not no_tune, devices=devices,
         )
+    training_report(output / "report.html", model, data, folder=output, command=typed(context))
     typer.echo(f"{output}: trained, {best_score(model.history, chosen.method.primary)}")
     typer.echo(f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES "
                "-o labels")

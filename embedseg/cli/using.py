@@ -44,6 +44,7 @@ from embedseg.cli.shared import (
     parse_settings,
     parse_spacing,
     say,
+    typed,
 )
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ if TYPE_CHECKING:
 
     from embedseg.cleaning import CleanOptions
     from embedseg.model import Segmenter
+    from embedseg.report import Gallery
     from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
@@ -61,7 +63,7 @@ log = logging.getLogger("embedseg")
          "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50",
          "embedseg predict nuclei brain.zarr -o cells.zarr --workers 4")
 def predict(
-    model: Model,
+    context: typer.Context, model: Model,
     inputs: Annotated[list[str], typer.Argument(
         metavar="INPUT...", help="Image files, folders or patterns.")],
     output: Annotated[Path, typer.Option(
@@ -91,12 +93,15 @@ def predict(
 ) -> None:
     """Segment images into label images; what is there already is skipped.
 
+    OUT/report.html shows what was found.
+
     Images of any size, among them OME-Zarr, are segmented in blocks, by one process or many; what
     was cut off goes on.
     """
     from embedseg.cleaning import CleanOptions
     from embedseg.io import expand_inputs, stem
     from embedseg.model import Segmenter
+    from embedseg.report import Gallery, prediction_report
     from embedseg.types import DataError, UsageError
 
     size, changes = parse_spacing(spacing), parse_settings(settings)
@@ -124,7 +129,7 @@ def predict(
         return
     segmenter = Segmenter.load(model, device).with_options(changes)
     also = _Also(output / "maps" if maps else None, _class_folders(segmenter, pieces, output),
-                 tidy, formats)
+                 tidy, formats, Gallery(segmenter.config.method))
     output.mkdir(parents=True, exist_ok=True)
     bad = []
     for number, path in enumerate(missing, 1):
@@ -144,6 +149,9 @@ def predict(
         else:
             say(f"[{number}/{len(missing)}] {path.name}: {found} "
                 f"({time.monotonic() - begun:.1f} s)")
+    prediction_report(
+        output / "report.html", segmenter, also.gallery, title=f"Found by {model.name}",
+        folder=model, failed=len(bad), skipped=len(files) - len(missing), command=typed(context))
     typer.echo(f"{len(missing) - len(bad)} label images written to {output}")
     if bad:
         raise DataError(f"{len(bad)} of {len(missing)} files failed: "
@@ -162,12 +170,16 @@ def _refuse_replaced(files: dict[Path, Path]) -> None:
 
 
 class _Also(NamedTuple):
-    """What is written beside the labels: maps, pieces of classes (index and folder), formats."""
+    """What is kept beside the labels.
+
+    Maps, pieces of classes (index and folder), formats of objects, pictures.
+    """
 
     maps: Path | None
     pieces: dict[int, Path]
     tidy: CleanOptions
     formats: tuple[str, ...]
+    gallery: Gallery
 
 
 def _class_folders(segmenter: Segmenter, text: str | None, output: Path) -> dict[int, Path]:
@@ -218,6 +230,7 @@ def _predict_file(
         write_beside(target, kind, image, replace(segmented, labels=written), spacing)
     # Last: what is there counts as done.
     write_labels(target, written, spacing, space)
+    also.gallery.add_frames(image, segmented, spacing)
     return segmenter.config.method.found(list(labels) if "T" in image.axes else [labels])
 
 

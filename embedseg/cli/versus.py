@@ -26,6 +26,7 @@ from embedseg.cli.shared import (
     print_json,
     reading_options,
     say,
+    typed,
 )
 
 
@@ -33,7 +34,7 @@ from embedseg.cli.shared import (
          "embedseg benchmark my_data -o comparison --nets unet,erfnet --ndim 2,3 --seeds 3",
          "embedseg benchmark my_data -o comparison --presets default,paper --time-limit 5m,15m")
 def benchmark(
-    data: Data,
+    context: typer.Context, data: Data,
     output: Annotated[Path, typer.Option(
         "-o", "--output", metavar="DIR", help="Folder for the table, the curves and all models. "
         "What was cut off goes on from there.")],
@@ -64,6 +65,7 @@ def benchmark(
     from embedseg.benchmarking import benchmark as compare
     from embedseg.comparison import table
     from embedseg.config import parse_duration
+    from embedseg.report import benchmark_report
     from embedseg.types import UsageError
 
     changes = parse_settings(settings)
@@ -82,8 +84,11 @@ def benchmark(
         "takes")
     with findings_first(data, options, runs[0].method):
         records = compare(bench, runs, overwrite=overwrite)
+    benchmark_report(output / "report.html", records, command=typed(context),
+                     title=f"Benchmark on {data.name}: {split}")
     if json:
         print_json(records)
     else:
         typer.echo("\n".join(table(records)))
-    say(f"written to {output}: benchmark.json, benchmark.md, benchmark.png, and the models in runs")
+    say(f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, and the "
+        "models in runs")

@@ -1,0 +1,168 @@
+"""What a report says beside images: curves of a training, what was tuned, what all ran on."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from embedseg import __version__
+from embedseg.monitor import NO_LOSS
+from embedseg.planning import settings_in_words
+from embedseg.report.charts import Chart, Series, number
+from embedseg.scoring import Scoring, Summary, Table
+
+if TYPE_CHECKING:
+    from embedseg.model import Segmenter
+
+Facts = list[tuple[str, str]]
+
+#: What results may depend on.
+PACKAGES = ("torch", "numpy", "scipy", "numba", "scikit-image", "tifffile")
+
+
+def split_words(lines: Sequence[str]) -> Facts:
+    """Part lines such as "net: unet" into names and what is said of them.
+
+    Examples
+    --------
+    >>> split_words(["net: a: b", "all of it"])
+    [('net', 'a: b'), ('', 'all of it')]
+    """
+    parts = (line.partition(": ") for line in lines)
+    return [(name, words) if words else ("", name) for name, _, words in parts]
+
+
+def settings(segmenter: Segmenter) -> Facts:
+    """Say how a model works."""
+    config = segmenter.config
+    if segmenter.ensemble:
+        names = ", ".join(f"{folder.name} (weight {weight:g})" for folder, weight in zip(
+            segmenter.ensemble.folders, segmenter.ensemble.weights, strict=True))
+        return [("ensemble", names), *split_words(config.method.reasons("µm"))]
+    weights = sum(each.numel() for each in segmenter.net.parameters())
+    return split_words(settings_in_words(config, weights))
+
+
+def options_table(segmenter: Segmenter) -> Table:
+    """Return the decode options as they are."""
+    method = segmenter.config.method
+    return Table("Decode options, which tuning may change", ("option", "value"),
+                 [(f"method.{name}", _short(getattr(method, name)))
+                  for name in method.search_space()])
+
+
+def training_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
+    """Draw the parts of the loss and the validation scores over the minutes of a training.
+
+    Examples
+    --------
+    >>> rows = [{"minutes": 1.0, "total": 2.0}, {"minutes": 2.0, "total": 1.0, "val_ap": 0.5}]
+    >>> [(chart.title, [series.name for series in chart.series]) for chart in training_charts(rows)]
+    [('Loss', ['total']), ('Scores of validation images', ['ap'])]
+    """
+    names = [name for name in dict.fromkeys(name for row in history for name in row)
+             if name not in NO_LOSS]
+    series: dict[bool, list[Series]] = {False: [], True: []}
+    for name in names:
+        rows = [(i, row) for i, row in enumerate(history) if name in row]
+        # An epoch of a long training may last many minutes, so minutes are what people ask for.
+        series[name.startswith("val_")].append(Series(
+            name.removeprefix("val_"), [row.get("minutes", row.get("epoch", i)) for i, row in rows],
+            [row[name] for _, row in rows]))
+    charts = []
+    if series[False]:
+        charts.append(Chart("Loss", "minutes", "loss", tuple(series[False]), log_y=True))
+    if series[True]:
+        charts.append(Chart("Scores of validation images", "minutes", "score",
+                            tuple(series[True]), limits=(0, 1)))
+    return charts
+
+
+def profile_chart(scoring: Scoring, profiles: Sequence[tuple[str, Summary]], title: str) -> Chart:
+    """Draw the profile of summaries: over a threshold as lines, over classes as bars."""
+    x_label, y_label = scoring.axes
+    found = [(name, scoring.profile(summary)) for name, summary in profiles]
+    return curve_chart(found, x_label, y_label, title)
+
+
+def curve_chart(profiles: Sequence[tuple[str, Mapping[str, float]]], x_label: str, y_label: str,
+                title: str) -> Chart:
+    """Draw numbers by name: over numbers as lines, over words as bars.
+
+    Examples
+    --------
+    >>> curve_chart([("a", {"0.50": 1.0, "0.55": 0.5})], "IoU", "AP", "AP").kind
+    'lines'
+    >>> curve_chart([("a", {"cell": 1.0})], "class", "IoU", "IoU").names
+    ('cell',)
+    """
+    keys = list(profiles[0][1])
+    names: tuple[str, ...] = ()
+    try:
+        places = [float(key) for key in keys]
+    except ValueError:
+        places, names = [float(i) for i in range(len(keys))], tuple(keys)
+    series = tuple(Series(name, places, list(values.values())) for name, values in profiles)
+    return Chart(title, x_label, y_label, series, "bars" if names else "lines", limits=(0, 1),
+                 names=names)
+
+
+def tuning_table(held: Mapping[str, Any]) -> Table:
+    """Return what `embedseg.tune.read_tuned` read, a row for each setting that was tried."""
+    columns = list(dict.fromkeys(name for trial in held["trials"] for name in trial))
+    rows = [(str(i), *(_short(trial.get(name, "")) for name in columns))
+            for i, trial in enumerate(held["trials"], 1)]
+    return Table("Settings that were tried", ("try", *columns), rows)
+
+
+def environment(device: torch.device | str = "cpu") -> Facts:
+    """Return versions and machine.
+
+    Examples
+    --------
+    >>> dict(environment())["embedseg"].count(".")
+    2
+    """
+    device = torch.device(device)
+    versions = ", ".join(f"{name} {_version(name)}" for name in PACKAGES)
+    on = torch.cuda.get_device_name(device) if device.type == "cuda" else _processor()
+    memory = _memory()
+    return [
+        ("embedseg", __version__),
+        ("Python", f"{platform.python_version()}, {platform.platform()}"),
+        ("libraries", versions), ("device", f"{device} ({on})"),
+        ("machine", f"{_processor()}, {os.cpu_count()} cores" + (
+            f", {memory / 1e9:.0f} GB of memory" if memory else "")),
+    ]
+
+
+def _version(name: str) -> str:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.partition(":")[2].strip() for line in lines if "model name" in line)
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _memory() -> int:
+    try:
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 0
+
+
+def _short(value: Any) -> str:
+    return number(value) if isinstance(value, float) else str(value)

@@ -1,0 +1,39 @@
+"use strict";
+// Buttons show and hide layers, of one image or of all; a slider moves through a volume.
+const press = (button, on) => button.setAttribute("aria-pressed", String(on));
+const pressed = (button) => button.getAttribute("aria-pressed") === "true";
+
+function show(picture, layer, on) {
+  for (const image of picture.querySelectorAll("img"))
+    if (image.dataset.layer === layer) image.hidden = !on;
+  for (const button of picture.querySelectorAll("button"))
+    if (button.dataset.layer === layer) press(button, on);
+  const seen = [...picture.querySelectorAll("img:not([hidden])")].map((i) => i.dataset.layer);
+  picture.querySelector(".layers").textContent = seen.join(", ") || "nothing";
+}
+
+for (const picture of document.querySelectorAll(".picture")) {
+  for (const button of picture.querySelectorAll("button")) {
+    show(picture, button.dataset.layer, pressed(button));
+    button.addEventListener("click", () => show(picture, button.dataset.layer, !pressed(button)));
+  }
+  for (const slider of picture.querySelectorAll("input")) {
+    slider.addEventListener("input", () => {
+      const place = slider.dataset.places.split(",")[slider.value];
+      const words = `z = ${place} (0 to ${slider.dataset.depth - 1})`;
+      picture.style.setProperty("--slice", slider.value);
+      picture.querySelector("output").textContent = words;
+      slider.setAttribute("aria-valuetext", words);
+    });
+  }
+}
+
+for (const bar of document.querySelectorAll(".all")) {
+  for (const button of bar.querySelectorAll("button")) {
+    button.addEventListener("click", () => {
+      press(button, !pressed(button));
+      for (const picture of bar.parentElement.querySelectorAll(".picture"))
+        show(picture, button.dataset.layer, pressed(button));
+    });
+  }
+}
