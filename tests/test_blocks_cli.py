@@ -13,12 +13,13 @@ import pytest
 import tifffile
 import zarr
 
-from embedseg.io import read_labels, write_labels
+from embedseg.io import read_image, read_labels, write_labels
 from embedseg.large import engine
 from embedseg.large import run as running
 from embedseg.large.plan import BOXES, BlockOptions, plan_blocks, sample
 from embedseg.large.steps import make_maps
 from embedseg.lazy import open_lazy
+from embedseg.metrics import match
 from embedseg.model import Segmenter
 from embedseg.ngff import open_array
 from embedseg.planning import plan
@@ -89,8 +90,6 @@ def test_a_small_image_is_normalised_like_a_whole_one_and_a_large_one_by_a_sampl
 
 def same_objects(one, other) -> float:
     """Share of the objects of one image that the other has too, at IoU 0.99."""
-    from embedseg.metrics import match
-
     return len(match(one, other, 0.99)) / max(one.max(), other.max(), 1)
 
 
@@ -113,6 +112,23 @@ def test_predict_in_blocks_finds_what_it_finds_without(model, tmp_path, run):
     # How far the net sees is looked for once.
     assert "looking for" not in run("predict", model, tmp_path / "image.tif", "-o",
                                     tmp_path / "again.tif", "--block", block).err
+
+
+@pytest.mark.slow
+def test_a_trained_model_finds_the_same_objects_in_blocks(tmp_path, run):
+    nuclei = Path(__file__).parents[1] / "data/nuclei"
+    assert run("train", nuclei, "-o", tmp_path / "m", "--time-limit", "60s").code == 0
+    images = [read_image(path).data for path in sorted((nuclei / "test/images").glob("*.tif"))]
+    # Cut to one size and laid side by side, with the seams where they fall.
+    lengths = tuple(min(image.shape[axis] for image in images) for axis in (0, 1))
+    row = np.concatenate([image[:lengths[0], :lengths[1]] for image in images[:6]], axis=1)
+    tifffile.imwrite(tmp_path / "image.tif", np.concatenate([row, row[:, ::-1]] * 2),
+                     metadata={"axes": "YX"})
+    run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "whole")
+    run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "out.tif", "--block",
+        "256,256")
+    one, other = (read_labels(tmp_path / name).data for name in ("whole/image.tif", "out.tif"))
+    assert one.max() > 100 and same_objects(one, other) >= 0.999
 
 
 # -- stores ----------------------------------------------------------------------------------------
@@ -291,13 +307,13 @@ def children(process: int) -> list[int]:
 @pytest.mark.slow
 def test_a_worker_that_dies_is_replaced_and_the_run_ends(flat, tmp_path):
     source = saved(tmp_path, image_for(flat, (400, 500)))
-    process = subprocess.Popen(command(flat, source, tmp_path / "out.zarr", "--block", "48,48",
-                                       "--workers", 2), stderr=subprocess.PIPE)
-    while not len(list((tmp_path / "out.blocks/found").glob("*.npz"))) > 5:
-        assert process.poll() is None, process.stderr.read()
-        time.sleep(0.02)
-    os.kill(children(process.pid)[-1], signal.SIGKILL)
-    assert process.wait(120) == 0, process.stderr.read()
+    again = command(flat, source, tmp_path / "out.zarr", "--block", "48,48", "--workers", 2)
+    with subprocess.Popen(again) as process:
+        while not len(list((tmp_path / "out.blocks/found").glob("*.npz"))) > 5:
+            assert process.poll() is None
+            time.sleep(0.02)
+        os.kill(children(process.pid)[-1], signal.SIGKILL)
+        assert process.wait(120) == 0
     write_labels(tmp_path / "seen.tif", np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]),
                  None, "YX")
     assert read_labels(tmp_path / "seen.tif").data.max() > 100

@@ -102,8 +102,15 @@ class Output:
         ngff.create_labels(
             aside, shape, dtype, self.image.axes.replace("C", ""), spacing,
             chunks=tuple(_chunk(n, CHUNK[len(shape)]) for n in block), version=version,
-            source=self.image.source if self.kind == "zarr" else "../../")
+            source=self._source())
         aside.rename(labels)
+
+    def _source(self) -> str:
+        """Return where the image is, from the labels."""
+        if self.kind == "inside":
+            return "../../"
+        local = Path(self.image.source).exists()
+        return os.path.relpath(self.image.source, self.path) if local else self.image.source
 
     def finish(self, labels: Path, progress: bool) -> None:
         """Give what was put together its name."""
