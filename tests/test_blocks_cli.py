@@ -131,6 +131,18 @@ def test_a_trained_model_finds_the_same_objects_in_blocks(tmp_path, run):
     assert one.max() > 100 and same_objects(one, other) >= 0.999
 
 
+def test_an_image_too_large_for_the_memory_is_segmented_in_blocks(flat, tmp_path, run, monkeypatch):
+    image = image_for(flat)
+    tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": "YX"})
+    whole = run("predict", flat, tmp_path / "image.tif", "-o", tmp_path / "labels")
+    monkeypatch.setattr("embedseg.devices.available_memory", lambda device: 10**6)
+    parts = run("predict", flat, tmp_path / "image.tif", "-o", tmp_path / "parts")
+    assert "more than is free, so it is segmented in blocks" in parts.err
+    assert "in blocks" not in whole.err and whole.code == parts.code == 0
+    assert same_objects(*(read_labels(tmp_path / name / "image.tif").data
+                          for name in ("labels", "parts"))) == 1
+
+
 # -- stores ----------------------------------------------------------------------------------------
 def ome_zarr(path: Path, image, version="0.5"):
     from ome_zarr.format import FormatV04, FormatV05
@@ -157,7 +169,7 @@ def test_labels_go_beside_or_inside_an_ome_zarr_image(flat, tmp_path, run, versi
     labels = open_lazy(tmp_path / "cells.zarr")
     assert (labels.axes, labels.spacing) == ("YX", (1.0, 1.0))
     coarse = run("predict", flat, source, "-o", tmp_path / "coarse.zarr", "--level", "1")
-    assert coarse.code == 2 and "in blocks images are not resampled" in coarse.last
+    assert coarse.code == 1 and "in blocks images are not resampled" in coarse.last
 
 
 def test_what_is_there_is_not_replaced(flat, tmp_path, run):

@@ -88,6 +88,45 @@ def predict_in_blocks(
     _say(result)
 
 
+def too_large(
+    segmenter: Segmenter, path: Path, axes: str | None, spacing: tuple[float, ...] | None
+) -> bool:
+    """Return whether an image would not fit into memory as a whole, and can be cut into blocks."""
+    from math import prod
+
+    import torch
+
+    from embedseg.devices import available_memory
+    from embedseg.lazy import open_lazy
+    from embedseg.memory import DECODING, IMAGE, MAPS, SHARES
+    from embedseg.types import DataError, UsageError
+
+    try:
+        image = open_lazy(path, axes, spacing)
+    except (DataError, UsageError):
+        # Whatever is wrong with it is said when it is read.
+        return False
+    config = segmenter.config
+    channels = sum(spec.channels for spec in config.method.maps(config.ndim))
+    each = MAPS * channels + DECODING + IMAGE * config.channels
+    needed = prod(image.shape) / config.channels * each
+    if "T" in image.axes or needed < SHARES["cpu"] * available_memory(torch.device("cpu")):
+        return False
+    say(f"{path.name}: would take {needed / 1e9:.0f} GB, more than is free, so it is segmented in "
+        "blocks")
+    return True
+
+
+def in_blocks_instead(
+    segmenter: Segmenter, path: Path, target: Path, axes: str | None,
+    spacing: tuple[float, ...] | None,
+) -> str:
+    """Segment an image in blocks, although nobody asked for them; return what was found."""
+    result = segmenter.segment_blocks(path, target, axes=axes, spacing=spacing, overwrite=True,
+                                      progress=at_terminal())
+    return f"{result.count} objects" if result.table else "classes"
+
+
 def _say(result: Result) -> None:
     say(f"{result.blocks} blocks" + (f", {result.retried} of them with wider halos"
                                      if result.retried else ""))

@@ -20,7 +20,9 @@ from embedseg.cli.blocks import (
     Scheduler,
     Threads,
     Workers,
+    in_blocks_instead,
     predict_in_blocks,
+    too_large,
 )
 from embedseg.cli.converting import parse_formats, write_beside
 from embedseg.cli.shared import (
@@ -198,6 +200,20 @@ def _predict_file(
     spacing: tuple[float, ...] | None, frames: bool, tta: bool | None, planes: bool | None,
 ) -> str:
     """Segment one file and say what was found."""
+    from embedseg.cleaning import CleanOptions
+
+    more = (also.maps or also.pieces or also.formats or also.tidy != CleanOptions() or frames
+            or planes)
+    if not more and too_large(segmenter, path, axes, spacing):
+        return in_blocks_instead(segmenter, path, target, axes, spacing)
+    return _predict_image(segmenter, path, target, also, axes=axes, spacing=spacing, frames=frames,
+                          tta=tta, planes=planes)
+
+
+def _predict_image(
+    segmenter: Segmenter, path: Path, target: Path, also: _Also, *, axes: str | None,
+    spacing: tuple[float, ...] | None, frames: bool, tta: bool | None, planes: bool | None,
+) -> str:
     from embedseg.classes import to_values
     from embedseg.cleaning import tidied
     from embedseg.io import read_image, write_labels

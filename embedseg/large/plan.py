@@ -261,9 +261,9 @@ def _look(image: LazyImage, source: ModelMaps, device: str, box: Box) -> Maps:
     maps = source.maps(read(image, box), device)
     wanted = tuple(side.stop - side.start for side in box)
     if maps.shape != wanted:
-        raise UsageError(f"{image.source}: has a spacing of {image.spacing} µm, not that of the "
-                         f"model, {maps.spacing}; in blocks images are not resampled: choose "
-                         "another level of the image or resample it first")
+        raise DataError(f"{image.source}: has a spacing of {image.spacing} µm, not that of the "
+                        f"model, {maps.spacing}; in blocks images are not resampled: choose "
+                        "another level of the image, or resample it first")
     return maps
 
 
