@@ -26,7 +26,7 @@ from embedseg.report.thumbnails import (
 )
 from embedseg.report.views import Judged, View, view_of
 from embedseg.scoring import Scoring
-from embedseg.types import Segmentation, Spacing
+from embedseg.types import DataError, Segmentation, Spacing
 
 log = logging.getLogger("embedseg")
 
@@ -242,6 +242,8 @@ class Gallery:
         slices = chosen_slices(depth)
         index = index_of(labels.shape, spacing or (1.0,) * labels.ndim, slices)
         image = image if image.ndim > labels.ndim else image[np.newaxis]
+        if image.shape[1:] != labels.shape:
+            raise DataError(f"image of shape {image.shape[1:]}, labels of {labels.shape}")
         painted: dict[str, Pixels] = self.view.paint(
             None if truth is None else taken(truth, index), taken(labels, index), judged)
         words = {"truth": entry.truth, "prediction": entry.contents,
