@@ -108,7 +108,8 @@ class ObjectScoring(Scoring):
         by_threshold = [
             (title, *(f"{value:.3f}" for value in summary[name].values()),
              f"{summary[mean]:.3f}" if mean else "") for title, name, mean in ROWS]
-        return [Table("Scores by IoU threshold", ("score", *summary["ap"], ".50 to .90"), by_threshold),
+        columns = ("score", *summary["ap"], ".50 to .90")
+        return [Table("Scores by IoU threshold", columns, by_threshold),
                 Table("Other scores", ("score", "value"),
                       [(title, f"{summary[name]:.3f}") for name, title in TITLES.items()])]
 
