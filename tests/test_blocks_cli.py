@@ -168,8 +168,29 @@ def test_labels_go_beside_or_inside_an_ome_zarr_image(flat, tmp_path, run, versi
     assert (tmp_path / "image-cells.csv").read_bytes() == (tmp_path / "cells.csv").read_bytes()
     labels = open_lazy(tmp_path / "cells.zarr")
     assert (labels.axes, labels.spacing) == ("YX", (1.0, 1.0))
-    coarse = run("predict", flat, source, "-o", tmp_path / "coarse.zarr", "--level", "1")
-    assert coarse.code == 1 and "in blocks images are not resampled" in coarse.last
+
+
+def test_an_image_of_another_pixel_size_is_resampled_as_it_is_as_a_whole(model, tmp_path, run):
+    image = image_for(model)
+    axes, ndim = "ZYX"[3 - image.ndim:], image.ndim
+    spacing = {2: (0.8, 1.3), 3: (2.0, 0.9, 1.0)}[ndim]
+    tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": axes})
+    options = ["--axes", axes, "--spacing", ",".join(map(str, spacing))]
+    whole = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "whole", *options)
+    parts = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "out.zarr", *options,
+                "--block", {2: "64,64", 3: "16,48,48"}[ndim])
+    assert (whole.code, parts.code) == (0, 0), whole.err + parts.err
+    one = read_labels(tmp_path / "whole/image.tif").data
+    other = np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]).astype(np.int32)
+    assert other.shape == image.shape and same_objects(one, other) > 0.95
+    rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
+    for row in rows[:20]:
+        places = np.argwhere(other == int(row[0]))
+        if len(places):
+            # A row that the coarser grid leaves out still belongs to the box.
+            box = np.array(row[1 + ndim:1 + 3 * ndim], int).reshape(2, ndim)
+            for side, least in ((places.min(axis=0) - box[0], 0), (box[1] - places.max(axis=0), 1)):
+                assert (side >= least).all() and (side <= least + 1).all()
 
 
 def test_what_is_there_is_not_replaced(flat, tmp_path, run):

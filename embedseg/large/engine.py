@@ -89,7 +89,7 @@ def engine(options: BlockOptions) -> Iterator[Engine]:
         If a scheduler does not answer, or dask is not installed.
     """
     if options.scheduler is None and options.workers == 1:
-        yield _Here()
+        yield Here()
         return
     with _client(options) as client:
         if client.dashboard_link:
@@ -97,10 +97,11 @@ def engine(options: BlockOptions) -> Iterator[Engine]:
         yield _Dask(client)
 
 
-class _Here:
+class Here:
     """One task after the other, in this process."""
 
     def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
+        """Return each task when it is done."""
         for task in tasks:
             task.step(job, *task.arguments)
             yield task

@@ -20,6 +20,7 @@ from embedseg.ensemble import Ensemble, write_ensemble
 from embedseg.history import save_weights
 from embedseg.inference import Applied
 from embedseg.large import halo
+from embedseg.large.resampled import Resampled, brought_to
 from embedseg.large.steps import Job, ModelMaps, load_source, read
 from embedseg.lazy import LazyImage
 from embedseg.memory import DECODING, MAPS, PROCESS
@@ -100,14 +101,17 @@ def plan_blocks(
     load_source.cache_clear()
     frozen = scratch / "model"
     freeze(model, frozen, sample(image))
-    source = ModelMaps(str(frozen), image.spacing)
-    seen = _probed(model, image, source, divisor, home or scratch)
-    first = _look(image, source, str(model.device), _corner(image, divisor))
+    # Where a 2D net sees planes of a volume, or a spacing is not known, images stay as they are.
+    known = config.spacing_known and ndim == config.ndim
+    ready = brought_to(image, config.spacing) if known else image
+    source = ModelMaps(str(frozen), ready.spacing)
+    seen = _probed(model, ready, source, divisor, home or scratch)
+    first = _look(ready, source, str(model.device), _corner(ready, divisor))
     for path in _configs(frozen):
         read = load_config(path)
         save_config(read.changed({"predict.halo": list(seen.pixels[-read.ndim:])}), path)
     load_source.cache_clear()
-    shape = image.shape[-ndim:]
+    shape = ready.shape[-ndim:]
     size = _size(shape, options.block or BLOCK[ndim], divisor)
     reach = options.halo or _reach(config, first.spacing, ndim)
     if method.join == "none":
@@ -120,7 +124,7 @@ def plan_blocks(
     log.info("blocks of %s, read %s and decoded %s beyond", _text(size), _text(seen.pixels),
              _text(reach))
     part = fit(size, reach, tuple(min(n, GRAIN) for n in size), _pixels(options, first))
-    return Job(image, source, method, first.specs, first.spacing, str(scratch), size, part, divisor,
+    return Job(ready, source, method, first.specs, first.spacing, str(scratch), size, part, divisor,
                seen.pixels, reach, str(model.device), options.threads,
                _pixels(options, first) if options.memory else MOST)
 
@@ -232,7 +236,8 @@ def sample(image: LazyImage) -> NDArray[Any]:
 
 # -- what the net sees -----------------------------------------------------------------------------
 def _probed(
-    model: Applied | Ensemble, image: LazyImage, source: ModelMaps, divisor: Axes, home: Path
+    model: Applied | Ensemble, image: LazyImage | Resampled, source: ModelMaps, divisor: Axes,
+    home: Path,
 ) -> halo.Halo:
     """Return the halo of the net, looked up in the model's folder or found and kept there."""
     predict, ndim = model.config.predict, len(divisor)
@@ -252,18 +257,20 @@ def _probed(
     return found
 
 
-def _corner(image: LazyImage, divisor: Axes) -> Box:
+def _corner(image: LazyImage | Resampled, divisor: Axes) -> Box:
     return tuple(slice(0, min(n, d * -(-16 // d)))
                  for n, d in zip(image.shape[-len(divisor):], divisor, strict=True))
 
 
-def _look(image: LazyImage, source: ModelMaps, device: str, box: Box) -> Maps:
+def _look(
+    image: LazyImage | Resampled, source: ModelMaps, device: str, box: Box
+) -> Maps:
     maps = source.maps(read(image, box), device)
     wanted = tuple(side.stop - side.start for side in box)
     if maps.shape != wanted:
         raise DataError(f"{image.source}: has a spacing of {image.spacing} µm, not that of the "
-                        f"model, {maps.spacing}; in blocks images are not resampled: choose "
-                        "another level of the image, or resample it first")
+                        f"model, {maps.spacing}; in blocks, volumes are not resampled for a 2D "
+                        "model: choose another level of the image, or resample it first")
     return maps
 
 

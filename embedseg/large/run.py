@@ -30,9 +30,10 @@ from embedseg.joining import (
     number_by_seeds,
     without,
 )
-from embedseg.large.engine import Engine, Task, engine, tasks
+from embedseg.large.engine import Engine, Here, Task, engine, tasks
 from embedseg.large.outputs import Output
 from embedseg.large.plan import BlockOptions, fingerprint, plan_blocks
+from embedseg.large.resampled import table_on_grid
 from embedseg.large.steps import RETRIES, Job, load_found, write_block
 from embedseg.lazy import LazyImage
 from embedseg.types import DataError, UsageError
@@ -110,14 +111,17 @@ def work(job: Job, target: Output, workers: Engine, config: Config, progress: bo
     largest = max((int(of.max(initial=0)) for of in numbers.of), default=0)
     dtype = np.dtype("uint8" if table is None and largest < 2**8
                      else "uint32" if largest < 2**32 else "uint64")
-    target.create(job.output, job.part, job.shape, dtype, target.image.spacing)
+    target.create(job.output, job.part, job.grid, dtype, target.image.spacing)
     left = [k for k in range(len(blocks)) if not job.written_file(k).exists()]
     writing = [Task(f"write {k}", write_block, (k, levels[k], numbers.of[k]), counts=True)
                for k in left]
-    _run(job, workers, writing, "write", len(blocks), progress)
+    # On another grid blocks share chunks, which two processes must not write at once.
+    writers = workers if job.grid == job.shape else Here()
+    _run(job, writers, writing, "write", len(blocks), progress)
     cut = 0 if table is None else int(table["cut"].sum())
     _warn(cut, numbers.lost, table)
     if table is not None:
+        table = table_on_grid(table, job.shape, job.grid)
         target.write_table(table, target.image.axes.replace("C", "").lower())
     return Result(target.path, target.table if table is not None else None, numbers.count,
                   len(blocks), sum(level > 0 for level in levels), cut, numbers.lost)

@@ -31,6 +31,7 @@ from embedseg.ensemble import Ensemble, read_ensemble
 from embedseg.inference import Applied, load_applied
 from embedseg.io import write_aside
 from embedseg.joining import Found, cut_down
+from embedseg.large.resampled import Resampled, on_grid
 from embedseg.lazy import LazyImage
 from embedseg.methods.base import Method
 from embedseg.ngff import open_array
@@ -94,8 +95,8 @@ class Job:
 
     Attributes
     ----------
-    image : LazyImage
-        Channels first if it has any.
+    image : LazyImage or Resampled
+        Channels first if it has any; in the spacing of the model.
     source : MapSource
         What makes maps of it.
     method : Method
@@ -119,7 +120,7 @@ class Job:
         Pixels of a box that is decoded again, with a wider halo, at most.
     """
 
-    image: LazyImage
+    image: LazyImage | Resampled
     source: MapSource
     method: Method
     specs: tuple[MapSpec, ...]
@@ -136,8 +137,14 @@ class Job:
 
     @property
     def shape(self) -> Axes:
-        """Shape of the image in space."""
+        """Shape of what is worked on, in space."""
         return self.image.shape[-len(self.size):]
+
+    @property
+    def grid(self) -> Axes:
+        """Shape of the image itself in space, and of the output."""
+        image = self.image.image if isinstance(self.image, Resampled) else self.image
+        return image.shape[-len(self.size):]
 
     @property
     def net_blocks(self) -> list[Block]:
@@ -195,7 +202,7 @@ def make_maps(job: Job, k: int) -> None:
     _save(job.maps_file(k), lambda file: np.save(file, kept))
 
 
-def read(image: LazyImage, box: Box) -> NDArray[Any]:
+def read(image: LazyImage | Resampled, box: Box) -> NDArray[Any]:
     """Return a box of an image as (C, *space)."""
     if "C" in image.axes:
         return image.read((slice(0, image.shape[0]), *box))
@@ -250,8 +257,10 @@ def write_block(job: Job, k: int, level: int, numbers: NDArray[np.int64]) -> Non
     if job.written_file(k).exists():
         return
     array = open_array(job.output)
-    inner = job.decode_blocks()[k].inner
-    array[inner] = numbers.astype(array.dtype)[load_labels(job.found_file(k, level))]
+    labels = numbers.astype(array.dtype)[load_labels(job.found_file(k, level))]
+    box, values = on_grid(labels, job.decode_blocks()[k].inner, job.shape, job.grid)
+    if values.size:
+        array[box] = values
     _save(job.written_file(k), lambda file: file.write(b""))
 
 

@@ -1,0 +1,160 @@
+"""An image brought to another spacing box by box, and labels brought back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import ceil
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter1d
+
+from embedseg.blocks import Axes, Box
+from embedseg.geometry import same_spacing
+from embedseg.lazy import LazyImage
+from embedseg.types import Spacing
+
+#: Gaussian weights beyond so many standard deviations are left out, as in scipy.
+TRUNCATE = 4.0
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """What an image would be in another spacing: what `embedseg.geometry.resample` makes of it.
+
+    Attributes
+    ----------
+    image : LazyImage
+        With channels first if there are any.
+    shape : tuple of int
+        Along the axes of the image, in the new spacing.
+    spacing : tuple of float
+    """
+
+    image: LazyImage
+    shape: Axes
+    spacing: Spacing
+
+    @property
+    def axes(self) -> str:
+        """What the axes are."""
+        return self.image.axes
+
+    @property
+    def source(self) -> str:
+        """Where the image is."""
+        return self.image.source
+
+    def read(self, box: Box) -> NDArray[np.float32]:
+        """Return a box as float32."""
+        first = len(self.shape) - len(self.spacing)
+        space = zip(box[first:], self.image.shape[first:], self.shape[first:], strict=True)
+        plans = [_Plan.of(side, n, m) for side, n, m in space]
+        data = self.image.read((*box[:first], *(plan.read for plan in plans)))
+        values = data.astype(np.float32)
+        for axis, plan in enumerate(plans, first):
+            values = plan.apply(values, axis)
+        return np.ascontiguousarray(values)
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """How a stretch of one axis is made of the stretch that is read for it."""
+
+    read: slice
+    lower: NDArray[np.int64]  # of the two neighbours in what is read
+    share: NDArray[np.float32]  # of the upper one
+    sigma: float
+
+    @classmethod
+    def of(cls, side: slice, n: int, m: int) -> _Plan:
+        """Plan a stretch of an axis that goes from length n to length m."""
+        sigma = max(0.0, (n / m - 1) / 2)
+        place = np.clip((np.arange(side.start, side.stop) + 0.5) * n / m - 0.5, 0, n - 1)
+        lower = np.minimum(place.astype(np.int64), max(n - 2, 0))
+        reach = int(TRUNCATE * sigma + 0.5)
+        start, stop = max(0, int(lower[0]) - reach), min(n, int(lower[-1]) + 2 + reach)
+        return cls(slice(start, stop), lower - start, (place - lower).astype(np.float32), sigma)
+
+    def apply(self, values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+        """Return values along the new axis."""
+        if self.sigma:
+            values = gaussian_filter1d(values, self.sigma, axis, mode="nearest", truncate=TRUNCATE)
+        below = np.take(values, self.lower, axis)
+        above = np.take(values, np.minimum(self.lower + 1, values.shape[axis] - 1), axis)
+        share = self.share.reshape([-1 if d == axis else 1 for d in range(values.ndim)])
+        return np.asarray(below + share * (above - below), np.float32)
+
+
+def brought_to(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
+    """Return an image in another spacing; itself where that is the same within 1 %, or unknown.
+
+    Parameters
+    ----------
+    image : LazyImage
+    spacing : tuple of float
+        One value for each of its space axes, µm.
+    """
+    if image.spacing is None:
+        return image
+    first = len(image.shape) - len(spacing)
+    lengths = tuple(
+        n if same_spacing((s, t)) else max(1, round(n * s / t))
+        for n, s, t in zip(image.shape[first:], image.spacing, spacing, strict=True))
+    if lengths == image.shape[first:]:
+        return image
+    return Resampled(image, image.shape[:first] + lengths, spacing)
+
+
+# -- labels on the grid of the image ---------------------------------------------------------------
+def stretch(side: slice, n: int, m: int) -> tuple[slice, NDArray[np.int64]]:
+    """Return which of m pixels take their label from a stretch of n, and from where in it.
+
+    As in `embedseg.geometry.resample_labels`: each takes the label that lies at its centre.
+
+    Examples
+    --------
+    >>> stretch(slice(1, 2), n=2, m=5)
+    (slice(2, 5, None), array([0, 0, 0]))
+    """
+    # Pixel i takes the label (2 i + 1) n // (2 m).
+    start, stop = (max(0, min(m, ceil((2 * m * at / n - 1) / 2))) for at in (side.start, side.stop))
+    places = (2 * np.arange(start, stop) + 1) * n // (2 * m)
+    return slice(start, stop), places - side.start
+
+
+def on_grid(labels: NDArray[Any], inner: Box, shape: Axes, grid: Axes
+            ) -> tuple[Box, NDArray[Any]]:
+    """Return the box of an image that a block's labels belong to, and the labels in it.
+
+    Parameters
+    ----------
+    labels : (*inner) ndarray
+    inner : tuple of slice
+        Where they lie on a grid of `shape`.
+    shape, grid : tuple of int
+        Of the grid that was worked on, and of the image.
+    """
+    if shape == grid:
+        return inner, labels
+    both = [stretch(side, n, m) for side, n, m in zip(inner, shape, grid, strict=True)]
+    return tuple(box for box, _ in both), labels[np.ix_(*(places for _, places in both))]
+
+
+def table_on_grid(table: dict[str, NDArray[Any]], shape: Axes, grid: Axes
+                  ) -> dict[str, NDArray[Any]]:
+    """Return a table of objects with boxes in pixels of the image, and sizes about so."""
+    if shape == grid:
+        return table
+    boxes = {}
+    for name in ("lower", "upper"):
+        boxes[name] = np.stack([_starts(table[name][:, d], n, m) for d, (n, m) in
+                                enumerate(zip(shape, grid, strict=True))], axis=1)
+    size = np.round(table["size"] * (np.prod(grid) / np.prod(shape))).astype(np.int64)
+    return table | boxes | {"size": size}
+
+
+def _starts(places: NDArray[np.int64], n: int, m: int) -> NDArray[np.int64]:
+    return np.clip(np.ceil((2 * m * places / n - 1) / 2), 0, m).astype(np.int64)
+
