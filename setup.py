@@ -9,7 +9,7 @@ HERE = Path(__file__).parent
 VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/__init__.py").read_text())[1]
 
 EXTRAS = {
-    "large": ["zarr>=3.1", "dask[distributed]>=2025.1", "ome-zarr>=0.12"],
+    "large": ["bokeh>=3.5", "dask[distributed]>=2025.1", "ome-zarr>=0.12", "zarr>=3.1"],
     "napari": ["napari[all]>=0.6", "magicgui>=0.10"],
     "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],
     "rois": ["roifile>=2025.1"],
