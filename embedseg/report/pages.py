@@ -191,7 +191,7 @@ def _judged(gallery: Gallery) -> list[Section]:
     return [
         Section("Scores", tables=scoring.tables(summary),
                 charts=[profile_chart(scoring, [("all images", summary)],
-                                      f"{scoring.axes[1]} against {scoring.axes[0]}"), *by_image]),
+                                      f"{scoring.axes[1]} by {scoring.axes[0]}"), *by_image]),
         Section("Errors", tables=gallery.view.tables(gallery.judged), charts=_amounts(gallery)),
         *_pictures(gallery), Section("All images", words=words, tables=[table]),
     ]
@@ -209,7 +209,7 @@ def _pictures(gallery: Gallery) -> list[Section]:
         words.append(f"Pictures of the other {n - len(shown)} are left out, so that this file "
                      f"stays below {(BUDGET + 2_000_000) // 10**6} MB.")
     if truth:
-        words.append("A predicted object has the colour of the true one that it matches.")
+        words.append(gallery.view.hint)
     kinds = [*(gallery.view.kinds if truth else ()), *gallery.view.palette]
     return [Section("Images", [line for line in words if line], kinds=kinds, pictures=shown)]
 

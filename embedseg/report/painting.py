@@ -49,7 +49,7 @@ class Kind(NamedTuple):
 
 KINDS = (
     Kind("matched", MATCHED, "", "paired one to one at an IoU of 0.5 or more"),
-    Kind("missed", MISSED, "○", "a true object that nothing was found for"),
+    Kind("missed", MISSED, "○", "a true object that nothing fitting was found for"),
     Kind("split", SPLIT, "|", "a true object found as several pieces, its fragments; there may be "
          "fragments beside a match too"),
     Kind("merged", MERGED, "+", "a true object that was found as one with another"),

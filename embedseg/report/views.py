@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -50,6 +50,8 @@ class View(ABC):
     #: What the layer of errors shows, and what the others do.
     kinds: Sequence[Kind]
     palette: Sequence[Kind]
+    #: What has to be known to read the pictures.
+    hint: ClassVar[str] = ""
 
     def __init__(self, colours: Mapping[str, str]) -> None:
         self.colours = colours
@@ -93,6 +95,7 @@ class ObjectView(View):
 
     kinds = KINDS
     palette = ()
+    hint = "A predicted object has the colour of the true one that it matches."
 
     def judge(self, truth: Labels, predicted: Labels) -> Judged:
         """Tell objects that are matched, missed, split, merged or spurious."""
@@ -184,8 +187,7 @@ class ClassView(View):
     def __init__(self, colours: Mapping[str, str]) -> None:
         super().__init__(colours)
         self.kinds = (Kind("wrong pixels", MISSED, "", "of another class than the true one"),)
-        self.palette = [Kind(name, _rgb(colour), "", "a class")
-                        for name, colour in colours.items()]
+        self.palette = [Kind(name, _rgb(colour), "", "") for name, colour in colours.items()]
 
     def judge(self, truth: Labels, predicted: Labels) -> Judged:
         """Count wrong pixels among the annotated ones."""
