@@ -146,7 +146,8 @@ def main() -> None:
             row = json.loads(done.stdout)
             rows.append(row)
             print(f"| {row['gigavoxels']:.2f} | {workers} | {row['blocks']} | {row['objects']:,} | "
-                  f"{row['seconds']:.0f} | {row['processor']:.0f} | {1e3 * row['gigavoxels'] / row['seconds']:.1f} | "
+                  f"{row['seconds']:.0f} | {row['processor']:.0f} | "
+                  f"{1e3 * row['gigavoxels'] / row['seconds']:.1f} | "
                   f"{row['memory'] / 1e9:.2f} | {row['disk'] / 1e9:.1f} |", flush=True)
     if given.plot:
         plot(rows, given.plot)
