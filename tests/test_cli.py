@@ -337,8 +337,11 @@ def test_predict_writes_objects_in_other_formats(model: Path, data: Path, tmp_pa
             assert run("convert", out / source, "-o", tmp_path / "back.tif", "--like", image,
                        "--overwrite").code == 0
             np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)
-    done = run("predict", model, image, "-o", out, "--also", "svg", "--overwrite")
-    assert (done.code, "no format 'svg'" in done.last) == (2, True)
+    for args, words in (([image, "-o", out, "--also", "svg"], "no format 'svg'"),
+                        (["a.zarr", "-o", "b.zarr", "--also", "roi"], "not for images in blocks"),
+                        (["a.zarr", "-o", "b.zarr", "--fill-holes"], "not for images in blocks")):
+        done = run("predict", model, *args)
+        assert (done.code, words in done.last) == (2, True), done.err
 
 
 def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
@@ -350,6 +353,9 @@ def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
     done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out")
     assert done.code == 1
     assert "--frames" in done.err
+    done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames",
+               "--also", "roi")
+    assert (done.code, "--also is for images and volumes" in done.err) == (1, True)
     done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames")
     assert done.code == 0
     found = read_image(tmp_path / "out" / "movie.tif")

@@ -8,8 +8,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from embedseg.io import read_labels
 from embedseg.synthetic import write_blobs
 
 ROOT = Path(__file__).parents[1]
@@ -49,6 +51,17 @@ def test_commands_of_the_readme_run(own_data: Path) -> None:
     for command in commands:
         run(sys.executable, "-m", "embedseg.cli", *command.split()[1:], cwd=own_data)
     assert (own_data / "labels" / "c.tif").is_file()
+    (block,) = re.findall(r"```\n(embedseg predict .+?)```", README, flags=re.DOTALL)
+    predict, *converts = block.strip().splitlines()
+    run(sys.executable, "-m", "embedseg.cli", *predict.split()[1:], cwd=own_data)
+    assert {path.suffix for path in (own_data / "found").glob("c.*")} == {".tif", ".zip", ".csv"}
+    # After so short a training there may be no object to convert.
+    truth = sorted((own_data / "my_data/test/masks").iterdir())[0]
+    (own_data / "found/c.tif").write_bytes(truth.read_bytes())
+    for command in converts:
+        run(sys.executable, "-m", "embedseg.cli", *command.split()[1:], cwd=own_data)
+    np.testing.assert_array_equal(read_labels(own_data / "masks.tif").data,
+                                  read_labels(truth).data)
 
 
 @pytest.mark.slow

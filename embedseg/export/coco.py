@@ -221,17 +221,22 @@ def _mask(segmentation: Any, size: tuple[int, int]) -> Mask | None:
 
 
 def _unrolled(lengths: NDArray[np.int64], rows: int) -> Mask:
-    """Return the columns in which runs of an object lie."""
+    """Return the pixels that runs cover, column after column."""
     ends = np.cumsum(lengths)
     starts, stops = ends[:-1:2], ends[1::2]
     kept = stops > starts
     starts, stops = starts[kept], stops[kept]
     if not len(starts):
         return Mask(0, 0, np.zeros((0, 0), bool))
-    left, right = int(starts[0] // rows), int((stops[-1] - 1) // rows) + 1
-    flat = np.zeros((right - left) * rows + 1, np.int32)
-    np.add.at(flat, starts - left * rows, 1)
-    np.add.at(flat, stops - left * rows, -1)
-    inside = np.cumsum(flat[:-1]).astype(bool).reshape(-1, rows).T
-    used = np.flatnonzero(inside.any(1))
-    return Mask(int(used[0]), left, inside[used[0] : used[-1] + 1])
+    # Each run in pieces, one per column.
+    first, last = starts // rows, (stops - 1) // rows
+    pieces = last - first + 1
+    run = np.repeat(np.arange(len(starts)), pieces)
+    column = first[run] + np.arange(len(run)) - np.repeat(np.cumsum(pieces) - pieces, pieces)
+    start = np.where(column == first[run], starts[run] % rows, 0)
+    stop = np.where(column == last[run], (stops[run] - 1) % rows + 1, rows)
+    top, left = int(start.min()), int(first[0])
+    steps = np.zeros((int(last[-1]) - left + 1, int(stop.max()) - top + 1), np.int8)
+    np.add.at(steps, (column - left, start - top), 1)
+    np.add.at(steps, (column - left, stop - top), -1)
+    return Mask(top, left, np.cumsum(steps[:, :-1], axis=1).T > 0)

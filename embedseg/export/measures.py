@@ -27,6 +27,8 @@ Column = NDArray[Any]
 BATCH = 2**22
 #: How far outside of a hull a pixel's middle may lie, for rounding.
 NEAR = 1e-9
+#: From the middle of a voxel to those of its faces, in halves of a voxel.
+STEPS = np.concatenate([np.eye(3, dtype=np.int64), -np.eye(3, dtype=np.int64)])
 
 
 def measure(objects: Objects) -> dict[str, Column]:
@@ -127,21 +129,20 @@ def _convex_volume(mask: NDArray[np.bool_]) -> int:
     z, y = np.nonzero(mask.any(2))
     rows = mask[z, y]
     ends = [rows.argmax(1), rows.shape[1] - 1 - rows[:, ::-1].argmax(1)]
-    points = np.concatenate([np.stack([z, y, x], 1) for x in ends])
-    steps = np.concatenate([np.eye(3), -np.eye(3)]) / 2
-    hull = ConvexHull(np.unique((points[:, None] + steps).reshape(-1, 3), axis=0))
+    # Coordinates are doubled and moved by one, so that they are natural numbers.
+    voxels = 2 * np.concatenate([np.stack([z, y, x], 1) for x in ends]) + 1
+    middles = (voxels[:, np.newaxis] + STEPS).reshape(-1, 3)
+    sides = tuple(2 * n + 1 for n in mask.shape)
+    each = np.unique(np.ravel_multi_index(tuple(middles.T), sides))
+    hull = ConvexHull((np.stack(np.unravel_index(each, sides), 1) - 1) / 2)
     # Along each row of voxels the facets leave an interval.
-    normals, offsets = hull.equations[:, :3], hull.equations[:, 3]
-    z, y = (grid.ravel() for grid in np.indices(mask.shape[:2]))
-    beside = np.stack([z, y], 1) @ normals[:, :2].T + offsets
-    slope = normals[:, 2]
-    with np.errstate(divide="ignore", invalid="ignore"):
-        bounds = (NEAR - beside) / slope
-    low = np.where(slope < 0, bounds, -np.inf).max(1)
-    high = np.where(slope > 0, bounds, np.inf).min(1)
-    out = ((slope == 0) & (beside > NEAR)).any(1)
-    counts = np.floor(high) - np.ceil(low) + 1
-    return int(np.where(out, 0, np.maximum(counts, 0)).sum())
+    beside = np.indices(mask.shape[:2]).reshape(2, -1).T @ hull.equations[:, :2].T
+    room, slope = NEAR - hull.equations[:, 3] - beside, hull.equations[:, 2]
+    low, flat, high = slope < -NEAR, np.abs(slope) <= NEAR, slope > NEAR
+    first = np.ceil((room[:, low] / slope[low]).max(1))
+    last = np.floor((room[:, high] / slope[high]).min(1))
+    counts = np.where((room[:, flat] < 0).any(1), 0, last - first + 1)
+    return int(np.maximum(counts, 0).sum())
 
 
 # -- what is around and inside ---------------------------------------------------------------------

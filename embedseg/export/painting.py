@@ -183,9 +183,10 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
             losers[place] = losers.get(place, 0) + lost
     numbers = _numbered(numbers)
     there = np.zeros(len(numbers), bool)
-    for part in volume:
-        there[part] = True
-        part[...] = numbers[part]
+    # Row by row: an index of all pixels would take several times the memory of the labels.
+    for row in volume.reshape(-1, volume.shape[-1]):
+        there[row] = True
+        row[...] = numbers[row]
     found = Painted(volume.reshape(shape), int(there[1:].sum()), len(losers), sum(losers.values()),
                     int((~there[1:]).sum()), outside, lines, planeless)
     if not found.objects:
