@@ -350,3 +350,20 @@ def test_a_worker_that_dies_is_replaced_and_the_run_ends(flat, tmp_path):
     write_labels(tmp_path / "seen.tif", np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]),
                  None, "YX")
     assert read_labels(tmp_path / "seen.tif").data.max() > 100
+
+
+def test_a_2d_model_goes_plane_by_plane_through_a_volume_in_blocks(tmp_path, run):
+    write_blobs(tmp_path / "data", 2, splits={"train": 2, "val": 1})
+    config = plan(tmp_path / "data", method="boundary").changed({
+        "net.width": 8, "net.depth": 2, "train.crop": [32, 32],
+        "method.fg_threshold": 0.1, "method.boundary_threshold": 0.3, "method.min_object_size": 0})
+    Segmenter.new(config, "cpu").save(tmp_path / "m")
+    image = np.random.default_rng(0).normal(100, 20, (6, 110, 120)).astype(np.float32)
+    tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": "ZYX"})
+    options = ["--planes", "--spacing", "4,0.5,0.5"]
+    whole = run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "a", *options)
+    parts = run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "b.tif",
+                "--block", "4,64,64", "--halo", "2,20,20", *options)
+    assert (whole.code, parts.code) == (0, 0), whole.err + parts.err
+    one, other = (read_labels(tmp_path / name).data for name in ("a/image.tif", "b.tif"))
+    assert ((one > 0) == (other > 0)).mean() > 0.999 and one.max() > 0
