@@ -44,7 +44,8 @@ def settings(segmenter: Segmenter) -> Facts:
     if segmenter.ensemble:
         names = ", ".join(f"{folder.name} (weight {weight:g})" for folder, weight in zip(
             segmenter.ensemble.folders, segmenter.ensemble.weights, strict=True))
-        return [("ensemble", names), *split_words(config.method.reasons("µm"))]
+        unit = "µm" if config.spacing_known else "px"
+        return [("ensemble", names), *split_words(config.method.reasons(unit))]
     weights = sum(each.numel() for each in segmenter.net.parameters())
     return split_words(settings_in_words(config, weights))
 
