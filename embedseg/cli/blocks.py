@@ -26,7 +26,7 @@ Scheduler = Annotated[str | None, typer.Option(
     "--scheduler", metavar="ADDRESS", help="Use the workers of a dask scheduler, such as "
     "tcp://host:8786.", show_default=False)]
 Threads = Annotated[int | None, typer.Option(
-    "--threads", min=1, help="Threads of each process.", show_default="all of them")]
+    "--threads", min=1, help="Threads of each process.", show_default="an equal share")]
 Memory = Annotated[str | None, typer.Option(
     "--memory", metavar="SIZE", help="Memory of each process, such as 4GB.",
     show_default="an equal share")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import os
 import shutil
 from dataclasses import dataclass
 from math import lcm
@@ -59,7 +60,7 @@ class BlockOptions:
     scheduler : str, optional
         Address of a dask scheduler whose workers to use instead.
     threads : int, optional
-        Of each process.
+        Of each process; results depend on it in the last digits.
     memory : str, optional
         Limit of each process, such as "4GB".
     """
@@ -100,7 +101,7 @@ def plan_blocks(
     divisor = _divisor(model, ndim)
     load_source.cache_clear()
     frozen = scratch / "model"
-    freeze(model, frozen, sample(image))
+    freeze(model, frozen, sample(image), options.memory)
     # Where a 2D net sees planes of a volume, or a spacing is not known, images stay as they are.
     known = config.spacing_known and ndim == config.ndim
     ready = brought_to(image, config.spacing) if known else image
@@ -108,8 +109,8 @@ def plan_blocks(
     seen = _probed(model, ready, source, divisor, home or scratch)
     first = _look(ready, source, str(model.device), _corner(ready, divisor))
     for path in _configs(frozen):
-        read = load_config(path)
-        save_config(read.changed({"predict.halo": list(seen.pixels[-read.ndim:])}), path)
+        held = load_config(path)
+        save_config(held.changed({"predict.halo": list(seen.pixels[-held.ndim:])}), path)
     load_source.cache_clear()
     shape = ready.shape[-ndim:]
     size = _size(shape, options.block or BLOCK[ndim], divisor)
@@ -125,8 +126,15 @@ def plan_blocks(
              _text(reach))
     part = fit(size, reach, tuple(min(n, GRAIN) for n in size), _pixels(options, first))
     return Job(ready, source, method, first.specs, first.spacing, str(scratch), size, part, divisor,
-               seen.pixels, reach, str(model.device), options.threads,
+               seen.pixels, reach, str(model.device), _threads(options),
                _pixels(options, first) if options.memory else MOST)
+
+
+def _threads(options: BlockOptions) -> int | None:
+    """Return the threads of a process: several of them on one machine share its cores."""
+    if options.threads or options.workers == 1:
+        return options.threads
+    return max(1, (os.cpu_count() or 1) // options.workers)
 
 
 def _pixels(options: BlockOptions, maps: Maps) -> int:
@@ -185,8 +193,14 @@ def _reach(config: Config, spacing: Spacing, ndim: int) -> Axes:
 
 
 # -- the model as all processes load it ------------------------------------------------------------
-def freeze(model: Applied | Ensemble, folder: Path, values: NDArray[Any]) -> None:
-    """Write a model whose normalisation is that of the whole image, whatever box it gets."""
+def freeze(
+    model: Applied | Ensemble, folder: Path, values: NDArray[Any], memory: str | None = None
+) -> None:
+    """Write a model whose normalisation is that of the whole image, whatever box it gets.
+
+    Its tiles are of one size too, not as large as the memory that happens to be free allows.
+    """
+    tile = min(TILE, 0.4e-9 * parse_memory(memory)) if memory else TILE
     shutil.rmtree(folder, ignore_errors=True)
     if isinstance(model, Ensemble):
         shutil.copytree(model.folders[0].parent.parent, folder)
@@ -199,7 +213,7 @@ def freeze(model: Applied | Ensemble, folder: Path, values: NDArray[Any]) -> Non
         config = load_config(path)
         predict = config.predict
         if predict.tile is None and predict.memory is None:
-            predict = predict.model_copy(update={"memory": TILE})
+            predict = predict.model_copy(update={"memory": tile})
         save_config(config.model_copy(update={
             "normalize": config.normalize.fixed(values), "predict": predict}), path)
 

@@ -202,7 +202,7 @@ def _asked(model: Applied | Ensemble, image: LazyImage, options: BlockOptions) -
     asked = {
         "image": image.source, "shape": image.shape, "axes": image.axes,
         "spacing": image.spacing, "block": options.block, "halo": options.halo,
-        "threads": options.threads, "weights": _digest(model),
+        "threads": options.threads, "memory": options.memory, "weights": _digest(model),
         "model": model.config.model_dump(mode="json", exclude={"train"}),
     }
     held: dict[str, Any] = json.loads(json.dumps(asked))
