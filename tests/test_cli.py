@@ -22,7 +22,8 @@ from embedseg.io import read_image
 from embedseg.synthetic import blobs, write_blobs
 
 COMMANDS = ["check", "plan", "train", "tune", "predict", "evaluate", "score", "info", "demo",
-            "benchmark", "ensemble", "mesh", "stack", "convert"]
+            "benchmark", "ensemble", "mesh", "stack", "convert", "export",
+            "import"]
 SCORES = {
     "ap", "pooled", "ap_mean", "pooled_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split",
     "voi_merge", "n_true", "n_pred", "n_images",

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 # Imported for their commands, in the order in which `--help` lists them.
 from embedseg.cli import (  # noqa: F401  # isort: skip
-    training, using, judging, converting, surfaces, versus)
+    training, using, judging, converting, surfaces, versus, sharing)
 from embedseg.cli.shared import app, explain_error, log_to_stderr
 
 

@@ -1,0 +1,157 @@
+"""An image to show and to test a model with: from its data, or made up."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from embedseg.config import Config
+from embedseg.data import Sample, load_training, to_planes, to_spacing
+from embedseg.figures import Colours, cut, image_colours
+from embedseg.geometry import pad_to_multiple
+from embedseg.inference import Applied
+from embedseg.methods.base import ACTIVATIONS
+from embedseg.nets import Net
+from embedseg.plot import label_colours
+from embedseg.plot_classes import class_colours, middle_views
+from embedseg.synthetic import blobs
+from embedseg.types import DataError, Spacing, check_image
+
+Axes = tuple[int, ...]
+
+#: Pixels along an axis of an example at most, by number of axes.
+LARGEST = {2: 256, 3: 64}
+#: Objects of a synthetic image at most.
+CROWD = 40
+#: Rows of the cover; it is twice as wide.
+COVER = 320
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image, and what a model makes of it.
+
+    Attributes
+    ----------
+    image : (C, *space) float32 ndarray
+        As it was read, in the model's spacing; the net takes its sizes.
+    output : (M, *space) float32 ndarray
+        Of the net, activated as it is described.
+    labels : (*space) int32 ndarray
+        Decoded.
+    source : str
+        Where it is from.
+    """
+
+    image: NDArray[np.float32]
+    output: NDArray[np.float32]
+    labels: NDArray[np.int32]
+    source: str
+
+
+def make_example(config: Config, net: Net, activation: str, data: Path | None) -> Example:
+    """Take a validation image, or make one up, and apply a model to it.
+
+    Parameters
+    ----------
+    config : Config
+    net : Net
+        In evaluation mode.
+    activation : str
+        What is done to all of the net's output: a name in `embedseg.methods.base.ACTIVATIONS`.
+    data : Path, optional
+        Data folder.
+
+    Raises
+    ------
+    DataError
+        If the data do not fit the model.
+    """
+    least = smallest_sizes(config, net.divisor)
+    image, source = (_validation(config, data) if data else
+                     (_synthetic(config, net.divisor, least), "synthetic blobs"))
+    image = _piece(image, net.divisor, least)
+    normal = config.normalize.apply(image)
+    with torch.inference_mode():
+        output = ACTIVATIONS[activation](net(torch.from_numpy(normal)[None]))[0].numpy()
+    maps = Applied(config, net, torch.device("cpu")).ready_maps(normal)
+    return Example(image, output, config.method.decode(maps).labels, source)
+
+
+def smallest_sizes(config: Config, divisor: Axes) -> Axes:
+    """Return the sizes below which a net sees little: four samples at its coarsest, or a crop."""
+    return tuple(max(d, 2, min(4 * d, crop))
+                 for d, crop in zip(divisor, config.train.crop, strict=True))
+
+
+def _validation(config: Config, data: Path) -> tuple[NDArray[np.float32], str]:
+    loaded = load_training(data, config.data)
+    samples = [*loaded.val, *loaded.train]
+    sample = next((s for s in samples if (s.labels > 0).any()), samples[0])
+    if sample.labels.ndim not in (config.ndim, config.ndim + 1):
+        raise DataError(f"{sample.path}: {sample.labels.ndim}D, the model is {config.ndim}D")
+    check_image(sample.image, sample.labels.ndim, config.channels, str(sample.path))
+    planes = to_planes(sample) if sample.labels.ndim > config.ndim else [sample]
+    fullest = max(planes, key=_inside)
+    ready = to_spacing(fullest, config.spacing) if config.spacing_known else fullest
+    return ready.image.astype(np.float32), f"the image {fullest.name}"
+
+
+def _inside(sample: Sample) -> int:
+    return int((sample.labels > 0).sum())
+
+
+def _synthetic(config: Config, divisor: Axes, least: Axes) -> NDArray[np.float32]:
+    """Make an image of blobs about as large as the objects that were trained on."""
+    shape = tuple(max(m, LARGEST[config.ndim] // d * d)
+                  for m, d in zip(least, divisor, strict=True))
+    size = np.multiply(shape, config.spacing)
+    # Large objects are so long; typical ones are half of that.
+    radius = min(min(config.extent or size / 4) / 4, min(size) / 3)
+    ball = math.pi ** (config.ndim / 2) / math.gamma(config.ndim / 2 + 1) * radius**config.ndim
+    count = int(np.clip(size.prod() / 4 / ball, 3, CROWD))
+    image, _ = blobs(shape, count, spacing=config.spacing, radius=radius)
+    return np.repeat(200 * np.clip(image, 0, None)[np.newaxis], config.channels, 0)
+
+
+def _piece(image: NDArray[np.float32], divisor: Axes, least: Axes) -> NDArray[np.float32]:
+    """Return the middle of an image, of sizes that the net takes."""
+    short = tuple(m if n < m else 1 for n, m in zip(image.shape[1:], least, strict=True))
+    image, _ = pad_to_multiple(image, short)
+    limit, where = LARGEST[len(divisor)], []
+    for n, d, m in zip(image.shape[1:], divisor, least, strict=True):
+        size = max(min(n, limit) // d * d, m)
+        where.append(slice((n - size) // 2, (n - size) // 2 + size))
+    return np.ascontiguousarray(image[(slice(None), *where)])
+
+
+def paint_cover(example: Example, config: Config) -> Colours:
+    """Paint an example beside what was found in it; of a volume, a plane.
+
+    Returns
+    -------
+    (Y, X, 3) uint8 ndarray
+        Twice as wide as high.
+    """
+    labels, colours = example.labels, config.method.colours
+    view = middle_views(labels.shape)[0]
+    if labels.ndim == 3 and not colours:
+        view = (0, int((labels > 0).sum((1, 2)).argmax()))
+    plane: Spacing = config.spacing[-2:]
+    found = cut(labels, view)
+    painted = class_colours(found, colours) if colours else label_colours(found)
+    square = _square(found.shape, plane)
+    return np.concatenate([image_colours(cut(example.image, view, 1))[square], painted[square]], 1)
+
+
+def _square(shape: Axes, spacing: Spacing) -> tuple[NDArray[np.int64], ...]:
+    """Return the indices that stretch the middle square of a plane to the cover's height."""
+    side = min(np.multiply(shape, spacing))
+    counts = [max(1, min(n, round(side / step))) for n, step in zip(shape, spacing, strict=True)]
+    return np.ix_(*[(n - count) // 2 + np.arange(COVER) * count // COVER
+                    for n, count in zip(shape, counts, strict=True)])
