@@ -74,7 +74,8 @@ def check_package(path: Path) -> None:
     with calm():
         summary = needed("bioimageio.core", "zoo").test_description(
             path, devices=["cpu"], determinism="seed_only")
-    if summary.status == "failed":
+    # A package whose description alone is right counts as "valid-format".
+    if summary.status != "passed":
         wrong = [f"{detail.name}: {error.msg}" for detail in summary.details
                  for error in detail.errors]
         raise DataError("\n".join(["the package fails the test of bioimageio.core", *wrong]))
