@@ -29,8 +29,8 @@ def log_odds(share: NDArray[Any]) -> NDArray[np.float32]:
 
     Examples
     --------
-    >>> log_odds(np.array([0.5, 1.0])).round(1).tolist()
-    [0.0, 9.2]
+    >>> [f"{odds:.1f}" for odds in log_odds(np.array([0.5, 1.0]))]
+    ['0.0', '9.2']
     """
     safe = np.clip(np.asarray(share, np.float64), 1e-4, 1 - 1e-4)
     return np.asarray(np.log(safe / (1 - safe)), np.float32)
@@ -47,8 +47,8 @@ def probability(evidence: NDArray[Any], weights: Sequence[float]) -> NDArray[np.
 
     Examples
     --------
-    >>> probability(np.array([[0.0], [2.0]]), (0.0, 1.0)).round(2).tolist()
-    [0.5, 0.88]
+    >>> [f"{share:.2f}" for share in probability(np.array([[0.0], [2.0]]), (0.0, 1.0))]
+    ['0.50', '0.88']
     """
     constant, *slopes = weights
     return np.asarray(expit(constant + np.asarray(evidence, np.float64) @ np.array(slopes)),

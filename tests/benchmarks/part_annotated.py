@@ -1,7 +1,7 @@
 """Copies of a data folder of volumes in which only a part of each mask is annotated.
 
-Run with `python tests/benchmarks/sparse.py DATA -o OUT slices` or `boxes`; masks of `train` and
-`val` lose all but a tenth of their voxels, those of `test` stay whole.
+Run with `python tests/benchmarks/part_annotated.py DATA -o OUT slices` or `boxes`; masks of `train`
+and `val` lose all but a tenth of their voxels, those of `test` stay whole.
 """
 
 from __future__ import annotations
