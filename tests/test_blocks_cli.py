@@ -16,6 +16,7 @@ import zarr
 from embedseg.io import read_image, read_labels, write_labels
 from embedseg.large import engine
 from embedseg.large import run as running
+from embedseg.large.outputs import Output
 from embedseg.large.plan import BOXES, BlockOptions, plan_blocks, sample
 from embedseg.large.steps import make_maps
 from embedseg.lazy import open_lazy
@@ -251,6 +252,28 @@ def test_a_dry_run_says_what_it_takes_and_leaves_nothing(flat, tmp_path, run):
 
 
 # -- going on --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("output", ["out.zarr", "out.tif"])
+def test_what_was_cut_off_at_the_very_end_goes_on(flat, tmp_path, run, monkeypatch, output):
+    source = saved(tmp_path, image_for(flat))
+    command = ["predict", flat, source, "-o", tmp_path / output, "--axes", "YX", "--block", "64,64"]
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "finish", cut)
+        assert run(*command).code == 130
+    assert (tmp_path / "out.csv").exists() and not (tmp_path / output).exists()
+    finish = Output.finish
+    with monkeypatch.context() as patch:
+        patch.setattr(Output, "finish", lambda *given: (finish(*given), cut()))
+        assert run(*command).code == 130
+    # All there but what lies between.
+    assert (tmp_path / output).exists() and (tmp_path / "out.blocks").exists()
+    again = run(*command)
+    assert again.code == 0 and not (tmp_path / "out.blocks").exists(), again.err
+
+
 def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
     source = saved(tmp_path, image_for(flat))
     command = ["predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--block"]
@@ -307,7 +330,10 @@ def test_killed_ten_times_it_ends_in_the_same_bytes(flat, tmp_path):
     subprocess.run(command(flat, source, tmp_path / "whole/out.zarr", "--block", "48,48"),
                    check=True)
     expected = bytes_of(tmp_path / "whole/out.zarr")
-    again = command(flat, source, tmp_path / "out.zarr", "--block", "48,48", "--workers", 2)
+    # As deep as the other, so that the image is in the same place from there.
+    killed = tmp_path / "killed"
+    killed.mkdir()
+    again = command(flat, source, killed / "out.zarr", "--block", "48,48", "--workers", 2)
     dice, kills = random.Random(0), 0
     while kills < 10:
         process = subprocess.Popen(again, start_new_session=True, stderr=subprocess.DEVNULL)
@@ -315,7 +341,7 @@ def test_killed_ten_times_it_ends_in_the_same_bytes(flat, tmp_path):
         time.sleep(dice.uniform(3, 9))
         if process.poll() is not None:
             # It was done before: begin anew.
-            subprocess.run(["rm", "-r", tmp_path / "out.zarr", tmp_path / "out.csv"], check=True)
+            subprocess.run(["rm", "-r", killed / "out.zarr", killed / "out.csv"], check=True)
             continue
         kills += 1
         workers = children(process.pid)
@@ -327,8 +353,8 @@ def test_killed_ten_times_it_ends_in_the_same_bytes(flat, tmp_path):
         process.wait()
     final = subprocess.run(again, capture_output=True, text=True)
     assert final.returncode == 0, final.stderr
-    assert bytes_of(tmp_path / "out.zarr") == expected
-    assert not (tmp_path / "out.blocks").exists()
+    assert bytes_of(killed / "out.zarr") == expected
+    assert not (killed / "out.blocks").exists()
 
 
 def children(process: int) -> list[int]:

@@ -91,7 +91,7 @@ def test_two_processes_train_like_one(data, tmp_path):
     assert gap(Segmenter.load(tmp_path / "m", "cpu"), two) == 0
     for key in ("instance", "seed", "total", "val_ap_mean"):
         assert one.history[-1][key] == pytest.approx(two.history[-1][key], rel=1e-4)
-    limited = fitted(config, data, None, devices=2, time_limit="12s")
+    limited = fitted(config, data, None, devices=2, time_limit="30s")
     assert limited.history[-1]["step"] > 5
 
 
@@ -282,15 +282,21 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(data, tmp_path):
     whole = result("whole")
     # Timed the second time: the first one may have to read or compile what later ones find ready.
     begun = time.monotonic()
-    assert result("again") == whole
+    process, first = start("again"), 0.0
+    while process.poll() is None:
+        if not first and (tmp_path / "again" / "last.ckpt").exists():
+            first = time.monotonic() - begun
+        time.sleep(0.01)
     took = time.monotonic() - begun
+    assert process.returncode == 0 and first > 0
     rng, midway = np.random.default_rng(0), 0
     for moment in range(8):
         folder = f"moment {moment}"
-        while not killed(folder, rng.uniform(0.4, 0.9) * took):
+        # Most of the time is for starting; most of the moments are behind the first checkpoint.
+        while not killed(folder, rng.uniform(0.9 * first / took, 0.97) * took):
             # The machine has got faster since: try an earlier moment.
             assert result(folder) == whole
-            took, folder = 0.9 * took, folder + "'"
+            first, took, folder = 0.95 * first, 0.95 * took, folder + "'"
         midway += (tmp_path / folder / "last.ckpt").exists()
         assert result(folder) == whole
     assert midway >= 3

@@ -72,8 +72,8 @@ class Output:
         """Where the table of objects goes."""
         return self.store.with_name(f"{self._stem}.csv")
 
-    def check(self, overwrite: bool) -> None:
-        """See that the output can be written, before work is put into it.
+    def check(self, overwrite: bool, table: bool = True) -> None:
+        """See that the output, and the table, can be written, before work is put into it.
 
         Raises
         ------
@@ -82,7 +82,7 @@ class Output:
         """
         if self.kind == "inside" and not self.store.is_dir():
             raise UsageError(f"{self.store}: no such image to put labels into")
-        for path in (self.path, self.table):
+        for path in (self.path, self.table) if table else (self.path,):
             if path.exists() and not overwrite:
                 raise UsageError(f"{path}: exists; choose another name, or --overwrite")
         parent = self.store if self.kind == "inside" else self.store.parent

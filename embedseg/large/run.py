@@ -85,7 +85,8 @@ def segment_blocks(
     asked = _asked(model, image, options)
     if (done := _finished(target, asked)) and not overwrite:
         return done
-    target.check(overwrite)
+    # The table of a run that goes on may be there already.
+    target.check(overwrite, table=_before(target.scratch) != asked)
     _resume(target.scratch, asked, overwrite)
     with _disk(target.scratch):
         try:
