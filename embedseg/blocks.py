@@ -40,8 +40,7 @@ class Block:
     @property
     def local(self) -> Box:
         """Place of `inner` within `outer`."""
-        return tuple(slice(i.start - o.start, i.stop - o.start)
-                     for i, o in zip(self.inner, self.outer, strict=True))
+        return relative(self.inner, self.outer)
 
     @property
     def inner_shape(self) -> Axes:
@@ -52,6 +51,18 @@ class Block:
     def outer_shape(self) -> Axes:
         """Shape of what is read."""
         return tuple(o.stop - o.start for o in self.outer)
+
+
+def relative(box: Box, origin: Box) -> Box:
+    """Return the place of a box within another one.
+
+    Examples
+    --------
+    >>> relative((slice(4, 8),), (slice(2, 10),))
+    (slice(2, 6, None),)
+    """
+    return tuple(slice(a.start - b.start, a.stop - b.start)
+                 for a, b in zip(box, origin, strict=True))
 
 
 def split(

@@ -25,6 +25,7 @@ from embedseg.model import Segmenter
 from embedseg.ngff import open_array
 from embedseg.planning import plan
 from embedseg.synthetic import write_blobs
+from embedseg.types import DataError
 
 CROPS = {2: [32, 32], 3: [8, 24, 24]}
 #: Seeds of a net that has learnt nothing are all about 0.12.
@@ -280,6 +281,11 @@ def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(running, "_find", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run(*command, "48,48").code == 130
+    assert (tmp_path / "out.blocks").is_dir()
+    # What is finished outlives an error on going on.
+    with monkeypatch.context() as patch:
+        patch.setattr(running, "plan_blocks", lambda *_: (_ for _ in ()).throw(DataError("gone")))
+        assert run(*command, "48,48").last == "error: gone"
     assert (tmp_path / "out.blocks").is_dir()
     other = run(*command, "64,64")
     assert other.code == 2 and "was cut off, with another block" in other.last

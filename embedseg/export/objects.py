@@ -35,7 +35,7 @@ class Exporter(NamedTuple):
         How its files end.
     target : str
         "module:function" of what writes it: a function of a path and `Objects`.
-    library, extra : str
+    module, extra : str
         What it needs besides, and the extra that installs that.
     folder : bool
         Whether it is a folder.
@@ -43,7 +43,7 @@ class Exporter(NamedTuple):
 
     suffix: str
     target: str
-    library: str = ""
+    module: str = ""
     extra: str = ""
     folder: bool = False
 
@@ -227,8 +227,8 @@ def check_format(kind: str) -> None:
     """
     if kind not in EXPORTERS:
         raise UsageError(f"no format {kind!r}; there are {', '.join(EXPORTERS)}")
-    if library := EXPORTERS[kind].library:
-        needed(library, EXPORTERS[kind].extra)
+    if module := EXPORTERS[kind].module:
+        needed(module, EXPORTERS[kind].extra)
 
 
 def refuse_file(path: Path, overwrite: bool, folder: bool = False) -> None:
@@ -244,7 +244,7 @@ def refuse_file(path: Path, overwrite: bool, folder: bool = False) -> None:
         raise UsageError(f"{path}: exists; choose another, or overwrite")
 
 
-def needed(library: str, extra: str) -> Any:
+def needed(module: str, extra: str) -> Any:
     """Return a module.
 
     Raises
@@ -253,6 +253,6 @@ def needed(library: str, extra: str) -> Any:
         If it is not installed.
     """
     try:
-        return import_module(library)
+        return import_module(module)
     except ImportError as error:
         raise UsageError(f"this needs {error.name}: pip install 'embedseg-nd[{extra}]'") from error

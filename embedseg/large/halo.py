@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.blocks import Axes, Box
+from embedseg.blocks import Axes, Box, relative
 from embedseg.io import write_text
 from embedseg.types import Maps
 
@@ -117,9 +117,8 @@ def _box(shape: Axes, divisor: Axes, halo: Axes, core: Box | None) -> Box:
 
 def _kept(maps: Maps, core: Box, box: Box) -> NDArray[np.float32]:
     """Return the activated maps of a core within a box."""
-    local = tuple(slice(c.start - b.start, c.stop - b.start)
-                  for c, b in zip(core, box, strict=True))
-    return np.concatenate([maps[spec.name] for spec in maps.specs])[(slice(None), *local)]
+    local = (slice(None), *relative(core, box))
+    return np.concatenate([maps[spec.name] for spec in maps.specs])[local]
 
 
 # -- kept in the model -----------------------------------------------------------------------------

@@ -22,7 +22,7 @@ from embedseg.history import save_weights
 from embedseg.inference import Applied
 from embedseg.large import halo
 from embedseg.large.resampled import Resampled, brought_to
-from embedseg.large.steps import Job, ModelMaps, load_source, read
+from embedseg.large.steps import MOST, Job, ModelMaps, load_source, read
 from embedseg.lazy import LazyImage
 from embedseg.memory import DECODING, MAPS, PROCESS
 from embedseg.types import DataError, Maps, Spacing, UsageError
@@ -39,8 +39,6 @@ REACH = 1.5
 #: Bytes of a process that decodes, and per pixel of its labels; what is decoded at once has sizes
 #: that are multiples of GRAIN, so that they can be cut into chunks.
 DECODE, LABELS, GRAIN = 2.5e9, 8, 32
-#: Pixels that are decoded at once where objects need wider halos, if nothing limits the memory.
-MOST = 2**28
 #: GB for a tile of the net. Fixed, so that tiles are the same however many workers share memory.
 TILE = 1.0
 

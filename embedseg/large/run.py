@@ -85,15 +85,17 @@ def segment_blocks(
     asked = _asked(model, image, options)
     if (done := _finished(target, asked)) and not overwrite:
         return done
+    goes_on = not overwrite and _before(target.scratch) == asked
     # The table of a run that goes on may be there already.
-    target.check(overwrite, table=_before(target.scratch) != asked)
-    _resume(target.scratch, asked, overwrite)
+    target.check(overwrite, table=not goes_on)
+    _resume(target.scratch, asked, goes_on, overwrite)
     with _disk(target.scratch):
         try:
             job = plan_blocks(model, image, target.scratch, options, home)
         except (DataError, UsageError):
-            # Nothing has been computed that a later run could go on from.
-            shutil.rmtree(target.scratch)
+            if not goes_on:
+                # Nothing has been computed that a later run could go on from.
+                shutil.rmtree(target.scratch)
             raise
         with engine(options) as workers:
             result = work(job, target, workers, model.config, progress)
@@ -220,7 +222,7 @@ def _digest(model: Applied | Ensemble) -> str:
     return digest.hexdigest()
 
 
-def _resume(scratch: Path, asked: dict[str, Any], overwrite: bool) -> None:
+def _resume(scratch: Path, asked: dict[str, Any], goes_on: bool, overwrite: bool) -> None:
     """Go on in the folder of an earlier run if that was the same one, else begin one.
 
     Raises
@@ -228,12 +230,12 @@ def _resume(scratch: Path, asked: dict[str, Any], overwrite: bool) -> None:
     UsageError
         If another run was begun there.
     """
-    before = _before(scratch)
-    if before == asked and not overwrite:
+    if goes_on:
         log.info("%s: goes on from what is there", scratch)
         return
     if scratch.exists() and not overwrite:
-        other = sorted(name for name in asked if (before or {}).get(name) != asked[name])
+        before = _before(scratch) or {}
+        other = sorted(name for name in asked if before.get(name) != asked[name])
         raise UsageError(f"{scratch}: holds a run that was cut off, with another "
                          f"{', '.join(other)}; remove it, or --overwrite")
     shutil.rmtree(scratch, ignore_errors=True)

@@ -24,7 +24,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.blocks import Axes, Block, Box, overlapping, split
+from embedseg.blocks import Axes, Block, Box, overlapping, relative, split
 from embedseg.devices import resolve_device
 from embedseg.ensemble import NAME as ENSEMBLE
 from embedseg.ensemble import Ensemble, read_ensemble
@@ -39,6 +39,8 @@ from embedseg.types import Maps, MapSpec, Segmentation, Spacing, check_image
 
 #: How often blocks are decoded again, each time with twice the halo, because objects were cut.
 RETRIES = 2
+#: Pixels of a box that is decoded again at most, if nothing else limits the memory.
+MOST = 2**28
 
 
 class MapSource(Protocol):
@@ -133,7 +135,7 @@ class Job:
     decode_halo: Axes
     device: str = "cpu"
     threads: int | None = None
-    most: int = 2**28
+    most: int = MOST
 
     @property
     def shape(self) -> Axes:
@@ -232,14 +234,9 @@ def _assembled(job: Job, block: Block, blocks: Sequence[int]) -> Maps:
         there = tuple(slice(max(a.start, b.start), min(a.stop, b.stop))
                       for a, b in zip(inner, block.outer, strict=True))
         stored = np.load(job.maps_file(j), mmap_mode="r")
-        data[(slice(None), *_shifted(there, block.outer))] = stored[
-            (slice(None), *_shifted(there, inner))]
+        data[(slice(None), *relative(there, block.outer))] = stored[
+            (slice(None), *relative(there, inner))]
     return Maps(data, job.specs, job.spacing, tuple(side.start for side in block.outer))
-
-
-def _shifted(box: Box, origin: Box) -> Box:
-    return tuple(slice(a.start - b.start, a.stop - b.start)
-                 for a, b in zip(box, origin, strict=True))
 
 
 def _classes(segmentation: Segmentation, block: Block) -> tuple[NDArray[np.int32], Found]:
