@@ -33,6 +33,7 @@ from embedseg.report import (
     training_report,
 )
 from embedseg.report.charts import Chart, Series, histogram, svg, ticks
+from embedseg.report.facts import reliability_chart
 from embedseg.report.gallery import BUDGET
 from embedseg.report.page import Page, Section, render, write_page
 from embedseg.report.painting import KINDS, MERGED, SPLIT
@@ -176,6 +177,30 @@ def test_a_page_says_what_is_known(written: Any) -> None:
         assert "µm" in page.words and "How large objects are" in page.words
     else:
         assert "Confusion" in page.words and "wrong pixels" in page.words
+
+
+def test_scores_are_held_against_the_truth(tmp_path: Path) -> None:
+    model, gallery, data = judged("embedding", 2, 9)
+    assert evaluation_report(tmp_path / "r.html", model, gallery, data, title="on blobs")
+    words = Reader((tmp_path / "r.html").read_text(encoding="utf-8")).words
+    assert "Whether scores can be trusted" in words
+    scores = {name: np.concatenate(each) for name, each in gallery.sureness.items()}
+    assert [len(each) for each in scores.values()] == [22, 32]
+    chart = reliability_chart(*scores.values())
+    # Five bins: the objects of lowest score match never, or else as these do.
+    assert len(chart.series[0].y) == 5
+    assert np.mean(chart.series[0].y) == pytest.approx(22 / 54, abs=0.02)
+    assert reliability_chart(np.ones(20), np.ones(9)) is None
+    assert reliability_chart(np.ones(20), np.zeros(20)).series[0].y == [0, 0, 1, 1]
+
+
+def test_objects_on_what_is_not_annotated_do_not_count(tmp_path: Path) -> None:
+    labels = squares((48, 60))
+    truth = np.where(labels == 6, -1, labels)
+    gallery = Gallery(as_method({"type": "boundary"}))
+    objects = {"score": np.linspace(0.1, 0.6, 6), "size": np.ones(6)}
+    gallery.add("a", labels.astype(np.float32), Segmentation(labels, objects), truth)
+    assert [len(each[0]) for each in gallery.sureness.values()] == [5, 0]
 
 
 def test_images_come_the_worst_first(written: Any) -> None:

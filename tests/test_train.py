@@ -91,8 +91,9 @@ def test_two_processes_train_like_one(data, tmp_path):
     assert gap(Segmenter.load(tmp_path / "m", "cpu"), two) == 0
     for key in ("instance", "seed", "total", "val_ap_mean"):
         assert one.history[-1][key] == pytest.approx(two.history[-1][key], rel=1e-4)
+    # Processes that disagree on the last step would wait for each other for ever.
     limited = fitted(config, data, None, devices=2, time_limit="30s")
-    assert limited.history[-1]["step"] > 5
+    assert limited.history[-1]["step"] >= 1
 
 
 @pytest.mark.slow
@@ -269,8 +270,16 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(data, tmp_path):
         assert not list((tmp_path / folder).glob(".*"))
         return (tmp_path / folder / "weights.safetensors").read_bytes()
 
-    def killed(folder: str, after: float) -> bool:
+    def first(folder: str) -> subprocess.Popen:
+        # Running, and just past its first checkpoint: when that is depends on the machine.
         process = start(folder)
+        while not (tmp_path / folder / "last.ckpt").exists():
+            assert process.poll() is None
+            time.sleep(0.01)
+        return process
+
+    def killed(folder: str, after: float) -> bool:
+        process = first(folder)
         try:
             process.wait(after)
         except subprocess.TimeoutExpired:
@@ -280,24 +289,13 @@ def test_killed_at_any_moment_it_ends_in_the_same_weights(data, tmp_path):
         return False
 
     whole = result("whole")
-    # Timed the second time: the first one may have to read or compile what later ones find ready.
-    begun = time.monotonic()
-    process, first = start("again"), 0.0
-    while process.poll() is None:
-        if not first and (tmp_path / "again" / "last.ckpt").exists():
-            first = time.monotonic() - begun
-        time.sleep(0.01)
-    took = time.monotonic() - begun
-    assert process.returncode == 0 and first > 0
+    process, begun = first("again"), time.monotonic()
+    assert process.wait() == 0
+    left = time.monotonic() - begun
     rng, midway = np.random.default_rng(0), 0
     for moment in range(8):
         folder = f"moment {moment}"
-        # Most of the time is for starting; most of the moments are behind the first checkpoint.
-        while not killed(folder, rng.uniform(0.9 * first / took, 0.97) * took):
-            # The machine has got faster since: try an earlier moment.
-            assert result(folder) == whole
-            first, took, folder = 0.95 * first, 0.95 * took, folder + "'"
-        midway += (tmp_path / folder / "last.ckpt").exists()
+        midway += killed(folder, rng.uniform(0, 0.9) * left)
         assert result(folder) == whole
     assert midway >= 3
     for nth in (1, 20):

@@ -9,9 +9,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from embedseg import __version__
+from embedseg.methods.confidence import ENOUGH, reliability
 from embedseg.monitor import NO_LOSS
 from embedseg.planning import settings_in_words
 from embedseg.report.charts import Chart, Series, number
@@ -112,6 +115,32 @@ def curve_chart(profiles: Sequence[tuple[str, Mapping[str, float]]], x_label: st
     series = tuple(Series(name, places, list(values.values())) for name, values in profiles)
     return Chart(title, x_label, y_label, series, "bars" if names else "lines", limits=(0, 1),
                  names=names)
+
+
+def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | None:
+    """Draw how often objects of a score are true ones; None with too few to tell.
+
+    Parameters
+    ----------
+    matched, others : (n,) ndarray
+        Scores of the objects that match a true one, and of those that do not.
+
+    Examples
+    --------
+    >>> scores = np.linspace(0, 1, 101)
+    >>> chart = reliability_chart(scores[50:], scores[:50])
+    >>> [series.name for series in chart.series], max(chart.series[0].y)
+    (['objects found', 'if scores were exact'], 1.0)
+    """
+    score = np.concatenate([matched, others])
+    if len(score) < ENOUGH:
+        return None
+    true = np.arange(len(score)) < len(matched)
+    found = reliability(score, true, bins=min(10, len(score) // 10))
+    exact = [0.0, 0.5, 1.0]
+    return Chart("Whether scores can be trusted", "score", "share that matches a true object", (
+        Series("objects found", [each.score for each in found], [each.true for each in found]),
+        Series("if scores were exact", exact, exact)), limits=(0, 1))
 
 
 def tuning_table(held: Mapping[str, Any]) -> Table:

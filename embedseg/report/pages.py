@@ -22,6 +22,7 @@ from embedseg.report.facts import (
     environment,
     options_table,
     profile_chart,
+    reliability_chart,
     settings,
     split_words,
     training_charts,
@@ -221,6 +222,9 @@ def _amounts(gallery: Gallery) -> list[Chart]:
         charts.append(histogram("How sure the model was of objects", "score", [
             (name, np.concatenate(values).tolist()) for name, values in gallery.sureness.items()],
             limits=(0.0, 1.0), bins=20))
+    if gallery.judged and len(gallery.sureness) == 2:
+        chart = reliability_chart(*map(np.concatenate, gallery.sureness.values()))
+        charts += [chart] if chart else []
     return charts
 
 

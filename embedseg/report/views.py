@@ -176,9 +176,9 @@ class ObjectView(View):
         scores = np.asarray(found.objects["score"])
         if judged is None:
             return {"found": scores}
-        right = np.zeros(len(scores), bool)
-        right[judged.detail.matched[:, 1] - 1] = True
-        return {"matched": scores[right], "not matched": scores[~right]}
+        detail: ErrorTypes = judged.detail
+        wrong = np.concatenate([detail.fragments, detail.merging, detail.spurious])
+        return {"matched": scores[detail.matched[:, 1] - 1], "not matched": scores[wrong - 1]}
 
 
 class ClassView(View):
