@@ -144,7 +144,7 @@ def save_overlay(
 
 
 def save_preview(
-    path: Path | str, images: Sequence[NDArray[Any]], truths: Sequence[NDArray[Any]],
+    path: Path | str, images: Sequence[NDArray[Any]], truths: Sequence[NDArray[Any]] | None,
     predictions: Sequence[NDArray[Any]], *, spacing: Spacing | None = None,
     titles: Sequence[str] = (), title: str = "", classes: Mapping[str, str] | None = None,
 ) -> None:
@@ -154,7 +154,8 @@ def save_preview(
     ----------
     path : path
     images, truths, predictions : sequences of ndarray
-        As `overlay` takes them; of a volume the plane with most objects is shown.
+        As `overlay` takes them, truths None where nothing is compared; of a volume the plane with
+        most objects is shown.
     spacing : tuple of float, optional
         Of all images.
     titles : sequence of str
@@ -165,24 +166,25 @@ def save_preview(
         As in `overlay`.
     """
     cells: list[list[Panel]] = []
-    whole = {"matched": 0, "missed": 0, "spurious": 0}
-    for i, (image, truth, predicted) in enumerate(zip(images, truths, predictions, strict=True)):
+    whole: dict[str, int] = {}
+    known: Sequence[NDArray[Any] | None] = truths or [None] * len(images)
+    for i, (image, truth, predicted) in enumerate(zip(images, known, predictions, strict=True)):
         image = image if image.ndim > predicted.ndim else image[np.newaxis]
         if classes:
             steps = spacing or (1.0,) * predicted.ndim
             shown = class_panels(image, truth, predicted, classes, steps,
                                  middle_views(predicted.shape)[0], PREVIEW)
-            cells.append([(shown[2][0], titles[i] if titles else "image", {}), shown[3]])
+            cells.append([(shown[-2][0], titles[i] if titles else "image", {}), shown[-1]])
             continue
         state, recoloured = _states(truth, predicted)
         view = _views(truth, predicted)[0]
         plane = (spacing or (1.0,) * predicted.ndim)[-2:]
         panels, marks = _panels(image_colours(cut(image, view, 1).astype(np.float32)),
-                                cut(truth, view), cut(predicted, view), cut(recoloured, view),
-                                state, plane, PREVIEW)
+                                None if truth is None else cut(truth, view), cut(predicted, view),
+                                cut(recoloured, view), state, plane, PREVIEW)
         cells.append([(panels[0], titles[i] if titles else "image", {}),
-                      (panels[-1], "errors at IoU 0.5", marks)])
-        whole = {kind: n + len(state[kind]) for kind, n in whole.items()}
+                      (panels[-1], "objects" if truth is None else "errors at IoU 0.5", marks)])
+        whole = {kind: whole.get(kind, 0) + len(found) for kind, found in state.items()}
     rows = [[panel for cell in cells[i:i + 2] for panel in cell] for i in range(0, len(cells), 2)]
     save_figure(lay_out(rows, class_legend(classes) if classes else _legend(whole), title),
                 Path(path))

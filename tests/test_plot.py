@@ -12,6 +12,9 @@ from matplotlib.image import imread
 
 from embedseg.figures import MATCHED, MISSED, NOT_ANNOTATED, SPURIOUS
 from embedseg.plot import label_colours, overlay, save_overlay, save_preview
+from embedseg.plot_curves import save_profiles, save_sizes, save_trials
+from embedseg.plot_maps import directions, plot_maps
+from embedseg.types import Maps, MapSpec
 
 
 def squares(shape: tuple[int, ...], corners: dict[int, tuple[int, int]], size: int = 8):
@@ -190,3 +193,52 @@ def test_a_preview_of_classes(tmp_path: Path) -> None:
     labels = np.random.default_rng(0).integers(0, 3, (20, 24))
     save_preview(tmp_path / "p.png", [np.zeros((20, 24))], [labels], [labels], classes=CLASSES)
     assert imread(tmp_path / "p.png").std() > 0.05
+
+
+def test_a_preview_without_truth(tmp_path: Path) -> None:
+    save_preview(tmp_path / "p.png", [np.zeros((60, 80))], None, [TRUTH])
+    picture = np.round(255 * imread(tmp_path / "p.png")[..., :3])
+    assert has(picture, MATCHED) and not has(picture, MISSED)
+
+
+# -- maps ------------------------------------------------------------------------------------------
+def test_directions_are_hues_and_lengths_brightness() -> None:
+    vectors = np.zeros((2, 64, 64), np.float32)
+    vectors[1, 32:], vectors[0, 32:, 32:] = 1.0, -0.0  # to the right
+    vectors[:, 32:, 40:] = 0.0
+    colours = directions(vectors)
+    assert (colours[60, 5] == (255, 0, 0)).all() and not colours[60, 60].any()
+    # The disc in the corner: opposite directions in opposite colours.
+    left, right = colours[7, 3].astype(int), colours[7, 11].astype(int)
+    assert left.argmin() == 0 and right.argmax() == 0
+
+
+def test_all_maps_are_shown_with_their_range() -> None:
+    specs = (MapSpec("offset", "vector", 3, "none"), MapSpec("width", "extent", 3, "none"),
+             MapSpec("class", "scalar", 2, "softmax", average="activated"))
+    data = np.zeros((8, 6, 20, 24), np.float16)
+    data[0], data[2, :, :, 12:] = 9.0, 0.5
+    data[3:6, 3] = [[[1.0]], [[2.0]], [[3.0]]]
+    figure = plot_maps(Maps(data, specs, (4.0, 1.0, 1.0)), np.zeros((2, 6, 20, 24)), title="t")
+    names = [axes.get_title() for axes in figure.axes]
+    # In the plane from the middle what lies along z is not seen; in the side view it is.
+    assert names[:5] == ["image", "offset, length 0 to 0.5", "width, 2 to 2",
+                         "class 0, 0.5 to 0.5", "class 1, 0.5 to 0.5"]
+    assert names[5:8] == ["image", "offset, length 9 to 9", "width, 0 to 2"]
+    high, wide = panels(figure)[5].shape[:2]
+    assert high / wide == pytest.approx(6 * 4 / 24, rel=0.1)
+
+
+# -- curves ----------------------------------------------------------------------------------------
+def test_curves_are_written(tmp_path: Path) -> None:
+    save_profiles(tmp_path / "a.svg", {"one": {"0.50": 0.9, "0.75": 0.5}}, ("IoU", "AP"))
+    save_profiles(tmp_path / "b.svg", {"one": {"cell": 0.9, "rim": None}}, ("class", "IoU"))
+    save_sizes(tmp_path / "c.svg", np.array([[3.0, 9.0], [5.0, 9.0]]), unit="px", axes="YX")
+    trials = [({"refine": None, "seed": 0.5}, 0.2), ({"refine": 0.4, "seed": 0.5}, 0.8)]
+    save_trials(tmp_path / "d.svg", trials, "ap", title="nuclei")
+    words = {"a": ["IoU", "AP", "one"], "b": ["cell", "rim"],
+             "c": ["along Y, median 4", "along X, median 9"],
+             "d": ["nuclei", "refine", "None", "0.4", "seed", "ap of validation images"]}
+    for name, expected in words.items():
+        text = (tmp_path / f"{name}.svg").read_text()
+        assert [word for word in expected if f"<!-- {word} -->" in text] == expected

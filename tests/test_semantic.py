@@ -174,13 +174,13 @@ def test_from_a_folder_to_classes(data, tmp_path, run):
     assert run("train", data, "-o", model, "--method", "semantic", "--classes", named,
                "--epochs", 4, *FAST, "--set", f"train.crop={crop}").code == 0
     assert {"history.png", "preview.png"} <= {path.name for path in model.iterdir()}
-    done = run("evaluate", model, data, "--json", "--device", "cpu")
+    done = run("evaluate", model, data, "--json", "--device", "cpu", "--plot", tmp_path / "e.svg")
     summary = json.loads(done.out)
-    assert done.code == 0
+    assert done.code == 0 and "<!-- inside -->" in (tmp_path / "e.svg").read_text()
     assert list(summary["iou"]) == ["ground", "rim", "inside"] and summary["iou_mean"] > 0.6
     done = run("predict", model, data / "test/images", "-o", out, "--maps", "--pieces", "inside",
-               "--min-size", 3, "--device", "cpu")
-    assert done.code == 0 and "inside" in done.err
+               "--min-size", 3, "--device", "cpu", "--plot")
+    assert done.code == 0 and "inside" in done.err and (out / "plots/0_maps.png").is_file()
     truth = read_labels(data / "test/masks/0.tif")
     found = read_labels(out / "0.tif")
     # The file holds the values of the masks that it was trained on.

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedseg.cli.pictures import plot_option
 from embedseg.cli.shared import (
     Axes,
     ClearBorder,
@@ -58,6 +59,7 @@ def convert(
     )] = False,
     largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
     clear_border: ClearBorder = False, spacing: SpacingText = None, axes: Axes = None,
+    plot: Annotated[Path | None, plot_option("Draw the objects, over --image if given")] = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Take label images to ImageJ, QuPath, COCO, OME-Zarr or a table; and outlines back to labels.
@@ -69,6 +71,7 @@ def convert(
     from embedseg.export.objects import Objects, check_export, export_objects, refuse_file
     from embedseg.io import write_labels
     from embedseg.labels import present
+    from embedseg.plot import save_overlay
 
     given, kind = parse_spacing(spacing), _kind(to, output)
     options = CleanOptions(largest_piece=largest_piece, fill_holes=fill_holes, min_size=min_size,
@@ -79,14 +82,17 @@ def convert(
         check_export(output, kind, overwrite=overwrite)
     found = _read(source, image, like, shape, link, axes and axes.upper())
     labels = clean(found.data, options)
+    pixels = _with_channels(_image(image, None)) if image else None
     if kind == LABELS:
         write_labels(output, labels, given or found.spacing, found.axes)
     else:
-        pixels = _with_channels(_image(image, None)) if image else None
         objects = Objects(labels, said_spacing(found, given), (image or like or source).name,
                           image=pixels, progress=at_terminal())
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(present(labels))
+    if plot:
+        save_overlay(plot, (labels > 0)[None] if pixels is None else pixels, None, labels,
+                     spacing=given or found.spacing, title=source.name)
     typer.echo(f"{count} object{'s' * (count != 1)} written to {output}")
 
 

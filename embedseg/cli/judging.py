@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedseg.cli.pictures import PlotScores, plot_option, plot_scores
 from embedseg.cli.shared import (
     Axes,
     ClassesText,
@@ -43,7 +44,7 @@ def evaluate(
     context: typer.Context, model: Model, data: Data,
     split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
     tta: Tta = False, planes: Planes = False, settings: Settings = None,
-    device: Device = "auto", json: Json = False, csv: CsvFile = None,
+    device: Device = "auto", json: Json = False, csv: CsvFile = None, plot: PlotScores = None,
     report: Annotated[Path | None, typer.Option(
         "--report", metavar="FILE", help="Write a page with scores, errors and pictures, "
         "evaluation.html say.", show_default=False)] = None,
@@ -76,6 +77,8 @@ def evaluate(
     if report and gallery:
         evaluation_report(report, segmenter, gallery, samples, folder=model, command=typed(context),
                           title=f"{model.name} on {data.name}: {split}")
+    if plot:
+        plot_scores(plot, told, scoring)
     _show_scores(results, scoring, json, csv, members=told if folders else {})
 
 
@@ -99,7 +102,7 @@ def score(
         metavar="PREDICTED_DIR", exists=True, file_okay=False,
         help="Folder of predicted label images, whoever made them.")],
     axes: Axes = None, ignore_label: IgnoreLabel = None, classes: ClassesText = None,
-    json: Json = False, csv: CsvFile = None,
+    json: Json = False, csv: CsvFile = None, plot: PlotScores = None,
 ) -> None:
     """Compare two folders of label images: of objects, or of the classes that are named."""
     from embedseg.data import DataOptions
@@ -111,6 +114,8 @@ def score(
                        else {"type": "embedding"})
     results = score_folders(truth, predicted, axes=axes and axes.upper(), classes=named,
                             ignore_label=ignore_label, scoring=method.scoring())
+    if plot:
+        plot_scores(plot, {predicted.name: method.scoring().summarise(results)}, method.scoring())
     _show_scores(results, method.scoring(), json, csv)
 
 
@@ -133,7 +138,10 @@ def _show_scores(
 
 # -- info ------------------------------------------------------------------------------------------
 @command("embedseg info nuclei")
-def info(model: Model, json: Json = False) -> None:
+def info(
+    model: Model, json: Json = False,
+    plot: Annotated[Path | None, plot_option("Draw how its training went")] = None,
+) -> None:
     """Say what a model is, what it was trained on and how it decodes."""
     from embedseg.config import load_config
     from embedseg.devices import resolve_device
@@ -148,6 +156,8 @@ def info(model: Model, json: Json = False) -> None:
         members = [{"name": folder.name, "weight": weight,
                     **_facts(load_config(folder / "config.json"))}
                    for folder, weight in zip(found.folders, found.weights, strict=True)]
+    if plot:
+        _plot_history(plot, model, history)
     parameters = sum(each["parameters"] for each in members) or _facts(config)["parameters"]
     if json:
         print_json({"config": config.model_dump(mode="json"), "parameters": parameters,
@@ -170,6 +180,15 @@ def info(model: Model, json: Json = False) -> None:
         typer.echo(f"{part}:")
         for key, value in getattr(config, part).model_dump(mode="json").items():
             typer.echo(f"  {part}.{key} = {_short(value)}")
+
+
+def _plot_history(path: Path, model: Path, history: list[dict[str, float]]) -> None:
+    from embedseg.monitor import save_history
+    from embedseg.types import DataError
+
+    if not history:
+        raise DataError(f"{model}: holds no history of a training (history.csv), nothing to draw")
+    save_history(path, history)
 
 
 def _facts(config: Config) -> dict[str, Any]:

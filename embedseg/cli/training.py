@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from embedseg.cli.pictures import plot_data, plot_option, plot_statistics
 from embedseg.cli.shared import (
     Axes,
     ClassesText,
@@ -35,6 +36,7 @@ from embedseg.cli.shared import (
 
 if TYPE_CHECKING:
     from embedseg.config import Config
+    from embedseg.stats import Statistics
 
 NetName = Annotated[str | None, typer.Option(
     "--net", help="cenet, erfnet, unet, unet2d3d or unetpp.", show_default="the plan's")]
@@ -69,6 +71,7 @@ class _Asked(NamedTuple):
 def check(
     data: Data, method: MethodName = "embedding", masks: Masks = None, axes: Axes = None,
     spacing: SpacingText = None, ignore_label: IgnoreLabel = None, classes: ClassesText = None,
+    plot: Annotated[Path | None, plot_option("Draw some images and what is marked in them")] = None,
     json: Json = False,
 ) -> None:
     """List what a data folder holds, and everything that is wrong with it."""
@@ -85,6 +88,8 @@ def check(
     if not report.ok:
         count = sum(found.severity == "error" for found in report.findings)
         raise DataError(f"{data}: {count} finding{'s' * (count > 1)} in the way of training")
+    if plot:
+        plot_data(plot, data, options)
     if not json:
         typer.echo(f"{data}: ready for training")
 
@@ -98,8 +103,9 @@ def plan(
     preset: Preset = None,
     memory: Memory = None, settings: Settings = None, masks: Masks = None, axes: Axes = None,
     spacing: SpacingText = None, ignore_label: IgnoreLabel = None, classes: ClassesText = None,
-    device: Device = "auto",
-    json: Json = False, overwrite: Overwrite = False,
+    plot: Annotated[Path | None, plot_option("Draw how large objects are, or how frequent classes")
+                    ] = None,
+    device: Device = "auto", json: Json = False, overwrite: Overwrite = False,
 ) -> None:
     """Propose all settings from the data, and say why."""
     from embedseg.config import save_config
@@ -108,12 +114,15 @@ def plan(
     if output and output.exists() and not overwrite:
         raise UsageError(f"{output}: exists; choose another, or --overwrite")
     asked = _Asked(method, net, ndim, start, memory, preset)
-    config, words = _planned(data, given_options(masks, axes, spacing, ignore_label, classes),
-                             parse_settings(settings), asked, device)
+    config, stats, words = _planned(
+        data, given_options(masks, axes, spacing, ignore_label, classes), parse_settings(settings),
+        asked, device)
     if json:
         print_json(config.model_dump(mode="json"))
     else:
         typer.echo(words)
+    if plot:
+        plot_statistics(plot, stats)
     if output:
         save_config(config, output)
         say(f"written to {output}; next: embedseg train {data} -o MODEL --config {output}")
@@ -181,17 +190,23 @@ def train(
 
 
 @command("embedseg tune nuclei my_data")
-def tune(model: Model, data: Data, device: Device = "auto") -> None:
+def tune(
+    model: Model, data: Data, device: Device = "auto",
+    plot: Annotated[Path | None, plot_option("Draw the scores of all that was tried")] = None,
+) -> None:
     """Search the decode options on the validation images, and save the better ones.
 
     Of an ensemble the weights of its members too, if there are images enough.
     """
     from embedseg.model import Segmenter
+    from embedseg.plot_curves import save_trials
 
     segmenter = Segmenter.load(model, device)
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
         found = segmenter.tune(data, progress=at_terminal())
     segmenter.save(model)
+    if plot:
+        save_trials(plot, found.trials, found.method.primary, title=model.name)
     typer.echo(found.words)
 
 
@@ -226,8 +241,8 @@ def ensemble(
 # -- configurations --------------------------------------------------------------------------------
 def _planned(
     data: Path, given: dict[str, Any], changes: dict[str, str], asked: _Asked, device: str,
-) -> tuple[Config, str]:
-    """Return settings proposed from the data, with the changes that were asked for, and why."""
+) -> tuple[Config, Statistics, str]:
+    """Return settings proposed from the data, with what was asked for changed, and why."""
     from embedseg.config import parse_memory
     from embedseg.costs import within
     from embedseg.data import load_training
@@ -242,7 +257,7 @@ def _planned(
                        start=asked.start, preset=asked.preset or "default").changed(changes)
     if asked.memory:
         config = within(config, parse_memory(asked.memory), stats.shapes, device)
-    return config, explain(config, stats, device)
+    return config, stats, explain(config, stats, device)
 
 
 def _chosen(
@@ -254,7 +269,7 @@ def _chosen(
     from embedseg.types import UsageError
 
     if file is None:
-        config, words = _planned(data, reading, changes, asked, device)
+        config, _, words = _planned(data, reading, changes, asked, device)
         say(words)
         return config
     if any(asked):

@@ -25,6 +25,7 @@ from embedseg.cli.blocks import (
     too_large,
 )
 from embedseg.cli.converting import parse_formats, write_beside
+from embedseg.cli.pictures import plot_found, write_maps
 from embedseg.cli.shared import (
     Axes,
     ClearBorder,
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
     from embedseg.cleaning import CleanOptions
     from embedseg.model import Segmenter
     from embedseg.report import Gallery
-    from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
 
@@ -78,6 +78,9 @@ def predict(
     maps: Annotated[bool, typer.Option(
         "--maps", help="Also write what the net predicts, such as class probabilities, as float32 "
         "into OUT/maps, <stem>_<map>.tif, in the model's pixels.")] = False,
+    plot: Annotated[bool, typer.Option(
+        "--plot", help="Draw objects and maps too, into OUT/plots, <stem>.png and "
+        "<stem>_maps.png.")] = False,
     pieces: Annotated[str | None, typer.Option(
         "--pieces", metavar="CLASS,...", help="Of a model of classes: number the connected pieces "
         "of a class as objects too, into OUT/CLASS.", show_default=False)] = None,
@@ -114,9 +117,9 @@ def predict(
         changes["method.min_score"] = str(min_score)
     blocks = Blocks(block, halo, workers, scheduler, threads, memory, level, dry_run)
     if blocks.wanted(inputs, output):
-        if maps or pieces or frames or formats or tidy != CleanOptions():
-            raise UsageError("--maps, --pieces, --frames, --also and what tidies objects are not "
-                             "for images in blocks")
+        if maps or plot or pieces or frames or formats or tidy != CleanOptions():
+            raise UsageError("--maps, --plot, --pieces, --frames, --also and what tidies objects "
+                             "are not for images in blocks")
         if tta or planes:
             changes |= {"predict.tta": str(tta).lower(), "predict.planes": str(planes).lower()}
         predict_in_blocks(Segmenter.load(model, device).with_options(changes), inputs, output,
@@ -130,8 +133,9 @@ def predict(
     if not missing:
         return
     segmenter = Segmenter.load(model, device).with_options(changes)
-    also = _Also(output / "maps" if maps else None, _class_folders(segmenter, pieces, output),
-                 tidy, formats, Gallery(segmenter.config.method))
+    also = _Also(output / "maps" if maps else None, output / "plots" if plot else None,
+                 _class_folders(segmenter, pieces, output), tidy, formats,
+                 Gallery(segmenter.config.method))
     output.mkdir(parents=True, exist_ok=True)
     bad = []
     for number, path in enumerate(missing, 1):
@@ -174,10 +178,12 @@ def _refuse_replaced(files: dict[Path, Path]) -> None:
 class _Also(NamedTuple):
     """What is kept beside the labels.
 
-    Maps, pieces of classes (index and folder), formats of objects, pictures.
+    Folders of maps and of pictures, pieces of classes (index and folder), formats of objects, what
+    the report shows.
     """
 
     maps: Path | None
+    plots: Path | None
     pieces: dict[int, Path]
     tidy: CleanOptions
     formats: tuple[str, ...]
@@ -202,8 +208,8 @@ def _predict_file(
     """Segment one file and say what was found."""
     from embedseg.cleaning import CleanOptions
 
-    more = (also.maps or also.pieces or also.formats or also.tidy != CleanOptions() or frames
-            or planes)
+    more = (also.maps or also.plots or also.pieces or also.formats
+            or also.tidy != CleanOptions() or frames or planes)
     if not more and too_large(segmenter, path, axes, spacing):
         return in_blocks_instead(segmenter, path, target, axes, spacing)
     return _predict_image(segmenter, path, target, also, axes=axes, spacing=spacing, frames=frames,
@@ -216,22 +222,27 @@ def _predict_image(
 ) -> str:
     from embedseg.classes import to_values
     from embedseg.cleaning import tidied
-    from embedseg.io import read_image, write_labels
+    from embedseg.io import read_image, stem, write_labels
     from embedseg.types import DataError
 
     image = read_image(path, axes)
     if "T" in image.axes and not frames and "T" not in (axes or ""):
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
+    if "T" in image.axes and also.plots:
+        raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")
     check_fit(segmenter, image.axes, planes, path)
     spacing = spacing or image.spacing
     if spacing is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
     options: dict[str, Any] = {"axes": image.axes, "spacing": spacing, "tta": tta,
                                "planes": planes, "progress": at_terminal()}
-    if also.maps:
+    predicted = None
+    # Planes may be segmented one by one, without maps of the whole.
+    if also.maps or (also.plots and not planes):
         predicted = segmenter.predict(image.data, **options)
         segmented = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing):])
-        _write_maps(predicted, also.maps, path, segmenter.config.spacing_known)
+        if also.maps:
+            write_maps(predicted, also.maps, stem(path), segmenter.config.spacing_known)
     else:
         segmented = segmenter.find(image.data, **options)
     space, classes = image.axes.replace("C", ""), segmenter.config.data.classes
@@ -244,6 +255,8 @@ def _predict_image(
     written = to_values(labels, classes) if classes else labels
     for kind in also.formats:
         write_beside(target, kind, image, replace(segmented, labels=written), spacing)
+    if also.plots:
+        plot_found(also.plots, stem(path), image, labels, predicted, segmenter)
     # Last: what is there counts as done.
     write_labels(target, written, spacing, space)
     also.gallery.add_frames(image, segmented, spacing)
@@ -260,20 +273,6 @@ def _pieces(mask: NDArray[Any], tidy: CleanOptions, frames: bool) -> NDArray[Any
     if frames:
         return np.stack([_pieces(frame, tidy, False) for frame in mask])
     return relabel(clean(split_pieces(mask.astype(np.int32)), tidy))
-
-
-def _write_maps(maps: Maps, folder: Path, path: Path, spacing_known: bool) -> None:
-    from functools import partial
-
-    from embedseg.formats import write_tiff
-    from embedseg.io import stem, write_aside
-
-    axes, spacing = "CYX" if len(maps.spacing) == 2 else "ZCYX", maps.spacing
-    for spec in maps.specs:
-        # ImageJ wants channels behind Z.
-        data = maps[spec.name] if axes == "CYX" else maps[spec.name].swapaxes(0, 1)
-        write_aside(folder / f"{stem(path)}_{spec.name}.tif", partial(
-            write_tiff, data=data, spacing=spacing if spacing_known else None, axes=axes))
 
 
 # -- demo ------------------------------------------------------------------------------------------

@@ -1,0 +1,104 @@
+"""What commands draw or write beside their results: `--plot`, `--maps`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from embedseg.data import DataOptions
+    from embedseg.io import Image
+    from embedseg.model import Segmenter
+    from embedseg.scoring import Scoring
+    from embedseg.stats import Statistics
+    from embedseg.types import Maps
+
+#: Kinds of pictures.
+ENDINGS = (".png", ".pdf", ".svg")
+#: Images on the picture of a data folder.
+SHOWN = 8
+
+
+def _checked(path: Path | None) -> Path | None:
+    from embedseg.types import UsageError
+
+    if path and path.suffix.lower() not in ENDINGS:
+        raise UsageError(f"--plot {path}: pictures end with {', '.join(ENDINGS)}")
+    return path
+
+
+def plot_option(text: str) -> Any:
+    """Return the option that asks for a picture; it replaces an older one."""
+    return typer.Option("--plot", metavar="PICTURE", help=f"{text} (png, pdf or svg).",
+                        show_default=False, callback=_checked)
+
+
+PlotScores = Annotated[Path | None, plot_option("Draw the scores over the threshold, or by class")]
+
+
+def plot_data(path: Path, data: Path, options: DataOptions) -> None:
+    """Draw some images of a data folder, and the objects that are marked in them."""
+    import numpy as np
+
+    from embedseg.data import load_training
+    from embedseg.plot import save_preview
+
+    samples = load_training(data, options).train
+    some = [samples[i] for i in
+            np.linspace(0, len(samples) - 1, min(len(samples), SHOWN)).round().astype(int)]
+    save_preview(path, [each.image for each in some], None, [each.labels for each in some],
+                 spacing=some[0].spacing, titles=[each.name for each in some],
+                 title=f"{len(some)} of {len(samples)} images of {data.name}",
+                 classes={each.name: each.colour for each in options.classes or ()})
+
+
+def plot_statistics(path: Path, stats: Statistics) -> None:
+    """Draw how large the objects of a data folder are, or how frequent its classes."""
+    from embedseg.plot_curves import save_profiles, save_sizes
+
+    if stats.classes:
+        names = [each.name for each in stats.classes]
+        save_profiles(path, {"training images": dict(zip(names, stats.frequencies, strict=True))},
+                      ("class", "share of the annotated pixels"))
+        return
+    save_sizes(path, stats.extents, unit="µm" if stats.spacing_known else "px",
+               axes="ZYX"[-stats.ndim:], title=f"{len(stats.extents)} objects")
+
+
+def plot_scores(path: Path, summaries: Mapping[str, Any], scoring: Scoring) -> None:
+    """Draw the profiles of scores."""
+    from embedseg.plot_curves import save_profiles
+
+    save_profiles(path, {name: scoring.profile(each) for name, each in summaries.items()},
+                  scoring.axes)
+
+
+def plot_found(folder: Path, name: str, image: Image, labels: NDArray[Any], maps: Maps | None,
+               segmenter: Segmenter) -> None:
+    """Draw what was found in an image, and the maps it was found from."""
+    from embedseg.plot import save_overlay
+    from embedseg.plot_maps import save_maps
+
+    save_overlay(folder / f"{name}.png", image.data, None, labels, spacing=image.spacing,
+                 title=name, classes=segmenter.config.method.colours)
+    if maps is not None:
+        save_maps(folder / f"{name}_maps.png", maps, image.data, title=name)
+
+
+def write_maps(maps: Maps, folder: Path, name: str, spacing_known: bool) -> None:
+    """Write each map of an image as float32 TIFF."""
+    from embedseg.formats import write_tiff
+    from embedseg.io import write_aside
+
+    axes, spacing = "CYX" if len(maps.spacing) == 2 else "ZCYX", maps.spacing
+    for spec in maps.specs:
+        # ImageJ wants channels behind Z.
+        data = maps[spec.name] if axes == "CYX" else maps[spec.name].swapaxes(0, 1)
+        write_aside(folder / f"{name}_{spec.name}.tif", partial(
+            write_tiff, data=data, spacing=spacing if spacing_known else None, axes=axes))
