@@ -167,7 +167,7 @@ def save_preview(
     """
     cells: list[list[Panel]] = []
     whole: dict[str, int] = {}
-    known: Sequence[NDArray[Any] | None] = truths or [None] * len(images)
+    known: Sequence[NDArray[Any] | None] = [None] * len(images) if truths is None else truths
     for i, (image, truth, predicted) in enumerate(zip(images, known, predictions, strict=True)):
         image = image if image.ndim > predicted.ndim else image[np.newaxis]
         if classes:
