@@ -1,11 +1,11 @@
-"""File formats: pixels, axes and pixel size, as TIFF, PNG and HDF5 files say them."""
+"""File formats: pixels, axes, pixel size and names of channels, as files say them."""
 
 from __future__ import annotations
 
 import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +15,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
+from embedseg.microscopes import PLUGINS, read_microscope
 from embedseg.types import DataError, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
@@ -52,11 +53,14 @@ class Content(NamedTuple):
         calls an axis of which nothing is known.
     sizes : mapping of str to float
         Size of a pixel along the axes for which it is known, µm.
+    channels : tuple of str
+        Their names, as far as the file says them.
     """
 
     data: NDArray[Any]
     axes: str
     sizes: Mapping[str, float]
+    channels: tuple[str, ...] = ()
 
 
 class Layout(NamedTuple):
@@ -66,7 +70,7 @@ class Layout(NamedTuple):
     ----------
     shape : tuple of int
         Of the pixels as they are stored.
-    axes, sizes
+    axes, sizes, channels
         As in `Content`.
     kept : tuple of int
         Which axes these are of all that the format counts; the others have length 1.
@@ -76,6 +80,7 @@ class Layout(NamedTuple):
     axes: str
     sizes: Mapping[str, float]
     kept: tuple[int, ...]
+    channels: tuple[str, ...] = ()
 
 
 def read_tiff(path: Path) -> Content:
@@ -92,7 +97,7 @@ def read_tiff(path: Path) -> Content:
     """
     with open_tiff(path) as (series, layout):
         data = series.asarray(squeeze=False)
-    return Content(data.reshape(layout.shape), layout.axes, layout.sizes)
+    return Content(data.reshape(layout.shape), layout.axes, layout.sizes, layout.channels)
 
 
 @contextmanager
@@ -115,7 +120,7 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
         named = "TCZYXS" if series.kind == "shaped" else "YX"
         kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
         yield series, Layout(tuple(shape[i] for i in kept), "".join(axes[i] for i in kept),
-                             _sizes(file, series.kind), kept)
+                             _sizes(file, series.kind), kept, _channels(file, series.kind))
 
 
 class _Collector(logging.Handler):
@@ -197,6 +202,23 @@ def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
     return {axis: size for axis, size in sizes.items() if size}
 
 
+def _channels(file: tifffile.TiffFile, kind: str) -> tuple[str, ...]:
+    """Return the names of channels; ImageJ knows names of planes, which may be those."""
+    if kind == "ome":
+        found = ElementTree.fromstring(file.ome_metadata or "").findall(".//{*}Pixels/{*}Channel")
+        names = [channel.get("Name", "") for channel in found]
+    elif kind == "imagej":
+        metadata = file.imagej_metadata or {}
+        labels, count = list(metadata.get("Labels", ())), int(metadata.get("channels", 1))
+        names = labels[:count]
+        if len(labels) % count or any(name != names[i % count] for i, name in enumerate(labels)):
+            return ()
+    else:
+        metadata = (file.shaped_metadata or ({},))[0]
+        names = list(metadata.get("Channel", {}).get("Name", ()))
+    return tuple(map(str, names)) if all(names) else ()
+
+
 def _tag_size(page: tifffile.TiffPage, name: str, unit: object) -> float | None:
     """Return what a resolution tag says, in the unit of the description or that of the tags."""
     code = page.tags.valueof("ResolutionUnit", default=2)
@@ -225,8 +247,9 @@ def _ome_sizes(xml: str) -> dict[str, float]:
 
 
 # -- writing ---------------------------------------------------------------------------------------
-def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str) -> None:
-    """Write an image such that `read_tiff` gives back its axes and pixel size.
+def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str,
+               channels: Sequence[str] = ()) -> None:
+    """Write an image such that `read_tiff` gives back its axes, pixel size and names of channels.
 
     An ImageJ hyperstack where ImageJ knows the type, else OME-TIFF; only where an axis has length
     1, which neither keeps, tifffile's JSON. All are compressed with zlib.
@@ -241,12 +264,19 @@ def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: st
         Size of a pixel along Z, Y and X as far as they occur, µm.
     axes : str
         Some of "TZCYX" in that order.
+    channels : sequence of str
+        Names of the channels.
     """
     sizes = dict(zip((a for a in axes if a in "ZYX"), spacing, strict=True)) if spacing else {}
     metadata: dict[str, Any] = {"axes": axes}
     common: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
     imagej = data.dtype in (np.uint8, np.uint16, np.float32) and data.nbytes < CLASSIC_BYTES
     plain = 1 in data.shape
+    if channels and imagej and not plain:
+        # One name for each plane, of which there are as many as not in Y and X.
+        metadata["Labels"] = [*channels] * (int(np.prod(data.shape[:-2])) // len(channels))
+    elif channels:
+        metadata["Channel"] = {"Name": [*channels]}
     if imagej or plain:
         if sizes:
             metadata |= {"unit": "um"} | ({"spacing": sizes["Z"]} if "Z" in sizes else {})
@@ -337,6 +367,7 @@ def _hdf5_axes(attributes: dict[str, Any]) -> str:
 READERS: dict[str, Callable[[Path], Content]] = {
     ".tif": read_tiff, ".tiff": read_tiff, ".png": _read_png,
     ".h5": read_hdf5, ".hdf5": read_hdf5,
+    **dict.fromkeys(PLUGINS, lambda path: Content(*read_microscope(path))),
 }
 #: Suffixes of files that hold several arrays by name, and the names that image and labels have
 #: where nobody says others: those of PlantSeg.

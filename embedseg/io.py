@@ -34,16 +34,19 @@ class Image:
         Size of a pixel along Z, Y and X as far as they occur, µm; None unless all are known.
     path : Path, optional
         Where it came from.
+    channels : tuple of str
+        Names of the channels; empty unless all are known.
     """
 
     data: NDArray[Any]
     axes: str
     spacing: Spacing | None = None
     path: Path | None = None
+    channels: tuple[str, ...] = ()
 
 
 def read_image(path: Path | str, axes: str | None = None) -> Image:
-    """Read an image: TIFF (OME, ImageJ or plain), PNG, or HDF5.
+    """Read an image: TIFF (OME, ImageJ or plain), PNG, HDF5, or with bioio CZI, ND2 and LIF.
 
     Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
     another.
@@ -80,7 +83,10 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     content = _read(path)
     order, places = place_axes(path, content.data.shape, content.axes, wanted)
     spacing = known_spacing(order, content.sizes)
-    return Image(arranged(content.data, places), order, spacing, path)
+    data = arranged(content.data, places)
+    count = data.shape[order.index("C")] if "C" in order else 1
+    named = content.channels if len(content.channels) == count else ()
+    return Image(data, order, spacing, path, named)
 
 
 def read_labels(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from embedseg.formats import Layout, microns, plain_layout
@@ -78,6 +78,18 @@ def image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> 
              for letter, length, axis in zip(letters, scale, axes, strict=True) if known}
     return layout._replace(
         axes=letters, sizes={letter: size for letter, size in found.items() if size})
+
+
+def channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return what OME-Zarr calls the channels of an image; nothing unless all have names.
+
+    Examples
+    --------
+    >>> channel_names({"omero": {"channels": [{"label": "DAPI"}, {"label": "GFP"}]}})
+    ('DAPI', 'GFP')
+    """
+    names = [str(each.get("label", "")) for each in attributes.get("omero", {}).get("channels", ())]
+    return tuple(names) if all(names) else ()
 
 
 def _letter(name: object, kind: str | None = None) -> str:

@@ -14,7 +14,8 @@ import tifffile
 
 from embedseg.formats import READERS, Layout, open_hdf5, open_tiff, plain_layout
 from embedseg.io import split_container
-from embedseg.multiscales import array_layout, image_layout
+from embedseg.microscopes import PLUGINS
+from embedseg.multiscales import array_layout, channel_names, image_layout
 from embedseg.slices import Slices
 from embedseg.types import DataError, UsageError
 
@@ -121,7 +122,8 @@ def look_into_file(source: str, wanted: str | None) -> Found:
         layout = plain_layout(content.data.shape)._replace(axes=content.axes)
         return Found("png", str(path), "", layout)
     raise DataError(f"{source}: files of type {kind!r} cannot be read in boxes, expected "
-                    + " ".join(READERS) + " .npy, a zarr store or a folder of slices")
+                    + " ".join(each for each in READERS if each not in PLUGINS)
+                    + " .npy, a zarr store or a folder of slices")
 
 
 # -- zarr ------------------------------------------------------------------------------------------
@@ -166,6 +168,7 @@ def look_into_store(source: str, level: int) -> Found:
     if not 0 <= level < len(names):
         raise DataError(f"{source}: has no level {level}, there are 0 to {len(names) - 1}")
     layout = image_layout(source, image, level, node[names[level]])
+    layout = layout._replace(channels=channel_names(attributes))
     return Found("zarr", path, names[level], layout)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from imagecodecs import png_encode
 
+from embedseg.formats import write_tiff
 from embedseg.io import (
     expand_inputs,
     read_image,
@@ -270,6 +272,60 @@ def test_many_labels_are_ome(tmp_path: Path) -> None:
         assert file.is_ome
         assert file.series[0].dtype == np.uint32
         assert 'PhysicalSizeZ="2.0"' in (file.ome_metadata or "")
+
+
+# -- channels --------------------------------------------------------------------------------------
+@pytest.mark.parametrize("dtype, shape, axes", [
+    (np.float32, (3, 2, 6, 7), "ZCYX"), (np.float64, (3, 2, 6, 7), "ZCYX"),
+    (np.float32, (2, 6, 7), "CYX"), (np.float32, (3, 2, 1, 7), "ZCYX"),
+], ids=["ImageJ", "OME", "image", "JSON"])
+def test_names_of_channels_come_back(
+    tmp_path: Path, dtype: Any, shape: tuple[int, ...], axes: str
+) -> None:
+    data = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
+    write_tiff(tmp_path / "a.tif", data, (2.0, 0.5, 0.25)[-axes.count("Z") - 2:], axes,
+               ("DAPI", "Alexa 488"))
+    image = read_image(tmp_path / "a.tif")
+    assert image.channels == ("DAPI", "Alexa 488")
+    assert image.spacing == (2.0, 0.5, 0.25)[-axes.count("Z") - 2:]
+    np.testing.assert_array_equal(image.data, np.moveaxis(data, axes.index("C"), 0))
+
+
+def test_names_of_channels_of_others(tmp_path: Path) -> None:
+    ome = save(tmp_path / "a.ome.tif", VOLUME, metadata={
+        "axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP", "mCherry"]}})
+    assert read_image(ome).channels == ("DAPI", "GFP", "mCherry")
+    # Names of planes are not those of channels, nor are too few of them.
+    planes = [f"plane {k}" for k in range(15)]
+    assert read_image(imagej(tmp_path / "b.tif", VOLUME, "ZCYX", Labels=planes)).channels == ()
+    assert read_image(save(tmp_path / "c.ome.tif", VOLUME, metadata={
+        "axes": "ZCYX", "Channel": {"Name": ["DAPI", "", "GFP"]}})).channels == ()
+    assert read_image(imagej(tmp_path / "d.tif", VOLUME[:, 0], "ZYX")).channels == ()
+
+
+# -- microscopes -----------------------------------------------------------------------------------
+def test_files_of_microscopes_need_bioio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bioio", None)
+    for name, plugin in (("a.czi", "bioio-czi"), ("a.nd2", "bioio-nd2"), ("a.LIF", "bioio-lif")):
+        touch(tmp_path, name)
+        with pytest.raises(UsageError, match=rf"{name}: needs bioio and {plugin}: pip install"):
+            read_image(tmp_path / name)
+
+
+def test_czi(tmp_path: Path) -> None:
+    czi = pytest.importorskip("pylibCZIrw.czi", reason="needs pip install 'embedseg-nd[bioio]'")
+    with czi.create_czi(str(tmp_path / "a.czi")) as file:
+        for z, c in np.ndindex(VOLUME.shape[:2]):
+            file.write(VOLUME[z, c][..., np.newaxis], plane={"C": c, "Z": z, "T": 0})
+        file.write_metadata(channel_names={0: "DAPI", 1: "GFP", 2: "mCherry"}, scale_x=0.25e-6,
+                            scale_y=0.5e-6, scale_z=2e-6)
+    image = read_image(tmp_path / "a.czi")
+    assert (image.axes, image.spacing) == ("CZYX", (2.0, 0.5, 0.25))
+    assert image.channels == ("DAPI", "GFP", "mCherry")
+    np.testing.assert_array_equal(image.data, np.moveaxis(VOLUME, 1, 0))
+    (tmp_path / "b.czi").write_bytes((tmp_path / "a.czi").read_bytes()[:500])
+    with pytest.raises((DataError, UsageError), match=r"b\.czi: "):
+        read_image(tmp_path / "b.czi")
 
 
 def test_ignore_label_becomes_minus_1(tmp_path: Path) -> None:

@@ -26,6 +26,7 @@ from imagecodecs import png_encode
 from embedseg import lazy
 from embedseg.io import read_image
 from embedseg.lazy import LazyImage, is_lazy_source, open_lazy
+from embedseg.sources import look_into_store
 from embedseg.types import DataError, UsageError
 
 VOLUME = np.arange(5 * 3 * 18 * 37, dtype=np.uint16).reshape(5, 3, 18, 37)
@@ -334,6 +335,29 @@ def test_axes_are_not_guessed(tmp_path: Path, make: Callable[[Path], Path]) -> N
         open_lazy(path, "YX")
     with pytest.raises(UsageError, match="'YQ': expected Y and X"):
         open_lazy(path, "YQ")
+
+
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_images_as_ome_zarr_writes_them(tmp_path: Path, version: str) -> None:
+    from ome_zarr.format import format_from_version
+    from ome_zarr.writer import write_image
+
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3 - (version == "0.4"))
+    write_image(CZYX, group, scale_factors=(2,), axes="czyx", fmt=format_from_version(version),
+                scale={"c": 1, "z": 2.0, "y": 0.5, "x": 0.25},
+                axes_units=dict.fromkeys("zyx", "micrometer"))
+    omero = {"channels": [{"label": name, "color": "FFFFFF"} for name in ("DAPI", "GFP", "RFP")]}
+    if version == "0.5":
+        group.attrs["ome"] = group.attrs["ome"] | {"omero": omero}
+    else:
+        group.attrs["omero"] = omero
+    image = open_lazy(tmp_path / "a.zarr")
+    assert (image.axes, image.spacing) == ("CZYX", (2.0, 0.5, 0.25))
+    np.testing.assert_array_equal(image.read((slice(None),) * 4), CZYX)
+    coarse = open_lazy(tmp_path / "a.zarr", level=1)
+    assert coarse.spacing == pytest.approx((2.0, 1.0, 0.25 * 37 / coarse.shape[-1]))
+    assert look_into_store(str(tmp_path / "a.zarr"), 0).layout.channels == ("DAPI", "GFP", "RFP")
 
 
 # -- elsewhere -------------------------------------------------------------------------------------

@@ -88,6 +88,13 @@ def test_by_eye() -> None:
     assert rows["axis_minor_um"][1] == 0 and rows["eccentricity"][1] == 1
 
 
+def test_intensities_have_the_names_of_channels() -> None:
+    labels, image = np.ones((2, 3), np.int32), np.stack([np.ones((2, 3)), np.full((2, 3), 5.0)])
+    table = measure(Objects(labels, (1.0, 1.0), image=image, channels=("Alexa 488", "DAPI")))
+    assert (table["mean_Alexa_488"], table["max_DAPI"]) == (1, 5)
+    assert "mean_c2" in measure(Objects(labels, (1.0, 1.0), image=image))
+
+
 def test_flat_objects_of_volumes_have_hulls_too() -> None:
     labels = np.zeros((3, 4, 5), np.int32)
     labels[1, 1:3, 1:4], labels[1, 3, 0] = 6, 2

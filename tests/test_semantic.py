@@ -189,6 +189,7 @@ def test_from_a_folder_to_classes(data, tmp_path, run):
     assert pieces.max() > 1 and not (pieces > 0)[found.data != 5].any()
     maps = read_image(out / "maps/0_probability.tif")
     assert maps.data.dtype == np.float32 and maps.axes == "C" + truth.axes
+    assert maps.channels == ("ground", "rim", "inside")
     np.testing.assert_allclose(maps.data.sum(axis=0), 1, atol=1e-3)
     done = run("score", data / "test/masks", out, "--classes", named, "--json",
                "--csv", tmp_path / "scores.csv")

@@ -82,12 +82,14 @@ def convert(
         check_export(output, kind, overwrite=overwrite)
     found = _read(source, image, like, shape, link, axes and axes.upper())
     labels = clean(found.data, options)
-    pixels = _with_channels(_image(image, None)) if image else None
+    shown = _image(image, None) if image else None
+    pixels = _with_channels(shown) if shown else None
     if kind == LABELS:
         write_labels(output, labels, given or found.spacing, found.axes)
     else:
         objects = Objects(labels, said_spacing(found, given), (image or like or source).name,
-                          image=pixels, progress=at_terminal())
+                          image=pixels, channels=shown.channels if shown else (),
+                          progress=at_terminal())
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(present(labels))
     if plot:
@@ -142,7 +144,7 @@ def write_beside(target: Path, kind: str, image: Image, found: Segmentation,
     scores = found.objects["score"].tolist() if found.objects is not None else []
     objects = Objects(found.labels, spacing or (1.0,) * found.labels.ndim,
                       image.path.name if image.path else target.name,
-                      dict(enumerate(scores, 1)), _with_channels(image))
+                      dict(enumerate(scores, 1)), _with_channels(image), image.channels)
     # What is there is of a run that was cut off: its labels would be there too.
     export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -91,8 +91,9 @@ def plot_found(folder: Path, name: str, image: Image, labels: NDArray[Any], maps
         save_maps(folder / f"{name}_maps.png", maps, image.data, title=name)
 
 
-def write_maps(maps: Maps, folder: Path, name: str, spacing_known: bool) -> None:
-    """Write each map of an image as float32 TIFF."""
+def write_maps(maps: Maps, folder: Path, name: str, spacing_known: bool,
+               classes: Sequence[str] = ()) -> None:
+    """Write each map of an image as float32 TIFF; channels that are classes have their names."""
     from embedseg.formats import write_tiff
     from embedseg.io import write_aside
 
@@ -101,4 +102,5 @@ def write_maps(maps: Maps, folder: Path, name: str, spacing_known: bool) -> None
         # ImageJ wants channels behind Z.
         data = maps[spec.name] if axes == "CYX" else maps[spec.name].swapaxes(0, 1)
         write_aside(folder / f"{name}_{spec.name}.tif", partial(
-            write_tiff, data=data, spacing=spacing if spacing_known else None, axes=axes))
+            write_tiff, data=data, spacing=spacing if spacing_known else None, axes=axes,
+            channels=tuple(classes) if len(classes) == spec.channels else ()))

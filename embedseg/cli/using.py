@@ -242,7 +242,8 @@ def _predict_image(
         predicted = segmenter.predict(image.data, **options)
         segmented = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing):])
         if also.maps:
-            write_maps(predicted, also.maps, stem(path), segmenter.config.spacing_known)
+            write_maps(predicted, also.maps, stem(path), segmenter.config.spacing_known,
+                       tuple(segmenter.config.method.colours))
     else:
         segmented = segmenter.find(image.data, **options)
     space, classes = image.axes.replace("C", ""), segmenter.config.data.classes

@@ -6,6 +6,8 @@ Numbers are those of `skimage.measure.regionprops`, for all objects at once.
 from __future__ import annotations
 
 import math
+import re
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -47,7 +49,8 @@ def measure(objects: Objects) -> dict[str, Column]:
         of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
         solidity, the share of the convex hull that is filled; whether it touches the border;
         how many others it shares edges, or faces, of pixels with; `score`, where there are scores;
-        and of each channel of the image, from 1, mean, least, largest value and deviation.
+        and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
+        where channels have no names of their own, `mean_c1`.
 
     Examples
     --------
@@ -183,7 +186,7 @@ def _intensities(objects: Objects, ids: NDArray[np.int32], size: NDArray[np.int6
         raise DataError(f"{objects.name}: labels of shape {objects.labels.shape} do not belong to "
                         f"an image of shape {image.shape[1:]}")
     flat, table = objects.labels.reshape(-1), {}
-    for number, channel in enumerate(image, 1):
+    for key, channel in zip(_keys(objects.channels, len(image)), image, strict=True):
         values = channel.reshape(-1)
         parts = [slice(at, at + BATCH) for at in range(0, len(flat), BATCH)]
         found = np.tile([0.0, np.inf, -np.inf], (len(ids), 1))
@@ -195,5 +198,18 @@ def _intensities(objects: Objects, ids: NDArray[np.int32], size: NDArray[np.int6
             deviations(flat[part], values[part].astype(np.float64), ids, means, squares)
         columns = (means, found[:, 1], found[:, 2], np.sqrt(squares / size))
         for name, column in zip(("mean", "min", "max", "std"), columns, strict=True):
-            table[f"{name}_c{number}"] = column
+            table[f"{name}_{key}"] = column
     return table
+
+
+def _keys(channels: Sequence[str], count: int) -> list[str]:
+    """Return what channels are called in names of columns.
+
+    Examples
+    --------
+    >>> _keys(["Alexa 488", "DAPI"], 2), _keys(["a", "a"], 2)
+    (['Alexa_488', 'DAPI'], ['c1', 'c2'])
+    """
+    keys = [re.sub(r"\W+", "_", name).strip("_") for name in channels]
+    known = len(keys) == count and all(keys) and len(set(keys)) == count
+    return keys if known else [f"c{number}" for number in range(1, count + 1)]

@@ -73,6 +73,8 @@ class Objects:
         How sure the model was of an object, by its label, as far as that is known.
     image : (C, *space) ndarray, optional
         The image that the labels belong to.
+    channels : tuple of str
+        Names of its channels, if they are known.
     progress : bool
         Whether to show a progress bar.
 
@@ -88,6 +90,7 @@ class Objects:
     name: str = "labels"
     scores: Mapping[int, float] = field(default_factory=dict)
     image: NDArray[Any] | None = None
+    channels: tuple[str, ...] = ()
     progress: bool = False
 
     @property

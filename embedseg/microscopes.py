@@ -1,0 +1,64 @@
+"""Files as microscopes write them: CZI, ND2 and LIF, by way of bioio."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.types import DataError, UsageError
+
+#: Suffixes, and what bioio needs to read them.
+PLUGINS = {".czi": "bioio-czi", ".nd2": "bioio-nd2", ".lif": "bioio-lif"}
+
+
+def read_microscope(path: Path) -> tuple[NDArray[Any], str, dict[str, float], tuple[str, ...]]:
+    """Read a file that holds one image.
+
+    Parameters
+    ----------
+    path : Path
+
+    Returns
+    -------
+    data : ndarray
+        Axes of length 1 are left out, save Y and X.
+    axes : str
+        A letter for each: T, C, Z, Y, X, S.
+    sizes : dict of str to float
+        Size of a pixel along the axes for which it is known, µm.
+    channels : tuple of str
+        Names of the channels.
+
+    Raises
+    ------
+    DataError
+        If the file holds several images.
+    UsageError
+        If the library to read it with is not installed.
+    """
+    plugin = PLUGINS[path.suffix.lower()]
+    try:
+        from bioio import BioImage
+        from bioio_base.exceptions import UnsupportedFileFormatError
+    except ImportError as error:
+        raise UsageError(f"{path}: needs bioio and {plugin}: pip install 'embedseg-nd[bioio]'"
+                         ) from error
+    try:
+        image = BioImage(path)
+    except UnsupportedFileFormatError as error:
+        raise UsageError(f"{path}: {plugin} cannot read it, or is not installed: "
+                         "pip install 'embedseg-nd[bioio]'") from error
+    if len(image.scenes) != 1:
+        names = ", ".join(image.scenes[:4]) + " ..." * (len(image.scenes) > 4)
+        raise DataError(f"{path}: holds {len(image.scenes)} images ({names}), expected one; save "
+                        "those that are wanted as TIFF")
+    axes, data = str(image.dims.order), np.asarray(image.data)
+    kept = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in "YX"]
+    found = image.physical_pixel_sizes
+    sizes = {axis: float(size) for axis, size in zip("ZYX", (found.Z, found.Y, found.X),
+                                                     strict=True) if size}
+    data = data.reshape([data.shape[i] for i in kept])
+    return data, "".join(axes[i] for i in kept), sizes, tuple(map(str, image.channel_names or ()))
