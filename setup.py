@@ -11,7 +11,9 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/__init__.py").rea
 EXTRAS = {
     "large": ["bokeh>=3.5", "dask[distributed]>=2025.1", "ome-zarr>=0.12", "zarr>=3.1"],
     "napari": ["napari[all]>=0.6", "magicgui>=0.10"],
-    "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5"],
+    # What bioimageio.spec 0.5 describes cannot be read with pydantic 2.14.
+    "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5",
+            "pydantic<2.14"],
     "bioio": ["bioio>=3.0", "bioio-czi>=3.0", "bioio-lif>=2.0", "bioio-nd2>=2.0"],
     "rois": ["roifile>=2025.1"],
     "mesh": ["fast-simplification>=0.1.9", "trimesh>=5.2"],
@@ -23,17 +25,16 @@ TEST = [
     "h5py>=3.12",
     "hypothesis>=6.130",
     "mypy>=1.15",
-    "onnx>=1.18",
-    "onnxruntime>=1.22",
-    "onnxscript>=0.5",
     "pycocotools>=2.0.8",
     "pytest>=8.3",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
+    *EXTRAS["bioio"],
     *EXTRAS["large"],
     *EXTRAS["log"],
     *EXTRAS["mesh"],
     *EXTRAS["rois"],
+    *EXTRAS["zoo"],
 ]
 
 setup(

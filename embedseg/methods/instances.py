@@ -89,9 +89,9 @@ def smallest_in_words(size: int) -> str:
     Examples
     --------
     >>> smallest_in_words(12)
-    'smallest object: 12 px, half of the smallest in a hundred'
+    'smallest object: 12 px (planned: half of the smallest in a hundred)'
     """
-    return f"smallest object: {size} px, half of the smallest in a hundred"
+    return f"smallest object: {size} px (planned: half of the smallest in a hundred)"
 
 
 def smallest_to_try(size: int) -> tuple[int, ...]:
