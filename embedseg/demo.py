@@ -42,11 +42,27 @@ def samples(ndim: int) -> Path:
     >>> sorted(path.name for path in samples(2).iterdir() if path.is_dir())
     ['test', 'train', 'val']
     """
+    return sample_folder(SAMPLES[ndim])
+
+
+def sample_folder(name: str) -> Path:
+    """Return the data folder of samples by their name: nuclei, ovules or neurites.
+
+    Raises
+    ------
+    DataError
+        If they were not installed.
+
+    Examples
+    --------
+    >>> sample_folder("neurites").name
+    'neurites'
+    """
     package = Path(str(files("embedseg")))
     # Installed beside the code; in a checkout they lie at the top.
     for folder in (package / "samples", package.parent / "data"):
-        if (folder / SAMPLES[ndim]).is_dir():
-            return folder / SAMPLES[ndim]
+        if (folder / name).is_dir():
+            return folder / name
     raise DataError(f"{package / 'samples'}: the sample images are not there; install again")
 
 

@@ -21,6 +21,7 @@ from embedseg.geometry import resample_labels, to_shape
 from embedseg.inference import load_applied, read_model
 from embedseg.io import fill_folder, refuse_used, write_text
 from embedseg.methods.base import Method
+from embedseg.progress import Progress
 from embedseg.tune import Tuned, tune
 from embedseg.types import Maps, MapSpec, Spacing, UsageError
 
@@ -56,7 +57,7 @@ class Ensemble:
     device: torch.device
 
     def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
-             tta: bool | None = None, progress: bool = False) -> Maps:
+             tta: bool | None = None, progress: Progress = False) -> Maps:
         """Return the mean of the members' maps; parameters as in `embedseg.inference.Applied`."""
         total: NDArray[np.float32] | None = None
         first: Maps | None = None
@@ -71,7 +72,7 @@ class Ensemble:
         return _mean(total / np.float32(sum(self.weights)), first.specs, first.spacing)
 
     def member_maps(self, folder: Path, image: NDArray[np.float32], spacing: Spacing | None,
-                    tta: bool | None = None, progress: bool = False) -> Maps:
+                    tta: bool | None = None, progress: Progress = False) -> Maps:
         """Return the maps of one member, meaning what they mean in the ensemble."""
         member = load_applied(folder, self.device)
         options = member.config.predict.model_copy(

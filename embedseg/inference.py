@@ -13,6 +13,7 @@ from torch import Tensor, device, nn, random
 from embedseg.config import Config, load_config
 from embedseg.geometry import resample
 from embedseg.predict import PredictOptions, predict, predict_planes
+from embedseg.progress import Progress
 from embedseg.types import Maps, Spacing, UsageError
 
 #: Beyond this ratio of the coarsest to the finest axis, side views of a volume show too little.
@@ -36,7 +37,7 @@ class Applied:
     device: device
 
     def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
-             tta: bool | None = None, progress: bool = False) -> Maps:
+             tta: bool | None = None, progress: Progress = False) -> Maps:
         """Return the maps of an image; one with an axis more than the net is a volume.
 
         Parameters
@@ -47,8 +48,8 @@ class Applied:
             Of the image, µm; None: that of the model.
         tta : bool, optional
             Default: `config.predict.tta`.
-        progress : bool
-            Whether to show a bar.
+        progress : bool or callable
+            As in `embedseg.predict.predict`.
         """
         if spacing is not None and len(spacing) != image.ndim - 1:
             raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
@@ -61,7 +62,7 @@ class Applied:
         return self._plane_maps(normal, spacing, tta, progress)
 
     def ready_maps(self, image: NDArray[np.float32], *, tta: bool | None = None,
-                   progress: bool = False) -> Maps:
+                   progress: Progress = False) -> Maps:
         """Return the maps of an image that is normalised and in the model's spacing."""
         return predict(self.net, image, specs=self.config.method.maps(self.config.ndim),
                        spacing=self.config.spacing, options=self._options(tta),
@@ -72,7 +73,7 @@ class Applied:
         return not (_side_views(spacing) or self._flat())
 
     def _plane_maps(self, volume: NDArray[np.float32], spacing: Spacing | None,
-                    tta: bool | None, progress: bool) -> Maps:
+                    tta: bool | None, progress: Progress) -> Maps:
         """Return the maps of a volume, of which a 2D net sees planes."""
         own, method = self.config.spacing, self.config.method
         # Where nobody knows what a pixel was in training, it is taken to be that of these planes.

@@ -7,6 +7,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -22,7 +23,8 @@ from embedseg.history import Bar, Row, save_weights
 from embedseg.monitor import Board, save_history
 from embedseg.optimizers import make_optimizer
 from embedseg.plot import save_preview
-from embedseg.run import Run
+from embedseg.progress import Stopped
+from embedseg.run import Run, Standing
 from embedseg.types import DataError
 from embedseg.validate import Look, validate
 
@@ -58,7 +60,9 @@ class Loop:
         self.saved = self.pictured = time.monotonic()
         self.sums: dict[str, float] = {}
         self.unread: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
+        # What validation saw, until it is drawn, and until it is told.
         self.look: Look | None = None
+        self.news: Look | None = None
         logged = options.tensorboard and run.folder and self.first
         self.board = Board(run.folder / "tensorboard" if logged and run.folder else None)
 
@@ -90,7 +94,8 @@ class Loop:
                     self.agree()
                 if state.step % options.steps_per_epoch == 0:
                     self.end_epoch()
-        except KeyboardInterrupt:
+                self.tell()
+        except (KeyboardInterrupt, Stopped):
             log.warning("stopped by the user after step %d; keeping the best so far", state.step)
             if state.best_weights:
                 # Counting epochs, the checkpoint of the last one is what resumes exactly.
@@ -119,6 +124,12 @@ class Loop:
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.bar.step(self.run.progress(), values, self.run.state.history)
+
+    def tell(self) -> None:
+        """Tell whoever watches where it stands."""
+        if self.run.watch and self.first:
+            state, self.news, look = self.run.state, None, self.news
+            self.run.watch(Standing(self.run.progress(), state.step, tuple(state.history), look))
 
     def agree(self) -> None:
         """Let every process go by the clock and the scores of the first one."""
@@ -158,6 +169,8 @@ class Loop:
         self.save()
         self.draw()
         self.board.close()
+        with suppress(Stopped):
+            self.tell()
 
     def row(self) -> Row:
         """Return the means since the epoch began, over all processes."""
@@ -190,8 +203,9 @@ class Loop:
         begun = time.monotonic()
         score, scores = float(state.step), {}
         if run.val:
-            self.look = validate(net, run.method, run.val, spacing=run.spacing,
-                                 most=run.options.val_images, device=self.fabric.device)
+            self.look = self.news = validate(
+                net, run.method, run.val, spacing=run.spacing, most=run.options.val_images,
+                device=self.fabric.device)
             scores = {f"val_{name}": value for name, value in self.look.scores.items()}
             score = self.look.scores[run.method.primary]
         took = time.monotonic() - begun

@@ -26,7 +26,8 @@ from embedseg.inference import COARSEST_SIDE_VIEW, Applied, load_applied, read_m
 from embedseg.io import refuse_used, sweep
 from embedseg.labels import link_slices
 from embedseg.nets import Net
-from embedseg.run import Run
+from embedseg.progress import Progress
+from embedseg.run import Run, Watch
 from embedseg.train import fit
 from embedseg.tune import NAME as TUNING
 from embedseg.tune import Tuned, tune, write_tuned
@@ -84,6 +85,7 @@ class Segmenter:
         self, data: Path | str, *, time_limit: float | str | None = None,
         epochs: int | None = None, folder: Path | str | None = None, resume: bool = False,
         overwrite: bool = False, tune: bool = True, devices: int = 1, progress: bool = True,
+        watch: Watch | None = None,
     ) -> Segmenter:
         """Train on a data folder; the best weights on the validation images are kept.
 
@@ -109,6 +111,9 @@ class Segmenter:
             has to start training under `if __name__ == "__main__"`.
         progress : bool
             Whether to show progress bars.
+        watch : callable, optional
+            Is told after each step how far the training is; see `embedseg.run.Standing`. Where it
+            raises `embedseg.progress.Stopped`, the training ends as with Ctrl-C.
 
         Raises
         ------
@@ -135,12 +140,13 @@ class Segmenter:
                 resume and folder and (folder / checkpoint.NAME).is_file()):
             log.info(self.start_from(start))
         run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
-                  train, val, folder, limit, epochs, self.config.data.min_foreground)
+                  train, val, folder, limit, epochs, self.config.data.min_foreground, watch)
         self.history = fit(run, self.device, devices=devices, resume=resume, started=started,
                            progress=progress)
         self.net.to(self.device)
         if tune and val:
-            budget = 0.1 * (limit or run.state.spent)
+            # Of the time that it took: it may have been stopped.
+            budget = 0.1 * run.state.spent
             log.info(self._tune(val, budget, progress).words)
         if folder:
             self._home = folder.resolve()
@@ -225,7 +231,7 @@ class Segmenter:
     # -- segmentation ----------------------------------------------------------------------------
     def segment(
         self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
-        tta: bool | None = None, planes: bool | None = None, progress: bool = False,
+        tta: bool | None = None, planes: bool | None = None, progress: Progress = False,
     ) -> NDArray[np.int32]:
         """Return the labels of an image, in its own grid.
 
@@ -241,6 +247,9 @@ class Segmenter:
             Average over the symmetries of the grid; default: `config.predict.tta`.
         planes : bool, optional
             Apply a 2D model to a volume plane by plane; default: `config.predict.planes`.
+        progress : bool or callable
+            Whether to show a bar; or what is told how many of how many tiles are done, which may
+            raise `embedseg.progress.Stopped`.
 
         Returns
         -------
@@ -253,7 +262,7 @@ class Segmenter:
 
     def find(
         self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
-        tta: bool | None = None, planes: bool | None = None, progress: bool = False,
+        tta: bool | None = None, planes: bool | None = None, progress: Progress = False,
     ) -> Segmentation:
         """Return the labels of an image and what is known of each object, its score for one.
 
@@ -283,7 +292,7 @@ class Segmenter:
 
     def predict(
         self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
-        tta: bool | None = None, planes: bool | None = None, progress: bool = False,
+        tta: bool | None = None, planes: bool | None = None, progress: Progress = False,
     ) -> Maps:
         """Return the maps of an image, in the model's spacing; parameters as in `segment`."""
         planes = self.config.predict.planes if planes is None else planes

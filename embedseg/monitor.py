@@ -5,10 +5,13 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from embedseg.io import write_aside
 from embedseg.types import UsageError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 #: What is no part of the loss.
 NO_LOSS = ("epoch", "step", "minutes", "rate")
@@ -23,24 +26,37 @@ def save_history(path: Path | str, rows: Sequence[Mapping[str, float]]) -> None:
 
     path = Path(path)
     figure = Figure(figsize=(14, 4), dpi=100, layout="constrained")
-    losses, scores, rates = figure.subplots(1, 3)
+    draw_history(figure, rows)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_aside(path, lambda aside: figure.savefig(aside, dpi=100, format=path.suffix[1:]))
+
+
+def draw_history(figure: Figure, rows: Sequence[Mapping[str, float]], *, below: bool = False
+                 ) -> None:
+    """Draw a history as `save_history` does into an empty figure; `below` puts panels in a column.
+
+    In a column there is no learning rate.
+    """
+    losses, scores, *rest = figure.subplots(*((2, 1) if below else (1, 3)))
+    rates = rest[0] if rest else None
     for name in dict.fromkeys(name for row in rows for name in row):
         if name in NO_LOSS and name != "rate":
             continue
         axes = rates if name == "rate" else scores if name.startswith("val_") else losses
+        if axes is None:
+            continue
         shown = [(row.get("minutes", row.get("epoch", i)), row[name])
                  for i, row in enumerate(rows) if name in row]
         style = ["-", "--", "-.", ":"][len(axes.lines) % 4]
         axes.plot(*zip(*shown, strict=True), style, marker=".", label=name.removeprefix("val_"))
     losses.set(title="loss", xlabel="minutes", yscale="log")
     scores.set(title="validation", xlabel="minutes", ylim=(0, 1))
-    rates.set(title="learning rate", xlabel="minutes", ylim=(0, None))
-    for axes in (losses, scores, rates):
+    if rates is not None:
+        rates.set(title="learning rate", xlabel="minutes", ylim=(0, None))
+    for axes in (losses, scores, *rest):
         axes.grid(alpha=0.3)
         if axes.lines and axes is not rates:
             axes.legend()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, lambda aside: figure.savefig(aside, dpi=100, format=path.suffix[1:]))
 
 
 class Board:

@@ -13,13 +13,13 @@ import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import nn
-from tqdm.auto import tqdm
 
 from embedseg.averaging import raw_of_mean, summand
 from embedseg.blocks import Axes, Block, fit, split
 from embedseg.devices import evaluating, is_out_of_memory
 from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
 from embedseg.memory import pixels_that_fit
+from embedseg.progress import Progress, open_bar
 from embedseg.types import DataError, Maps, MapSpec, Spacing, UsageError, channel_slices
 
 log = logging.getLogger("embedseg")
@@ -62,7 +62,7 @@ class PredictOptions(BaseModel):
 def predict(
     net: nn.Module, image: Array, *, specs: tuple[MapSpec, ...], spacing: Spacing,
     options: PredictOptions | None = None, device: str | torch.device = "cpu",
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Maps:
     """Apply a net to an image of any size.
 
@@ -81,8 +81,9 @@ def predict(
         µm per pixel along each axis of `space`.
     options : PredictOptions, optional
     device : str or torch.device
-    progress : bool
-        Whether to show a bar over tiles.
+    progress : bool or callable
+        Whether to show a bar over tiles; or what is told how many of them are done, which may
+        raise `embedseg.progress.Stopped`.
 
     Returns
     -------
@@ -106,9 +107,7 @@ def predict(
     if image.ndim != len(spacing) + 1:
         raise DataError(f"image of shape {image.shape} does not fit spacing {spacing}: expected "
                         "(C, *space) with one spacing per space axis")
-    with evaluating(net), tqdm(
-        desc="predict", unit="tile", disable=not progress, leave=False
-    ) as bar:
+    with evaluating(net), open_bar(progress, "predict", "tile") as bar:
         view = _View(net, specs, tuple(spacing), options or PredictOptions(),
                      torch.device(device), bar)
         maps = view.maps(image, np.float16)
@@ -119,7 +118,7 @@ def predict_planes(
     net: nn.Module, volume: Array, *, specs: tuple[MapSpec, ...],
     volume_specs: tuple[MapSpec, ...], spacing: Spacing, options: PredictOptions | None = None,
     directions: Axes = (0, 1, 2), device: str | torch.device = "cpu",
-    progress: bool = False,
+    progress: Progress = False,
 ) -> Maps:
     """Apply a 2D net to all XY, XZ and YZ planes of a volume and average.
 
@@ -158,10 +157,8 @@ def predict_planes(
                         "(C, Z, Y, X) and three values")
     total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
     counts = np.zeros((len(total), 1, 1, 1), np.float32)
-    with evaluating(net), tqdm(
-        desc="predict", unit="plane", total=sum(volume.shape[1 + axis] for axis in directions),
-        disable=not progress, leave=False,
-    ) as bar:
+    planes = sum(volume.shape[1 + axis] for axis in directions)
+    with evaluating(net), open_bar(progress, "predict", "plane", planes) as bar:
         for axis in directions:
             seen = tuple(other for other in range(3) if other != axis)
             view = _View(net, specs, tuple(spacing[other] for other in seen),
@@ -199,7 +196,7 @@ class _View:
     spacing: Spacing
     options: PredictOptions
     device: torch.device
-    bar: Any  # of tqdm, or None: over applications of the net
+    bar: Any  # of `open_bar`, or None: over applications of the net
 
     @cached_property
     def divisor(self) -> Axes:

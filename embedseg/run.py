@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -10,12 +10,40 @@ from torch import nn
 
 from embedseg.checkpoint import State
 from embedseg.data import Sample
+from embedseg.history import Row
 from embedseg.methods.base import Method
 from embedseg.train_options import TrainOptions
 from embedseg.types import Spacing
+from embedseg.validate import Look
 
 #: Share of the time that validation may take.
 VALIDATION_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class Standing:
+    """Where a training stands, for whoever watches it.
+
+    Attributes
+    ----------
+    progress : float
+        Share of the run that is done.
+    step : int
+        Steps of the optimiser done.
+    history : tuple of dict
+        One row per epoch so far.
+    look : Look or None
+        What validation saw, told once.
+    """
+
+    progress: float
+    step: int
+    history: tuple[Row, ...]
+    look: Look | None
+
+
+#: Is told after each step where a training stands; may raise `embedseg.progress.Stopped`.
+Watch = Callable[[Standing], object]
 
 
 @dataclass
@@ -36,6 +64,8 @@ class Run:
         Epochs for the whole run. Where both are given, the first to be reached ends it.
     min_foreground : float
         Least share of foreground in a crop.
+    watch : callable, optional
+        Is told where it stands.
     state : State
         How far it is; what `last.ckpt` holds.
     """
@@ -50,6 +80,7 @@ class Run:
     limit: float | None = None
     epochs: int | None = None
     min_foreground: float = 0.0
+    watch: Watch | None = None
     state: State = field(default_factory=State)
 
     def progress(self) -> float:

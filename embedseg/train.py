@@ -52,13 +52,16 @@ def fit(
     DataError
         Without training images, or if the loss is not a number.
     UsageError
-        If a batch cannot be shared equally, or the device does not know the precision.
+        If a batch cannot be shared equally, the device does not know the precision, or several
+        devices are to be watched.
     """
     if not run.train:
         raise DataError("there are no training images")
     if run.options.batch % devices:
         raise UsageError(f"train.batch {run.options.batch} cannot be shared by {devices} devices; "
                          "choose a multiple")
+    if run.watch and devices > 1:
+        raise UsageError("a training on several devices cannot be watched; choose one device")
     fabric = _fabric(device, devices, run.options.precision_on(device))
     started = time.monotonic() if started is None else started
     with tempfile.TemporaryDirectory() as folder:

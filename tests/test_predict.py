@@ -22,6 +22,7 @@ from embedseg.devices import (
 from embedseg.geometry import coordinates
 from embedseg.memory import OVERHEAD, Tracker, pixels_that_fit
 from embedseg.predict import PredictOptions, predict, predict_planes
+from embedseg.progress import Stopped
 from embedseg.types import DataError, MapSpec, Spacing, UsageError
 from strategies import shapes
 
@@ -312,6 +313,28 @@ def test_a_bar_counts_tiles_and_symmetries(capsys: pytest.CaptureFixture[str]) -
         predict(Pooling((4, 4)), picture(1, 16, 32), specs=specs(2), spacing=(1.0, 1.0),
                 options=options, progress=progress)
         assert ("/32" in capsys.readouterr().err) == progress
+
+
+def test_tiles_and_planes_are_told_and_may_be_the_last() -> None:
+    told: list[tuple[int, int]] = []
+
+    def tell(done: int, total: int) -> None:
+        told.append((done, total))
+        if len(told) == 3:
+            raise Stopped
+
+    net, options = Pooling((4, 4)), PredictOptions(tile=(16, 16), halo=4)
+    with pytest.raises(Stopped):
+        predict(net, picture(1, 16, 32), specs=specs(2), spacing=(1.0, 1.0), options=options,
+                progress=tell)
+    assert told == [(0, 4), (1, 4), (2, 4)] and len(net.sizes) == 2
+    assert net.training  # as it was
+    told.clear()
+    with pytest.raises(Stopped):
+        predict_planes(net, picture(1, 8, 8, 8), specs=specs(2), volume_specs=specs(3),
+                       spacing=(1.0,) * 3, progress=tell)
+    assert told == [(1, 24), (2, 24), (3, 24)]
+
 
 
 @pytest.mark.parametrize(("options", "message"), [

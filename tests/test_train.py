@@ -18,6 +18,8 @@ from embedseg.config import Config
 from embedseg.methods.embedding import Embedding
 from embedseg.model import Segmenter
 from embedseg.planning import plan
+from embedseg.progress import Stopped
+from embedseg.run import Standing
 from embedseg.synthetic import write_blobs
 from embedseg.types import DataError, UsageError
 from embedseg.validate import Look
@@ -179,6 +181,31 @@ def test_tensorboard_is_an_option(data, tmp_path):
     pytest.importorskip("tensorboard")
     fitted(tiny(data, train__tensorboard=True), data, 2, folder=tmp_path / "m")
     assert list((tmp_path / "m" / "tensorboard").glob("events.*"))
+
+
+def test_who_watches_is_told_each_step_and_may_stop(data, tmp_path):
+    config, told = tiny(data), []
+    whole = fitted(config, data, 2, watch=told.append)
+    assert [standing.step for standing in told] == [*range(1, 11), 10]
+    assert told[-1].history == tuple(whole.history) and told[-1].progress == 1
+    looks = [standing.look for standing in told if standing.look]
+    assert len(looks) == 2  # each once
+    assert {sample.name for sample, _ in looks[0].shown} <= {"val0", "val1"}
+
+    def stop(standing):
+        if standing.step == 7:
+            raise Stopped
+
+    folder = tmp_path / "m"
+    stopped = fitted(config, data, 2, folder=folder, watch=stop)
+    assert len(stopped.history) == 1
+    assert gap(Segmenter.load(folder, "cpu"), stopped) == 0
+    assert gap(fitted(config, data, 2, folder=folder, resume=True), whole) == 0
+    # Before the first validation there is nothing to keep yet: it is made up for.
+    early = fitted(config, data, 2, watch=lambda standing: stop(Standing(0, 7, (), None)))
+    assert [row["step"] for row in early.history] == [1]
+    with pytest.raises(UsageError, match="cannot be watched"):
+        fitted(config, data, devices=2, watch=told.append)
 
 
 # -- what a run leaves, and what it survives -------------------------------------------------------

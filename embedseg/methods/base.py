@@ -146,6 +146,10 @@ class Method(BaseModel, ABC):
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Return which decode options tuning may vary, and over which values."""
 
+    def adjustable(self) -> dict[str, Sequence[Any]]:
+        """Return which decode options a person may vary by eye, and values over their range."""
+        return self.search_space()
+
     def head_maps(self, ndim: int) -> tuple[tuple[MapSpec, ...], ...]:
         """Return the maps of each decoder branch."""
         specs = self.maps(ndim)

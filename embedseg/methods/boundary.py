@@ -73,10 +73,16 @@ class Boundary(InstanceMethod):
 
     thickness: float = Field(default=1.5, ge=1)
     boundary_weight: float = Field(default=1.0, ge=0)
-    decoder: Literal["components", "watershed", "boundary-watershed"] = "components"
-    fg_threshold: float = Field(default=0.5, ge=0, le=1)
-    boundary_threshold: float = Field(default=0.5, ge=0, le=1)
-    sigma: float = Field(default=1.0, ge=0)
+    decoder: Literal["components", "watershed", "boundary-watershed"] = Field(
+        default="components", description="Where objects begin: pieces without the boundary, "
+        "middles of these pieces, or basins of the boundary map.")
+    fg_threshold: float = Field(
+        default=0.5, ge=0, le=1, description="Pixels above this are foreground.")
+    boundary_threshold: float = Field(
+        default=0.5, ge=0, le=1, description="Objects begin where the boundary is below this.")
+    sigma: float = Field(
+        default=1.0, ge=0, description="Smoothing before the beginnings of objects are sought, "
+        "pixels of the finest axis.")
 
     def plan(self, stats: Statistics) -> Self:
         """Take the smallest object from the data."""

@@ -81,11 +81,15 @@ class Embedding(InstanceMethod):
     instance_weight: float = Field(default=1.0, ge=0)
     smoothness_weight: float = Field(default=10.0, ge=0)
     seed_weight: float = Field(default=1.0, ge=0)
-    fg_threshold: float = Field(default=0.5, ge=0, le=1)
-    seed_threshold: float = Field(default=0.9, ge=0, le=1)
+    fg_threshold: float = Field(
+        default=0.5, ge=0, le=1, description="Pixels with a lower seed score are background.")
+    seed_threshold: float = Field(
+        default=0.9, ge=0, le=1, description="Objects begin where the seed score is higher.")
     seeds: Literal["greedy", "peaks"] = "greedy"
     max_radius: float | None = Field(default=None, gt=0)
-    refine: float | None = Field(default=0.4, gt=0, lt=1)
+    refine: float | None = Field(
+        default=0.4, gt=0, lt=1, description="Least likelihood of a pixel to belong to its object "
+        "once all are found; without it objects stay as they were found.")
 
     def plan(self, stats: Statistics) -> Self:
         """Tie the unit, the first bandwidth and the smallest object to the objects' sizes."""

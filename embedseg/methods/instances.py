@@ -35,9 +35,11 @@ class InstanceMethod(Method, ABC):
 
     primary: ClassVar[str] = "ap_mean"
 
-    min_object_size: int = Field(default=0, ge=0)
+    min_object_size: int = Field(
+        default=0, ge=0, description="Objects need more pixels than this.")
     confidence: tuple[float, ...] | None = None
-    min_score: float = Field(default=0.0, ge=0, le=1)
+    min_score: float = Field(
+        default=0.0, ge=0, le=1, description="Objects with a lower score are left out.")
 
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
@@ -46,6 +48,10 @@ class InstanceMethod(Method, ABC):
     def calibrated(self, found: Sequence[Segmentation], truths: Sequence[NDArray[Any]]) -> Self:
         """Learn from annotated images what the evidence for an object is worth."""
         return self.model_copy(update={"confidence": learn(*gathered(found, truths))})
+
+    def adjustable(self) -> dict[str, Sequence[Any]]:
+        """Return what tuning may vary, and the score from which on objects are kept."""
+        return {**self.search_space(), "min_score": (0.0, 0.25, 0.5, 0.75, 0.9)}
 
     def in_blocks(self) -> Self:
         """Keep objects of any score: that of one which is cut by a block is another."""

@@ -82,7 +82,9 @@ class Semantic(Method):
     focal: float = Field(default=0.0, ge=0)
     membrane: str | None = None
     regions: Literal["planes", "volume"] = "planes"
-    tilt: float = Field(default=0.0, ge=-2, le=2)
+    tilt: float = Field(
+        default=0.0, ge=-2, le=2, description="Favours rare classes: 0 takes the likeliest, 1 "
+        "treats all as if they were equally frequent.")
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
