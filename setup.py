@@ -10,7 +10,7 @@ VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/__init__.py").rea
 
 EXTRAS = {
     "large": ["bokeh>=3.5", "dask[distributed]>=2025.1", "ome-zarr>=0.12", "zarr>=3.1"],
-    "napari": ["napari[all]>=0.6", "magicgui>=0.10"],
+    "napari": ["napari[all]>=0.6.5"],
     # What bioimageio.spec 0.5 describes cannot be read with pydantic 2.14.
     "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5",
             "pydantic<2.14"],
@@ -27,12 +27,14 @@ TEST = [
     "mypy>=1.15",
     "pycocotools>=2.0.8",
     "pytest>=8.3",
+    "pytest-qt>=4.4",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
     *EXTRAS["bioio"],
     *EXTRAS["large"],
     *EXTRAS["log"],
     *EXTRAS["mesh"],
+    *EXTRAS["napari"],
     *EXTRAS["rois"],
     *EXTRAS["zoo"],
 ]
@@ -59,6 +61,7 @@ setup(
     package_dir={"embedseg.samples": "data"},
     package_data={
         "embedseg": ["py.typed", "ARCHITECTURE.md"],
+        "embedseg.napari": ["napari.yaml"],
         "embedseg.report": ["page.html", "page.css", "page.js"],
         "embedseg.samples": ["*/README.md", "*/**/*.tif"],
     },
@@ -89,5 +92,8 @@ setup(
     },
     # Other packages bring methods of their own under the entry-point group "embedseg.methods":
     #     entry_points={"embedseg.methods": ["my-method = my_package.method:MyMethod"]}
-    entry_points={"console_scripts": ["embedseg = embedseg.cli:main"]},
+    entry_points={
+        "console_scripts": ["embedseg = embedseg.cli:main"],
+        "napari.manifest": ["embedseg-nd = embedseg.napari:napari.yaml"],
+    },
 )

@@ -143,6 +143,12 @@ def test_heavy_optional_libraries_are_imported_in_functions(path: Path) -> None:
     assert not roots & {"matplotlib", "h5py", "zarr", "dask", "bioimageio"}
 
 
+@pytest.mark.parametrize("path", [p for p in FILES if room(module(p)) != "napari"], ids=module)
+def test_only_the_plugin_knows_napari(path: Path) -> None:
+    roots = {name.split(".")[0] for name in imports(path)}
+    assert not roots & {"napari", "qtpy", "superqt", "npe2", "magicgui", "PyQt6", "PySide6"}
+
+
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_names_and_habits(path: Path) -> None:
     for node in ast.walk(tree(path)):

@@ -48,6 +48,7 @@ def test_wheel_holds_code_and_samples(installed: Path) -> None:
     code = relative(installed / "embedseg", "*.py")
     assert code == relative(ROOT / "embedseg", "*.py")
     assert {"py.typed", "ARCHITECTURE.md"} <= {p.name for p in (installed / "embedseg").iterdir()}
+    assert (installed / "embedseg/napari/napari.yaml").is_file()
     assert {"page.html", "page.css", "page.js"} <= {
         p.name for p in (installed / "embedseg/report").iterdir()}
 
