@@ -35,7 +35,7 @@ _probe = subprocess.run(
     [sys.executable, "-c", "from qtpy.QtWidgets import QApplication; QApplication([])"],
     capture_output=True, text=True, timeout=300)
 if _probe.returncode:
-    pytest.skip("Qt does not load here: " + " ".join(_probe.stderr.split())[-200:],
+    pytest.skip("Qt does not load here: " + _probe.stderr.strip()[-200:].split("\n")[-1],
                 allow_module_level=True)
 
 with warnings.catch_warnings():
@@ -194,7 +194,7 @@ def test_sliders_decode_anew_without_the_net(bot, viewer, nets, model) -> None:
     widget = segmenting(bot, viewer, model)
     method = load_config(model / "config.json").method
     assert list(widget.controls.controls) == list(method.adjustable())
-    assert widget.axes.currentText() == "YX" and widget.size.text() == "0.5 × 0.5 µm"
+    assert widget.axes.currentText() == "YX" and widget.spacing.text() == "0.5 × 0.5 µm"
     result = segmented(bot, widget)
     assert nets.calls == 1 and not errors()
     found = Segmenter.load(model, "cpu").segment(layer.data, spacing=SPACING)
@@ -539,5 +539,5 @@ def test_widgets_and_samples_open_from_the_menus(bot, viewer) -> None:
         docked = [viewer.window.add_plugin_dock_widget(NAME, title)[1]
                   for title in ("Segment", "Train", "Correct and retrain")]
     assert [type(each) for each in docked] == [Segment, Train, Correct]
-    assert docked[0].image.layer().name == "ovules" and "µm" in docked[0].size.text()
+    assert docked[0].image.layer().name == "ovules" and "µm" in docked[0].spacing.text()
     assert [layer.name for layer in viewer.layers] == ["ovules", "ovules truth"]

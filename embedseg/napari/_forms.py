@@ -152,7 +152,7 @@ class LayerChoice(QComboBox):
 
     chosen = Signal()
 
-    def __init__(self, viewer: Viewer, kind: type) -> None:
+    def __init__(self, viewer: Viewer, kind: Any) -> None:
         super().__init__()
         self.viewer, self.kind = viewer, kind
         self._last: Any = None

@@ -67,7 +67,7 @@ class Control(QWidget):
             self.switch.toggled.connect(self._switched)
             layout.addWidget(self.switch)
         self.choice = QComboBox() if any(isinstance(each, str) for each in values) else None
-        self.slider = None
+        self.slider: Any = None
         if self.choice is not None:
             self.choice.addItems([str(each) for each in values])
             self.choice.currentTextChanged.connect(self._moved)

@@ -188,7 +188,8 @@ class Curves(QWidget):
         self.show()
         self.canvas.draw_idle()
 
-    def _style(self) -> dict[str, Any]:
+    def _style(self) -> Any:
+        """Return matplotlib's settings for the viewer's theme."""
         from napari.utils.theme import get_theme
 
         text = get_theme(self.viewer.theme).text.as_hex()

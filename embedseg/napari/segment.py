@@ -82,7 +82,9 @@ class Segment(Page):
         self._build_image()
         self._build_thresholds()
         self._build_results()
-        self._pause = QTimer(self, singleShot=True, interval=PATIENCE)
+        self._pause = QTimer(self)
+        self._pause.setSingleShot(True)
+        self._pause.setInterval(PATIENCE)
         self._pause.timeout.connect(self._decode)
         self.work.told.connect(self._show_progress)
         self.work.done.connect(self._take)
@@ -108,12 +110,12 @@ class Segment(Page):
     def _build_image(self) -> None:
         form = self.group("Image")
         self.image, self.axes = LayerChoice(self.viewer, ImageLayer), QComboBox()
-        self.size, self.tta = words(), QCheckBox("average over symmetries")
+        self.spacing, self.tta = words(), QCheckBox("average over symmetries")
         self.image.chosen.connect(self._show_axes)
         self.axes.currentTextChanged.connect(self._show_size)
         add_row(form, "Layer", self.image, "Image layer to segment")
         add_row(form, "Axes", self.axes, "What the layer's axes are: T is time, C are channels")
-        add_row(form, "Pixel size", self.size, "From the layer's scale and units")
+        add_row(form, "Pixel size", self.spacing, "From the layer's scale and units")
         add_row(form, "", self.tta, "Test-time augmentation: the net sees the image flipped and "
                 "turned too, which takes longer and is often better")
         self.go = button("Segment", "Run the model's net on the image", self.segment)
@@ -166,7 +168,7 @@ class Segment(Page):
     def _show_size(self, axes: str = "") -> None:
         layer, axes = self.image.layer(), self.axes.currentText()
         spacing = spacing_of(layer, axes) if layer is not None and axes else None
-        self.size.setText("unknown: taken to be the model's" if spacing is None else
+        self.spacing.setText("unknown: taken to be the model's" if spacing is None else
                           " × ".join(f"{size:.4g}" for size in spacing) + " µm")
 
     # -- the model -------------------------------------------------------------------------------
@@ -350,7 +352,7 @@ def _held(viewer: Viewer, job: Job, part: str) -> Any:
 
 
 def _sum(labels: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(labels))
+    return zlib.crc32(np.ascontiguousarray(labels).data)
 
 
 def _point_size(labels: NDArray[Any]) -> float:
