@@ -99,6 +99,9 @@ class Run:
         if self.limit is None:
             every = max(1, (self.epochs or 0) // 20)
             return (self.state.step // self.options.steps_per_epoch) % every == 0
+        if self.watch and not self.state.validating:
+            # Who watches wants to see something soon.
+            return self.state.spent > VALIDATION_SHARE * self.limit
         # The last look, at annealed weights, is the most valuable: keep its share free.
         next_one = max(self.state.slowest, 0.01 * self.limit)
         return self.state.validating + 2 * next_one <= VALIDATION_SHARE * self.state.spent

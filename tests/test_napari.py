@@ -57,6 +57,9 @@ with warnings.catch_warnings():
     from embedseg.napari.segment import Segment
     from embedseg.napari.train import Train
 
+#: Of the colours that napari draws for labels.
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB:UserWarning")
+
 MANIFEST = Path(importlib.import_module("embedseg.napari").__file__ or "").parent / "napari.yaml"
 NAME = "embedseg-nd"
 SPACING = (0.5, 0.5)
@@ -104,7 +107,7 @@ class Nets:
         self.calls += 1
         assert self.gate.wait(PATIENCE / 1000)
         bright = 8 * (image[:, :1] - 0.3)
-        return torch.cat([bright, torch.full_like(bright, -5.0)], dim=1)
+        return torch.cat([bright, torch.full_like(bright, -1.0)], dim=1)
 
 
 @pytest.fixture
@@ -306,6 +309,24 @@ def test_a_widget_that_is_closed_stops_its_work(bot, viewer, nets, model) -> Non
     bot.waitUntil(work._stopped.is_set, timeout=PATIENCE)
     nets.gate.set()
     bot.waitUntil(lambda: not work.running, timeout=PATIENCE)
+
+
+def test_classes_have_the_colours_of_the_model(bot, viewer, nets, tmp_path) -> None:
+    write_blobs(tmp_path, 2, splits={"train": 1, "val": 1}, n=1)
+    config = planning.plan(tmp_path, method="semantic").changed({"net.width": 8, "net.depth": 2})
+    Segmenter.new(config, "cpu").save(tmp_path / "m")
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, tmp_path / "m")
+    assert list(widget.controls.controls) == ["tilt"]
+    result = segmented(bot, widget)
+    assert set(np.unique(result.data)) == {0, 1} and "%" in widget.progress.said.text()
+    colours = list(config.method.colours.values())
+    for value, colour in enumerate(colours):
+        rgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        np.testing.assert_allclose(result.colormap.map(value)[:3], rgb, atol=0.01)
+    widget.centres.setChecked(True)
+    settle(bot, widget)
+    assert len(viewer.layers) == 2  # classes have no centres
 
 
 @pytest.mark.parametrize("axes", ["ZYX", "TYX"])

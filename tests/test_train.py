@@ -19,7 +19,7 @@ from embedseg.methods.embedding import Embedding
 from embedseg.model import Segmenter
 from embedseg.planning import plan
 from embedseg.progress import Stopped
-from embedseg.run import Standing
+from embedseg.run import Run, Standing
 from embedseg.synthetic import write_blobs
 from embedseg.types import DataError, UsageError
 from embedseg.validate import Look
@@ -206,6 +206,20 @@ def test_who_watches_is_told_each_step_and_may_stop(data, tmp_path):
     assert [row["step"] for row in early.history] == [1]
     with pytest.raises(UsageError, match="cannot be watched"):
         fitted(config, data, devices=2, watch=told.append)
+
+
+@pytest.mark.parametrize(("watched", "first"), [(False, 0.4), (True, 0.05)])
+def test_who_watches_sees_images_soon(data, watched, first):
+    config = tiny(data)
+    run = Run(Segmenter.new(config, "cpu").net, config.method, config.train, config.spacing, [], [],
+              limit=100.0, watch=print if watched else None)
+    looks = []
+    for spent in range(100):
+        run.state.spent = float(spent)
+        if run.due():
+            run.state.validating += 1
+            looks.append(spent)
+    assert looks[0] == pytest.approx(100 * first, abs=1) and run.state.validating <= 5
 
 
 # -- what a run leaves, and what it survives -------------------------------------------------------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from napari import Viewer
 
 #: Narrowest width of a widget, pixels.
-WIDTH = 300
+WIDTH = 320
 
 
 class Page(QWidget):
@@ -40,7 +40,6 @@ class Page(QWidget):
         area = QScrollArea()
         area.setWidgetResizable(True)
         area.setFrameShape(QFrame.Shape.NoFrame)
-        area.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         inner = QWidget()
         self.column = QVBoxLayout(inner)
         self.column.setAlignment(Qt.AlignmentFlag.AlignTop)
@@ -105,6 +104,12 @@ def in_a_row(*widgets: QWidget) -> QWidget:
     return row
 
 
+def shrinkable(choice: QComboBox) -> None:
+    """Let a choice be narrower than its longest item."""
+    choice.setMinimumContentsLength(6)
+    choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+
+
 class FolderEdit(QWidget):
     """The path of a folder, typed or chosen; `chosen` comes when it is another one."""
 
@@ -156,9 +161,7 @@ class LayerChoice(QComboBox):
         super().__init__()
         self.viewer, self.kind = viewer, kind
         self._last: Any = None
-        self.setMinimumContentsLength(8)
-        self.setSizeAdjustPolicy(
-            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
+        shrinkable(self)
         for name in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, name).connect(self._refill)
         self.currentIndexChanged.connect(self._tell)
@@ -202,7 +205,7 @@ class LayerChoice(QComboBox):
 
 
 class DeviceChoice(QComboBox):
-    """A device to compute on: those that torch knows are listed once it is loaded anyway."""
+    """A device to compute on."""
 
     def __init__(self) -> None:
         super().__init__()

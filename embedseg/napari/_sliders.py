@@ -11,7 +11,7 @@ from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QWidg
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
 from embedseg.methods.base import Method
-from embedseg.napari._forms import add_row
+from embedseg.napari._forms import add_row, shrinkable
 
 #: Where an option has no upper bound, its slider ends at so many times the largest value to try.
 ROOM = 4
@@ -69,6 +69,7 @@ class Control(QWidget):
         self.choice = QComboBox() if any(isinstance(each, str) for each in values) else None
         self.slider: Any = None
         if self.choice is not None:
+            shrinkable(self.choice)
             self.choice.addItems([str(each) for each in values])
             self.choice.currentTextChanged.connect(self._moved)
         else:
@@ -111,6 +112,7 @@ class Control(QWidget):
 def _slider(limits: Range) -> Any:
     slider = (QLabeledSlider if limits.whole else QLabeledDoubleSlider)(Qt.Orientation.Horizontal)
     slider.setRange(limits.low, limits.high)
+    slider.setMinimumWidth(90)
     if not limits.whole:
         slider.setDecimals(2)
         slider.setSingleStep(STEP)
@@ -128,12 +130,15 @@ class Controls(QObject):
         self.controls: dict[str, Control] = {}
         self._start: dict[str, Any] = {}
 
-    def show_method(self, method: Method) -> None:
-        """Make the controls of a method, in place of those of the last."""
+    def clear(self) -> None:
+        """Take the controls away."""
         while self.form.rowCount():
             self.form.removeRow(0)
-        self.controls = {}
-        self._start = {}
+        self.controls, self._start = {}, {}
+
+    def show_method(self, method: Method) -> None:
+        """Make the controls of a method, in place of those of the last."""
+        self.clear()
         for name, values in method.adjustable().items():
             field, value = type(method).model_fields[name], getattr(method, name)
             control = Control(field, values, value)

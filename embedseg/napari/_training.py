@@ -221,13 +221,13 @@ def train(work: Work, order: Order, resume: bool) -> tuple[Path, str]:
     config = _config(order, resume)
     work.check()
     spacing, primary = config.spacing, config.method.primary
-    last, rows = 0.0, -1
+    last = 0.0
 
     def watch(standing: Standing) -> None:
-        nonlocal last, rows
+        nonlocal last
         now = time.monotonic()
-        if standing.look or len(standing.history) != rows or now - last > EVERY:
-            last, rows = now, len(standing.history)
+        if standing.look or standing.progress >= 1 or now - last > EVERY:
+            last = now
             work.told.emit(News(standing, spacing, primary))
         work.check()
 

@@ -175,7 +175,9 @@ class Segment(Page):
     def _load(self, *_: object) -> None:
         """Read the model in the folder."""
         folder, device = self.folder.path(), self.device.currentText()
-        self.model = None
+        self.model = self.job = None
+        self.controls.clear()
+        self.about.setText("")
         if folder is not None and not self.work.running:
             self.progress.say("reading the model …")
             self.work.start(lambda _: load(folder, device))
@@ -190,7 +192,6 @@ class Segment(Page):
             self._decode()
             return
         self.model = result
-        self.job = None
         self.controls.show_method(result.config.method)
         self.about.setText(described(result))
         self.progress.idle()
@@ -222,6 +223,7 @@ class Segment(Page):
             self.progress.idle(report(error))
             return
         tta = self.tta.isChecked()
+        self._show_size()
         self.progress.show_share(None)
         self.progress.say("the net is at work …")
         self.work.start(lambda work: Job(layer, place, predict(
