@@ -25,7 +25,7 @@ from embedseg.io import Image, read_image, read_labels
 from embedseg.methods import METHODS, as_method
 from embedseg.model import Segmenter
 from embedseg.synthetic import blobs, write_blobs
-from embedseg.types import UsageError
+from embedseg.types import Maps, UsageError
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 pytest.importorskip("napari", reason="needs napari: pip install 'embedseg-nd[napari]'",
@@ -51,7 +51,7 @@ with warnings.catch_warnings():
     from vispy.gloo.gl import GL_EXTENSIONS
 
     from embedseg.napari import files, samples
-    from embedseg.napari._decoding import predict
+    from embedseg.napari._decoding import Frame, Predicted, predict
     from embedseg.napari._sliders import Control, Controls, range_of
     from embedseg.napari.correct import Correct
     from embedseg.napari.segment import Segment
@@ -165,7 +165,7 @@ def segmented(bot: QtBot, widget: Segment) -> Any:
     click(bot, widget.go)
     bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
     settle(bot, widget)
-    return widget.result
+    return widget.results.labels
 
 
 def settle(bot: QtBot, widget: Segment) -> None:
@@ -181,6 +181,8 @@ def test_the_manifest_names_what_is_there() -> None:
     written = [suffix for each in manifest.contributions.writers or []
                for suffix in each.filename_extensions]
     assert set(written) == {e.suffix for e in EXPORTERS.values()} | {".tif", ".tiff"}
+    (reader,) = manifest.contributions.readers or []
+    assert reader.filename_patterns == [f"*{suffix}" for suffix in (*files.SUFFIXES, ".zarr")]
     said = (Path(__file__).parents[1] / "setup.py").read_text()
     assert f'"napari.manifest": ["{NAME} = embedseg.napari:napari.yaml"]' in said
 
@@ -209,7 +211,7 @@ def test_sliders_decode_anew_without_the_net(bot, viewer, nets, model) -> None:
     assert widget._pause.isActive()  # it waits until the slider rests
     settle(bot, widget)
     stricter = Segmenter.load(model, "cpu").with_options({"method.fg_threshold": 0.8})
-    assert nets.calls == calls and widget.result is result
+    assert nets.calls == calls and widget.results.labels is result
     assert 0 < (result.data > 0).sum() < (found > 0).sum()
     np.testing.assert_array_equal(result.data, stricter.segment(layer.data, spacing=SPACING))
     click(bot, widget.reset)
@@ -249,8 +251,32 @@ def test_labels_that_were_edited_stay(bot, viewer, nets, model) -> None:
     mine.paint((5, 5), 77)
     widget.controls.controls["fg_threshold"].slider.setValue(0.7)
     settle(bot, widget)
-    assert mine.data[5, 5] == 77 and widget.result is not mine
+    assert mine.data[5, 5] == 77 and widget.results.labels is not mine
     assert [each.name for each in viewer.layers] == ["cells", "cells labels", "cells labels 2"]
+
+
+def test_labels_of_another_model_go_beside(bot, viewer, nets, model, tmp_path) -> None:
+    Segmenter.load(model, "cpu").save(tmp_path / "m")
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, model)
+    first = segmented(bot, widget)
+    assert segmented(bot, widget) is first
+    widget.folder.set_path(tmp_path / "m")
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    second = segmented(bot, widget)
+    assert second is not first and first in viewer.layers
+    assert [Path(each.metadata["embedseg model"]) for each in (first, second)] == [
+        model, tmp_path / "m"]
+
+
+def test_maps_are_named_by_their_axes() -> None:
+    specs = as_method({"type": "embedding"}).maps(2)
+    data = np.arange(5, dtype=np.float16)[:, None, None] * np.ones((5, 3, 4), np.float16)
+    maps = Maps(data, specs, (1.0, 1.0))
+    frame = Frame((maps,), (3, 4), False)
+    pictures = Predicted((frame, frame), True).pictures()
+    assert list(pictures) == ["offset Y", "offset X", "bandwidth Y", "bandwidth X", "seed"]
+    assert pictures["bandwidth X"].shape == (2, 3, 4) and (pictures["bandwidth X"] == 3).all()
 
 
 def test_thresholds_go_into_the_model(bot, viewer, nets, model, tmp_path) -> None:

@@ -263,10 +263,11 @@ def show_look(viewer: Viewer, look: Look, spacing: Spacing) -> None:
         layer = next((each for each in viewer.layers
                       if each.metadata.get("embedseg part") == name), None)
         if layer is not None and layer.ndim == data.ndim:
-            layer.data = data
+            layer.data, layer.scale = data, (1.0, *spacing)
             continue
-        place: dict[str, Any] = {"name": name, "scale": (1.0, *spacing),
-                                 "metadata": {"embedseg part": name}}
+        place: dict[str, Any] = {
+            "name": name, "scale": (1.0, *spacing), "metadata": {"embedseg part": name},
+            "axis_labels": ("image", *"ZYX"[-len(spacing):])}
         if name == "validation images":
             viewer.add_image(data, **place)
         else:

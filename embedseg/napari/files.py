@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from embedseg.export.objects import EXPORTERS, Objects, export_objects
 from embedseg.export.reading import IMPORTERS, import_objects
-from embedseg.formats import CONTAINERS, LABEL
+from embedseg.formats import CONTAINERS, LABEL, READERS
 from embedseg.io import Image, read_image, read_labels, stem, write_labels
 from embedseg.lazy import LazyImage, is_lazy_source, open_lazy
 from embedseg.napari._layers import pixels, placement, possible_axes, spacing_in
@@ -28,6 +28,8 @@ Reader = Callable[[str | Sequence[str]], list[Layer]]
 FOLDERS = ("masks", "labels")
 #: How label images end.
 TIFF = (".tif", ".tiff")
+#: What is read by its suffix; PNG is left to napari, as there is no pixel size in it.
+SUFFIXES = tuple(suffix for suffix in (*IMPORTERS, *READERS) if suffix != ".png")
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -38,8 +40,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
     suffix = Path(path).suffix.lower()
     if suffix == ".json" and not _is_outlines(Path(path)):
         return None
-    known = suffix in (*IMPORTERS, *CONTAINERS, *TIFF) or is_lazy_source(Path(path))
-    return read if known else None
+    return read if suffix in SUFFIXES or is_lazy_source(Path(path)) else None
 
 
 def _is_outlines(path: Path) -> bool:
@@ -56,9 +57,9 @@ def _is_outlines(path: Path) -> bool:
 def read(path: str | Sequence[str]) -> list[Layer]:
     """Read a file or a store into layers.
 
-    Outlines (ImageJ ROIs, GeoJSON, COCO) become labels on the image that is open; TIFF and HDF5
-    come with their axes and pixel size; a zarr store is read as it is looked at. Integers in a
-    folder `masks` or `labels` are labels.
+    Outlines (ImageJ ROIs, GeoJSON, COCO) become labels on the image that is open; images come with
+    their axes and pixel size; a zarr store is read as it is looked at. Integers in a folder `masks`
+    or `labels` are labels.
 
     Raises
     ------
@@ -89,7 +90,8 @@ def _layer(image: Image, name: str, labels: bool) -> Layer:
     known: dict[str, Any] = {"name": name, **placement(axes.replace("C", ""), image.spacing)}
     if "C" in axes:
         known["channel_axis"] = axes.index("C")
-        known["name"] = [f"{name} {number}" for number in range(image.data.shape[axes.index("C")])]
+        known["name"] = [f"{name} {channel}" for channel in
+                         image.channels or range(image.data.shape[axes.index("C")])]
     return image.data, known, "image"
 
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from napari.layers import Image as ImageLayer
-from napari.utils.colormaps import DirectLabelColormap
-from numpy.typing import NDArray
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox
 
-from embedseg.napari._decoding import Found, Predicted, predict
+from embedseg.napari._decoding import Found, predict
 from embedseg.napari._forms import (
     DeviceChoice,
     FolderEdit,
@@ -28,11 +24,11 @@ from embedseg.napari._forms import (
 from embedseg.napari._layers import (
     as_image,
     fits,
-    free_name,
     placed_like,
     possible_axes,
     spacing_of,
 )
+from embedseg.napari._results import Job, Results
 from embedseg.napari._sliders import Controls
 from embedseg.napari._work import Work, report
 from embedseg.types import UsageError
@@ -48,24 +44,6 @@ PATIENCE = 150
 STOPPING = "stopping …"
 
 
-class Job(NamedTuple):
-    """What was segmented.
-
-    Attributes
-    ----------
-    layer : layer of napari
-        The image.
-    place : dict
-        Where results belong.
-    predicted : Predicted
-        The maps.
-    """
-
-    layer: Any
-    place: dict[str, Any]
-    predicted: Predicted
-
-
 class Segment(Page):
     """Segment an image layer with a trained model, and adjust thresholds by eye."""
 
@@ -74,8 +52,7 @@ class Segment(Page):
         self.viewer = napari_viewer
         self.model: Segmenter | None = None
         self.job: Job | None = None
-        self.result: Any = None
-        self._sum = 0
+        self.results = Results(napari_viewer)
         self._again = False
         self.work, self.decoding = Work(self), Work(self)
         self._build_model()
@@ -176,6 +153,7 @@ class Segment(Page):
         """Read the model in the folder."""
         folder, device = self.folder.path(), self.device.currentText()
         self.model = self.job = None
+        self.results.labels = None  # another model's go into a layer of their own
         self.controls.clear()
         self.about.setText("")
         if folder is not None and not self.work.running:
@@ -265,65 +243,14 @@ class Segment(Page):
 
     def _show_found(self, result: tuple[Job, Found]) -> None:
         job, found = result
-        if job is not self.job or self.model is None:
-            return
-        self.progress.idle(found.words)
-        self._show_labels(job, found)
-        name, at = f"{job.layer.name} centres", _held(self.viewer, job, "centres")
-        if not self.centres.isChecked() or found.centres is None:
-            if at is not None:
-                self.viewer.layers.remove(at)
-        elif at is not None:
-            at.data = found.centres
-        else:
-            self.viewer.add_points(found.centres, name=name, size=_point_size(found.labels),
-                                   face_color="yellow", border_color="black",
-                                   metadata=_mark(job, "centres"), **job.place)
-
-    def _show_labels(self, job: Job, found: Found) -> None:
-        """Show labels in the layer of the last ones, unless a person has changed that since."""
-        layer = _held(self.viewer, job, "labels")
-        if layer is not None and layer is self.result and _sum(layer.data) == self._sum:
-            layer.data = found.labels
-            layer.features = found.features or {}
-        else:
-            if layer is not None:
-                layer.metadata = {k: v for k, v in layer.metadata.items() if k != "embedseg part"}
-            name = free_name([each.name for each in self.viewer.layers],
-                             f"{job.layer.name} labels")
-            self.result = self.viewer.add_labels(
-                found.labels, name=name, features=found.features, **job.place, **self._colours(),
-                metadata=_mark(job, "labels") | {"embedseg model": str(self.folder.path())})
-        self._sum = _sum(found.labels)
-
-    def _colours(self) -> dict[str, Any]:
-        """Return the colours of classes; objects have napari's."""
-        colours = self.model.config.method.colours if self.model else {}
-        if not colours:
-            return {}
-        table: dict[int | None, str] = dict(enumerate(colours.values()))
-        return {"colormap": DirectLabelColormap(color_dict=table | {None: "transparent"})}
+        if job is self.job and self.model is not None:
+            self.progress.idle(found.words)
+            known = {"embedseg model": str(self.folder.path())}
+            self.results.show_labels(job, found, self.model.config.method.colours, known)
+            self.results.show_centres(job, found if self.centres.isChecked() else None)
 
     def _show_maps(self, *_: object) -> None:
-        """Show the maps as layers, or take them away."""
-        job = self.job
-        for layer in [each for each in self.viewer.layers
-                      if each.metadata.get("embedseg part", ("",))[0] == "maps"]:
-            self.viewer.layers.remove(layer)
-        if job is None or not self.maps.isChecked():
-            return
-        pictures = job.predicted.pictures()
-        for name, picture in pictures.items():
-            both = float(picture.min()) < 0
-            limit = float(np.abs(picture).max()) or 1.0
-            self.viewer.add_image(
-                picture, name=f"{job.layer.name} {name}", metadata=_mark(job, "maps"),
-                colormap="PuOr" if both else "magma", visible=name == list(pictures)[-1],
-                contrast_limits=(-limit, limit) if both else (0, max(limit, 1e-6)),
-                **_on_grid_of_maps(job, picture.shape))
-        # The labels stay on top.
-        if self.result in self.viewer.layers:
-            self.viewer.layers.move(self.viewer.layers.index(self.result), -1)
+        self.results.show_maps(self.job if self.maps.isChecked() else None)
 
 
 def load(folder: Path, device: str) -> Segmenter:
@@ -340,33 +267,3 @@ def described(model: Segmenter) -> str:
     channels = f"{config.channels} channel{'s' * (config.channels > 1)}"
     return ", ".join([f"{config.method.type}, {config.net.type}", f"{config.ndim}D", channels,
                       known if config.spacing_known else "pixel size unknown"])
-
-
-def _mark(job: Job, part: str) -> dict[str, Any]:
-    return {"embedseg part": (part, job.layer.name), "embedseg image": job.layer.name}
-
-
-def _held(viewer: Viewer, job: Job, part: str) -> Any:
-    """Return the layer with a part of the results of an image, if it is still there."""
-    mark = (part, job.layer.name)
-    return next((layer for layer in reversed(viewer.layers)
-                 if layer.metadata.get("embedseg part") == mark), None)
-
-
-def _sum(labels: NDArray[Any]) -> int:
-    return zlib.crc32(np.ascontiguousarray(labels).data)
-
-
-def _point_size(labels: NDArray[Any]) -> float:
-    return max(2.0, max(labels.shape) / 80)
-
-
-def _on_grid_of_maps(job: Job, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return where maps belong, which may be on another grid than the image."""
-    frame = job.predicted.frames[0]
-    space = len(frame.shape)
-    factor = np.ones(len(shape))
-    factor[-space:] = np.divide(frame.shape, shape[-space:])
-    scale = np.asarray(job.place["scale"], float)
-    shift = np.asarray(job.place["translate"], float) + (factor - 1) / 2 * scale
-    return job.place | {"scale": scale * factor, "translate": shift}
