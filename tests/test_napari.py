@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import atexit
 import doctest
 import importlib
 import os
 import subprocess
 import sys
+import tempfile
 import threading
 import warnings
 from collections.abc import Iterator
@@ -28,6 +30,10 @@ from embedseg.synthetic import blobs, write_blobs
 from embedseg.types import Maps, UsageError
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Not the settings of whoever runs the tests.
+_settings = tempfile.TemporaryDirectory()
+atexit.register(_settings.cleanup)
+os.environ["NAPARI_CONFIG"] = str(Path(_settings.name) / "napari.yaml")
 pytest.importorskip("napari", reason="needs napari: pip install 'embedseg-nd[napari]'",
                     exc_type=ImportError)
 pytest.importorskip("pytestqt", reason="needs pytest-qt")
