@@ -57,7 +57,7 @@ def score_folders(
 
 def score_samples(
     segmenter: Segmenter, samples: Sequence[Sample], *, tta: bool | None = None,
-    planes: bool | None = None, progress: bool = False,
+    planes: bool | None = None, progress: bool = False, scoring: Scoring | None = None,
 ) -> Iterator[tuple[Sample, Segmentation, Any]]:
     """Segment images and score them against their labels, one by one.
 
@@ -71,13 +71,15 @@ def score_samples(
         As for `Segmenter.segment`.
     progress : bool
         Whether to show a progress bar.
+    scoring : Scoring, optional
+        How they are compared; default: as the model's method has it.
 
     Yields
     ------
     Sample, Segmentation, scores
-        The sample, what was found in it, and its scores as the method's `scoring` has them.
+        The sample, what was found in it, and its scores as `scoring` has them.
     """
-    scoring = segmenter.config.method.scoring()
+    scoring = scoring or segmenter.config.method.scoring()
     for sample in tqdm(samples, desc="segment", disable=not progress, leave=False):
         found = find_sample(segmenter, sample, tta=tta, planes=planes)
         yield sample, found, scoring.compare(sample.labels, found.labels)

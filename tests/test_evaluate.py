@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from embedseg.data import Sample
 from embedseg.evaluate import score_folders, score_samples, write_csv
 from embedseg.metrics import score
-from embedseg.scoring import ObjectScoring, object_table, summarise_objects
+from embedseg.scoring import ClassScoring, ObjectScoring, object_table, summarise_objects
 from embedseg.types import DataError, Segmentation
 
 EMPTY = np.zeros((4, 6), np.int32)
@@ -133,3 +133,17 @@ def test_samples_are_segmented_one_by_one() -> None:
     assert [sample.name for sample, _, _ in found] == ["a", "b"]
     assert np.array_equal(found[1][1].labels, ONE)
     assert [scores.recall["0.50"] for _, _, scores in found] == [1, 0.5]
+
+
+def test_models_are_compared_by_one_scoring():
+    # Two cells beside each other, in both planes; a gap in the membrane of one plane only.
+    truth = np.zeros((2, 9, 20), np.int32)
+    truth[:, :, 10] = 1
+    found = truth.copy()
+    found[1, 3:6, 10] = 0
+    sample = Sample("a", np.zeros((1, *truth.shape), np.float32), truth, (1.0, 1.0, 1.0))
+    model = SimpleNamespace(find=lambda *_, **__: Segmentation(found))
+    by_plane, by_volume = (
+        next(score_samples(model, [sample], scoring=ClassScoring(("cell", "wall"), 1, planes)))[2]
+        for planes in (True, False))
+    assert by_plane.regions["v_rand_merge"] > by_volume.regions["v_rand_merge"]

@@ -56,6 +56,8 @@ def test_classes_and_frequencies_come_from_the_data(data):
     assert method.colours["membrane"] == "#ff0000"
     assert sum(method.frequencies) == pytest.approx(1, abs=1e-5) and min(method.frequencies) > 0
     assert method.membrane == "membrane" and method.scoring().membrane == 1
+    # Blobs have pixels of one length along all axes; but planes have nothing below them.
+    assert method.regions == ("volume" if config.ndim == 3 else "planes")
     assert config.train.background == 0.67
     words = explain(config, measured(data, None, config.data), "cpu")
     assert "classes: ground " in words and "regions between pixels of the class membrane" in words

@@ -68,7 +68,8 @@ def evaluate(
         sliced = planes or one.config.ndim < samples[0].labels.ndim
         results = []
         for sample, found, scores in score_samples(
-                one, samples, tta=tta or None, planes=sliced or None, progress=at_terminal()):
+                one, samples, tta=tta or None, planes=sliced or None, progress=at_terminal(),
+                scoring=scoring):
             results.append((sample.name, scores))
             if gallery and one is segmenter:
                 gallery.add(sample.name, sample.image, found, sample.labels, scores=scores,

@@ -118,7 +118,9 @@ class Semantic(Method):
             "names": names, "palette": tuple(each.colour for each in stats.classes),
             "frequencies": tuple(round(share, 6) for share in stats.frequencies),
             "membrane": self.membrane if self.membrane in names else next(iter(called), None),
-            "regions": "volume" if max(stats.spacing) <= 2 * min(stats.spacing) else "planes",
+            # A net of planes, though their pixels are square, knows nothing of what joins them.
+            "regions": "volume" if stats.ndim == 3 and max(stats.spacing) <= 2 * min(stats.spacing)
+            else "planes",
         })
 
     def reasons(self, unit: str) -> list[str]:
