@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import ndimage
 
 from embedseg.classes import MOST
 from embedseg.data import DataOptions, frames, spacing_of
@@ -80,12 +81,12 @@ def examine(
     values: dict[int, int] = {}
     if objects:
         findings += _label_warnings(mask_path, planes)
-        measured = [_measure(np.maximum(plane, 0)) for plane in planes]
+        measured = [_measure(np.maximum(plane, 0), plane < 0) for plane in planes]
     else:
         counted = np.unique(np.stack(planes), return_counts=True)
         values = dict(zip(*(part.tolist() for part in counted), strict=True))
         findings += _class_problems(mask_path, values, options)
-        measured = [_measure(np.zeros_like(planes[0]))]
+        measured = [_measure(np.zeros_like(planes[0]), planes[0] < 0)]
     sizes, extents, large_pieces, pieces = (
         np.concatenate(part) for part in zip(*measured, strict=True))
     return Facts(
@@ -183,17 +184,27 @@ def _class_problems(
         yield finding("too many classes", path, f"{len(there)} values")
 
 
-def _measure(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], ...]:
+def _measure(labels: NDArray[np.int32], unknown: NDArray[np.bool_]
+             ) -> tuple[NDArray[np.int64], ...]:
     """Return size, extent and number of large pieces of each object, and of all its pieces."""
     pieces = split_pieces(labels)
     piece_sizes = np.bincount(pieces.ravel())[1:]
     owner = np.zeros(len(piece_sizes) + 1, np.int64)
     owner[pieces.ravel()] = labels.ravel()
     ids, owner = np.unique(owner[1:], return_inverse=True)
+    # Pieces that end where nothing is annotated may meet there, so they count as one.
+    ending = np.zeros(len(piece_sizes) + 1, bool)
+    ending[pieces[ndimage.binary_dilation(unknown)]] = True
+
+    def count(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
+        apart = np.bincount(owner, chosen & ~ending[1:], minlength=len(ids))
+        return (apart + (np.bincount(owner, chosen & ending[1:], minlength=len(ids)) > 0)
+                ).astype(np.int64)
+
     lower, upper = object_boxes(labels)
     return (
         np.bincount(owner, piece_sizes, minlength=len(ids)).astype(np.int64),
         upper - lower,
-        np.bincount(owner, piece_sizes >= LARGE_PIECE, minlength=len(ids)).astype(np.int64),
-        np.bincount(owner, minlength=len(ids)).astype(np.int64),
+        count(piece_sizes >= LARGE_PIECE),
+        count(np.ones(len(piece_sizes), bool)),
     )

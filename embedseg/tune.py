@@ -93,7 +93,8 @@ def tune(
     settings = [(name, value) for _ in range(2) for name in space for value in space[name]]
     for name, value in tqdm(settings, desc="tune", disable=not progress, leave=False):
         if budget is not None and time.monotonic() - begun > budget:
-            log.info("tuning stopped after %.0f s with %d settings tried", budget, len(seen))
+            log.info("tuning stopped after %.0f s with %d settings tried", max(budget, 0),
+                     len(seen))
             break
         candidate = best.model_copy(update={name: value})
         if scores(candidate).mean() > scores(best).mean():

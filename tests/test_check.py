@@ -178,6 +178,20 @@ def test_not_annotated_pixels_are_no_object(good):
     assert {found.found for found in report.findings} == {"nothing but -1"}
 
 
+def test_pieces_that_may_meet_where_nothing_is_annotated_are_no_finding(good):
+    bar = np.zeros((40, 40), np.int16)
+    bar[4:8], bar[20:24] = 1, 2
+    between = bar.copy()
+    between[:, 10:20] = -1
+    add(good, "between", between)
+    # Label 2 is torn where everything is known, too.
+    between[:, 30:32] = 0
+    add(good, "torn", between)
+    report = check(good)
+    assert problems(report) == {("labels in several pieces", "torn.tif")}
+    assert report.findings[0].found == "2 of 2 labels"
+
+
 def test_folders(tmp_path, good):
     assert problems(check(tmp_path / "no")) == {("folder missing", "no")}
     found = check(good, options=DataOptions(masks="semantic")).findings

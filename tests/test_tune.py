@@ -49,6 +49,9 @@ def test_keeps_the_defaults_when_nothing_is_gained():
     assert "kept" in found.words
 
 
-def test_ends_with_its_budget():
-    found = tune(METHOD, *cached(2, seed_value=1.0), budget=0.0)
+def test_ends_with_its_budget(caplog):
+    caplog.set_level("INFO", logger="embedseg")
+    # What predicting took may be more than there was.
+    found = tune(METHOD, *cached(2, seed_value=1.0), budget=-0.6)
+    assert "stopped after 0 s with 1 settings" in caplog.text
     assert found.tried == 1 and found.method == METHOD
