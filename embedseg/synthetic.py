@@ -64,10 +64,11 @@ def blobs(
     radius = _radius(np.asarray(shape) * step, n) if radius is None else radius
     labels = np.zeros(shape, np.int32)
     image = np.full(shape, 0.1, np.float32)
+    number = 0
     for _ in range(30 * n):
-        if labels.max(initial=0) == n:
+        if number == n:
             break
-        _add(image, labels, rng, step, radius)
+        number += _add(image, labels, number + 1, rng, step, radius)
     image = ndimage.gaussian_filter(image, 0.5 / step * step.min())
     image += rng.normal(0, noise, shape).astype(np.float32)
     return image, labels
@@ -80,24 +81,28 @@ def _radius(size: NDArray[np.float64], n: int) -> float:
 
 
 def _add(
-    image: NDArray[np.float32], labels: NDArray[np.int32], rng: np.random.Generator,
+    image: NDArray[np.float32], labels: NDArray[np.int32], number: int, rng: np.random.Generator,
     step: NDArray[np.float64], radius: float,
-) -> None:
+) -> bool:
     """Try one blob at a random place; leave it out if others cover much of it."""
     radii = radius * rng.uniform(0.75, 1.25, len(step))
     centre = rng.uniform(0, labels.shape) * step
     brightness = rng.uniform(0.5, 1)
-    grid = np.ogrid[tuple(slice(n) for n in labels.shape)]
+    low = np.maximum(np.floor((centre - radii) / step), 0).astype(int)
+    high = np.minimum(np.ceil((centre + radii) / step).astype(int) + 1, labels.shape)
+    box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
+    grid, there = np.ogrid[box], labels[box]
     square = sum(((x * s - c) / r) ** 2 for x, s, c, r in zip(grid, step, centre, radii,
                                                               strict=True))
     inside = np.asarray(square) <= 1
-    pieces, count = ndimage.label(inside & (labels == 0))
+    pieces, count = ndimage.label(inside & (there == 0))
     sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
     if count == 0 or sizes.max() < max(0.7 * inside.sum(), 4):
-        return
+        return False
     blob = pieces == sizes.argmax() + 1
-    labels[blob] = labels.max() + 1
-    image[blob] = brightness * (1 - 0.5 * np.broadcast_to(square, labels.shape)[blob])
+    there[blob] = number
+    image[box][blob] = brightness * (1 - 0.5 * np.broadcast_to(square, there.shape)[blob])
+    return True
 
 
 def write_blobs(
