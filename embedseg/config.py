@@ -174,7 +174,8 @@ def parse_duration(text: float | str) -> float:
     >>> parse_duration("1h30m"), parse_duration("90s"), parse_duration(5)
     (5400.0, 90.0, 5.0)
     """
-    found = re.fullmatch(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+(?:\.\d+)?)s?)?", str(text).strip())
+    number = r"(\d+(?:\.\d+)?)"
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", str(text).strip())
     parts = [float(part or 0) for part in found.groups()] if found else [0.0]
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if seconds <= 0:

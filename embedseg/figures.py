@@ -91,7 +91,8 @@ MARKS = {"missed": _mark(MISSED, "o"), "spurious": _mark(SPURIOUS, "x")}
 LINE = {"color": np.divide(MATCHED, 255), "linewidth": 2}
 
 
-def save_figure(figure: Figure, path: Path) -> None:
-    """Write a figure; the name's ending says as what."""
+def save_figure(figure: Figure, path: Path, **options: Any) -> None:
+    """Write a figure; the name's ending says as what. `options` are those of `Figure.savefig`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:]))
+    write_aside(path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:],
+                                                   **options))

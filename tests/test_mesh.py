@@ -350,6 +350,15 @@ def test_preview_shows_each_object_in_its_colour(tmp_path: Path) -> None:
         assert share > 0.02
 
 
+def test_preview_of_a_flat_volume_holds_all_labels_of_axes(tmp_path: Path) -> None:
+    labels = np.zeros((16, 33, 66), np.int32)
+    labels[:, :, :] = 1
+    save_mesh_preview(tmp_path / "flat.png", list(mesh_labels(labels, (3.0, 3.0, 3.0))))
+    picture = imread(tmp_path / "flat.png")[..., :3]
+    for rim in (picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]):
+        assert rim.min() > 0.99
+
+
 def test_preview_of_many_is_of_few_faces() -> None:
     mesh = alone(ellipsoid((15, 15, 15), (1, 1, 1)))
     few = thinned(mesh, 500)

@@ -239,12 +239,13 @@ def test_epochs_end_a_run_before_its_time_limit(data):
     assert model.history[-1]["step"] == 6
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("15m", 900), ("90", 90), ("1h2m3s", 3723), (4, 4)])
+@pytest.mark.parametrize(("text", "seconds"), [
+    ("15m", 900), ("90", 90), ("1h2m3s", 3723), (4, 4), ("1.5m", 90), ("0.5h", 1800)])
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
 
-@pytest.mark.parametrize("text", ["", "soon", "0s", "-5m", "5m4h"])
+@pytest.mark.parametrize("text", ["", "soon", "0s", "-5m", "5m4h", "1.m"])
 def test_what_is_no_duration(text):
     with pytest.raises(UsageError, match="no duration"):
         parse_duration(text)

@@ -72,7 +72,8 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
     # The length of a µm is the same along all axes.
     axes.set_box_aspect(extent, zoom=0.9)
     figure.suptitle(title + _count(len(shown), len(meshes)), fontsize=13)
-    save_figure(figure, Path(path))
+    # Labels of the axes of a flat volume lie beyond the figure, and most of the figure is empty.
+    save_figure(figure, Path(path), bbox_inches="tight", pad_inches=0.2)
 
 
 def _count(shown: int, all_: int) -> str:
