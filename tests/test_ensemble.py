@@ -199,6 +199,25 @@ def test_from_the_command_line(three, volumes, tmp_path, run):
     assert done.code == 2 and "no weights" in done.err
 
 
+def test_regions_of_all_members_are_those_of_planes_or_of_the_volume(
+    volumes, tmp_path, run, monkeypatch
+):
+    from embedseg.data import load_split
+
+    named = "membrane=0,object=" + "+".join(map(str, range(1, 60)))
+    monkeypatch.setattr("test_ensemble.CLASSES", DataOptions(classes=named))
+    models = [saved(tmp_path / "flat", volumes, ndim=2),
+              saved(tmp_path / "solid", volumes, **{"method.regions": "planes"})]
+    both = join_models(models, tmp_path / "both")
+    flat, solid = (Segmenter.load(model, "cpu") for model in models)
+    assert not flat.config.method.scoring().planes and solid.config.method.scoring().planes
+    (sample,) = load_split(volumes, "test", solid.config.data)
+    labels = flat.segment(sample.image, axes="CZYX", spacing=sample.spacing, planes=True)
+    expected = solid.config.method.scoring().compare(sample.labels, labels).regions
+    done = run("evaluate", both, volumes, "--json", "--device", "cpu")
+    assert json.loads(done.out)["members"]["2-flat"]["regions"] == pytest.approx(expected)
+
+
 def test_what_cannot_be_averaged_is_refused_with_the_reason(volumes, tmp_path):
     one = saved(tmp_path / "one", volumes)
     boundary = saved(tmp_path / "boundary", volumes, method="boundary")
