@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
+from embedseg.cli.helping import BLOCKS as PANEL
 from embedseg.cli.shared import at_terminal, say
 
 if TYPE_CHECKING:
@@ -16,25 +17,27 @@ if TYPE_CHECKING:
 BlockSize = Annotated[str | None, typer.Option(
     "--block", metavar="Z,Y,X", help="Segment one image in blocks of so many pixels, of which one "
     "is in memory at a time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then.",
-    show_default="128,512,512 or 4096,4096 for zarr")]
+    show_default="128,512,512 or 4096,4096 for zarr", rich_help_panel=PANEL)]
 Halo = Annotated[str | None, typer.Option(
     "--halo", metavar="Z,Y,X", help="Pixels beyond a block within which its objects must lie.",
-    show_default="by the size of the objects in training")]
+    show_default="by the size of the objects in training", rich_help_panel=PANEL)]
 Workers = Annotated[int, typer.Option(
-    "--workers", min=1, help="Processes that share the blocks.")]
+    "--workers", min=1, help="Processes that share the blocks.", rich_help_panel=PANEL)]
 Scheduler = Annotated[str | None, typer.Option(
     "--scheduler", metavar="ADDRESS", help="Use the workers of a dask scheduler, such as "
-    "tcp://host:8786.", show_default=False)]
+    "tcp://host:8786.", show_default=False, rich_help_panel=PANEL)]
 Threads = Annotated[int | None, typer.Option(
-    "--threads", min=1, help="Threads of each process.", show_default="an equal share")]
+    "--threads", min=1, help="Threads of each process.", show_default="an equal share",
+    rich_help_panel=PANEL)]
 Memory = Annotated[str | None, typer.Option(
     "--memory", metavar="SIZE", help="Memory of each process, such as 4GB.",
-    show_default="an equal share")]
+    show_default="an equal share", rich_help_panel=PANEL)]
 Level = Annotated[int, typer.Option(
-    "--level", min=0, help="Level of the pyramid of an OME-Zarr image.")]
+    "--level", min=0, help="Level of the pyramid of an OME-Zarr image.",
+    rich_help_panel=PANEL)]
 DryRun = Annotated[bool, typer.Option(
     "--dry-run", help="Say into how many blocks an image is cut, and what memory, disk and time "
-    "they take.")]
+    "they take.", rich_help_panel=PANEL)]
 
 
 class Blocks(NamedTuple):

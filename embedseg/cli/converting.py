@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedseg.cli.helping import OUTLINES, one_of
 from embedseg.cli.pictures import plot_option
 from embedseg.cli.shared import (
     Axes,
@@ -44,19 +45,20 @@ def convert(
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="File to write.")],
     to: Annotated[str | None, typer.Option(
         "--to", metavar="FORMAT", help="roi (.zip), geojson, csv (a table of measures), coco "
-        "(.json), ome-zarr (.zarr) or tif (labels).", show_default="by the name of OUT")] = None,
+        "(.json), ome-zarr (.zarr) or tif (labels).", show_default="by the name of OUT",
+        autocompletion=one_of("roi", "geojson", "csv", "coco", "ome-zarr", "tif"))] = None,
     image: Annotated[Path | None, typer.Option(
         "--image", metavar="IMAGE", help="The image that the labels belong to: the table then has "
         "the intensities of objects.", show_default=False)] = None,
     like: Annotated[Path | None, typer.Option(
-        "--like", metavar="IMAGE", help="Of outlines: the image they were drawn on, for its size "
-        "and spacing.", show_default="--image")] = None,
+        "--like", metavar="IMAGE", help="The image they were drawn on, for its size and spacing.",
+        show_default="--image", rich_help_panel=OUTLINES)] = None,
     shape: Annotated[str | None, typer.Option(
-        "--shape", metavar="Z,Y,X", help="Of outlines: size of that image, pixels.",
-        show_default=False)] = None,
+        "--shape", metavar="Z,Y,X", help="Size of that image, pixels.", show_default=False,
+        rich_help_panel=OUTLINES)] = None,
     link: Annotated[bool, typer.Option(
-        "--link", help="Of outlines: make one object of those that overlap from plane to plane.",
-    )] = False,
+        "--link", help="Make one object of those that overlap from plane to plane.",
+        rich_help_panel=OUTLINES)] = False,
     largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
     clear_border: ClearBorder = False, spacing: SpacingText = None, axes: Axes = None,
     plot: Annotated[Path | None, plot_option("Draw the objects, over --image if given")] = None,

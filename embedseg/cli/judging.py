@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedseg.cli.helping import WRITTEN, one_of
 from embedseg.cli.pictures import PlotScores, plot_option, plot_scores
 from embedseg.cli.shared import (
     Axes,
@@ -36,18 +37,21 @@ if TYPE_CHECKING:
     from embedseg.scoring import Scoring
 
 CsvFile = Annotated[Path | None, typer.Option(
-    "--csv", metavar="FILE", help="Write the scores of each image.", show_default=False)]
+    "--csv", metavar="FILE", help="Write the scores of each image.", show_default=False,
+    rich_help_panel=WRITTEN)]
 
 
 @command("embedseg evaluate nuclei my_data", "embedseg evaluate nuclei my_data --split val --json")
 def evaluate(
     context: typer.Context, model: Model, data: Data,
-    split: Annotated[str, typer.Option("--split", help="train, val or test.")] = "test",
+    split: Annotated[str, typer.Option(
+        "--split", help="train, val or test.", autocompletion=one_of("train", "val", "test"),
+    )] = "test",
     tta: Tta = False, planes: Planes = False, settings: Settings = None,
     device: Device = "auto", json: Json = False, csv: CsvFile = None, plot: PlotScores = None,
     report: Annotated[Path | None, typer.Option(
         "--report", metavar="FILE", help="Write a page with scores, errors and pictures, "
-        "evaluation.html say.", show_default=False)] = None,
+        "evaluation.html say.", show_default=False, rich_help_panel=WRITTEN)] = None,
 ) -> None:
     """Segment a split of a data folder and compare with its masks; an ensemble's members too."""
     from embedseg.data import load_split

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedseg.cli.helping import WRITTEN
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -36,7 +38,7 @@ def _checked(path: Path | None) -> Path | None:
 def plot_option(text: str) -> Any:
     """Return the option that asks for a picture; it replaces an older one."""
     return typer.Option("--plot", metavar="PICTURE", help=f"{text} (png, pdf or svg).",
-                        show_default=False, callback=_checked)
+                        show_default=False, callback=_checked, rich_help_panel=WRITTEN)
 
 
 PlotScores = Annotated[Path | None, plot_option("Draw the scores over the threshold, or by class")]

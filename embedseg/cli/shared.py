@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
+from embedseg.cli.helping import PREDICTING, READING, TIDYING, GroupedCommand, devices, methods
+
 if TYPE_CHECKING:
     from embedseg.data import DataOptions
     from embedseg.io import Image
@@ -22,17 +24,19 @@ if TYPE_CHECKING:
 
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
 app = typer.Typer(
-    no_args_is_help=True, add_completion=False, rich_markup_mode=None,
-    pretty_exceptions_enable=False, context_settings={"help_option_names": ["-h", "--help"]},
+    no_args_is_help=True, rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExample:\n  embedseg demo\n  embedseg train my_data -o nuclei --time-limit 15m",
 )
 
 F = TypeVar("F", bound=Callable[..., None])
 
 
-def command(*examples: str) -> Callable[[F], F]:
+def command(*examples: str, name: str | None = None) -> Callable[[F], F]:
     """Register a command whose help ends with examples."""
-    return app.command(epilog="\b\nExample:\n  " + "\n  ".join(examples))
+    return app.command(name, cls=GroupedCommand,
+                       epilog="\b\nExample:\n  " + "\n  ".join(examples))
 
 
 def _print_version(asked: bool) -> None:
@@ -64,39 +68,48 @@ def _folder(metavar: str, text: str) -> Any:
 
 Data = Annotated[Path, _folder("DATA", "Folder with train|val|test, each with images and masks.")]
 Model = Annotated[Path, _folder("MODEL", "Folder of a trained model.")]
-MethodName = Annotated[str, typer.Option("--method", help="What is learned and decoded.")]
+MethodName = Annotated[str, typer.Option(
+    "--method", help="What is learned and decoded.", autocompletion=methods)]
 Masks = Annotated[str | None, typer.Option(
-    "--masks", help="Folder of the masks beside images.", show_default="masks")]
+    "--masks", help="Folder of the masks beside images.", show_default="masks",
+    rich_help_panel=READING)]
 Axes = Annotated[str | None, typer.Option(
     "--axes", metavar="AXES", help="Order of the axes, such as ZYX, CYX or TYX.",
-    show_default="what the files say")]
+    show_default="what the files say", rich_help_panel=READING)]
 SpacingText = Annotated[str | None, typer.Option(
     "--spacing", metavar="Z,Y,X", help="Size of a pixel along each space axis, µm.",
-    show_default="what the files say, else 1")]
+    show_default="what the files say, else 1", rich_help_panel=READING)]
 IgnoreLabel = Annotated[int | None, typer.Option(
     "--ignore-label", help="Value of masks that means 'not annotated', besides -1.",
-    show_default=False)]
+    show_default=False, rich_help_panel=READING)]
 ClassesText = Annotated[str | None, typer.Option(
     "--classes", metavar="NAME=VALUE,...", help="What values of masks of classes mean, for methods "
     "that tell classes apart: cell=0,membrane=1+2; with a colour, cell=0:#303030.",
-    show_default="a class per value")]
+    show_default="a class per value", rich_help_panel=READING)]
 Settings = Annotated[list[str] | None, typer.Option(
     "--set", metavar="KEY=VALUE", help="Change one setting, such as train.batch=8; repeatable.",
     show_default=False)]
-Device = Annotated[str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.")]
+Device = Annotated[str, typer.Option(
+    "--device", help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=devices)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
 Tta = Annotated[bool, typer.Option(
-    "--tta", help="Average over flips and quarter turns: slower, a little better.")]
+    "--tta", help="Average over flips and quarter turns: slower, a little better.",
+    rich_help_panel=PREDICTING)]
 Planes = Annotated[bool, typer.Option(
-    "--planes", help="Apply a 2D model to volumes, plane by plane.")]
+    "--planes", help="Apply a 2D model to volumes, plane by plane.",
+    rich_help_panel=PREDICTING)]
 MinSize = Annotated[int, typer.Option(
-    "--min-size", min=0, help="Drop objects, or pieces of classes, of fewer pixels.")]
+    "--min-size", min=0, help="Drop objects, or pieces of classes, of fewer pixels.",
+    rich_help_panel=TIDYING)]
 LargestPiece = Annotated[bool, typer.Option(
-    "--largest-piece", help="Of an object in several pieces keep the largest.")]
-FillHoles = Annotated[bool, typer.Option("--fill-holes", help="Fill holes of objects.")]
+    "--largest-piece", help="Of an object in several pieces keep the largest.",
+    rich_help_panel=TIDYING)]
+FillHoles = Annotated[bool, typer.Option(
+    "--fill-holes", help="Fill holes of objects.", rich_help_panel=TIDYING)]
 ClearBorder = Annotated[bool, typer.Option(
-    "--clear-border", help="Drop objects that touch the border of the image.")]
+    "--clear-border", help="Drop objects that touch the border of the image.",
+    rich_help_panel=TIDYING)]
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:

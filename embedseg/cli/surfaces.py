@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from embedseg.cli.helping import SURFACES, one_of
 from embedseg.cli.shared import (
     Axes,
     Device,
@@ -32,13 +33,16 @@ Spacing = tuple[float, ...]
 
 Wanted = Annotated[str | None, typer.Option(
     "--label", metavar="3,5", help="Make surfaces of these labels only.",
-    show_default="all objects")]
+    show_default="all objects", rich_help_panel=SURFACES)]
 Step = Annotated[int, typer.Option(
-    "--step", min=1, help="Sample every so many voxels: fewer faces, coarser.")]
+    "--step", min=1, help="Sample every so many voxels: fewer faces, coarser.",
+    rich_help_panel=SURFACES)]
 Smooth = Annotated[int, typer.Option(
-    "--smooth", min=0, help="Taubin iterations; 0 leaves the stairs of the voxels.")]
+    "--smooth", min=0, help="Taubin iterations; 0 leaves the stairs of the voxels.",
+    rich_help_panel=SURFACES)]
 Decimate = Annotated[float, typer.Option(
-    "--decimate", min=0.001, max=1, metavar="SHARE", help="Share of the faces to keep.")]
+    "--decimate", min=0.001, max=1, metavar="SHARE", help="Share of the faces to keep.",
+    rich_help_panel=SURFACES)]
 
 
 @command("embedseg mesh labels.tif -o cells.stl --spacing 2,1,1",
@@ -51,11 +55,12 @@ def mesh(
         help="File to write: .stl, .ply, .obj or .glb; a table goes beside it.")],
     spacing: SpacingText = None, wanted: Wanted = None,
     each: Annotated[bool, typer.Option(
-        "--each", help="Write a file per object, into a folder.")] = False,
+        "--each", help="Write a file per object, into a folder.",
+        rich_help_panel=SURFACES)] = False,
     step: Step = 1, smooth: Smooth = 15, decimate: Decimate = 1.0,
     preview: Annotated[Path | None, typer.Option(
         "--preview", metavar="PNG", help="Draw a picture of the surfaces.", show_default=False,
-    )] = None,
+        rich_help_panel=SURFACES)] = None,
     axes: Axes = None, overwrite: Overwrite = False, json: Json = False,
 ) -> None:
     """Make closed surfaces of the objects of a label volume, in µm."""
@@ -99,9 +104,10 @@ def stack(
     spacing: SpacingText = None, axes: Axes = None, wanted: Wanted = None, step: Step = 1,
     smooth: Smooth = 15, decimate: Decimate = 1.0,
     mesh_format: Annotated[str, typer.Option(
-        "--mesh-format", help="stl, ply, obj or glb.")] = "stl",
+        "--mesh-format", help="stl, ply, obj or glb.", rich_help_panel=SURFACES,
+        autocompletion=one_of("stl", "ply", "obj", "glb"))] = "stl",
     no_mesh: Annotated[bool, typer.Option(
-        "--no-mesh", help="Stop when there are labels.")] = False,
+        "--no-mesh", help="Stop when there are labels.", rich_help_panel=SURFACES)] = False,
     tta: Tta = False, device: Device = "auto", overwrite: Overwrite = False,
 ) -> None:
     """Segment a stack of slices: a PNG per slice, a label volume, a montage and surfaces."""

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
+from embedseg.cli import helping
+from embedseg.cli.helping import TRAINED, TRAINING
 from embedseg.cli.pictures import plot_data, plot_option, plot_statistics
 from embedseg.cli.shared import (
     Axes,
@@ -39,21 +41,26 @@ if TYPE_CHECKING:
     from embedseg.stats import Statistics
 
 NetName = Annotated[str | None, typer.Option(
-    "--net", help="cenet, erfnet, unet, unet2d3d or unetpp.", show_default="the plan's")]
+    "--net", help="cenet, erfnet, unet, unet2d3d or unetpp.", show_default="the plan's",
+    rich_help_panel=TRAINED, autocompletion=helping.nets)]
 MethodChoice = Annotated[str | None, typer.Option(
-    "--method", help="What is learned and decoded.", show_default="embedding, or --from's")]
+    "--method", help="What is learned and decoded: embedding or boundary for objects, semantic for "
+    "classes.", show_default="embedding, or --from's", rich_help_panel=TRAINED,
+    autocompletion=helping.methods)]
 Preset = Annotated[str | None, typer.Option(
     "--preset", help="Recipe of training: default, or paper, the published one.",
-    show_default="default")]
+    show_default="default", rich_help_panel=TRAINED, autocompletion=helping.presets)]
 Start = Annotated[Path | None, typer.Option(
     "--from", metavar="MODEL", exists=True, file_okay=False,
-    help="Fine-tune a model: begin with its weights, as far as they fit.", show_default=False)]
+    help="Fine-tune a model: begin with its weights, as far as they fit.", show_default=False,
+    rich_help_panel=TRAINED)]
 Memory = Annotated[str | None, typer.Option(
     "--memory", metavar="SIZE", help="Most memory the process may take: 4GB, 800MB. Batch, crop "
-    "and the tiles of prediction are chosen so.", show_default="no limit")]
+    "and the tiles of prediction are chosen so.", show_default="no limit",
+    rich_help_panel=TRAINED)]
 Ndim = Annotated[int | None, typer.Option(
     "--ndim", min=2, max=3, help="2 trains a 2D net on the planes of 3D data.",
-    show_default="that of the data")]
+    show_default="that of the data", rich_help_panel=TRAINED)]
 
 
 class _Asked(NamedTuple):
@@ -137,28 +144,33 @@ def train(
         "-o", "--output", metavar="MODEL", help="Folder for the model.")],
     config: Annotated[Path | None, typer.Option(
         "--config", exists=True, dir_okay=False, help="Settings written by `embedseg plan`.",
-        show_default="planned from the data")] = None,
+        show_default="planned from the data", rich_help_panel=TRAINED)] = None,
     method: MethodChoice = None, net: NetName = None, ndim: Ndim = None, start: Start = None,
     preset: Preset = None,
     memory: Memory = None, settings: Settings = None,
     time_limit: Annotated[str | None, typer.Option(
         "--time-limit", metavar="DURATION", help="Length of the training: 90s, 15m, 1h30m.",
-        show_default=False)] = None,
+        show_default=False, rich_help_panel=TRAINING)] = None,
     epochs: Annotated[int | None, typer.Option(
         "--epochs", min=1, help="Length of the training; with a time limit too, the first to be "
         "reached ends it.",
-        show_default="until the time limit, else train.epochs")] = None,
+        show_default="until the time limit, else train.epochs",
+        rich_help_panel=TRAINING)] = None,
     seed: Annotated[int | None, typer.Option(
-        "--seed", min=0, help="Of weights, crops and augmentation.", show_default="0")] = None,
+        "--seed", min=0, help="Of weights, crops and augmentation.", show_default="0",
+        rich_help_panel=TRAINING)] = None,
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None, classes: ClassesText = None, device: Device = "auto",
     resume: Annotated[bool, typer.Option(
-        "--resume", help="Go on with an interrupted training in MODEL, or begin it.")] = False,
+        "--resume", help="Go on with an interrupted training in MODEL, or begin it.",
+        rich_help_panel=TRAINING)] = False,
     devices: Annotated[int, typer.Option(
-        "--devices", min=1, help="How many devices share each batch; use net.norm=group.")] = 1,
+        "--devices", min=1, help="How many devices share each batch; use net.norm=group.",
+        rich_help_panel=TRAINING)] = 1,
     overwrite: Overwrite = False,
     no_tune: Annotated[bool, typer.Option(
-        "--no-tune", help="Leave the decode options as they are.")] = False,
+        "--no-tune", help="Leave the decode options as they are.",
+        rich_help_panel=TRAINING)] = False,
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
     from embedseg.config import parse_duration

@@ -25,6 +25,7 @@ from embedseg.cli.blocks import (
     too_large,
 )
 from embedseg.cli.converting import parse_formats, write_beside
+from embedseg.cli.helping import READING, TIDYING, WRITTEN, objects
 from embedseg.cli.pictures import plot_found, write_maps
 from embedseg.cli.shared import (
     Axes,
@@ -74,24 +75,28 @@ def predict(
     tta: Tta = False, planes: Planes = False, spacing: SpacingText = None, axes: Axes = None,
     frames: Annotated[bool, typer.Option(
         "--frames", help="Segment a time axis frame by frame; --axes with a T says so too.",
-    )] = False,
+        rich_help_panel=READING)] = False,
     maps: Annotated[bool, typer.Option(
         "--maps", help="Also write what the net predicts, such as class probabilities, as float32 "
-        "into OUT/maps, <stem>_<map>.tif, in the model's pixels.")] = False,
+        "into OUT/maps, <stem>_<map>.tif, in the model's pixels.",
+        rich_help_panel=WRITTEN)] = False,
     plot: Annotated[bool, typer.Option(
         "--plot", help="Draw objects and maps too, into OUT/plots, <stem>.png and "
-        "<stem>_maps.png.")] = False,
+        "<stem>_maps.png.", rich_help_panel=WRITTEN)] = False,
     pieces: Annotated[str | None, typer.Option(
         "--pieces", metavar="CLASS,...", help="Of a model of classes: number the connected pieces "
-        "of a class as objects too, into OUT/CLASS.", show_default=False)] = None,
+        "of a class as objects too, into OUT/CLASS.", show_default=False,
+        rich_help_panel=WRITTEN)] = None,
     also_as: Annotated[str | None, typer.Option(
         "--also", metavar="FORMAT,...", help="Write objects beside the labels too: roi (ImageJ), "
-        "geojson (QuPath), csv (measures), coco, ome-zarr.", show_default=False)] = None,
+        "geojson (QuPath), csv (measures), coco, ome-zarr.", show_default=False,
+        rich_help_panel=WRITTEN, autocompletion=objects)] = None,
     largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
     clear_border: ClearBorder = False,
     min_score: Annotated[float, typer.Option(
         "--min-score", min=0, max=1, help="Leave out objects with a lower score: the probability, "
-        "learned on the validation images, that an object is a true one.")] = 0.0,
+        "learned on the validation images, that an object is a true one.",
+        rich_help_panel=TIDYING)] = 0.0,
     block: BlockSize = None, halo: Halo = None, workers: Workers = 1, scheduler: Scheduler = None,
     threads: Threads = None, memory: Memory = None, level: Level = 0, dry_run: DryRun = False,
     settings: Settings = None, overwrite: Overwrite = False, device: Device = "auto",

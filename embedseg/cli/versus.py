@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from embedseg.cli import helping
+from embedseg.cli.helping import COMPARED
 from embedseg.cli.shared import (
     Axes,
     ClassesText,
@@ -40,21 +42,26 @@ def benchmark(
         "What was cut off goes on from there.")],
     methods: Annotated[str, typer.Option(
         "--methods", metavar="NAMES", help="What is learned and decoded: embedding and boundary "
-        "find objects, semantic tells classes apart.")] = "embedding,boundary",
+        "find objects, semantic tells classes apart.", rich_help_panel=COMPARED,
+        autocompletion=helping.methods)] = "embedding,boundary",
     nets: Annotated[str | None, typer.Option(
         "--nets", metavar="NAMES", help="cenet, erfnet, unet, unet2d3d, unetpp.",
-        show_default="the preset's")] = None,
+        show_default="the preset's", rich_help_panel=COMPARED,
+        autocompletion=helping.nets)] = None,
     ndim: Annotated[str | None, typer.Option(
         "--ndim", metavar="2,3", help="2 trains on the planes of volumes and is applied to planes.",
-        show_default="that of the data")] = None,
+        show_default="that of the data", rich_help_panel=COMPARED)] = None,
     presets: Annotated[str, typer.Option(
-        "--presets", metavar="NAMES", help="Recipes of training: default, paper.")] = "default",
+        "--presets", metavar="NAMES", help="Recipes of training: default, paper.",
+        rich_help_panel=COMPARED, autocompletion=helping.presets)] = "default",
     time_limit: Annotated[str, typer.Option(
         "--time-limit", metavar="DURATIONS", help="Length of each training, or several: 5m,15m.",
-    )] = "4m",
+        rich_help_panel=COMPARED)] = "4m",
     seeds: Annotated[int, typer.Option(
-        "--seeds", min=1, help="Trainings of each kind.")] = 2,
-    split: Annotated[str, typer.Option("--split", help="What is scored: test or val.")] = "test",
+        "--seeds", min=1, help="Trainings of each kind.", rich_help_panel=COMPARED)] = 2,
+    split: Annotated[str, typer.Option(
+        "--split", help="What is scored: test or val.", rich_help_panel=COMPARED,
+        autocompletion=helping.one_of("test", "val"))] = "test",
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None, classes: ClassesText = None, settings: Settings = None,
     device: Device = "auto",
