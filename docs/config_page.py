@@ -6,6 +6,7 @@ import inspect
 import re
 import textwrap
 from collections.abc import Iterator
+from importlib import import_module
 from types import UnionType
 from typing import Annotated, Any, Literal, Union, get_args, get_origin
 
@@ -194,7 +195,15 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
         if issubclass(base, BaseModel) and base.__doc__:
             found |= {name: text for name, text in attributes(inspect.cleandoc(base.__doc__))
                       if not (name in found and text.startswith("See `"))}
-    return found
+    return {name: elsewhere(name, text) for name, text in found.items()}
+
+
+def elsewhere(name: str, text: str) -> str:
+    """Return what another class says, where a meaning is "As in `package.module.Class`"."""
+    named = re.fullmatch(r"As in `([\w.]+)\.(\w+)`\.", text)
+    if not named:
+        return text
+    return meanings(getattr(import_module(named[1]), named[2]))[name]
 
 
 def attributes(docstring: str) -> Iterator[tuple[str, str]]:

@@ -26,6 +26,7 @@ class ClassOptions(BaseModel):
     Attributes
     ----------
     name : str
+        What it is called in settings, tables and names of files.
     values : tuple of int
         What stands for it in masks; several are merged. The first is what predictions are written
         with.

@@ -53,9 +53,21 @@ class Embedding(InstanceMethod):
         Weight of object pixels in the seed loss.
     instance_weight, smoothness_weight, seed_weight : float
         Weights of the parts of the loss.
-    fg_threshold, seed_threshold, min_object_size, seeds, max_radius, refine
-        Decoding; see `embedseg.clustering.cluster`.
-    confidence, min_score
+    fg_threshold : float
+        Only pixels with a seed above it are foreground. This and what follows is for decoding, see
+        `embedseg.clustering.cluster`, and tuned on validation images.
+    seed_threshold : float
+        Only pixels with a seed of at least this start an object.
+    seeds : {"greedy", "peaks"}
+        What may start one: every free foreground pixel, or only local maxima of the smoothed seed
+        map, whatever their seed.
+    max_radius : float, optional
+        Longest distance from centre to member along each axis, in units of its spacing; a wider
+        bandwidth counts as this wide. None cuts nothing.
+    refine : float, optional
+        Least likelihood of a member when objects are formed anew, around the mean centre and
+        bandwidth of their pixels. None leaves them as they grew.
+    min_object_size, confidence, min_score
         See `embedseg.methods.instances.InstanceMethod`.
 
     References

@@ -1,0 +1,59 @@
+"""Pages that lie elsewhere in the project, and links between them."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from pathlib import Path
+
+from tutorials import Tutorial
+
+ROOT = Path(__file__).resolve().parents[1]
+#: Pages that lie elsewhere, by their place in the site.
+INCLUDED = {
+    "results.md": "tests/benchmarks/README.md",
+    "explanation/architecture.md": "embedseg/ARCHITECTURE.md",
+    "changelog.md": "CHANGELOG.md",
+    "contributing.md": "CONTRIBUTING.md",
+    "data/nuclei.md": "data/nuclei/README.md",
+    "data/ovules.md": "data/ovules/README.md",
+    "data/neurites.md": "data/neurites/README.md",
+}
+
+
+def overview(found: list[Tutorial]) -> str:
+    """Return the page that lists the tutorials."""
+    lines = ["# Tutorials", "", "Each is a notebook or a script of the folder `examples`, run by "
+             "the tests in a fast mode. Take one as it is, and put your own data in.", "",
+             "| tutorial | what it shows | file |", "| --- | --- | --- |"]
+    for each in found:
+        link = posixpath.relpath(each.page, "tutorials")
+        title = f"{each.group}: {each.title}" if each.group else each.title
+        lines.append(f"| [{title}]({link}) | {each.summary} | `{each.source}` |")
+    return "\n".join(lines) + "\n"
+
+
+def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
+    """Return text with links between files of the project as links between pages.
+
+    What has no page is named without a link.
+
+    Examples
+    --------
+    >>> relinked("[a](../CHANGELOG.md) [b](c.py)", "x/y.md", "z.md", {"CHANGELOG.md": "news.md"})
+    '[a](news.md) b'
+    """
+    def put(match: re.Match[str]) -> str:
+        words, target, anchor = match[1], match[2], match[3] or ""
+        if re.match(r"\w+:", target) or not target:
+            return match[0]
+        place = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
+        if place in places:
+            link = posixpath.relpath(places[place], posixpath.dirname(page) or ".")
+            return f"[{words}]({link}{anchor})"
+        return words
+
+    # Code is left as it is.
+    parts = re.split(r"(^```.*?^```$|`[^`\n]*`)", text, flags=re.MULTILINE | re.DOTALL)
+    return "".join(part if part.startswith("`") else re.sub(
+        r"(?<!!)\[([^\]]+)\]\(([^)#\s]*)(#[^)\s]*)?\)", put, part) for part in parts)
