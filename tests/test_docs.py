@@ -11,13 +11,13 @@ import re
 from pathlib import Path
 from typing import Any
 
+import pytest
+import typer
+
 import cli_page
 import config_page
 import included
-import pytest
 import tutorials
-import typer
-
 from documented import PAGES, README, ROOT, blocks, pages, said_commands, said_settings
 
 
@@ -97,6 +97,19 @@ def test_links_of_the_readme_lead_somewhere() -> None:
     here = [link for pair in targets for link in pair if link and not re.match(r"\w+:", link)]
     assert len(here) > 5
     assert [link for link in here if not (ROOT / link).exists()] == []
+
+
+def test_scores_of_the_readme_are_those_that_were_measured() -> None:
+    """Each row's numbers stand together in the page of results."""
+    part = README.read_text().split("## How good is it?")[1].split("\n## ")[0]
+    told = [re.findall(r"\.\d{3}(?: ± \.\d{3})?", row) for row in part.splitlines()
+            if row.startswith("|")]
+    told = [numbers for numbers in told if numbers]
+    results = (ROOT / "tests/benchmarks/README.md").read_text()
+    paragraphs = [*results.splitlines(), *results.split("\n\n")]
+    assert len(told) == 6
+    for numbers in told:
+        assert any(all(number in text for number in numbers) for text in paragraphs), numbers
 
 
 def test_pictures_are_small() -> None:
