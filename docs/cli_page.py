@@ -14,7 +14,7 @@ def cli_page() -> str:
     from embedseg.cli import app
 
     root: Any = typer.main.get_command(app)
-    context = typer.Context(root, info_name="embedseg")
+    context = typer.Context(root, info_name="embedseg", **app.info.context_settings)
     lines = ["# Command line", "", "Every command, as `embedseg COMMAND --help` describes it. "
              "Exit code 0 is success, 1 bad data, 2 bad usage.", "",
              "| command | what it does |", "| --- | --- |"]
@@ -24,7 +24,8 @@ def cli_page() -> str:
         lines.append(f"| [`{name}`](#{name}) | {escaped(summary)} |")
     lines += ["", "Options of `embedseg` itself:", "", *_table(root, context)]
     for name, command in commands:
-        lines += _command(command, typer.Context(command, info_name=name, parent=context))
+        lines += _command(command, typer.Context(
+            command, info_name=name, parent=context, **app.info.context_settings))
     return "\n".join(lines) + "\n"
 
 
