@@ -20,12 +20,14 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
     """Put the tutorials that there are into the navigation."""
     nav: list[Any] = ["tutorials/index.md"]
     for each in tutorials():
+        title = each.title.removeprefix(f"{each.group}: ")
+        entry = {title[:1].upper() + title[1:]: each.page}
         if not each.group:
-            nav.append({each.title: each.page})
+            nav.append(entry)
         elif isinstance(nav[-1], dict) and each.group in nav[-1]:
-            nav[-1][each.group].append({each.title: each.page})
+            nav[-1][each.group].append(entry)
         else:
-            nav.append({each.group: [{each.title: each.page}]})
+            nav.append({each.group: [entry]})
     for entry in config.nav or ():
         if TUTORIALS in entry:
             entry[TUTORIALS] = nav
@@ -37,9 +39,10 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     found = tutorials()
     places = {each.source.as_posix(): each.page for each in found}
     places |= {source: page for page, source in INCLUDED.items()}
-    places["README.md"], places["examples/README.md"] = "index.md", "tutorials/index.md"
+    places |= {"README.md": "index.md", "examples/README.md": "tutorials/index.md",
+               "examples/cluster.md": "how-to/cluster.md"}
     pages = {"reference/cli.md": cli_page(), "reference/config.md": config_page(),
-             "tutorials/index.md": overview(found)}
+             "tutorials/index.md": overview(found, ROOT, places)}
     for page, source in INCLUDED.items():
         pages[page] = relinked((ROOT / source).read_text(), source, page, places)
     for each in found:

@@ -21,8 +21,12 @@ INCLUDED = {
 }
 
 
-def overview(found: list[Tutorial]) -> str:
-    """Return the page that lists the tutorials."""
+def overview(found: list[Tutorial], root: Path, places: dict[str, str]) -> str:
+    """Return the page that lists the tutorials: the README of the examples, or a table."""
+    source = "examples/README.md"
+    if (root / source).is_file():
+        text = (root / source).read_text().replace("# Examples", "# Tutorials", 1)
+        return relinked(text, source, "tutorials/index.md", places)
     lines = ["# Tutorials", "", "Each is a notebook or a script of the folder `examples`, run by "
              "the tests in a fast mode. Take one as it is, and put your own data in.", "",
              "| tutorial | what it shows | file |", "| --- | --- | --- |"]

@@ -190,13 +190,18 @@ def test_a_notebook_becomes_a_page(tmp_path: Path) -> None:
     places = {each.source.as_posix(): each.page for each in found}
     text = included.relinked(first.text, first.source.as_posix(), first.page, places)
     assert "[training](02-train.md) and code." in text
+    (tmp_path / "examples/README.md").write_text("# Examples\n[1](2d/dsb-2018/01-data.ipynb)")
+    assert included.overview(found, tmp_path, places) == "# Tutorials\n[1](2d/dsb-2018/01-data.md)"
 
 
 def test_examples_that_there_are_become_pages() -> None:
     found = tutorials.tutorials()
     assert {each.source.name for each in found} >= {"train_and_segment.py"}
-    assert all(each.title and each.summary for each in found)
-    assert all(each.source.as_posix() in included.overview(found) for each in found)
+    assert all(each.title for each in found)
+    places = {each.source.as_posix(): each.page for each in found}
+    page = included.overview(found, ROOT, places)
+    assert page.startswith("# Tutorials")
+    assert all(f"]({each.page.removeprefix('tutorials/')})" in page for each in found)
 
 
 def test_included_pages_are_there() -> None:
