@@ -13,9 +13,10 @@ README = ROOT / "README.md"
 PAGES = ROOT / "docs/pages"
 #: Parts of a configuration, as settings begin.
 PARTS = "data|normalize|method|net|train|predict"
-#: A net and a training as small as possible.
-TINY = ["--epochs", "1", "--set", "net.width=8", "--set", "net.depth=2", "--set", "train.batch=2",
-        "--set", "train.steps_per_epoch=2"]
+#: A training as short as possible, with a small net.
+TINY = ["--epochs", "1", "--set", "train.batch=2", "--set", "train.steps_per_epoch=2"]
+SMALL = {"unet": ["--set", "net.width=8", "--set", "net.depth=2"],
+         "erfnet": ["--set", "net.width=0.25"]}
 
 
 class Block(NamedTuple):
@@ -87,7 +88,8 @@ def shortened(args: list[str]) -> list[str]:
     if command == "train":
         while "--time-limit" in kept:
             del kept[(at := kept.index("--time-limit")) : at + 2]
-        kept += [word for word in TINY]
+        net = "erfnet" if {"paper", "erfnet"} & set(kept) else "unet"
+        kept += TINY + SMALL[net]
         kept += [] if "--no-tune" in kept else ["--no-tune"]
     if command == "demo" and "--time-limit" not in kept:
         kept += ["--time-limit", "5s"]
