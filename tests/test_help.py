@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -37,6 +38,13 @@ def test_help_of_every_command_is_in_groups_with_defaults() -> None:
             assert text and text[1].strip(), (name, parameter.name)
             if parameter.default not in (None, False, "") and not parameter.required:
                 assert "default: " in text[1], (name, parameter.name)
+
+
+def test_help_lists_commands_in_the_order_of_work(run: Run) -> None:
+    from embedseg.cli.helping import ORDER
+
+    listed = re.findall(r"^  ([a-z]+) ", run("--help").out.split("Commands:")[1], re.MULTILINE)
+    assert [name for name in listed if name in ORDER] == list(ORDER)
 
 
 def test_help_shows_groups_apart(run: Run) -> None:

@@ -20,7 +20,22 @@ ABOUT = "About the model"
 COMPARED = "What is compared"
 WRITTEN = "What is written"
 
+#: In which order `--help` lists the commands; others come last.
+ORDER = ("demo", "check", "plan", "train", "tune", "evaluate", "predict", "convert", "score",
+         "info", "ensemble", "benchmark", "stack", "mesh", "export", "import")
+
 Rows = list[tuple[str, str]]
+
+
+def place(command: str) -> int:
+    """Return where a command stands in the list.
+
+    Examples
+    --------
+    >>> place("demo"), place("export"), place("another")
+    (0, 14, 16)
+    """
+    return ORDER.index(command) if command in ORDER else len(ORDER)
 
 
 class GroupedCommand(TyperCommand):
