@@ -13,7 +13,7 @@ from embedseg.cli.helping import place
 from embedseg.cli.shared import app, explain_error, log_to_stderr
 
 app.registered_commands.sort(key=lambda each: place(
-    each.name or getattr(each.callback, "__name__", "")))
+    str(each.name or getattr(each.callback, "__name__", ""))))
 
 
 def main(args: Sequence[str] | None = None) -> None:
