@@ -78,8 +78,12 @@ def sections() -> Iterator[tuple[str, str, type[BaseModel], str]]:
 
 def chosen(part: str, name: str) -> str:
     """Say how one of several kinds is chosen."""
-    return f"`--set {part}.type={name}` chooses it." if part == "normalize" else (
-        f"`--{part} {name}` chooses it.")
+    if part != "normalize":
+        return f"`--{part} {name}` chooses it."
+    needed = {"absolute": '{"type":"absolute","low":0,"high":255}',
+              "fixed": '{"type":"fixed","limits":[[0,255]]}'}
+    setting = f"'normalize={needed[name]}'" if name in needed else f"normalize.type={name}"
+    return f"`--set {setting}` chooses it."
 
 
 def preset_table(presets: dict[str, Any]) -> Iterator[str]:
@@ -95,6 +99,9 @@ def preset_table(presets: dict[str, Any]) -> Iterator[str]:
 def table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Yield a row for every setting of a model."""
     told = meanings(model)
+    if set(model.model_fields) == {"type"}:
+        yield "There is nothing to set."
+        return
     yield "| setting | default | values | meaning |"
     yield "| --- | --- | --- | --- |"
     for name, field in model.model_fields.items():

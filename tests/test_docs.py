@@ -8,6 +8,7 @@ import doctest
 import importlib
 import json
 import re
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -147,6 +148,18 @@ def test_every_setting_has_a_meaning_and_a_default() -> None:
             _, setting, default, allowed, meaning, _ = re.split(r"(?<!\\)\|", row)
             assert default.strip() and allowed.strip(), row
             assert len(meaning.strip()) > 5, f"{title}: {setting} has no meaning"
+
+
+@pytest.mark.parametrize("kind", ["percentile", "zscore", "absolute", "fixed"])
+def test_normalisation_is_chosen_as_the_page_says(kind: str) -> None:
+    from embedseg.cli.shared import parse_settings
+    from embedseg.config import Config
+
+    config = Config.model_validate({
+        "ndim": 2, "spacing": (1, 1), "method": {"type": "boundary"}, "net": {"type": "unet"},
+        "train": {"crop": (32, 32)}, "normalize": {"type": "zscore"}})
+    _, setting = shlex.split(config_page.chosen("normalize", kind).split("`")[1])
+    assert config.changed(parse_settings([setting])).normalize.type == kind
 
 
 def test_the_reference_of_settings_has_all_of_a_saved_configuration(settings: set[str]) -> None:
