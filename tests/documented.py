@@ -91,8 +91,9 @@ def shortened(args: list[str]) -> list[str]:
         net = "erfnet" if {"paper", "erfnet"} & set(kept) else "unet"
         kept += TINY + SMALL[net]
         kept += [] if "--no-tune" in kept else ["--no-tune"]
-    if command == "benchmark" and "paper" not in " ".join(kept):
-        kept += SMALL["unet"]
+    if command == "benchmark":
+        kept += [] if "paper" in " ".join(kept) else SMALL["unet"]
+        kept += [] if "--seeds" in kept else ["--seeds", "1"]
     if command == "demo" and "--time-limit" not in kept:
         kept += ["--time-limit", "5s"]
     return [command, *kept]
