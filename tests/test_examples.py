@@ -14,7 +14,6 @@ import pytest
 import tifffile
 import zarr
 
-from commands import Run
 from documented import PAGES, README, ROOT, blocks, commands, shortened
 from embedseg.cli import main
 from embedseg.io import read_image, read_labels
@@ -115,7 +114,7 @@ def made_by(args: list[str]) -> Path | None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("path", TYPED, ids=lambda path: path.relative_to(ROOT).as_posix())
-def test_commands_of_a_page_run(path: Path, there: Path, run: Run) -> None:
+def test_commands_of_a_page_run(path: Path, there: Path) -> None:
     ran = 0
     for args in to_type(path):
         made = made_by(args)
@@ -123,8 +122,7 @@ def test_commands_of_a_page_run(path: Path, there: Path, run: Run) -> None:
             shutil.rmtree(made)
         elif made and made.exists():
             made.unlink()
-        done = run(*args)
-        assert done.code == 0, f"embedseg {' '.join(args)}\n{done.err}"
+        typed(args)
         assert made is None or made.exists(), args
         if args[0] == "predict" and (found := Path(args[args.index("-o") + 1]) / "c.tif").exists():
             # After so short a training there may be no object to go on with.
