@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 ROOT = Path(__file__).parents[1]
 README = ROOT / "README.md"
-PAGES = ROOT / "docs/pages"
+PAGES = ROOT / "examples/docs/pages"
 #: Parts of a configuration, as settings begin.
 PARTS = "data|normalize|method|net|train|predict"
 #: A training as short as possible, with a small net.

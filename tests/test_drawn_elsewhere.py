@@ -17,7 +17,7 @@ from commands import Run
 from embedseg.io import read_labels
 from embedseg.synthetic import blobs
 
-PAGE = Path(__file__).parents[1] / "docs/pages/how-to/masks.md"
+PAGE = Path(__file__).parents[1] / "examples/docs/pages/how-to/masks.md"
 
 
 def napari(path: Path, labels: NDArray[Any]) -> None:

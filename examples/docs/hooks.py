@@ -40,7 +40,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     places = {each.source.as_posix(): each.page for each in found}
     places |= {source: page for page, source in INCLUDED.items()}
     places |= {"README.md": "index.md", "examples/README.md": "tutorials/index.md"}
-    places |= {f"docs/pages/{file.src_uri}": file.src_uri for file in files}
+    places |= {f"examples/docs/pages/{file.src_uri}": file.src_uri for file in files}
     pages = {"reference/cli.md": cli_page(), "reference/config.md": config_page(),
              "tutorials/index.md": overview(found, ROOT, places)}
     for page, source in INCLUDED.items():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tutorials import Tutorial
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: Pages that lie elsewhere, by their place in the site.
 INCLUDED = {
     "results.md": "tests/benchmarks/README.md",

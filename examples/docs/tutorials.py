@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 #: In which order they are read; what is not on disk is left out, what is not named comes last.
 ORDER = (
     "train_and_segment.py", "own_data.ipynb",
@@ -59,7 +59,7 @@ def tutorials(root: Path = ROOT) -> list[Tutorial]:
     folder = root / "examples"
     there = {path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))
              if path.suffix in (".ipynb", ".py") and ".ipynb_checkpoints" not in path.parts
-             and not path.name.startswith("_")}
+             and "docs" not in path.relative_to(folder).parts and not path.name.startswith("_")}
     names = [name for name in ORDER if name in there] + sorted(there - set(ORDER))
     return [read(root, Path("examples") / name) for name in names]
 

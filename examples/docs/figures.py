@@ -1,8 +1,8 @@
 """The figures of the site, drawn by the package from models trained on the sample images.
 
-    python docs/figures.py [--models FOLDER]
+    python examples/docs/figures.py [--models FOLDER]
 
-Trains what is not in FOLDER yet, some ten minutes on one core, and writes docs/pages/img/*.png.
+Trains what is not in FOLDER yet, some ten minutes on one core, and writes pages/img/*.png.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from embedseg.metrics import score
 from embedseg.plot import label_colours
 from embedseg.types import Maps
 
-ROOT = Path(__file__).resolve().parents[1]
-IMAGES = ROOT / "docs/pages/img"
+ROOT = Path(__file__).resolve().parents[2]
+IMAGES = ROOT / "examples/docs/pages/img"
 #: Readable on a light page and on a dark one.
 INK = "#7a8a8a"
 #: The test image of the figures, and the part of it that is looked at closely.
