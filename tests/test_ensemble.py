@@ -206,7 +206,7 @@ def test_regions_of_all_members_are_those_of_planes_or_of_the_volume(
 
     named = "membrane=0,object=" + "+".join(map(str, range(1, 60)))
     monkeypatch.setattr("test_ensemble.CLASSES", DataOptions(classes=named))
-    models = [saved(tmp_path / "flat", volumes, ndim=2),
+    models = [saved(tmp_path / "flat", volumes, ndim=2, **{"method.regions": "volume"}),
               saved(tmp_path / "solid", volumes, **{"method.regions": "planes"})]
     both = join_models(models, tmp_path / "both")
     flat, solid = (Segmenter.load(model, "cpu") for model in models)
