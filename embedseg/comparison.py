@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from embedseg.io import write_aside, write_text
+from embedseg.figures import save_figure
+from embedseg.io import write_text
 from embedseg.scoring import Table
 
 Record = Mapping[str, Any]
@@ -91,7 +92,7 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     for one in axes:
         one.grid(alpha=0.3)
         one.legend()
-    write_aside(path, lambda aside: figure.savefig(aside, dpi=100, format="png"))
+    save_figure(figure, path)
 
 
 def grouped(records: Sequence[Record], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:

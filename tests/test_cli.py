@@ -215,7 +215,9 @@ def test_train_leaves_a_model_and_refuses_to_replace_it(
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 3
     refused = run("train", data, "-o", copy, "--resume", "--set", "train.batch=1")
     assert refused.code == 2 and "--resume goes on" in refused.err
-    assert run("train", data, "-o", copy, "--overwrite", "--epochs", "1", *TINY).code == 0
+    assert run("train", data, "-o", copy, "--overwrite", "--epochs", "1", "--plot",
+               tmp_path / "history.svg", *TINY).code == 0
+    assert "<!-- learning rate -->" in (tmp_path / "history.svg").read_text()
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 1
 
 

@@ -375,7 +375,7 @@ def cells(tmp_path: Path) -> Path:
 
 
 def test_mesh_of_a_file(cells: Path, tmp_path: Path, run: Run) -> None:
-    code, out, err = run("mesh", cells, "-o", tmp_path / "out/a.glb", "--preview",
+    code, out, err = run("mesh", cells, "-o", tmp_path / "out/a.glb", "--plot",
                          tmp_path / "a.png")
     assert (code, "spacing 2,1,1 µm, from the file" in err) == (0, True)
     assert "2 surfaces of" in out and "1 capped at the border" in out

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
 
 from commands import Run
 
@@ -19,6 +20,18 @@ NOTEBOOKS = sorted(EXAMPLES.rglob("*.ipynb"))
 SERIES = [sorted(folder.glob("*.ipynb")) for folder in
           sorted({path.parent for path in NOTEBOOKS} - {EXAMPLES})]
 SERIES += [[path] for path in sorted(EXAMPLES.glob("*.ipynb"))]
+#: Executes a notebook in a folder, and prints it with its outputs.
+EXECUTE = """
+import sys
+import nbformat
+from nbclient import NotebookClient
+
+path, folder = sys.argv[1:]
+book = nbformat.read(path, as_version=4)
+NotebookClient(book, timeout=600, kernel_name="python3",
+               resources={"metadata": {"path": folder}}).execute()
+print(nbformat.writes(book))
+"""
 
 
 def name(path: Path) -> str:
@@ -97,6 +110,17 @@ def test_commands_that_are_named_exist(run: Run) -> None:
             f"embedseg {command} has no {missing}")
 
 
+def executed(path: Path, folder: Path) -> Any:
+    """Return a notebook with outputs.
+
+    In a process of its own: after other tests in the same one, kernels take minutes to answer.
+    """
+    done = subprocess.run([sys.executable, "-c", EXECUTE, path, folder], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return nbformat.reads(done.stdout, as_version=4)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: name(series[0]).split("/01")[0])
 def test_notebooks_run(
@@ -104,9 +128,7 @@ def test_notebooks_run(
 ) -> None:
     monkeypatch.setenv("EMBEDSEG_FAST", "1")
     for path in series:
-        book = read(path)
-        NotebookClient(book, timeout=600, kernel_name="python3",
-                       resources={"metadata": {"path": str(tmp_path)}}).execute()
+        book = executed(path, tmp_path)
         outputs = [output for cell in book.cells for output in cell.get("outputs", ())]
         assert any("image/png" in output.get("data", ()) for output in outputs)
         assert [each.name for each in tmp_path.iterdir()] == ["embedseg-examples"]

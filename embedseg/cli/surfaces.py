@@ -59,8 +59,8 @@ def mesh(
         rich_help_panel=SURFACES)] = False,
     step: Step = 1, smooth: Smooth = 15, decimate: Decimate = 1.0,
     preview: Annotated[Path | None, typer.Option(
-        "--preview", metavar="PNG", help="Draw a picture of the surfaces.", show_default=False,
-        rich_help_panel=SURFACES)] = None,
+        "--preview", "--plot", metavar="PNG", help="Draw a picture of the surfaces.",
+        show_default=False, rich_help_panel=SURFACES)] = None,
     axes: Axes = None, overwrite: Overwrite = False, json: Json = False,
 ) -> None:
     """Make closed surfaces of the objects of a label volume, in µm."""

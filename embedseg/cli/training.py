@@ -171,11 +171,13 @@ def train(
     no_tune: Annotated[bool, typer.Option(
         "--no-tune", help="Leave the decode options as they are.",
         rich_help_panel=TRAINING)] = False,
+    plot: Annotated[Path | None, plot_option("Draw how it went there too")] = None,
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
     from embedseg.config import parse_duration
     from embedseg.io import refuse_used
     from embedseg.model import Segmenter
+    from embedseg.monitor import save_history
     from embedseg.report import training_report
     from embedseg.types import UsageError
 
@@ -195,6 +197,8 @@ def train(
             data, time_limit=limit, epochs=epochs, folder=output, resume=resume,
             overwrite=overwrite, tune=not no_tune, devices=devices,
         )
+    if plot:
+        save_history(plot, model.history)
     training_report(output / "report.html", model, data, folder=output, command=typed(context))
     typer.echo(f"{output}: trained, {best_score(model.history, chosen.method.primary)}")
     typer.echo(f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES "

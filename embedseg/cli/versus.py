@@ -9,6 +9,7 @@ import typer
 
 from embedseg.cli import helping
 from embedseg.cli.helping import COMPARED
+from embedseg.cli.pictures import plot_option
 from embedseg.cli.shared import (
     Axes,
     ClassesText,
@@ -64,13 +65,14 @@ def benchmark(
         autocompletion=helping.one_of("test", "val"))] = "test",
     masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None, classes: ClassesText = None, settings: Settings = None,
+    plot: Annotated[Path | None, plot_option("Draw the curves there too")] = None,
     device: Device = "auto",
     json: Json = False, overwrite: Overwrite = False,
 ) -> None:
     """Train methods and nets for the same time and put their scores into one table."""
     from embedseg.benchmarking import Bench, entries
     from embedseg.benchmarking import benchmark as compare
-    from embedseg.comparison import table
+    from embedseg.comparison import save_curves, table
     from embedseg.config import parse_duration
     from embedseg.report import benchmark_report
     from embedseg.types import UsageError
@@ -91,6 +93,8 @@ def benchmark(
         "takes")
     with findings_first(data, options, runs[0].method):
         records = compare(bench, runs, overwrite=overwrite)
+    if plot:
+        save_curves(plot, records)
     benchmark_report(output / "report.html", records, command=typed(context),
                      title=f"Benchmark on {data.name}: {split}")
     if json:
