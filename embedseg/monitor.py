@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedseg.io import write_aside
+from embedseg.figures import save_figure
 from embedseg.types import UsageError
 
 if TYPE_CHECKING:
@@ -24,11 +24,9 @@ def save_history(path: Path | str, rows: Sequence[Mapping[str, float]]) -> None:
     """
     from matplotlib.figure import Figure
 
-    path = Path(path)
     figure = Figure(figsize=(14, 4), dpi=100, layout="constrained")
     draw_history(figure, rows)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, lambda aside: figure.savefig(aside, dpi=100, format=path.suffix[1:]))
+    save_figure(figure, Path(path))
 
 
 def draw_history(figure: Figure, rows: Sequence[Mapping[str, float]], *, below: bool = False

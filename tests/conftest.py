@@ -9,6 +9,8 @@ WORKERS = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
 THREADS = max(1, (os.cpu_count() or 1) // WORKERS)
 # Before torch and numba are imported, and for the processes that tests start.
 os.environ.setdefault("OMP_NUM_THREADS", str(THREADS))
+# dask sets this one for a while; without a value to go back to, numba would find another number.
+os.environ.setdefault("NUMBA_NUM_THREADS", str(THREADS))
 os.environ.setdefault("MPLBACKEND", "Agg")
 
 import numpy as np  # noqa: E402

@@ -48,9 +48,13 @@ def spacing_of(layer: Any, axes: str) -> Spacing | None:
     """
     # Colours have no scale.
     own = axes if len(axes) == layer.ndim else axes.replace("C", "")
-    steps = [(float(step), str(unit))
-             for axis, step, unit in zip(own, layer.scale, layer.units, strict=True)
-             if axis in "ZYX"]
+    return _known([(float(step), str(unit))
+                   for axis, step, unit in zip(own, layer.scale, layer.units, strict=True)
+                   if axis in "ZYX"])
+
+
+def _known(steps: Sequence[tuple[float, str]]) -> Spacing | None:
+    """Return lengths and their units in µm; None where any is not known."""
     if all(step == 1 and unit == "pixel" for step, unit in steps):
         return None
     sizes = [abs(step) if unit == "pixel" else microns(abs(step), unit) for step, unit in steps]
@@ -110,12 +114,8 @@ def spacing_in(attributes: Mapping[str, Any], ndim: int) -> Spacing | None:
     scale: Sequence[float] = attributes.get("scale", (1.0,) * ndim)
     units = attributes.get("units") or ("pixel",) * ndim
     names = attributes.get("axis_labels") or ("",) * ndim
-    steps = [(abs(float(step)), str(unit)) for step, unit, name in
-             zip(scale, units, names, strict=True) if name != "T"]
-    if all(step == 1 and unit == "pixel" for step, unit in steps):
-        return None
-    sizes = [step if unit == "pixel" else microns(step, unit) for step, unit in steps]
-    return tuple(size for size in sizes if size) if all(sizes) else None
+    return _known([(abs(float(step)), str(unit)) for step, unit, name in
+                   zip(scale, units, names, strict=True) if name != "T"])
 
 
 def free_name(taken: Sequence[str], name: str) -> str:
