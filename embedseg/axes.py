@@ -113,6 +113,18 @@ def known_spacing(axes: str, sizes: Mapping[str, float]) -> Spacing | None:
     return spacing if all(spacing) else None
 
 
+def known_channels(axes: str, shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the names of an image's channels; none unless each channel has one.
+
+    Examples
+    --------
+    >>> known_channels("CYX", (2, 40, 30), ("DAPI", "GFP")), known_channels("YX", (40, 30), ())
+    (('DAPI', 'GFP'), ())
+    """
+    count = shape[axes.index("C")] if "C" in axes else 1
+    return names if len(names) == count else ()
+
+
 def _fit(path: Path | str, shape: tuple[int, ...], found: str, wanted: str) -> tuple[Places, str]:
     """Give the axes names: in the order of the file if that is known to be another one."""
     letters, places = found.replace("S", "C"), tuple(range(len(shape)))

@@ -15,7 +15,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.axes import arranged, check_axes, check_label_axes, known_spacing, place_axes
+from embedseg.axes import (
+    arranged,
+    check_axes,
+    check_label_axes,
+    known_channels,
+    known_spacing,
+    place_axes,
+)
 from embedseg.formats import CONTAINERS, READERS, Content, read_hdf5, write_tiff
 from embedseg.types import DataError, Spacing, UsageError, check_labels
 
@@ -84,9 +91,7 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     order, places = place_axes(path, content.data.shape, content.axes, wanted)
     spacing = known_spacing(order, content.sizes)
     data = arranged(content.data, places)
-    count = data.shape[order.index("C")] if "C" in order else 1
-    named = content.channels if len(content.channels) == count else ()
-    return Image(data, order, spacing, path, named)
+    return Image(data, order, spacing, path, known_channels(order, data.shape, content.channels))
 
 
 def read_labels(

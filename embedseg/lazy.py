@@ -13,7 +13,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.axes import Places, arranged, check_axes, known_spacing, place_axes
+from embedseg.axes import (
+    Places,
+    arranged,
+    check_axes,
+    known_channels,
+    known_spacing,
+    place_axes,
+)
 from embedseg.sources import OPENERS, Stored, is_url, look_into_file, look_into_store, named
 from embedseg.types import DataError, Spacing, UsageError
 
@@ -66,6 +73,8 @@ class LazyImage:
         What is read at once anyway, along `axes`.
     origin : Origin
         Where the pixels are.
+    channels : tuple of str
+        Names of the channels; none unless each has one.
     """
 
     source: str
@@ -75,6 +84,7 @@ class LazyImage:
     spacing: Spacing | None
     chunks: tuple[int, ...]
     origin: Origin = field(repr=False, compare=False)
+    channels: tuple[str, ...] = ()
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Read a box.
@@ -187,10 +197,12 @@ def open_lazy(
         stored = _opened(origin, os.getpid())
     _check_values(name, stored)
     pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]
+    shape = _placed(stored.shape, places)
     return LazyImage(
-        name, _placed(stored.shape, places), stored.dtype.newbyteorder("="), order,
+        name, shape, stored.dtype.newbyteorder("="), order,
         known_spacing(order, layout.sizes) if spacing is None
-        else _check_spacing(spacing, order), _placed(pieces, places), origin)
+        else _check_spacing(spacing, order), _placed(pieces, places), origin,
+        known_channels(order, shape, layout.channels))
 
 
 def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:

@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 import roifile
 import tifffile
+import zarr
 
 from commands import Run
 from embedseg.formats import write_tiff
-from embedseg.io import read_labels, write_labels
+from embedseg.io import read_image, read_labels, write_labels
 from embedseg.lazy import open_lazy
 from embedseg.synthetic import blobs
 
@@ -65,6 +66,28 @@ def test_a_table_with_intensities(cells: Path, tmp_path: Path, run: Run) -> None
         assert float(row["mean_c1"]) == pytest.approx(first[inside].mean(), rel=1e-4)
         assert float(row["max_c2"]) == pytest.approx(2 * first[inside].max(), rel=1e-4)
         assert int(row["size_px"]) == inside.sum()
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
+def test_intensities_from_a_store_with_named_channels(
+    cells: Path, tmp_path: Path, run: Run
+) -> None:
+    from ome_zarr.writer import write_image
+
+    image = read_image(tmp_path / "image.tif")
+    group = zarr.open_group(tmp_path / "image.zarr", mode="w")
+    write_image(image.data, group, scale_factors=(2,), axes=image.axes.lower())
+    group.attrs["ome"] = group.attrs["ome"] | {
+        "omero": {"channels": [{"label": "DAPI"}, {"label": "GFP"}]}}
+    rows: list[list[dict[str, str]]] = []
+    for suffix in (".tif", ".zarr"):
+        done = run("convert", cells, "-o", tmp_path / f"{suffix[1:]}.csv", "--image",
+                   tmp_path / f"image{suffix}")
+        assert done.code == 0, done.err
+        with (tmp_path / f"{suffix[1:]}.csv").open(newline="") as file:
+            rows.append(list(csv.DictReader(file)))
+    assert {"mean_DAPI", "mean_GFP", "max_GFP"} <= set(rows[1][0])
+    assert [list(row.values()) for row in rows[0]] == [list(row.values()) for row in rows[1]]
 
 
 def test_cleaning_before_anything_is_written(tmp_path: Path, run: Run) -> None:
@@ -138,6 +161,11 @@ def test_stores_are_read(tmp_path: Path, run: Run) -> None:
     run("convert", tmp_path / "a.tif", "-o", tmp_path / "a.zarr", "--to", "ome-zarr")
     np.testing.assert_array_equal(open_lazy(tmp_path / "a.zarr").read(np.s_[:, :]), labels)
     assert "5 objects" in run("convert", tmp_path / "a.zarr", "-o", tmp_path / "a.zip").out
+    like = ["--like", tmp_path / "a.zarr"]
+    assert run("convert", tmp_path / "a.zip", "-o", tmp_path / "b.tif", *like).code == 0
+    found = read_labels(tmp_path / "b.tif")
+    np.testing.assert_array_equal(found.data, labels)
+    assert found.spacing == (0.5, 0.5)
 
 
 @pytest.mark.parametrize(("args", "wanted", "words"), [

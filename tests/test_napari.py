@@ -578,6 +578,30 @@ def test_images_come_with_axes_and_pixel_size(data, tmp_path) -> None:
     assert [kind for _, _, kind in files.read(str(tmp_path / "a.h5"))] == ["image", "labels"]
 
 
+def test_layers_are_named_by_the_channels(bot, viewer, tmp_path) -> None:
+    import tifffile
+    import zarr
+
+    both = np.stack([blobs((40, 50), 3, seed=1)[0]] * 2)
+    names = ["DAPI", "GFP"]
+    tifffile.imwrite(tmp_path / "a.ome.tif", both, photometric="minisblack",
+                     metadata={"axes": "CYX", "Channel": {"Name": names}})
+    group = zarr.open_group(tmp_path / "b.zarr", mode="w")
+    group.create_array("0", data=both)
+    group.attrs["ome"] = {
+        "version": "0.5", "omero": {"channels": [{"label": name} for name in names]},
+        "multiscales": [{"axes": [{"name": "c", "type": "channel"},
+                                  *({"name": name, "type": "space"} for name in "yx")],
+                         "datasets": [{"path": "0", "coordinateTransformations": [
+                             {"type": "scale", "scale": [1, 1, 1]}]}]}]}
+    for name in ("a.ome.tif", "b.zarr"):
+        viewer.open(str(tmp_path / name), plugin=NAME)
+        stem = name.split(".")[0]
+        shown = [layer for layer in viewer.layers if layer.name.startswith(stem)]
+        assert [layer.name for layer in shown] == [f"{stem} DAPI", f"{stem} GFP"]
+        np.testing.assert_array_equal(shown[1].data, both[1])
+
+
 @pytest.mark.parametrize(("name", "ndim"), [("nuclei", 2), ("ovules", 3), ("neurites", 3)])
 def test_samples_come_with_their_masks(name, ndim) -> None:
     (image, known, kind), (labels, _, other) = getattr(samples, name)()

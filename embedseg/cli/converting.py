@@ -155,9 +155,11 @@ def write_beside(target: Path, kind: str, image: Image, found: Segmentation,
 def _read(source: Path, image: Path | None, like: Path | None, shape: str | None, link: bool,
           axes: str | None) -> Image:
     """Return labels: as they are in a file or store, or made of outlines."""
+    from dataclasses import replace
+
     from embedseg.export.reading import IMPORTERS
-    from embedseg.io import Image, read_labels
-    from embedseg.lazy import is_lazy_source, open_lazy
+    from embedseg.io import read_labels
+    from embedseg.lazy import is_lazy_source
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
@@ -166,9 +168,8 @@ def _read(source: Path, image: Path | None, like: Path | None, shape: str | None
         raise UsageError(f"{source}: --like, --shape and --link are for outlines: "
                          + " ".join(IMPORTERS))
     if is_lazy_source(source):
-        lazy = open_lazy(source, axes)
-        data = check_labels(lazy.read((slice(None),) * len(lazy.shape)), name=str(source))
-        found = Image(data, lazy.axes, lazy.spacing, source)
+        found = _stored(source, axes)
+        found = replace(found, data=check_labels(found.data, name=str(source)))
     else:
         found = read_labels(source, axes)
     if found.axes not in ("YX", "ZYX"):
@@ -213,9 +214,20 @@ def _with_channels(image: Image) -> NDArray[Any]:
 
 def _image(path: Path, axes: str | None) -> Image:
     from embedseg.io import read_image
+    from embedseg.lazy import is_lazy_source
     from embedseg.types import DataError
 
-    image = read_image(path, axes)
+    image = _stored(path, axes) if is_lazy_source(path) else read_image(path, axes)
     if "T" in image.axes:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image
+
+
+def _stored(path: Path, axes: str | None) -> Image:
+    """Read all of a zarr store."""
+    from embedseg.io import Image
+    from embedseg.lazy import open_lazy
+
+    lazy = open_lazy(path, axes)
+    data = lazy.read((slice(None),) * len(lazy.shape))
+    return Image(data, lazy.axes, lazy.spacing, path, lazy.channels)

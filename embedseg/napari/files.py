@@ -110,7 +110,7 @@ def _lazy(path: Path) -> Layer:
 
     image = open_lazy(path)
     data = from_array(_Boxes(image), chunks=image.chunks, name=False)
-    found = Image(data, image.axes, image.spacing)
+    found = Image(data, image.axes, image.spacing, channels=image.channels)
     if image.dtype.kind in "iu" and (_in_labels(path) or _says_labels(path)):
         return data, {"name": stem(path), **placement(found.axes, found.spacing)}, "labels"
     return _layer(found, stem(path), False)
@@ -135,8 +135,11 @@ class _Boxes:
         self.image = image
         self.shape, self.dtype, self.ndim = image.shape, image.dtype, len(image.shape)
 
-    def __getitem__(self, box: tuple[slice, ...]) -> NDArray[Any]:
-        return self.image.read(box)
+    def __getitem__(self, box: tuple[slice | int, ...]) -> NDArray[Any]:
+        # dask asks for one plane or channel by its number.
+        numbered = tuple(slice(None) if isinstance(side, slice) else 0 for side in box)
+        whole = tuple(side if isinstance(side, slice) else slice(side, side + 1) for side in box)
+        return self.image.read(whole)[numbered]
 
 
 def _drawn(path: Path) -> Layer:
