@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import shutil
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -23,12 +23,17 @@ from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
 from embedseg.axes import check_label_axes
+from embedseg.blocks import Box
 from embedseg.coarser import coarser_shape, halvings, most_frequent
 from embedseg.multiscales import Version, axis_sizes, describe_labels
 from embedseg.types import DataError, Spacing, UsageError
 
 if TYPE_CHECKING:
     import zarr
+
+#: Fills boxes of a level: gets its number, the boxes and how many pixels of the finer level go into
+#: one; calls `fill_box` for each, in any order or several at a time, and tells when it is done.
+Filling = Callable[[int, Iterable[Box], tuple[int, ...]], Iterable[Any]]
 
 #: Our own entry in the metadata of a group of labels: what its levels are made from.
 KEY = "embedseg"
@@ -88,8 +93,9 @@ def create_labels(
         raise UsageError(f"{path}: exists")
     old = version == "0.4"
     group = zarr.create_group(path, zarr_format=2 if old else 3)
-    compressor: Any = ({"id": "blosc", "cname": "zstd", "clevel": 5, "shuffle": 1} if old
-                       else BloscCodec(cname="zstd", clevel=5, shuffle="shuffle"))
+    # Labels come in long runs: shuffled bytes, or a higher level, make them larger and take longer.
+    compressor: Any = ({"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 0} if old
+                       else BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"))
     _make_level(group, 0, shape, dtype, chunks, axes, compressor)
     group.attrs[KEY] = {"axes": axes, "spacing": spacing and [float(step) for step in spacing],
                         "source": source}
@@ -139,7 +145,8 @@ def store_version(path: Path) -> Version:
 
 
 # -- coarser levels --------------------------------------------------------------------------------
-def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False) -> None:
+def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False,
+                fill: Filling | None = None) -> None:
     """Add coarser levels to labels, and the metadata that make an OME-Zarr image of them.
 
     A pixel of a coarser level has the most frequent label of the 2 pixels along each axis that it
@@ -158,11 +165,14 @@ def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False) -> N
         Levels are added until no axis of space is longer.
     progress : bool
         Show a progress bar.
+    fill : callable, optional
+        Has the boxes of a level filled by `fill_box` elsewhere; see `Filling`.
     """
-    _add_levels(path, 1, smallest, None, progress)
+    _add_levels(path, 1, smallest, None, progress, fill)
 
 
-def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progress: bool) -> None:
+def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progress: bool,
+                fill: Filling | None = None) -> None:
     """Make all levels but the first few that are kept: as many as asked for, or down to a size."""
     import zarr
 
@@ -187,23 +197,47 @@ def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progre
             shape = coarser_shape(fine.shape, step)
             coarse = _make_level(group, level, shape, fine.dtype, fine.chunks, made["axes"],
                                  fine.compressors)
-            for box in _boxes(coarse.shape, coarse.chunks):
-                _fill(fine, coarse, box, step)
+            boxes = _boxes(coarse.shape, coarse.chunks)
+            for _ in (fill or _here(path))(level, boxes, step):
                 bar.update()
     described = describe_labels(made["axes"], made["spacing"], factors, made["source"],
                                 store_version(path))
     group.attrs.update(described)
 
 
-def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[tuple[slice, ...]]:
+def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[Box]:
     """Go over the chunks of an array, of which there may be too many for a list."""
     for corner in product(*(range(0, n, c) for n, c in zip(shape, chunks, strict=True))):
         yield tuple(slice(start, min(start + c, n))
                     for start, c, n in zip(corner, chunks, shape, strict=True))
 
 
-def _fill(fine: Any, coarse: Any, box: tuple[slice, ...], step: tuple[int, ...]) -> None:
-    labels = fine[tuple(slice(side.start * f, side.stop * f)
+def _here(path: Path) -> Filling:
+    """Fill one box after the other, in this process."""
+    def fill(level: int, boxes: Iterable[Box], step: tuple[int, ...]) -> Iterator[Box]:
+        for box in boxes:
+            fill_box(path, level, box, step)
+            yield box
+
+    return fill
+
+
+def fill_box(path: Path, level: int, box: Box, step: tuple[int, ...]) -> None:
+    """Fill a box of a coarser level of labels from the level before.
+
+    Parameters
+    ----------
+    path : Path
+        Group of the labels.
+    level : int
+        From 1.
+    box : tuple of slice
+        A chunk of that level.
+    step : tuple of int
+        How many pixels of the level before go into one, along each axis.
+    """
+    fine, coarse = open_array(path, level - 1, "r"), open_array(path, level)
+    labels: Any = fine[tuple(slice(side.start * f, side.stop * f)
                         for side, f in zip(box, step, strict=True))]
     if labels.any():
         coarse[box] = most_frequent(labels, step)

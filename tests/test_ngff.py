@@ -237,7 +237,7 @@ def test_a_run_after_a_kill_leaves_the_same_bytes(
     create_labels(path, LABELS.shape, np.uint32, "ZYX", (2.0, 0.5, 0.5), chunks=(8, 8, 8),
                   version=version)
     open_array(path)[:] = LABELS
-    fill, calls = ngff._fill, []
+    fill, calls = ngff.fill_box, []
 
     def dies(*args: Any) -> None:
         fill(*args)
@@ -246,7 +246,7 @@ def test_a_run_after_a_kill_leaves_the_same_bytes(
             (path / "2" / "left.1234.partial").touch()
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(ngff, "_fill", dies)
+    monkeypatch.setattr(ngff, "fill_box", dies)
     with pytest.raises(KeyboardInterrupt):
         add_pyramid(path, smallest=4)
     assert (path / "2").exists()

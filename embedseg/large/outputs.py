@@ -112,13 +112,13 @@ class Output:
         local = Path(self.image.source).exists()
         return os.path.relpath(self.image.source, self.path) if local else self.image.source
 
-    def finish(self, labels: Path, progress: bool) -> None:
-        """Give what was put together its name."""
+    def finish(self, labels: Path, progress: bool, fill: ngff.Filling | None = None) -> None:
+        """Give what was put together its name, and coarser levels: `fill` fills them."""
         if self.kind == "tiff":
             write_aside(self.path, lambda aside: _to_tiff(
                 labels, aside, self.image.axes.replace("C", ""), self.image.spacing))
             return
-        ngff.add_pyramid(labels, progress=progress)
+        ngff.add_pyramid(labels, progress=progress, fill=fill)
         shutil.rmtree(self.path, ignore_errors=True)
         if self.kind == "inside":
             ngff.put_inside(labels, self.store, self.path.name)

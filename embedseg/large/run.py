@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.blocks import Block
+from embedseg.blocks import Axes, Block, Box
 from embedseg.config import Config
 from embedseg.ensemble import Ensemble
 from embedseg.inference import Applied
@@ -34,8 +34,9 @@ from embedseg.large.engine import Engine, Here, Task, engine, tasks
 from embedseg.large.outputs import Output
 from embedseg.large.plan import BlockOptions, fingerprint, plan_blocks
 from embedseg.large.resampled import table_on_grid
-from embedseg.large.steps import RETRIES, Job, load_found, write_block
+from embedseg.large.steps import RETRIES, Job, coarsen, load_found, write_block
 from embedseg.lazy import LazyImage
+from embedseg.ngff import Filling
 from embedseg.types import DataError, UsageError
 
 log = logging.getLogger("embedseg")
@@ -99,8 +100,8 @@ def segment_blocks(
             raise
         with engine(options) as workers:
             result = work(job, target, workers, model.config, progress)
-        write_text(target.scratch / RESULT, json.dumps(_plain(result)))
-        target.finish(job.output, progress)
+            write_text(target.scratch / RESULT, json.dumps(_plain(result)))
+            target.finish(job.output, progress, coarsening(job, workers))
     shutil.rmtree(target.scratch)
     return result
 
@@ -128,6 +129,15 @@ def work(job: Job, target: Output, workers: Engine, config: Config, progress: bo
         target.write_table(table, target.image.axes.replace("C", "").lower())
     return Result(target.path, target.table if table is not None else None, numbers.count,
                   len(blocks), sum(level > 0 for level in levels), cut, numbers.lost)
+
+
+def coarsening(job: Job, workers: Engine) -> Filling:
+    """Return what has the workers fill the coarser levels of the output."""
+    def fill(level: int, boxes: Iterable[Box], step: Axes) -> Iterator[Task]:
+        return workers.run(job, (Task(f"level {level} {number}", coarsen, (level, box, step))
+                                 for number, box in enumerate(boxes)))
+
+    return fill
 
 
 def _find(job: Job, workers: Engine, progress: bool) -> list[int]:

@@ -10,6 +10,7 @@ then renamed, and does nothing where that is there: what was killed goes on from
                    what others have to know of its objects                  found/7-0.npz
     release        maps that all blocks around have decoded are deleted
     write_block    labels, numbered as in the whole image -> the output     written/7
+    coarsen        a chunk of a coarser level of the output
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from embedseg.joining import Found, cut_down
 from embedseg.large.resampled import Resampled, on_grid
 from embedseg.lazy import LazyImage
 from embedseg.methods.base import Method
-from embedseg.ngff import open_array
+from embedseg.ngff import fill_box, open_array
 from embedseg.types import Maps, MapSpec, Segmentation, Spacing, check_image
 
 #: How often blocks are decoded again, each time with twice the halo, because objects were cut.
@@ -259,6 +260,11 @@ def write_block(job: Job, k: int, level: int, numbers: NDArray[np.int64]) -> Non
     if values.size:
         array[box] = values
     _save(job.written_file(k), lambda file: file.write(b""))
+
+
+def coarsen(job: Job, level: int, box: Box, step: Axes) -> None:
+    """Fill a box of a coarser level of the output."""
+    fill_box(job.output, level, box, step)
 
 
 # -- files -----------------------------------------------------------------------------------------
