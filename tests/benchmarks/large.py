@@ -11,6 +11,8 @@ that what is found makes no sense but costs what it costs. Each run is a process
 from __future__ import annotations
 
 import argparse
+import cProfile
+import itertools
 import json
 import math
 import resource
@@ -29,7 +31,7 @@ from embedseg.config import Config
 from embedseg.large.engine import engine
 from embedseg.large.outputs import Output
 from embedseg.large.plan import BlockOptions, plan_blocks
-from embedseg.large.run import work
+from embedseg.large.run import coarsening, work
 from embedseg.large.steps import Job, StoredMaps
 from embedseg.methods.embedding import Embedding
 from embedseg.model import Segmenter
@@ -51,9 +53,27 @@ class Repeated:
 
     def read(self, box):
         pattern = np.load(self.source, mmap_mode="r")
-        places = [np.arange(side.start, side.stop) % n
-                  for side, n in zip(box[1:], pattern.shape[1:], strict=True)]
-        return np.stack([pattern[c][np.ix_(*places)] for c in self.channels])
+        data = np.empty((len(self.channels), *(side.stop - side.start for side in box[1:])),
+                        pattern.dtype)
+        # In slices: a read that costs more than copying would be taken for a cost of the frame.
+        for there, here in repetitions(box[1:], pattern.shape[1:]):
+            for k, channel in enumerate(self.channels):
+                data[(k, *there)] = pattern[(channel, *here)]
+        return data
+
+
+def repetitions(box, period):
+    """Return where each repetition of a pattern meets a box, in the box and in the pattern."""
+    def along(side, n):
+        start = side.start
+        while start < side.stop:
+            stop = min(side.stop, (start // n + 1) * n)
+            yield (slice(start - side.start, stop - side.start),
+                   slice(start % n, start % n + stop - start))
+            start = stop
+
+    sides = [along(side, n) for side, n in zip(box, period, strict=True)]
+    return ([*zip(*pieces, strict=True)] for pieces in itertools.product(*sides))
 
 
 def volume(gigavoxels: float) -> tuple[int, ...]:
@@ -83,15 +103,27 @@ def one(folder: Path, gigavoxels: float, workers: int, model: str | None) -> dic
     else:
         job = Job(image, StoredMaps(), method.in_blocks(), method.maps(3), (1.0,) * 3,
                   str(scratch), BLOCK, PART, (1,) * 3, (0,) * 3, HALO, threads=1)
-    watch = Watch(scratch)
+    watch, clock = Watch(scratch), cProfile.Profile()
+    if workers == 1:
+        clock.enable()
     with engine(options) as some:
-        result = work(job, Output(scratch / "out.zarr", image), some, config, progress=False)
+        target = Output(scratch / "out.zarr", image)
+        result = work(job, target, some, config, progress=False)
+        target.finish(job.output, False, coarsening(job, some))
+    clock.disable()
     took = time.perf_counter() - begun
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return {"gigavoxels": math.prod(shape) / 1e9, "workers": workers, "seconds": took,
             "processor": sum(each.ru_utime + each.ru_stime for each in used),
             "objects": result.count, "blocks": result.blocks, "disk": watch.stop(),
-            "memory": used[workers > 1].ru_maxrss * 1024}
+            "memory": used[workers > 1].ru_maxrss * 1024, "stages": stages(clock)}
+
+
+def stages(clock: cProfile.Profile) -> dict[str, float]:
+    """Return the seconds of each step; of other processes nothing is known."""
+    clock.create_stats()
+    return {name: sum(timed[3] for place, timed in clock.stats.items() if place[2] == name)
+            for name in ("make_maps", "decode_block", "write_block", "coarsen")}
 
 
 class Watch(threading.Thread):
@@ -131,8 +163,9 @@ def main() -> None:
         return
     rows = []
     print("| gigavoxels | workers | blocks | objects | time, s | processor time, s | Mvoxel/s | "
-          "memory of a process, GB | disk at most, GB |")
-    print("| --- " * 9 + "|")
+          "memory of a process, GB | disk at most, GB | "
+          "maps / decode / write / coarser levels, s |")
+    print("| --- " * 10 + "|")
     for size in given.gigavoxels:
         for workers in given.workers:
             with tempfile.TemporaryDirectory() as folder:
@@ -148,7 +181,9 @@ def main() -> None:
             print(f"| {row['gigavoxels']:.2f} | {workers} | {row['blocks']} | {row['objects']:,} | "
                   f"{row['seconds']:.0f} | {row['processor']:.0f} | "
                   f"{1e3 * row['gigavoxels'] / row['seconds']:.1f} | "
-                  f"{row['memory'] / 1e9:.2f} | {row['disk'] / 1e9:.1f} |", flush=True)
+                  f"{row['memory'] / 1e9:.2f} | {row['disk'] / 1e9:.1f} | "
+                  + " / ".join(f"{seconds:.0f}" for seconds in row["stages"].values()
+                               if workers == 1) + " |", flush=True)
     if given.plot:
         plot(rows, given.plot)
 
