@@ -49,7 +49,8 @@ def plan(
         A data folder (`train` / `images` and `masks`), or samples already read.
     method, net : str, optional
         Names from `embedseg.methods.METHODS` and `embedseg.nets.NETS`. Default: those of `start`,
-        else the embedding method and a U-Net.
+        else the embedding method and the recipe's net. The recipe's net, asked for by its name, is
+        that of the recipe with its settings; others have their defaults.
     ndim : {2, 3}, optional
         2 on 3D data trains on planes. Default: that of the data.
     options : DataOptions, optional
@@ -129,7 +130,8 @@ def plan_from(
         chosen = base.net
         planned = base.method if method in (None, base.method.type) else planned
     planned = planned.plan(stats)
-    chosen = net_options({"type": net}) if net else chosen
+    # The net of the recipe asked for by its name is that of the recipe, not a bare one.
+    chosen = chosen if net in (None, chosen.type) else net_options({"type": net})
     crop = chosen.fit_crop(_crop(stats), stats.spacing)
     batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
     config = Config(

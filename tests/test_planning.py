@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from embedseg.config import save_config
 from embedseg.data import Sample
+from embedseg.nets import net_options
 from embedseg.planning import explain, plan, plan_from
 from embedseg.stats import statistics
 from embedseg.synthetic import blobs
@@ -40,6 +42,15 @@ def test_words_name_what_was_chosen():
     assert f"{config.method.unit:g} px" in words
     for part in ("2 images", "GB to train", "s for an epoch", "unit is a pixel"):
         assert part in words
+
+
+def test_a_net_by_its_name_is_that_of_the_recipe(tmp_path):
+    stats = statistics(samples((64, 64)))
+    assert plan_from(stats, net="unet") == plan_from(stats)
+    assert plan_from(stats, net="erfnet", preset="paper") == plan_from(stats, preset="paper")
+    assert plan_from(stats, net="cenet").net == net_options({"type": "cenet"})
+    save_config(plan_from(stats).changed({"net.width": 8}), tmp_path / "config.json")
+    assert plan_from(stats, net="unet", start=tmp_path).net.width == 8
 
 
 def test_a_2d_net_is_planned_from_the_planes_of_volumes():
