@@ -137,11 +137,14 @@ def _place(index: Axes, counts: Axes) -> int:
     return place
 
 
-def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float) -> Axes:
+def fit(
+    shape: Axes, halo: Axes, multiple: Axes, pixels: float, within: Axes | None = None
+) -> Axes:
     """Return the inner size of the largest blocks whose outer boxes hold at most so many pixels.
 
-    The axis that is longest, measured in halos, is cut into one more equal part until the blocks
-    fit, so halos stay a small share of the work. If even the smallest do not fit, these.
+    `within` is the shape of what is cut, if that is a part of the array. The axis that is longest,
+    measured in halos, is cut into one more equal part until the blocks fit, so halos stay a small
+    share of the work. If even the smallest do not fit, these.
 
     Examples
     --------
@@ -149,11 +152,14 @@ def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float) -> Axes:
     (64, 64)
     >>> fit((64, 64), (8, 8), (8, 8), pixels=3100)
     (32, 64)
+    >>> fit((64, 64), (8, 8), (8, 8), pixels=3100, within=(32, 32))
+    (32, 32)
     """
+    within = within or shape
     parts = [1] * len(shape)
     while True:
         size = tuple(
-            min(n, _up(-(-n // p), m)) for n, p, m in zip(shape, parts, multiple, strict=True)
+            min(n, _up(-(-n // p), m)) for n, p, m in zip(within, parts, multiple, strict=True)
         )
         largest = [n if s == n else min(n, s + 2 * _up(h, m))
                    for n, s, h, m in zip(shape, size, halo, multiple, strict=True)]

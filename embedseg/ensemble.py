@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from embedseg.averaging import raw_of_mean, summand
+from embedseg.blocks import Axes, Box
 from embedseg.config import Config, load_config, save_config
 from embedseg.data import Sample
 from embedseg.geometry import resample_labels, to_shape
-from embedseg.inference import load_applied, read_model
+from embedseg.inference import cut_out, load_applied, read_model
 from embedseg.io import fill_folder, refuse_used, write_text
 from embedseg.methods.base import Method
 from embedseg.progress import Progress
@@ -57,7 +58,8 @@ class Ensemble:
     device: torch.device
 
     def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
-             tta: bool | None = None, progress: Progress = False) -> Maps:
+             tta: bool | None = None, progress: Progress = False, keep: Box | None = None
+             ) -> Maps:
         """Return the mean of the members' maps; parameters as in `embedseg.inference.Applied`."""
         total: NDArray[np.float32] | None = None
         first: Maps | None = None
@@ -69,7 +71,8 @@ class Ensemble:
             part = np.float32(weight) * _on_grid(found, first.shape)
             total = part if total is None else total + part
         assert first is not None and total is not None
-        return _mean(total / np.float32(sum(self.weights)), first.specs, first.spacing)
+        found = _mean(total / np.float32(sum(self.weights)), first.specs, first.spacing)
+        return cut_out(found, keep)
 
     def member_maps(self, folder: Path, image: NDArray[np.float32], spacing: Spacing | None,
                     tta: bool | None = None, progress: Progress = False) -> Maps:
@@ -80,6 +83,10 @@ class Ensemble:
         member = replace(member, config=member.config.model_copy(update={"predict": options}))
         found = member.maps(image, spacing, tta=tta, progress=progress)
         return self.config.method.translated(found, member.config.method)
+
+    def seen(self, channels: int, shape: Axes, keep: Box) -> int:
+        """Return how many pixels the net of the first member sees for a box of an image."""
+        return load_applied(self.folders[0], self.device).seen(channels, shape, keep)
 
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return False: maps of planes are averaged, labels cannot be."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -10,9 +11,10 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, device, nn, random
 
+from embedseg.blocks import Axes, Box
 from embedseg.config import Config, load_config
 from embedseg.geometry import resample
-from embedseg.predict import PredictOptions, predict, predict_planes
+from embedseg.predict import PredictOptions, pixels_seen, predict, predict_planes
 from embedseg.progress import Progress
 from embedseg.types import Maps, Spacing, UsageError
 
@@ -37,7 +39,8 @@ class Applied:
     device: device
 
     def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
-             tta: bool | None = None, progress: Progress = False) -> Maps:
+             tta: bool | None = None, progress: Progress = False, keep: Box | None = None
+             ) -> Maps:
         """Return the maps of an image; one with an axis more than the net is a volume.
 
         Parameters
@@ -50,6 +53,8 @@ class Applied:
             Default: `config.predict.tta`.
         progress : bool or callable
             As in `embedseg.predict.predict`.
+        keep : tuple of slice, optional
+            Box of the image, in the model's spacing, whose maps are wanted.
         """
         if spacing is not None and len(spacing) != image.ndim - 1:
             raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
@@ -58,15 +63,21 @@ class Applied:
         if image.ndim - 1 == self.config.ndim:
             if spacing is not None and self.config.spacing_known:
                 normal = resample(normal, tuple(spacing), self.config.spacing)
-            return self.ready_maps(normal, tta=tta, progress=progress)
-        return self._plane_maps(normal, spacing, tta, progress)
+            return self.ready_maps(normal, tta=tta, progress=progress, keep=keep)
+        return cut_out(self._plane_maps(normal, spacing, tta, progress), keep)
 
     def ready_maps(self, image: NDArray[np.float32], *, tta: bool | None = None,
-                   progress: Progress = False) -> Maps:
+                   progress: Progress = False, keep: Box | None = None) -> Maps:
         """Return the maps of an image that is normalised and in the model's spacing."""
         return predict(self.net, image, specs=self.config.method.maps(self.config.ndim),
                        spacing=self.config.spacing, options=self._options(tta),
-                       device=self.device, progress=progress)
+                       device=self.device, progress=progress, keep=keep)
+
+    def seen(self, channels: int, shape: Axes, keep: Box) -> int:
+        """Return how many pixels the net sees for a box of an image, halos of tiles included."""
+        if len(shape) > self.config.ndim:
+            return prod(shape)
+        return pixels_seen(self.net, channels, shape, keep, self._options(None), self.device)
 
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return whether a volume can only be segmented plane by plane and then linked."""
@@ -98,6 +109,11 @@ class Applied:
     def _options(self, tta: bool | None) -> PredictOptions:
         options = self.config.predict
         return options if tta is None else options.model_copy(update={"tta": tta})
+
+
+def cut_out(maps: Maps, keep: Box | None) -> Maps:
+    """Return the maps of a box."""
+    return maps if keep is None else replace(maps, data=maps.data[(slice(None), *keep)])
 
 
 def _side_views(spacing: Spacing | None) -> bool:

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import nn
 
 from embedseg.averaging import raw_of_mean, summand
-from embedseg.blocks import Axes, Block, fit, split
+from embedseg.blocks import Axes, Block, Box, fit, relative, split
 from embedseg.devices import evaluating, is_out_of_memory
 from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
 from embedseg.memory import pixels_that_fit
@@ -62,7 +62,7 @@ class PredictOptions(BaseModel):
 def predict(
     net: nn.Module, image: Array, *, specs: tuple[MapSpec, ...], spacing: Spacing,
     options: PredictOptions | None = None, device: str | torch.device = "cpu",
-    progress: Progress = False,
+    progress: Progress = False, keep: Box | None = None,
 ) -> Maps:
     """Apply a net to an image of any size.
 
@@ -84,6 +84,9 @@ def predict(
     progress : bool or callable
         Whether to show a bar over tiles; or what is told how many of them are done, which may
         raise `embedseg.progress.Stopped`.
+    keep : tuple of slice, optional
+        Box whose maps are wanted; begins at multiples of the divisor. What is around it is only
+        seen by the net.
 
     Returns
     -------
@@ -110,8 +113,29 @@ def predict(
     with evaluating(net), open_bar(progress, "predict", "tile") as bar:
         view = _View(net, specs, tuple(spacing), options or PredictOptions(),
                      torch.device(device), bar)
-        maps = view.maps(image, np.float16)
+        maps = view.maps(image, np.float16, keep)
     return _finished(np.ascontiguousarray(maps), specs, spacing)
+
+
+def pixels_seen(net: nn.Module, channels: int, shape: Axes, keep: Box, options: PredictOptions,
+                device: torch.device) -> int:
+    """Return how many pixels `predict` puts through a net for a box of an image, halos included.
+
+    Examples
+    --------
+    >>> net = nn.Conv2d(1, 1, 3, padding=1)
+    >>> net.divisor = (1, 1)
+    >>> options = PredictOptions(tile=(8, 8), halo=2)
+    >>> box = (slice(0, 8), slice(0, 8))
+    >>> pixels_seen(net, 1, (8, 8), box, options, torch.device("cpu"))
+    64
+    >>> pixels_seen(net, 1, (16, 8), (slice(0, 16), slice(0, 8)), options, torch.device("cpu"))
+    224
+    """
+    with evaluating(net):
+        view = _View(net, (), (1.0,) * len(shape), options, device, None)
+        padded = tuple(-(-n // d) * d for n, d in zip(shape, view.divisor, strict=True))
+        return sum(prod(tile.outer_shape) for tile in view.tiles(channels, padded, keep))
 
 
 def predict_planes(
@@ -227,31 +251,40 @@ class _View:
                              f"expected {len(self.divisor)}")
         return value
 
-    def maps(self, image: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
-        """Return raw maps, (M, *space), of an image, (C, *space)."""
-        padded, cut = pad_to_multiple(image, self.divisor)
-        shape = padded.shape[1:]
-        out = np.empty((sum(spec.channels for spec in self.specs), *shape), dtype)
-        todo = split(shape, self._size(len(image), shape), self.halo, self.divisor)[::-1]
+    def maps(self, image: Array, dtype: type[np.floating[Any]], keep: Box | None = None
+             ) -> NDArray[Any]:
+        """Return raw maps, (M, *space), of an image, (C, *space), or of a box of it."""
+        padded, _ = pad_to_multiple(image, self.divisor)
+        shape, keep = padded.shape[1:], keep or tuple(slice(0, n) for n in image.shape[1:])
+        kept = tuple(side.stop - side.start for side in keep)
+        out = np.empty((sum(spec.channels for spec in self.specs), *kept), dtype)
+        todo = self.tiles(len(image), shape, keep)[::-1]
         self._announce(todo)
         while todo:
             block = todo.pop()
             found = self._attempt(padded[(slice(None), *block.outer)])
             if found is None:
-                todo = self._halved(block, todo, shape)
+                todo = self._halved(block, todo, shape, kept)
             else:
-                out[(slice(None), *block.inner)] = found[(slice(None), *block.local)]
-        return out[(slice(None), *cut)]
+                out[(slice(None), *relative(block.inner, keep))] = found[
+                    (slice(None), *block.local)]
+        return out
 
-    def _size(self, channels: int, shape: Axes) -> Axes:
+    def tiles(self, channels: int, shape: Axes, keep: Box) -> list[Block]:
+        """Return what the net is applied to for a box of an image of a padded shape."""
+        kept = tuple(side.stop - side.start for side in keep)
+        return split(shape, self._size(channels, shape, kept), self.halo, self.divisor, keep)
+
+    def _size(self, channels: int, shape: Axes, kept: Axes) -> Axes:
         """Return the inner size of tiles."""
         if self.options.tile:
-            return self._inner(self._checked("tile", self.options.tile), shape)
+            inner = self._inner(self._checked("tile", self.options.tile), shape)
+            return tuple(map(min, inner, kept))
         if self.options.memory is None and prod(shape) <= SMALL:
-            return shape
+            return kept
         memory = self.options.memory and self.options.memory * 1e9
         pixels = pixels_that_fit(self.net, channels, self.divisor, self.device, memory)
-        return fit(shape, self.halo, self.divisor, pixels)
+        return fit(shape, self.halo, self.divisor, pixels, kept)
 
     def _inner(self, tile: Axes, shape: Axes) -> Axes:
         """Return what is left of a tile without its halo, in multiples of the divisor."""
@@ -294,9 +327,9 @@ class _View:
             self.bar.update()
         return _clipped(raw.float().cpu().numpy())
 
-    def _halved(self, block: Block, todo: list[Block], shape: Axes) -> list[Block]:
+    def _halved(self, block: Block, todo: list[Block], shape: Axes, kept: Axes) -> list[Block]:
         """Return what is left to do, in smaller blocks."""
-        size = fit(shape, self.halo, self.divisor, prod(block.outer_shape) // 2)
+        size = fit(shape, self.halo, self.divisor, prod(block.outer_shape) // 2, kept)
         if all(now <= new for now, new in zip(block.inner_shape, size, strict=True)):
             raise UsageError(f"out of memory on {self.device} with a tile of {block.outer_shape}; "
                              f"a halo smaller than {self.halo} would help (predict.halo)")

@@ -248,7 +248,7 @@ def test_a_dry_run_says_what_it_takes_and_leaves_nothing(flat, tmp_path, run):
     assert found.code == 0, found.err
     lines = found.out.splitlines()
     assert lines[0] == "blocks: 12 of 48 x 48 pixels" and "10 x 10 for objects" in lines[1]
-    assert [line.partition(":")[0] for line in lines[2:]] == ["memory", "disk", "time"]
+    assert [line.partition(":")[0] for line in lines[2:]] == ["net", "memory", "disk", "time"]
     assert [path.name for path in tmp_path.iterdir()] == ["image.npy"]
 
 

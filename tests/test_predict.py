@@ -21,7 +21,7 @@ from embedseg.devices import (
 )
 from embedseg.geometry import coordinates
 from embedseg.memory import OVERHEAD, Tracker, pixels_that_fit
-from embedseg.predict import PredictOptions, predict, predict_planes
+from embedseg.predict import PredictOptions, pixels_seen, predict, predict_planes
 from embedseg.progress import Stopped
 from embedseg.types import DataError, MapSpec, Spacing, UsageError
 from strategies import shapes
@@ -108,6 +108,31 @@ def test_tiled_is_untiled(shape: tuple[int, ...], data: st.DataObject) -> None:
     )
     assert whole.shape == shape and whole.data.dtype == np.float16
     np.testing.assert_allclose(tiled.data, whole.data, atol=2e-3)
+
+
+@settings(max_examples=20)
+@given(shape=shapes(max_side=30), data=st.data())
+def test_maps_of_a_box_are_those_of_the_image_for_less(
+    shape: tuple[int, ...], data: st.DataObject
+) -> None:
+    ndim = len(shape)
+    divisor = tuple(data.draw(st.sampled_from([1, 2, 4])) for _ in shape)
+    halo = tuple(2 * d for d in divisor)
+    keep = tuple(slice(start := d * data.draw(st.integers(0, (n - 1) // d)),
+                       data.draw(st.integers(start + 1, n)))
+                 for n, d in zip(shape, divisor, strict=True))
+    tile = tuple(2 * h + data.draw(st.integers(6, 20)) for h in halo)
+    options = PredictOptions(tile=data.draw(st.sampled_from([None, tile])), halo=halo)
+    net, image = Pooling(divisor), picture(1, *shape)
+    whole, part = (
+        predict(net, image, specs=specs(ndim), spacing=(1.0,) * ndim, options=options, keep=box)
+        for box in (None, keep))
+    np.testing.assert_allclose(part.data, whole.data[(slice(None), *keep)], atol=2e-3)
+    net.sizes.clear()
+    predict(net, image, specs=specs(ndim), spacing=(1.0,) * ndim, options=options, keep=keep)
+    seen = sum(map(prod, net.sizes))
+    assert seen == pixels_seen(net, 1, shape, keep, options, CPU)
+    assert seen <= pixels_seen(net, 1, shape, tuple(slice(0, n) for n in shape), options, CPU)
 
 
 def test_tiles_are_as_small_as_asked_for() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections import Counter
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -12,13 +13,15 @@ from embedseg.blocks import Axes
 from embedseg.ensemble import Ensemble
 from embedseg.inference import Applied
 from embedseg.large.engine import tasks
-from embedseg.large.plan import LABELS, TILE, BlockOptions, plan_blocks
-from embedseg.large.steps import Job, make_maps, read, release
+from embedseg.large.plan import LABELS, BlockOptions, plan_blocks, tile_memory
+from embedseg.large.steps import Job, ModelMaps, load_source, make_maps, read, release
 from embedseg.lazy import LazyImage
 from embedseg.memory import DECODING, IMAGE, MAPS, PROCESS
 
 #: Pixels of the box that is timed.
 TIMED = 2**20
+#: What the net may see, over the pixels of the image, before that is something to do about.
+MANY = 3.0
 #: Bytes of a compressed label per pixel: what was seen with objects of some hundred pixels.
 STORED = 0.3
 
@@ -37,6 +40,8 @@ class BlockEstimate:
         Bytes of one process at most, where half of the pixels belong to objects.
     disk : float
         Bytes of maps and labels on disk at most.
+    seen : float
+        Pixels that the net sees, halos included, over those of the image.
     seconds : float
         With all workers.
     workers : int
@@ -48,6 +53,7 @@ class BlockEstimate:
     decode_halo: Axes
     memory: float
     disk: float
+    seen: float
     seconds: float
     workers: int
 
@@ -58,6 +64,8 @@ class BlockEstimate:
         return [
             f"blocks: {self.blocks} of {size} pixels",
             f"halo: {net} pixels for the net, {decode} for objects",
+            f"net: sees {self.seen:.1f} times the pixels of the image, for the halos"
+            + ("; more --memory makes its tiles larger" if self.seen > MANY else ""),
             f"memory: about {self.memory / 1e9:.1f} GB for each of {self.workers} process(es)",
             f"disk: about {self.disk / 1e9:.2g} GB beside the image while it runs",
             f"time: about {_duration(self.seconds)}",
@@ -89,11 +97,26 @@ def estimate_blocks(
     """
     with tempfile.TemporaryDirectory() as folder:
         job = plan_blocks(model, image, Path(folder), options, home)
-        speed = _speed(job)
-    pixels = sum(prod(block.outer_shape) for block in job.net_blocks)
+        speed, pixels = _speed(job), _seen(job)
+    # Tiles on a GPU take none of the memory that is told.
+    tile = tile_memory(options.memory, model.device) if model.device.type == "cpu" else 0.0
     return BlockEstimate(
-        len(job.net_blocks), job.size, job.net_halo, job.decode_halo, _memory(job), _disk(job),
-        pixels / speed / options.workers, options.workers)
+        len(job.net_blocks), job.size, job.net_halo, job.decode_halo, _memory(job, tile),
+        _disk(job), pixels / prod(job.shape), pixels / speed / options.workers, options.workers)
+
+
+def _seen(job: Job) -> int:
+    """Return the pixels that the net sees, with halos of blocks and of tiles."""
+    assert isinstance(job.source, ModelMaps)
+    source = load_source(job.source.folder, job.device)
+    alike = Counter((block.outer_shape, tuple((side.start, side.stop) for side in block.local))
+                    for block in job.net_blocks)
+    return sum(count * source.seen(_channels(job), shape, tuple(slice(*side) for side in kept))
+               for (shape, kept), count in alike.items())
+
+
+def _channels(job: Job) -> int:
+    return job.image.shape[0] if "C" in job.image.axes else 1
 
 
 def _speed(job: Job) -> float:
@@ -102,17 +125,17 @@ def _speed(job: Job) -> float:
     box = tuple(slice(0, min(n, -(-edge // d) * d))
                 for n, d in zip(job.shape, job.divisor, strict=True))
     values = read(job.image, box)
-    job.source(values, job.device)
+    keep = tuple(slice(0, n) for n in values.shape[1:])
+    job.source(values, job.device, keep)
     begun = time.perf_counter()
-    job.source(values, job.device)
+    job.source(values, job.device, keep)
     return float(values[0].size / (time.perf_counter() - begun))
 
 
-def _memory(job: Job) -> float:
-    channels = job.image.shape[0] if "C" in job.image.axes else 1
+def _memory(job: Job, tile: float) -> float:
     maps = MAPS * sum(spec.channels for spec in job.specs)
     read_most = max(prod(block.outer_shape) for block in job.net_blocks)
-    net = read_most * (IMAGE * channels + maps) + TILE * 1e9
+    net = read_most * IMAGE * _channels(job) + prod(job.size) * maps + tile * 1e9
     return PROCESS + max(net, job.widest() * (maps + LABELS + DECODING / 2))
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from embedseg.blocks import Axes, Box, fit
@@ -39,8 +40,9 @@ REACH = 1.5
 #: Bytes of a process that decodes, and per pixel of its labels; what is decoded at once has sizes
 #: that are multiples of GRAIN, so that they can be cut into chunks.
 DECODE, LABELS, GRAIN = 2.5e9, 8, 32
-#: GB for a tile of the net. Fixed, so that tiles are the same however many workers share memory.
-TILE = 1.0
+#: GB for a tile of the net: on a GPU, elsewhere where nothing is said of memory. Fixed, so that
+#: tiles are the same however many workers share memory.
+GPU_TILE, TILE = 6.0, 1.0
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ def freeze(
 
     Its tiles are of one size too, not as large as the memory that happens to be free allows.
     """
-    tile = min(TILE, 0.4e-9 * parse_memory(memory)) if memory else TILE
+    tile = tile_memory(memory, model.device)
     shutil.rmtree(folder, ignore_errors=True)
     if isinstance(model, Ensemble):
         shutil.copytree(model.folders[0].parent.parent, folder)
@@ -214,6 +216,13 @@ def freeze(
             predict = predict.model_copy(update={"memory": tile})
         save_config(config.model_copy(update={
             "normalize": config.normalize.fixed(values), "predict": predict}), path)
+
+
+def tile_memory(memory: str | None, device: torch.device) -> float:
+    """Return the GB that a tile of the net may take, in a process of so much memory."""
+    if device.type != "cpu":
+        return GPU_TILE
+    return 0.4e-9 * parse_memory(memory) if memory else TILE
 
 
 def _configs(folder: Path) -> list[Path]:

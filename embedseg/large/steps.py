@@ -47,8 +47,8 @@ MOST = 2**28
 class MapSource(Protocol):
     """What makes raw maps, (M, *space) float16, of a box of an image, (C, *space)."""
 
-    def __call__(self, image: NDArray[Any], device: str) -> NDArray[np.float16]:
-        """Return the maps of a box."""
+    def __call__(self, image: NDArray[Any], device: str, keep: Box) -> NDArray[np.float16]:
+        """Return the maps of a box of it."""
 
 
 @dataclass(frozen=True)
@@ -66,14 +66,14 @@ class ModelMaps:
     folder: str
     spacing: Spacing | None
 
-    def __call__(self, image: NDArray[Any], device: str) -> NDArray[np.float16]:
-        """Return the maps of a box."""
-        return self.maps(image, device).data
+    def __call__(self, image: NDArray[Any], device: str, keep: Box) -> NDArray[np.float16]:
+        """Return the maps of a box of it."""
+        return self.maps(image, device, keep).data
 
-    def maps(self, image: NDArray[Any], device: str) -> Maps:
-        """Return the maps of a box with what they are."""
+    def maps(self, image: NDArray[Any], device: str, keep: Box | None = None) -> Maps:
+        """Return the maps with what they are."""
         ready = check_image(image, image.ndim - 1, len(image))
-        return load_source(self.folder, device).maps(ready, self.spacing)
+        return load_source(self.folder, device).maps(ready, self.spacing, keep=keep)
 
 
 @lru_cache(maxsize=1)
@@ -87,9 +87,9 @@ def load_source(folder: str, device: str) -> Applied | Ensemble:
 class StoredMaps:
     """Maps that are there already: the channels of the image are the raw maps."""
 
-    def __call__(self, image: NDArray[Any], device: str) -> NDArray[np.float16]:
+    def __call__(self, image: NDArray[Any], device: str, keep: Box) -> NDArray[np.float16]:
         """Return the box itself."""
-        return image.astype(np.float16, copy=False)
+        return image[(slice(None), *keep)].astype(np.float16, copy=False)
 
 
 @dataclass(frozen=True)
@@ -199,9 +199,8 @@ def make_maps(job: Job, k: int) -> None:
     if job.maps_file(k).exists():
         return
     block = job.net_blocks[k]
-    data = job.source(read(job.image, block.outer), job.device)
-    kept = np.ascontiguousarray(data[(slice(None), *block.local)])
-    del data
+    kept = np.ascontiguousarray(job.source(
+        read(job.image, block.outer), job.device, block.local))
     _save(job.maps_file(k), lambda file: np.save(file, kept))
 
 
