@@ -64,8 +64,7 @@ class BlockEstimate:
         return [
             f"blocks: {self.blocks} of {size} pixels",
             f"halo: {net} pixels for the net, {decode} for objects",
-            f"net: sees {self.seen:.1f} times the pixels of the image, for the halos"
-            + ("; more --memory makes its tiles larger" if self.seen > MANY else ""),
+            seen_in_words(self.seen),
             f"memory: about {self.memory / 1e9:.1f} GB for each of {self.workers} process(es)",
             f"disk: about {self.disk / 1e9:.2g} GB beside the image while it runs",
             f"time: about {_duration(self.seconds)}",
@@ -97,7 +96,7 @@ def estimate_blocks(
     """
     with tempfile.TemporaryDirectory() as folder:
         job = plan_blocks(model, image, Path(folder), options, home)
-        speed, pixels = _speed(job), _seen(job)
+        speed, pixels = _speed(job), pixels_seen(job)
     # Tiles on a GPU take none of the memory that is told.
     tile = tile_memory(options.memory, model.device) if model.device.type == "cpu" else 0.0
     return BlockEstimate(
@@ -105,7 +104,13 @@ def estimate_blocks(
         _disk(job), pixels / prod(job.shape), pixels / speed / options.workers, options.workers)
 
 
-def _seen(job: Job) -> int:
+def seen_in_words(share: float) -> str:
+    """Say how many times the pixels of the image the net sees."""
+    return (f"net: sees {share:.1f} times the pixels of the image, for the halos"
+            + ("; more --memory makes its tiles larger" if share > MANY else ""))
+
+
+def pixels_seen(job: Job) -> int:
     """Return the pixels that the net sees, with halos of blocks and of tiles."""
     assert isinstance(job.source, ModelMaps)
     source = load_source(job.source.folder, job.device)

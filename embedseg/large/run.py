@@ -10,6 +10,7 @@ import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +31,7 @@ from embedseg.joining import (
     number_by_seeds,
     without,
 )
+from embedseg.large.costs import pixels_seen, seen_in_words
 from embedseg.large.engine import Engine, Here, Task, engine, tasks
 from embedseg.large.outputs import Output
 from embedseg.large.plan import BlockOptions, fingerprint, plan_blocks
@@ -98,6 +100,7 @@ def segment_blocks(
                 # Nothing has been computed that a later run could go on from.
                 shutil.rmtree(target.scratch)
             raise
+        log.info(seen_in_words(pixels_seen(job) / prod(job.shape)))
         with engine(options) as workers:
             result = work(job, target, workers, model.config, progress)
             write_text(target.scratch / RESULT, json.dumps(_plain(result)))

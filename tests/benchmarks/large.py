@@ -84,9 +84,11 @@ def volume(gigavoxels: float) -> tuple[int, ...]:
         BLOCK[0] * blocks, BLOCK[1], BLOCK[2])
 
 
-def one(folder: Path, gigavoxels: float, workers: int, model: str | None) -> dict[str, float]:
+def one(folder: Path, gigavoxels: float, workers: int, model: str | None,
+        memory: str | None = None) -> dict[str, float]:
     """Segment one volume; return what it took."""
-    shape, options = volume(gigavoxels), BlockOptions(BLOCK, HALO, workers, threads=1)
+    shape, options = volume(gigavoxels), BlockOptions(
+        BLOCK, HALO, workers, threads=1, memory=memory)
     image = Repeated(str(folder / "pattern.npy"), (7, *shape), tuple(range(7)))
     method = Embedding(unit=float((folder / "unit").read_text()), seed_threshold=0.7,
                        max_radius=15, refine=0.4)
@@ -154,12 +156,14 @@ def main() -> None:
     parser.add_argument("--gigavoxels", type=float, nargs="+", default=[0.25, 0.5, 1, 2])
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 2])
     parser.add_argument("--model")
+    parser.add_argument("--memory")
     parser.add_argument("-o", "--plot")
     parser.add_argument("--run", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.run:
         folder, size, workers = given.run
-        print(json.dumps(one(Path(folder), float(size), int(workers), given.model)))
+        print(json.dumps(one(
+            Path(folder), float(size), int(workers), given.model, given.memory)))
         return
     rows = []
     print("| gigavoxels | workers | blocks | objects | time, s | processor time, s | Mvoxel/s | "
@@ -174,8 +178,9 @@ def main() -> None:
                         np.concatenate([case.offset, case.bandwidth, case.seed[None]]))
                 (Path(folder) / "unit").write_text(str(case.unit))
                 command = [sys.executable, __file__, "--run", folder, str(size), str(workers)]
-                done = subprocess.run(command + (["--model", given.model] if given.model else []),
-                                      check=True, capture_output=True, text=True)
+                command += ["--model", given.model] if given.model else []
+                command += ["--memory", given.memory] if given.memory else []
+                done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             row = json.loads(done.stdout)
             rows.append(row)
             print(f"| {row['gigavoxels']:.2f} | {workers} | {row['blocks']} | {row['objects']:,} | "
