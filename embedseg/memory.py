@@ -18,7 +18,7 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from embedseg.devices import LAYOUTS, available_memory
+from embedseg.devices import LAYOUTS, available_memory, lean
 
 #: Bytes of Python with torch, numba and the rest loaded; of compiled kernels and thread buffers.
 PROCESS, KERNELS = 420e6, 40e6
@@ -155,7 +155,7 @@ def prediction_memory(
     (True, 100000000.0)
     """
     with FakeTensorMode():
-        per_pixel = _per_pixel(build().eval(), channels, divisor, torch.device("cpu"))[0]
+        per_pixel = _per_pixel(lean(build().eval()), channels, divisor, torch.device("cpu"))[0]
     padded = math.prod(-(-n // d) * d for n, d in zip(shape, divisor, strict=True))
     arrays = padded * (channels * IMAGE + maps * MAPS + DECODING)
     return PROCESS + KERNELS + arrays, min(per_pixel * padded, tile or math.inf)

@@ -16,7 +16,7 @@ from torch import nn
 
 from embedseg.averaging import raw_of_mean, summand
 from embedseg.blocks import Axes, Block, Box, fit, relative, split
-from embedseg.devices import evaluating, is_out_of_memory
+from embedseg.devices import evaluating, is_out_of_memory, lean
 from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
 from embedseg.memory import pixels_that_fit
 from embedseg.progress import Progress, open_bar
@@ -111,7 +111,7 @@ def predict(
         raise DataError(f"image of shape {image.shape} does not fit spacing {spacing}: expected "
                         "(C, *space) with one spacing per space axis")
     with evaluating(net), open_bar(progress, "predict", "tile") as bar:
-        view = _View(net, specs, tuple(spacing), options or PredictOptions(),
+        view = _View(lean(net), specs, tuple(spacing), options or PredictOptions(),
                      torch.device(device), bar)
         maps = view.maps(image, np.float16, keep)
     return _finished(np.ascontiguousarray(maps), specs, spacing)
@@ -133,7 +133,7 @@ def pixels_seen(net: nn.Module, channels: int, shape: Axes, keep: Box, options: 
     224
     """
     with evaluating(net):
-        view = _View(net, (), (1.0,) * len(shape), options, device, None)
+        view = _View(lean(net), (), (1.0,) * len(shape), options, device, None)
         padded = tuple(-(-n // d) * d for n, d in zip(shape, view.divisor, strict=True))
         return sum(prod(tile.outer_shape) for tile in view.tiles(channels, padded, keep))
 
@@ -185,7 +185,7 @@ def predict_planes(
     with evaluating(net), open_bar(progress, "predict", "plane", planes) as bar:
         for axis in directions:
             seen = tuple(other for other in range(3) if other != axis)
-            view = _View(net, specs, tuple(spacing[other] for other in seen),
+            view = _View(lean(net), specs, tuple(spacing[other] for other in seen),
                          options or PredictOptions(), torch.device(device), None)
             channels = _lifted(specs, volume_specs, seen)
             counts[channels] += 1
@@ -215,7 +215,7 @@ def _finished(
 class _View:
     """A net with all that it takes to apply it to images of one spacing."""
 
-    net: nn.Module
+    net: nn.Module  # of `lean`
     specs: tuple[MapSpec, ...]
     spacing: Spacing
     options: PredictOptions

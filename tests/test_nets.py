@@ -12,7 +12,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from embedseg.devices import lean
 from embedseg.nets import NETS, Net, NetOptions, net_class, net_options
 from embedseg.nets.layers import axis_kernels, axis_strides, product, up
 from embedseg.types import UsageError
@@ -98,6 +100,23 @@ def test_eval_repeats_and_batch_members_are_apart(name: str, ndim: int) -> None:
         together = net(images)
         assert_near(together[1:], net(images[1:]))
         assert torch.equal(together, net(images))
+
+
+@cases
+def test_a_net_for_predictions_alone_puts_out_the_same(name: str, ndim: int) -> None:
+    net = small_net(name, ndim)
+    net(torch.randn(4, 1, *CROPS[ndim]))  # statistics of their own
+    net.eval()
+    before = {key: value.clone() for key, value in net.state_dict().items()}
+    image = torch.randn(1, 1, *CROPS[ndim])
+    with torch.no_grad():
+        slim, given = lean(net), image.clone()
+        assert_near(slim(given), net(image), 1e-5)
+    # In place is only what nobody else sees.
+    assert torch.equal(given, image)
+    assert all(torch.equal(value, before[key]) for key, value in net.state_dict().items())
+    norms = [sum(isinstance(layer, _BatchNorm) for layer in each.modules()) for each in (net, slim)]
+    assert norms[1] < norms[0] or "group" in SMALL[name].values()
 
 
 @both

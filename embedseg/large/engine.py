@@ -17,6 +17,9 @@ log = logging.getLogger("embedseg")
 
 #: How long to wait for a scheduler.
 ANSWER = "10s"
+#: Of started workers. Dask has memory trimmed so eagerly that a third of a block's time goes into
+#: page faults; these are the limits that glibc itself comes to with arrays of this size.
+ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**26}
 
 
 @dataclass(frozen=True)
@@ -153,6 +156,7 @@ def _placed(job: Job) -> Job:
 
 def _client(options: BlockOptions) -> AbstractContextManager[Any]:
     try:
+        dask: Any = import_module("dask")
         distributed: Any = import_module("distributed")
     except ImportError:
         raise UsageError("several workers need dask: pip install 'embedseg-nd[large]'") from None
@@ -161,10 +165,13 @@ def _client(options: BlockOptions) -> AbstractContextManager[Any]:
             return _closing(distributed.Client(options.scheduler, timeout=ANSWER), None)
         except (OSError, ValueError) as error:
             raise UsageError(f"scheduler {options.scheduler}: no answer ({error})") from error
-    cluster = distributed.LocalCluster(
-        n_workers=options.workers, threads_per_worker=1, processes=True,
-        memory_limit=options.memory or "auto", dashboard_address=":0",
-        silence_logs=logging.ERROR)
+    environment = {f"distributed.nanny.pre-spawn-environ.{name}": value
+                   for name, value in ALLOCATION.items()}
+    with dask.config.set(environment):
+        cluster = distributed.LocalCluster(
+            n_workers=options.workers, threads_per_worker=1, processes=True,
+            memory_limit=options.memory or "auto", dashboard_address=":0",
+            silence_logs=logging.ERROR)
     return _closing(distributed.Client(cluster), cluster)
 
 

@@ -106,8 +106,9 @@ class _Decoder(nn.Module):
     def forward(self, features: list[Tensor]) -> Tensor:
         x = features[-1]
         for widen, convs, skip in zip(self.ups, self.convs, features[-2::-1], strict=True):
-            wide = widen(x)
-            x = convs(skip + wide if self.light else torch.cat([skip, wide], dim=1))
+            # Nothing holds on to what was widened.
+            x = skip + widen(x) if self.light else torch.cat([skip, widen(x)], dim=1)
+            x = convs(x)
         return x
 
 
