@@ -206,7 +206,8 @@ def plot(rows: list[dict[str, float]], path: str) -> None:
     for workers in sorted({row["workers"] for row in rows}):
         some = [row for row in rows if row["workers"] == workers]
         x = [row["gigavoxels"] for row in some]
-        left.plot(x, [row["seconds"] for row in some], "o-", label=f"{workers:.0f} worker{'s' * (workers > 1)}")
+        label = f"{workers:.0f} worker{'s' * (workers > 1)}"
+        left.plot(x, [row["seconds"] for row in some], "o-", label=label)
         right.plot(x, [row["memory"] / 1e9 for row in some], "o-")
     for axes, unit in ((left, "s"), (right, "GB of a process")):
         axes.set(xlabel="gigavoxels", ylabel=unit, xlim=0, ylim=(0, 1.1 * axes.get_ylim()[1]))
