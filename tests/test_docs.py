@@ -220,3 +220,6 @@ def test_examples_that_there_are_become_pages() -> None:
 def test_included_pages_are_there() -> None:
     for source in included.INCLUDED.values():
         assert (ROOT / source).read_text().startswith("# "), source
+    # With what they show, beside them.
+    shown = included.pictures(included.INCLUDED["results.md"], "results.md")
+    assert shown["records/large.png"].startswith(b"\x89PNG")

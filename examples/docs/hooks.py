@@ -10,7 +10,7 @@ from mkdocs.structure.files import File, Files
 
 from cli_page import cli_page
 from config_page import config_page
-from included import INCLUDED, ROOT, overview, relinked
+from included import INCLUDED, ROOT, overview, pictures, relinked
 from tutorials import tutorials
 
 TUTORIALS = "Tutorials"
@@ -45,6 +45,8 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
              "tutorials/index.md": overview(found, ROOT, places)}
     for page, source in INCLUDED.items():
         pages[page] = relinked((ROOT / source).read_text(), source, page, places)
+        for place, picture in pictures(source, page).items():
+            files.append(File.generated(config, place, content=picture))
     for each in found:
         pages[each.page] = relinked(each.text, each.source.as_posix(), each.page, places)
         for name, picture in each.pictures.items():

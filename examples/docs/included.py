@@ -37,6 +37,14 @@ def overview(found: list[Tutorial], root: Path, places: dict[str, str]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def pictures(source: str, page: str) -> dict[str, bytes]:
+    """Return the pictures that a file shows, by their places beside its page."""
+    file = ROOT / source
+    found = re.findall(r"!\[[^\]]*\]\(([^):\s]+)\)", file.read_text())
+    return {posixpath.join(posixpath.dirname(page), name): (file.parent / name).read_bytes()
+            for name in found}
+
+
 def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
     """Return text with links between files of the project as links between pages.
 
