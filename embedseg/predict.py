@@ -28,6 +28,8 @@ Array = NDArray[np.float32]
 
 #: Halo along an axis, in multiples of the net's divisor, by the number of axes.
 HALO = {2: 8, 3: 4}
+#: What float16 can hold.
+LARGEST = float(np.finfo(np.float16).max)
 #: Images of no more pixels are not cut, nor is memory asked for.
 SMALL = 2**16
 
@@ -262,7 +264,7 @@ class _View:
         self._announce(todo)
         while todo:
             block = todo.pop()
-            found = self._attempt(padded[(slice(None), *block.outer)])
+            found = self._attempt(padded[(slice(None), *block.outer)], dtype)
             if found is None:
                 todo = self._halved(block, todo, shape, kept)
             else:
@@ -295,10 +297,10 @@ class _View:
                              f"in multiples of the net's divisor {self.divisor}")
         return inner
 
-    def _attempt(self, tile: Array) -> Array | None:
+    def _attempt(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any] | None:
         """Return the maps of a tile, averaged over the grid's symmetries; None: out of memory."""
         try:
-            return self._averaged(tile)
+            return self._averaged(tile, dtype)
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
@@ -307,16 +309,16 @@ class _View:
             torch.cuda.empty_cache()
         return None
 
-    def _averaged(self, tile: Array) -> Array:
+    def _averaged(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         if len(self.grid) == 1:
-            return self._raw(tile)
+            return self._raw(tile, dtype)
         total: Any = 0
         for symmetry in self.grid:
-            raw = symmetry.undo_maps(self._raw(symmetry.apply(tile)), self.specs)
+            raw = symmetry.undo_maps(self._raw(symmetry.apply(tile), np.float32), self.specs)
             total = total + summand(raw, self.specs)
         return raw_of_mean(total / len(self.grid), self.specs)
 
-    def _raw(self, tile: Array) -> Array:
+    def _raw(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         # A copy, since torch knows no negative strides.
         raw = self.net(torch.from_numpy(tile.copy())[None].to(self.device))[0]
         expected = sum(spec.channels for spec in self.specs)
@@ -325,7 +327,9 @@ class _View:
                              f"{[spec.name for spec in self.specs]}")
         if self.bar is not None:
             self.bar.update()
-        return _clipped(raw.float().cpu().numpy())
+        # Rounded where the net is: half as much has to come from a GPU.
+        found = raw.float().clamp(-LARGEST, LARGEST).to(getattr(torch, np.dtype(dtype).name))
+        return cast(NDArray[Any], found.cpu().numpy())
 
     def _halved(self, block: Block, todo: list[Block], shape: Axes, kept: Axes) -> list[Block]:
         """Return what is left to do, in smaller blocks."""
@@ -359,5 +363,4 @@ def _lifted(
 
 def _clipped(maps: Array) -> Array:
     """Return maps that float16 can hold."""
-    limit = np.finfo(np.float16).max
-    return np.clip(maps, -limit, limit)
+    return np.clip(maps, -LARGEST, LARGEST)
