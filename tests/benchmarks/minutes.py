@@ -17,6 +17,8 @@ if __name__ == "__main__":
     parser.add_argument("-o", "--plot", type=Path)
     given = parser.parse_args()
     runs = [run for path in given.records for run in json.loads(path.read_text(encoding="utf-8"))]
+    if len({(run["score"]["n_images"], run["score"]["n_true"]) for run in runs}) > 1:
+        parser.error("these are records of several data sets; a table holds one")
     # The floor that needs no training is in each of them.
     different = grouped(runs, ("preset", "minutes", "method", "seed"))
     records = [different[key][0] for key in sorted(different)]
