@@ -70,13 +70,15 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     figure = Figure(figsize=(7 * (1 + (len(lengths) > 1)), 5), dpi=100, layout="constrained")
     axes = figure.subplots(1, 1 + (len(lengths) > 1), squeeze=False)[0]
     longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
-    for number, (key, group) in enumerate(grouped(longest, KEYS).items()):
+    # The same colour in both plots.
+    numbers = {key: number for number, key in enumerate(grouped(records, KEYS[:4]))}
+    for key, group in grouped(longest, KEYS).items():
         values = np.array([list(run["profile"].values()) for run in group])
-        _curve(axes[0], list(group[0]["profile"]), values, key[:4], number)
+        _curve(axes[0], list(group[0]["profile"]), values, key[:4], numbers[key[:4]])
     axes[0].set(xlabel=records[0]["axes"][0], ylabel=records[0]["axes"][1], ylim=(0, 1),
                 title=f"{lengths[-1]:g} minutes of training" if lengths else "no training")
     if len(lengths) > 1:
-        for number, (key, group) in enumerate(grouped(trained, KEYS[:4]).items()):
+        for key, group in grouped(trained, KEYS[:4]).items():
             shown = grouped(group, ("minutes",))
             points = sorted(shown)
             most = max(len(runs) for runs in shown.values())
@@ -84,7 +86,7 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
             for column, point in enumerate(points):
                 found = [run["headline"][run["main"][0]] for run in shown[point]]
                 values[:len(found), column] = found
-            _curve(axes[1], [point[0] for point in points], values, key, number)
+            _curve(axes[1], [point[0] for point in points], values, key, numbers[key])
         axes[1].set(xlabel="minutes of training", ylabel=records[0]["main"][1],
                     title="accuracy against time", xscale="log")
         axes[1].set_xticks(lengths, [f"{length:g}" for length in lengths])
@@ -126,7 +128,7 @@ def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], numbe
     """Draw the mean over runs, and a band from the lowest to the highest."""
     style = ["-", "--", "-.", ":"][number // 10 % 4]
     (line,) = axes.plot(x, np.nanmean(values, axis=0), style, marker=".",
-                        label=label(key))
+                        color=f"C{number % 10}", label=label(key))
     axes.fill_between(x, np.nanmin(values, axis=0), np.nanmax(values, axis=0),
                       color=line.get_color(), alpha=0.15, linewidth=0)
 
