@@ -11,6 +11,8 @@ from scipy.special import logit
 
 from embedseg.types import ACTIVATIONS, MapSpec, channel_slices
 
+#: The largest number that float16, in which maps are kept, can hold.
+LARGEST = float(np.finfo(np.float16).max)
 #: Keeps the inverses of activations finite.
 EPSILON = 1e-6
 
@@ -45,6 +47,17 @@ def raw_of_mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArra
     [[0.0, 0.0]]
     """
     return _convert(mean, specs, INVERSES)
+
+
+def half(raw: NDArray[np.float32]) -> NDArray[np.float16]:
+    """Return raw maps as they are kept; what float16 cannot hold becomes the largest that it can.
+
+    Examples
+    --------
+    >>> half(np.array([1e6, -1e6, 0.5], np.float32)).tolist()
+    [65504.0, -65504.0, 0.5]
+    """
+    return np.clip(raw, -LARGEST, LARGEST).astype(np.float16)
 
 
 def _convert(

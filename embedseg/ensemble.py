@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.averaging import raw_of_mean, summand
+from embedseg.averaging import half, raw_of_mean, summand
 from embedseg.blocks import Axes, Box
 from embedseg.config import Config, load_config, save_config
 from embedseg.data import Sample
@@ -99,9 +99,7 @@ def _on_grid(maps: Maps, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 
 def _mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
-    limit = np.finfo(np.float16).max
-    raw = np.clip(raw_of_mean(mean, specs), -limit, limit)
-    return Maps(raw.astype(np.float16), specs, spacing)
+    return Maps(half(raw_of_mean(mean, specs)), specs, spacing)
 
 
 # -- files -----------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import nn
 
-from embedseg.averaging import raw_of_mean, summand
+from embedseg.averaging import LARGEST, half, raw_of_mean, summand
 from embedseg.blocks import Axes, Block, Box, fit, relative, split
 from embedseg.devices import evaluating, is_out_of_memory, lean
 from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
@@ -28,8 +28,6 @@ Array = NDArray[np.float32]
 
 #: Halo along an axis, in multiples of the net's divisor, by the number of axes.
 HALO = {2: 8, 3: 4}
-#: What float16 can hold.
-LARGEST = float(np.finfo(np.float16).max)
 #: Images of no more pixels are not cut, nor is memory asked for.
 SMALL = 2**16
 
@@ -199,7 +197,7 @@ def predict_planes(
         raise UsageError(f"planes across axes {tuple(directions)} do not show all components of "
                          f"{[spec.name for spec in volume_specs]}")
     total /= counts
-    maps = _clipped(raw_of_mean(total, volume_specs)).astype(np.float16)
+    maps = half(raw_of_mean(total, volume_specs))
     return _finished(maps, volume_specs, spacing)
 
 
@@ -359,8 +357,3 @@ def _lifted(
         slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
         for spec in specs for channel in range(spec.channels)
     ])
-
-
-def _clipped(maps: Array) -> Array:
-    """Return maps that float16 can hold."""
-    return np.clip(maps, -LARGEST, LARGEST)
