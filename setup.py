@@ -83,8 +83,7 @@ setup(
         "safetensors>=0.5",
         "scikit-image>=0.25",
         "scipy>=1.14",
-        # 2026.5 took away what tells an axis of length one from none (for Python 3.12 and newer).
-        "tifffile>=2024.12,<2026.5",
+        "tifffile>=2024.12",
         "torch>=2.6",
         "tqdm>=4.67",
         "typer>=0.15",

@@ -12,7 +12,15 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import tifffile
 
-from embedseg.formats import READERS, Layout, open_hdf5, open_tiff, plain_layout
+from embedseg.formats import (
+    READERS,
+    Layout,
+    open_hdf5,
+    open_tiff,
+    plain_layout,
+    whole_series,
+    whole_shape,
+)
 from embedseg.io import split_container
 from embedseg.microscopes import PLUGINS
 from embedseg.multiscales import array_layout, channel_names, image_layout
@@ -204,11 +212,11 @@ def _open_tiff(path: str, inside: str) -> Stored:
     """Map a TIFF into memory, or where it is compressed, decode what is asked for."""
     with ExitStack() as stack:
         file = stack.enter_context(tifffile.TiffFile(path))
-        series = file.series[0]
+        series = whole_series(file)[0]
         page = series.keyframe
         if series.dataoffset is not None and page.is_memmappable:
             return np.memmap(path, file.byteorder + series.dtype.char, "r", series.dataoffset,
-                             series.get_shape(squeeze=False))
+                             whole_shape(series)[0])
         import zarr
 
         whole = not page.is_tiled and page.nbytes <= PAGE
