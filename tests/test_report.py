@@ -287,6 +287,16 @@ def test_a_benchmark_is_a_table_and_curves(tmp_path: Path) -> None:
     assert runs.count("a n 2D") == 4
 
 
+def test_the_best_of_a_benchmark_is_a_mean_over_seeds(tmp_path: Path) -> None:
+    records = [record(method, seed=seed, **{f"0.{t}": value for t in (50, 70, 90)})
+               | {"trained": 1.0, "device": "cpu"}
+               for method, values in {"lucky once": (0.9, 0.1), "even": (0.6, 0.7)}.items()
+               for seed, value in enumerate(values)]
+    assert benchmark_report(tmp_path / "r.html", records, title="B")
+    before_tables = Reader((tmp_path / "r.html").read_text(encoding="utf-8")).words.split("Comp")[0]
+    assert ".650" in before_tables and ".900" not in before_tables
+
+
 def test_a_training_is_looked_at_on_validation_images(tmp_path: Path) -> None:
     write_blobs(tmp_path / "data", 2, splits={"train": 2, "val": 2}, shape=(48, 48))
     model = Segmenter.new(plan(tmp_path / "data").changed({"net.width": 4, "net.depth": 2}), "cpu")
