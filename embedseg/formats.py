@@ -112,30 +112,25 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
     with _complaints(path), tifffile.TiffFile(path) as file:
         images = whole_series(file)
         if len(images) != 1:
-            shapes = ", ".join(str(series.shape) for series in images[:4])
+            shapes = ", ".join(str(series.shape) for series, *_ in images[:4])
             raise DataError(f"{path}: holds {len(images)} separate images ({shapes} ...), "
                             "expected one")
-        series = images[0]
+        series, shape, axes = images[0]
         _check_complete(path, series)
-        shape, axes = whole_shape(series)
         named = "TCZYXS" if series.kind == "shaped" else "YX"
         kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
         yield series, Layout(tuple(shape[i] for i in kept), "".join(axes[i] for i in kept),
                              _sizes(file, series.kind), kept, _channels(file, series.kind))
 
 
-def whole_series(file: tifffile.TiffFile) -> list[tifffile.TiffPageSeries]:
-    """Return the images of a file, where tifffile lets one ask with their axes of length 1."""
-    # From 2026.5 on it gives a series with them or without; before, a series knows both.
-    series = file.series
-    return list(series(squeeze=False) if callable(series) else series)
-
-
-def whole_shape(series: tifffile.TiffPageSeries) -> tuple[tuple[int, ...], str]:
-    """Return the shape and axes of a series of `whole_series`, lengths of 1 included."""
-    if hasattr(series, "get_shape"):
-        return series.get_shape(squeeze=False), series.get_axes(squeeze=False)
-    return series.shape, series.axes
+def whole_series(
+    file: tifffile.TiffFile,
+) -> list[tuple[tifffile.TiffPageSeries, tuple[int, ...], str]]:
+    """Return the images of a file, each with its shape and axes, lengths of 1 included."""
+    if callable(file.series):  # from tifffile 2026.5 on
+        return [(series, series.shape, series.axes) for series in file.series(squeeze=False)]
+    return [(series, series.get_shape(squeeze=False), series.get_axes(squeeze=False))
+            for series in file.series]
 
 
 class _Collector(logging.Handler):

@@ -19,7 +19,6 @@ from embedseg.formats import (
     open_tiff,
     plain_layout,
     whole_series,
-    whole_shape,
 )
 from embedseg.io import split_container
 from embedseg.microscopes import PLUGINS
@@ -212,11 +211,11 @@ def _open_tiff(path: str, inside: str) -> Stored:
     """Map a TIFF into memory, or where it is compressed, decode what is asked for."""
     with ExitStack() as stack:
         file = stack.enter_context(tifffile.TiffFile(path))
-        series = whole_series(file)[0]
+        series, shape, _ = whole_series(file)[0]
         page = series.keyframe
         if series.dataoffset is not None and page.is_memmappable:
             return np.memmap(path, file.byteorder + series.dtype.char, "r", series.dataoffset,
-                             whole_shape(series)[0])
+                             shape)
         import zarr
 
         whole = not page.is_tiled and page.nbytes <= PAGE

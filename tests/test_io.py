@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from imagecodecs import png_encode
 
-from embedseg.formats import whole_series, whole_shape, write_tiff
+from embedseg.formats import whole_series, write_tiff
 from embedseg.io import (
     expand_inputs,
     read_image,
@@ -536,11 +536,10 @@ def test_what_was_left_half_written_is_swept_away(tmp_path):
 def test_axes_of_length_one_are_kept_with_the_tifffile_here_and_with_newer(tmp_path: Path) -> None:
     tifffile.imwrite(tmp_path / "a.tif", np.zeros((1, 3, 1, 6, 5), np.uint16), imagej=True)
     with tifffile.TiffFile(tmp_path / "a.tif") as file:
-        (series,) = whole_series(file)
-        shape, axes = whole_shape(series)
+        ((_, shape, axes),) = whole_series(file)
     assert dict(zip(axes, shape, strict=True)) == {"T": 1, "Z": 3, "C": 1, "Y": 6, "X": 5, "S": 1}
     # From 2026.5 on (Python 3.12) a file gives series with all axes, or, unasked, without.
     full = SimpleNamespace(shape=shape, axes=axes)
     short = SimpleNamespace(shape=(3, 6, 5), axes="ZYX")
     newer = SimpleNamespace(series=lambda squeeze: [short if squeeze else full])
-    assert [whole_shape(found) for found in whole_series(newer)] == [(shape, axes)]
+    assert whole_series(newer) == [(full, shape, axes)]
