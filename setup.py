@@ -12,8 +12,13 @@ EXTRAS = {
     "large": ["bokeh>=3.5", "dask[distributed]>=2025.1", "ome-zarr>=0.12", "zarr>=3.1"],
     "napari": ["napari[all]>=0.6.5"],
     # What bioimageio.spec 0.5 describes cannot be read with pydantic 2.14.
-    "zoo": ["bioimageio.core>=0.9", "onnx>=1.18", "onnxruntime>=1.22", "onnxscript>=0.5",
-            "pydantic<2.14"],
+    "zoo": [
+        "bioimageio.core>=0.9",
+        "onnx>=1.18",
+        "onnxruntime>=1.22",
+        "onnxscript>=0.5",
+        "pydantic<2.14",
+    ],
     "bioio": ["bioio>=3.0", "bioio-czi>=3.0", "bioio-lif>=2.0", "bioio-nd2>=2.0"],
     "rois": ["roifile>=2025.1"],
     "mesh": ["fast-simplification>=0.1.9", "trimesh>=5.2"],

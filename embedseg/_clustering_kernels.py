@@ -182,9 +182,7 @@ def tile_origin(t: int, grid: Grid) -> Triple:
     gz = group // (grid.groups[2] * grid.groups[1])
     if grid.ndim == 2:
         return 0, (gy * 8 + ((t >> 3) & 7)) * 16, (gx * 8 + (t & 7)) * 16
-    return (
-        (gz * 4 + ((t >> 4) & 3)) * 4, (gy * 4 + ((t >> 2) & 3)) * 4, (gx * 4 + (t & 3)) * 16
-    )
+    return ((gz * 4 + ((t >> 4) & 3)) * 4, (gy * 4 + ((t >> 2) & 3)) * 4, (gx * 4 + (t & 3)) * 16)
 
 
 @compiled
@@ -253,7 +251,13 @@ def mark(maps: Maps, low: Any, first: int, mask: NDArray[np.uint8]) -> None:
 
 @compiled
 def gather(
-    maps: Maps, low: Any, grid: Grid, tiles: Tiles, activated: bool, unit: Any, threshold: Any,
+    maps: Maps,
+    low: Any,
+    grid: Grid,
+    tiles: Tiles,
+    activated: bool,
+    unit: Any,
+    threshold: Any,
     reach: NDArray[np.float64],
 ) -> None:
     """Collect offset and seed of the pixels that may be foreground, tile by tile.
@@ -343,8 +347,17 @@ def embed(
     shift = 0
     for d in range(ndim - 1, -1, -1):
         axis = 3 - ndim + d
-        move(tiles, first, last, d, shift, tile[axis] - 1, origin[axis] + grid.start[axis],
-             grid.spacing[d], unit)
+        move(
+            tiles,
+            first,
+            last,
+            d,
+            shift,
+            tile[axis] - 1,
+            origin[axis] + grid.start[axis],
+            grid.spacing[d],
+            unit,
+        )
         shift += 4 if tile[axis] == 16 else 2
     for d in range(ndim):
         axis = 3 - ndim + d
@@ -358,7 +371,14 @@ def embed(
 
 @inlined
 def move(
-    tiles: Tiles, first: Any, last: Any, d: int, shift: int, side: int, origin: int, spacing: Any,
+    tiles: Tiles,
+    first: Any,
+    last: Any,
+    d: int,
+    shift: int,
+    side: int,
+    origin: int,
+    spacing: Any,
     unit: Any,
 ) -> None:
     """Turn offsets along one axis into embeddings."""
@@ -456,8 +476,14 @@ def refresh(
 
 @compiled
 def aim(
-    k: int, raster: int, maps: Maps, grid: Grid, tiles: Tiles, rules: Rules,
-    reach: NDArray[np.float64], search: Search,
+    k: int,
+    raster: int,
+    maps: Maps,
+    grid: Grid,
+    tiles: Tiles,
+    rules: Rules,
+    reach: NDArray[np.float64],
+    search: Search,
 ) -> None:
     """Set up the search around one seed."""
     search.window[:, 0], search.window[:, 1] = 0, 1
@@ -592,16 +618,25 @@ def discard(tiles: Tiles, search: Search, seen: int) -> None:
 def new_search(ndim: int, tiles: int, hits: NDArray[np.uint8]) -> Search:
     """Make room for a search."""
     return Search(
-        np.empty(ndim, np.float32), np.empty(ndim, np.float32), np.full(1, LN2),
-        np.empty(ndim, np.float32), np.empty(ndim, np.float32),
-        np.empty((3, 2), np.int64), np.empty(PER_GROUP, np.uint8),
-        np.empty((tiles, 2), np.int64), hits,
+        np.empty(ndim, np.float32),
+        np.empty(ndim, np.float32),
+        np.full(1, LN2),
+        np.empty(ndim, np.float32),
+        np.empty(ndim, np.float32),
+        np.empty((3, 2), np.int64),
+        np.empty(PER_GROUP, np.uint8),
+        np.empty((tiles, 2), np.int64),
+        hits,
     )
 
 
 @compiled
 def grow(
-    maps: Maps, grid: Grid, tiles: Tiles, rules: Rules, reach: NDArray[np.float64],
+    maps: Maps,
+    grid: Grid,
+    tiles: Tiles,
+    rules: Rules,
+    reach: NDArray[np.float64],
     hits: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Take seed after seed; return objects as rows of (place, raster index, members), and sizes."""
@@ -678,9 +713,7 @@ def sums(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float
 
 
 @inlined
-def contest(
-    tiles: Tiles, t: int, search: Search, number: Any, best: NDArray[np.float32]
-) -> None:
+def contest(tiles: Tiles, t: int, search: Search, number: Any, best: NDArray[np.float32]) -> None:
     """Give an object those pixels of a tile that are nearer to it than to the objects before."""
     e, label = tiles.e, tiles.label
     first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
@@ -705,8 +738,15 @@ def contest(
 
 @compiled
 def refine(
-    maps: Maps, grid: Grid, tiles: Tiles, rules: Rules, reach: NDArray[np.float64],
-    hits: NDArray[np.uint8], best: NDArray[np.float32], sizes: NDArray[np.int64], most: Any,
+    maps: Maps,
+    grid: Grid,
+    tiles: Tiles,
+    rules: Rules,
+    reach: NDArray[np.float64],
+    hits: NDArray[np.uint8],
+    best: NDArray[np.float32],
+    sizes: NDArray[np.int64],
+    most: Any,
 ) -> NDArray[np.float32]:
     """Give every foreground pixel to the object that it is nearest to; return new centres, weights.
 

@@ -94,5 +94,7 @@ def _refuse(folders: Split, name: str) -> None:
     if any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
         found = match_split(folders)
         if found.left or found.rule != "equal names":
-            raise UsageError(f"{folders.images.parent}: its images and masks do not have equal "
-                             "names, so these would find no partner; choose another data folder")
+            raise UsageError(
+                f"{folders.images.parent}: its images and masks do not have equal "
+                "names, so these would find no partner; choose another data folder"
+            )

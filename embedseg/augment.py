@@ -120,8 +120,14 @@ class Augment(BaseModel):
             widest.append(int(np.ceil(min(share and pixels, WIDEST_MARGIN * size))))
         return tuple(widest)
 
-    def apply(self, image: Image, labels: Labels, crop: Sequence[int], spacing: Spacing,
-              rng: np.random.Generator) -> tuple[Image, Labels]:
+    def apply(
+        self,
+        image: Image,
+        labels: Labels,
+        crop: Sequence[int],
+        spacing: Spacing,
+        rng: np.random.Generator,
+    ) -> tuple[Image, Labels]:
         """Turn a crop with its margin into one without.
 
         Parameters
@@ -157,8 +163,14 @@ class Augment(BaseModel):
         image = self._recoloured(image, spacing, rng)
         return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
-    def _moved(self, image: Image, labels: Labels, crop: tuple[int, ...], spacing: Spacing,
-               rng: np.random.Generator) -> tuple[Image, Labels]:
+    def _moved(
+        self,
+        image: Image,
+        labels: Labels,
+        crop: tuple[int, ...],
+        spacing: Spacing,
+        rng: np.random.Generator,
+    ) -> tuple[Image, Labels]:
         steps, size = np.asarray(spacing), np.asarray(crop)
         middle = (np.array(labels.shape) - 1) / 2
         linear, offset = np.eye(len(crop)), np.zeros(len(crop))
@@ -169,8 +181,10 @@ class Augment(BaseModel):
         if self.elastic and rng.random() < self.chance:
             bent = self._displacement(crop, spacing, rng)
         if bent is None and not offset.any() and np.array_equal(linear, np.eye(len(crop))):
-            inner = tuple(slice((n - m) // 2, (n - m) // 2 + m)
-                          for n, m in zip(labels.shape, crop, strict=True))
+            inner = tuple(
+                slice((n - m) // 2, (n - m) // 2 + m)
+                for n, m in zip(labels.shape, crop, strict=True)
+            )
             return image[:, *inner], labels[inner]
         # Where each pixel of the crop comes from, in pixels of what came in.
         matrix = linear * steps / steps[:, None]
@@ -185,15 +199,18 @@ class Augment(BaseModel):
                     place += (matrix[row, axis] * along).reshape(shape)
         if bent is not None:
             places += bent / steps.reshape(-1, *[1] * len(crop))
-        warped = np.stack([ndimage.map_coordinates(channel, places, order=1, mode="mirror")
-                           for channel in image])
+        warped = np.stack(
+            [ndimage.map_coordinates(channel, places, order=1, mode="mirror") for channel in image]
+        )
         return warped, _nearest(labels, places)
 
     def _linear(self, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.float64]:
         """Return the linear part, which leads from the new crop to the old one in µm."""
         ndim = len(spacing)
-        sizes = np.exp(rng.uniform(-1, 1) * np.log1p(self.scale)
-                       + rng.uniform(-1, 1, ndim) * np.log1p(self.zoom))
+        sizes = np.exp(
+            rng.uniform(-1, 1) * np.log1p(self.scale)
+            + rng.uniform(-1, 1, ndim) * np.log1p(self.zoom)
+        )
         linear = np.diag(sizes)
         for one, other in _planes(spacing):
             angle, lean = np.deg2rad(rng.uniform(-1, 1, 2) * (self.rotation, self.shear))
@@ -204,12 +221,15 @@ class Augment(BaseModel):
             linear = linear @ turn @ shear
         return linear
 
-    def _displacement(self, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
-                      ) -> NDArray[np.float64]:
+    def _displacement(
+        self, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
+    ) -> NDArray[np.float64]:
         """Return a smooth displacement in µm, (ndim, *crop)."""
         finest = min(spacing)
-        points = [int(np.ceil(n * step / finest / self.elastic_grid)) + 1
-                  for n, step in zip(crop, spacing, strict=True)]
+        points = [
+            int(np.ceil(n * step / finest / self.elastic_grid)) + 1
+            for n, step in zip(crop, spacing, strict=True)
+        ]
         # 95 % of what is drawn lies within the length asked for.
         drawn = rng.normal(0, 0.5 * self.elastic * finest, (len(crop), *points))
         for axis, (pixels, known) in enumerate(zip(crop, points, strict=True), 1):
@@ -249,8 +269,9 @@ def _cubic(points: int, pixels: int) -> NDArray[np.float64]:
     An axis at a time, a pixel costs a product per point, of which there are few; `ndimage.zoom` of
     a volume costs 64.
     """
-    zoomed = ndimage.zoom(np.eye(points), (pixels / points, 1), order=3, mode="nearest",
-                          grid_mode=True)
+    zoomed = ndimage.zoom(
+        np.eye(points), (pixels / points, 1), order=3, mode="nearest", grid_mode=True
+    )
     return np.asarray(zoomed)
 
 
@@ -267,22 +288,27 @@ def _factor(widest: float, rng: np.random.Generator) -> np.float32:
 def _planes(spacing: Spacing) -> list[tuple[int, int]]:
     """Return the pairs of axes whose spacings are nearly the same."""
     ndim = len(spacing)
-    return [(a, b) for a in range(ndim) for b in range(a + 1, ndim)
-            if max(spacing[a], spacing[b]) <= ALIKE * min(spacing[a], spacing[b])]
+    return [
+        (a, b)
+        for a in range(ndim)
+        for b in range(a + 1, ndim)
+        if max(spacing[a], spacing[b]) <= ALIKE * min(spacing[a], spacing[b])
+    ]
 
 
-def _symmetric(image: Image, labels: Labels, crop: tuple[int, ...], spacing: Spacing,
-               rng: np.random.Generator) -> tuple[Image, Labels]:
-    fitting = [s for s in symmetries(spacing)
-               if tuple(crop[axis] for axis in s.permutation) == crop]
+def _symmetric(
+    image: Image, labels: Labels, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
+) -> tuple[Image, Labels]:
+    fitting = [
+        s for s in symmetries(spacing) if tuple(crop[axis] for axis in s.permutation) == crop
+    ]
     symmetry = fitting[rng.integers(len(fitting))]
     return symmetry.apply(image), symmetry.apply(labels)
 
 
 def _nearest(labels: Labels, places: NDArray[np.float64]) -> Labels:
     """Return the labels at the pixels nearest to places."""
-    found: Labels = ndimage.map_coordinates(labels, places, order=0, mode="constant",
-                                            cval=OUTSIDE)
+    found: Labels = ndimage.map_coordinates(labels, places, order=0, mode="constant", cval=OUTSIDE)
     return found
 
 
@@ -306,9 +332,28 @@ def renumbered(labels: Labels) -> Labels:
 PRESETS = {
     "none": Augment(),
     "paper": Augment(symmetries=True),
-    "light": Augment(symmetries=True, rotation=30, scale=0.2, brightness=0.1, contrast=0.25,
-                     gamma=0.25, noise=0.03),
-    "strong": Augment(symmetries=True, rotation=180, scale=0.4, zoom=0.15, shear=8, shift=0.1,
-                      elastic=4, brightness=0.2, contrast=0.6, gamma=0.5, noise=0.08, blur=1.5,
-                      channel_dropout=0.1),
+    "light": Augment(
+        symmetries=True,
+        rotation=30,
+        scale=0.2,
+        brightness=0.1,
+        contrast=0.25,
+        gamma=0.25,
+        noise=0.03,
+    ),
+    "strong": Augment(
+        symmetries=True,
+        rotation=180,
+        scale=0.4,
+        zoom=0.15,
+        shear=8,
+        shift=0.1,
+        elastic=4,
+        brightness=0.2,
+        contrast=0.6,
+        gamma=0.5,
+        noise=0.08,
+        blur=1.5,
+        channel_dropout=0.1,
+    ),
 }

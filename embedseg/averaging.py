@@ -61,7 +61,8 @@ def half(raw: NDArray[np.float32]) -> NDArray[np.float16]:
 
 
 def _convert(
-    maps: NDArray[np.float32], specs: tuple[MapSpec, ...],
+    maps: NDArray[np.float32],
+    specs: tuple[MapSpec, ...],
     functions: Mapping[str, Callable[[Any], Any]],
 ) -> NDArray[np.float32]:
     converted = maps.copy()

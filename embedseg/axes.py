@@ -26,8 +26,9 @@ def check_axes(axes: str) -> str:
     """
     axes = axes.upper().replace("S", "C")
     if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes) <= set(ORDER):
-        raise UsageError(f"axes {axes!r}: expected Y and X, each once, and some of T, C and Z, "
-                         "such as ZYX")
+        raise UsageError(
+            f"axes {axes!r}: expected Y and X, each once, and some of T, C and Z, such as ZYX"
+        )
     return axes
 
 
@@ -43,11 +44,15 @@ def check_label_axes(
     """
     ndim = len(axes.replace("T", ""))
     if axes not in ("YX", "ZYX", "TYX", "TZYX") or len(shape) != len(axes):
-        raise DataError(f"{path}: labels of shape {shape} do not have the axes {axes!r}; "
-                        "expected YX or ZYX, with T before them for time")
+        raise DataError(
+            f"{path}: labels of shape {shape} do not have the axes {axes!r}; "
+            "expected YX or ZYX, with T before them for time"
+        )
     if spacing is not None and len(spacing) != ndim:
-        raise DataError(f"{path}: spacing {spacing} has {len(spacing)} values, "
-                        f"the labels have {ndim} space axes")
+        raise DataError(
+            f"{path}: spacing {spacing} has {len(spacing)} values, "
+            f"the labels have {ndim} space axes"
+        )
 
 
 def place_axes(
@@ -141,10 +146,13 @@ def _fit(path: Path | str, shape: tuple[int, ...], found: str, wanted: str) -> t
 
 def _check_found(path: Path | str, shape: tuple[int, ...], found: str) -> str:
     if "C" in found and "S" in found:
-        raise DataError(f"{path}: shape {shape} ({found}) has both channels and colours, expected "
-                        "one of them")
+        raise DataError(
+            f"{path}: shape {shape} ({found}) has both channels and colours, expected one of them"
+        )
     letters = found.replace("S", "C")
     if len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set(ORDER):
-        raise DataError(f"{path}: shape {shape}, and the file does not say what its axes are "
-                        f"({found}); pass --axes, such as ZYX, TYX or CYX")
+        raise DataError(
+            f"{path}: shape {shape}, and the file does not say what its axes are "
+            f"({found}); pass --axes, such as ZYX, TYX or CYX"
+        )
     return letters

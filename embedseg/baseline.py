@@ -21,7 +21,11 @@ OTSU, MOST_FREQUENT = "otsu-watershed", "most-frequent"
 
 
 def otsu_watershed(
-    image: NDArray[Any], spacing: Spacing, *, sigma: float = 1.0, distance: float = 5.0,
+    image: NDArray[Any],
+    spacing: Spacing,
+    *,
+    sigma: float = 1.0,
+    distance: float = 5.0,
     min_object_size: int = 10,
 ) -> NDArray[np.int32]:
     """Segment bright objects: Otsu's threshold, then a watershed from peaks of the distance.
@@ -62,7 +66,8 @@ def otsu_watershed(
     inside = smooth > threshold_otsu(smooth)  # type: ignore[no-untyped-call]
     depth = edt.edt(inside, anisotropy=tuple(spacing)) / min(spacing)
     peaks = peak_local_max(  # type: ignore[no-untyped-call]
-        depth, min_distance=round(distance), labels=inside.astype(np.int32), exclude_border=False)
+        depth, min_distance=round(distance), labels=inside.astype(np.int32), exclude_border=False
+    )
     markers = np.zeros(inside.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
     found = watershed(-depth, markers, mask=inside)  # type: ignore[no-untyped-call]

@@ -77,16 +77,22 @@ class Batches:
 
     def __post_init__(self) -> None:
         options = self.options
-        self._crops = Crops(self.samples, options.crop, background=options.background,
-                            balance=options.balance, min_foreground=self.min_foreground,
-                            margin=options.augment.margin(options.crop, self.spacing))
+        self._crops = Crops(
+            self.samples,
+            options.crop,
+            background=options.background,
+            balance=options.balance,
+            min_foreground=self.min_foreground,
+            margin=options.augment.margin(options.crop, self.spacing),
+        )
 
     def crop(self, step: int, index: int) -> tuple[Tensor, dict[str, Tensor], str]:
         """Return crop `index` of a step: image, targets and source."""
         rng = np.random.default_rng([self.options.seed, step, index])
         image, labels, source = self._crops.draw(rng)
-        image, labels = self.options.augment.apply(image, labels, self.options.crop, self.spacing,
-                                                   rng)
+        image, labels = self.options.augment.apply(
+            image, labels, self.options.crop, self.spacing, rng
+        )
         return torch.from_numpy(image), self.method.targets(labels, self.spacing), source
 
     def batch(self, step: int, part: int = 0) -> Batch:
@@ -117,5 +123,4 @@ class Batches:
 
 def joined(targets: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
     """Stack the targets of crops; what differs in length is padded with zeros."""
-    return {name: pad_sequence([t[name] for t in targets], batch_first=True)
-            for name in targets[0]}
+    return {name: pad_sequence([t[name] for t in targets], batch_first=True) for name in targets[0]}

@@ -80,8 +80,10 @@ class Entry:
         'embedding-plan-2d-default-15min-seed0'
         """
         axes = "data" if self.ndim is None else f"{self.ndim}d"
-        return (f"{self.method}-{self.net or 'plan'}-{axes}-{self.preset}-{self.minutes:g}min-"
-                f"seed{self.seed}")
+        return (
+            f"{self.method}-{self.net or 'plan'}-{axes}-{self.preset}-{self.minutes:g}min-"
+            f"seed{self.seed}"
+        )
 
 
 @dataclass(frozen=True)
@@ -119,14 +121,23 @@ class Bench:
     def same(self) -> Record:
         """Return what runs have to share to stand in one table."""
         # With another version the same words may mean another recipe.
-        return {"version": __version__, "data": str(self.data.resolve()), "split": self.split,
-                "options": self.options.model_dump(mode="json"), "settings": dict(self.settings)}
+        return {
+            "version": __version__,
+            "data": str(self.data.resolve()),
+            "split": self.split,
+            "options": self.options.model_dump(mode="json"),
+            "settings": dict(self.settings),
+        }
 
 
 def entries(
-    *, methods: Sequence[str] = METHODS, nets: Sequence[str | None] = (None,),
-    ndims: Sequence[int | None] = (None,), presets: Sequence[str] = ("default",),
-    minutes: Sequence[float] = (4.0,), seeds: int = 2,
+    *,
+    methods: Sequence[str] = METHODS,
+    nets: Sequence[str | None] = (None,),
+    ndims: Sequence[int | None] = (None,),
+    presets: Sequence[str] = ("default",),
+    minutes: Sequence[float] = (4.0,),
+    seeds: int = 2,
 ) -> list[Entry]:
     """Return all combinations, those of one seed together.
 
@@ -147,9 +158,15 @@ def entries(
             net_class(net)
     for preset in presets:
         find_preset(preset)
-    found = [Entry(method, net, ndim, preset, length, seed)
-             for seed in range(seeds) for length in minutes for preset in presets
-             for ndim in ndims for net in nets for method in methods]
+    found = [
+        Entry(method, net, ndim, preset, length, seed)
+        for seed in range(seeds)
+        for length in minutes
+        for preset in presets
+        for ndim in ndims
+        for net in nets
+        for method in methods
+    ]
     if not found:
         raise UsageError("nothing to compare: name a method, a preset and a length of training")
     return found
@@ -194,8 +211,11 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
         if found is None:
             log.info("run %d of %d: %s", number, len(plans), name)
             _write(file, {"bench": bench.same()})
-            found = (_in_process(_train, (bench, entry, config, overwrite)) if entry
-                     else _in_process(_floor, bench))
+            found = (
+                _in_process(_train, (bench, entry, config, overwrite))
+                if entry
+                else _in_process(_floor, bench)
+            )
             _write(file, {"bench": bench.same(), **found})
             _save(bench.folder, [*records, found])
         records.append(found)
@@ -207,9 +227,10 @@ def _reading(bench: Bench, runs: Sequence[Entry]) -> DataOptions:
     """Return how the data are read, which has to be the same for all methods."""
     kinds = {entry.method: method_class(entry.method).reads for entry in runs}
     if len(set(kinds.values())) > 1:
-        raise UsageError("one table cannot hold methods that find objects and methods that tell "
-                         "classes apart: " + ", ".join(f"{name} ({kind})"
-                                                       for name, kind in kinds.items()))
+        raise UsageError(
+            "one table cannot hold methods that find objects and methods that tell "
+            "classes apart: " + ", ".join(f"{name} ({kind})" for name, kind in kinds.items())
+        )
     return reading(bench.data, runs[0].method, bench.options)
 
 
@@ -220,8 +241,13 @@ def _plans(bench: Bench, runs: Sequence[Entry]) -> dict[Entry, Config]:
     for entry in runs:
         if entry.ndim not in stats:
             stats[entry.ndim] = measured(bench.data, entry.ndim, bench.options)
-        config = plan_from(stats[entry.ndim], method=entry.method, net=entry.net,
-                           options=bench.options, preset=entry.preset)
+        config = plan_from(
+            stats[entry.ndim],
+            method=entry.method,
+            net=entry.net,
+            options=bench.options,
+            preset=entry.preset,
+        )
         fitting = {name: value for name, value in bench.settings.items() if _fits(name, config)}
         used |= set(fitting)
         plans[entry] = config.changed({**fitting, "train.seed": entry.seed})
@@ -244,8 +270,10 @@ def _in_process(work: Callable[[Any], Record], argument: Any) -> Record:
         try:
             return pool.submit(_logged, log.getEffectiveLevel(), work, argument).result()
         except BrokenProcessPool as error:
-            raise DataError("the process of a run was killed, for want of memory perhaps; the same "
-                            "command goes on from there") from error
+            raise DataError(
+                "the process of a run was killed, for want of memory perhaps; the same "
+                "command goes on from there"
+            ) from error
 
 
 def _logged(level: int, work: Callable[[Any], Record], argument: Any) -> Record:
@@ -267,18 +295,27 @@ def _train(job: tuple[Bench, Entry, Config, bool]) -> Record:
     """Train one model and score it."""
     bench, entry, config, overwrite = job
     model = Segmenter.new(config, bench.device).fit(
-        bench.data, time_limit=60 * entry.minutes, folder=bench.folder / "runs" / entry.name,
-        resume=not overwrite, overwrite=overwrite, progress=sys.stderr.isatty())
+        bench.data,
+        time_limit=60 * entry.minutes,
+        folder=bench.folder / "runs" / entry.name,
+        resume=not overwrite,
+        overwrite=overwrite,
+        progress=sys.stderr.isatty(),
+    )
 
     def segment(sample: Sample) -> Labels:
         return segment_sample(model, sample, planes=(config.ndim < sample.labels.ndim) or None)
 
     last = model.history[-1]
     return asdict(entry) | {
-        **_scored(bench, segment, config.method.scoring()), "net": config.net.type,
-        "ndim": config.ndim, "steps": int(last["step"]), "trained": last["minutes"],
+        **_scored(bench, segment, config.method.scoring()),
+        "net": config.net.type,
+        "ndim": config.ndim,
+        "steps": int(last["step"]),
+        "trained": last["minutes"],
         "parameters": sum(p.numel() for p in model.net.parameters()),
-        "peak_memory": peak_memory(model.device), "device": str(model.device),
+        "peak_memory": peak_memory(model.device),
+        "device": str(model.device),
     }
 
 
@@ -288,14 +325,26 @@ def _floor(bench: Bench) -> Record:
     if classes:
         stats = measured(bench.data, None, bench.options)
         scoring: Scoring = ClassScoring(tuple(each.name for each in classes))
-        found = _scored(bench, lambda sample: most_frequent(
-            sample.labels.shape, stats.frequencies), scoring)
+        found = _scored(
+            bench, lambda sample: most_frequent(sample.labels.shape, stats.frequencies), scoring
+        )
     else:
-        found = _scored(bench, lambda sample: otsu_watershed(
-            sample.image, sample.spacing or (1.0,) * sample.labels.ndim), ObjectScoring())
+        found = _scored(
+            bench,
+            lambda sample: otsu_watershed(
+                sample.image, sample.spacing or (1.0,) * sample.labels.ndim
+            ),
+            ObjectScoring(),
+        )
     entry = asdict(Entry(bench.floor, preset="", minutes=0))
-    return entry | {"steps": 0, "trained": 0.0, "parameters": 0, **found,
-                    "peak_memory": peak_memory(torch.device("cpu")), "device": "cpu"}
+    return entry | {
+        "steps": 0,
+        "trained": 0.0,
+        "parameters": 0,
+        **found,
+        "peak_memory": peak_memory(torch.device("cpu")),
+        "device": "cpu",
+    }
 
 
 def _scored(bench: Bench, segment: Callable[[Sample], Labels], scoring: Scoring) -> Record:
@@ -309,10 +358,15 @@ def _scored(bench: Bench, segment: Callable[[Sample], Labels], scoring: Scoring)
         seconds += time.perf_counter() - begun
         results.append((sample.name, scoring.compare(sample.labels, labels)))
     pixels, summary = sum(sample.labels.size for sample in samples), scoring.summarise(results)
-    return {"ndim": samples[0].labels.ndim, "score": summary,
-            "headline": scoring.headline(summary), "profile": scoring.profile(summary),
-            "axes": list(scoring.axes), "main": list(scoring.main),
-            "mpx_per_s": pixels / 1e6 / seconds}
+    return {
+        "ndim": samples[0].labels.ndim,
+        "score": summary,
+        "headline": scoring.headline(summary),
+        "profile": scoring.profile(summary),
+        "axes": list(scoring.axes),
+        "main": list(scoring.main),
+        "mpx_per_s": pixels / 1e6 / seconds,
+    }
 
 
 # -- what is kept ----------------------------------------------------------------------------------
@@ -329,8 +383,9 @@ def _read(file: Path, bench: Bench) -> Record | None:
     except (ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{file}: not a run of a benchmark ({error})") from None
     if before != bench.same():
-        raise UsageError(f"{file}: a run with other data or settings; choose another folder, or "
-                         "--overwrite")
+        raise UsageError(
+            f"{file}: a run with other data or settings; choose another folder, or --overwrite"
+        )
     return held or None
 
 

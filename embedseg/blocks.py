@@ -61,8 +61,9 @@ def relative(box: Box, origin: Box) -> Box:
     >>> relative((slice(4, 8),), (slice(2, 10),))
     (slice(2, 6, None),)
     """
-    return tuple(slice(a.start - b.start, a.stop - b.start)
-                 for a, b in zip(box, origin, strict=True))
+    return tuple(
+        slice(a.start - b.start, a.stop - b.start) for a, b in zip(box, origin, strict=True)
+    )
 
 
 def split(
@@ -125,8 +126,10 @@ def overlapping(shape: Axes, size: Axes, box: Box) -> list[int]:
     [0, 2]
     """
     counts = tuple(-(-n // step) for n, step in zip(shape, size, strict=True))
-    spans = (range(side.start // step, -(-side.stop // step))
-             for side, step in zip(box, size, strict=True))
+    spans = (
+        range(side.start // step, -(-side.stop // step))
+        for side, step in zip(box, size, strict=True)
+    )
     return [_place(index, counts) for index in product(*spans)]
 
 
@@ -137,9 +140,7 @@ def _place(index: Axes, counts: Axes) -> int:
     return place
 
 
-def fit(
-    shape: Axes, halo: Axes, multiple: Axes, pixels: float, within: Axes | None = None
-) -> Axes:
+def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float, within: Axes | None = None) -> Axes:
     """Return the inner size of the largest blocks whose outer boxes hold at most so many pixels.
 
     `within` is the shape of what is cut, if that is a part of the array. The axis that is longest,
@@ -161,8 +162,10 @@ def fit(
         size = tuple(
             min(n, _up(-(-n // p), m)) for n, p, m in zip(within, parts, multiple, strict=True)
         )
-        largest = [n if s == n else min(n, s + 2 * _up(h, m))
-                   for n, s, h, m in zip(shape, size, halo, multiple, strict=True)]
+        largest = [
+            n if s == n else min(n, s + 2 * _up(h, m))
+            for n, s, h, m in zip(shape, size, halo, multiple, strict=True)
+        ]
         cuttable = [axis for axis, (s, m) in enumerate(zip(size, multiple, strict=True)) if s > m]
         if prod(largest) <= pixels or not cuttable:
             return size

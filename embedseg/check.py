@@ -24,7 +24,10 @@ FEW_LABELS, MANY_PIECES = 10, 2
 
 
 def check(
-    root: Path | str, *, method: str = "embedding", options: DataOptions | None = None,
+    root: Path | str,
+    *,
+    method: str = "embedding",
+    options: DataOptions | None = None,
     progress: bool = False,
 ) -> Report:
     """Look through a data folder; bad files are reported, all at once, and never raised.
@@ -95,9 +98,7 @@ def _pairs(
     return pairs
 
 
-def _pair(
-    split: Split, findings: list[Finding]
-) -> tuple[dict[str, Any], list[tuple[Path, Path]]]:
+def _pair(split: Split, findings: list[Finding]) -> tuple[dict[str, Any], list[tuple[Path, Path]]]:
     entry: dict[str, Any] = {"images": 0, "pairing": None}
     try:
         found = match_split(split)
@@ -108,8 +109,9 @@ def _pair(
             said = str(error).removeprefix(f"{split.masks}: ")
             findings.append(finding("folder missing", split.masks, said))
         return entry, []
-    findings += [finding("file without partner", path, "no file to go with it")
-                 for path in found.left]
+    findings += [
+        finding("file without partner", path, "no file to go with it") for path in found.left
+    ]
     return {"images": len(found.pairs), "pairing": found.rule}, list(found.pairs)
 
 
@@ -122,13 +124,20 @@ def _compare(facts: Sequence[Facts], instances: bool) -> Iterator[Finding]:
     annotated = [fact for fact in facts if len(fact.sizes)]
     semantic = [fact for fact in annotated if _looks_semantic(fact)]
     if instances and 2 * len(semantic) > len(annotated):
-        yield from (finding("semantic mask", fact.mask, f"{len(fact.sizes)} label(s) in "
-                            f"{fact.pieces.sum()} pieces") for fact in semantic)
+        yield from (
+            finding(
+                "semantic mask",
+                fact.mask,
+                f"{len(fact.sizes)} label(s) in {fact.pieces.sum()} pieces",
+            )
+            for fact in semantic
+        )
     elif instances and annotated:
         yield from _tiny(annotated)
         yield from (
             finding("labels in several pieces", fact.mask, f"{split} of {len(fact.sizes)} labels")
-            for fact in annotated if (split := int((fact.pieces > 1).sum()))
+            for fact in annotated
+            if (split := int((fact.pieces > 1).sum()))
         )
     yield from _spacing_problems(facts)
 
@@ -137,8 +146,11 @@ def _odd(facts: Sequence[Facts], problem: str, say: Callable[[Facts], str]) -> I
     """Find the files that differ from most."""
     (usual, count), *others = Counter(map(say, facts)).most_common()
     if others:
-        yield from (finding(problem, fact.image, f"{say(fact)}, but {count} files have {usual}")
-                    for fact in facts if say(fact) != usual)
+        yield from (
+            finding(problem, fact.image, f"{say(fact)}, but {count} files have {usual}")
+            for fact in facts
+            if say(fact) != usual
+        )
 
 
 def _tiny(facts: Sequence[Facts]) -> Iterator[Finding]:
@@ -146,8 +158,12 @@ def _tiny(facts: Sequence[Facts]) -> Iterator[Finding]:
     limit = max(TINY_PIXELS, TINY_SHARE * float(np.median(sizes)))
     for fact in facts:
         if tiny := int((fact.sizes < limit).sum()):
-            yield finding("tiny objects", fact.mask, f"{tiny} of {len(fact.sizes)} objects have "
-                          f"less than {limit:.0f} pixels, the smallest {fact.sizes.min()}")
+            yield finding(
+                "tiny objects",
+                fact.mask,
+                f"{tiny} of {len(fact.sizes)} objects have "
+                f"less than {limit:.0f} pixels, the smallest {fact.sizes.min()}",
+            )
 
 
 def _looks_semantic(fact: Facts) -> bool:
@@ -157,11 +173,17 @@ def _looks_semantic(fact: Facts) -> bool:
 
 def _untaught(facts: Sequence[Facts], options: DataOptions) -> Iterator[Finding]:
     """Find classes that occur, but not where they could be learned."""
-    taught = {name for fact in facts if fact.split == "train"
-              for name, pixels in _by_class(fact, options).items() if pixels}
+    taught = {
+        name
+        for fact in facts
+        if fact.split == "train"
+        for name, pixels in _by_class(fact, options).items()
+        if pixels
+    }
     for fact in facts:
         if fact.split != "train" and (
-                lost := [name for name in _by_class(fact, options) if name not in taught]):
+            lost := [name for name in _by_class(fact, options) if name not in taught]
+        ):
             yield finding("class not in train", fact.mask, ", ".join(lost))
 
 
@@ -179,16 +201,20 @@ def _spacing_problems(facts: Sequence[Facts]) -> Iterator[Finding]:
     known = [fact for fact in facts if fact.spacing is not None]
     if not known:
         if facts[0].ndim == 3:
-            yield finding("spacing not known", facts[0].image.parents[2],
-                          "3D images without spacing")
+            yield finding(
+                "spacing not known", facts[0].image.parents[2], "3D images without spacing"
+            )
         return
     usual = np.median([fact.spacing for fact in known if fact.ndim == known[0].ndim], axis=0)
     for fact in facts:
         if fact.spacing is None:
             yield finding("spacing differs", fact.image, "none in the file")
         elif fact.ndim == len(usual) and not np.allclose(fact.spacing, usual, rtol=0.01, atol=0):
-            yield finding("spacing differs", fact.image, f"{_words(fact.spacing)} µm, median "
-                          f"{_words(tuple(usual))} µm")
+            yield finding(
+                "spacing differs",
+                fact.image,
+                f"{_words(fact.spacing)} µm, median {_words(tuple(usual))} µm",
+            )
 
 
 def _words(spacing: Spacing | None) -> str:

@@ -70,8 +70,11 @@ def _part(text: str) -> dict[str, Any]:
     found = re.fullmatch(r"\s*([^=]+?)\s*=\s*(\d+(?:\+\d+)*)\s*(?::\s*(#\w+))?\s*", text)
     if not found:
         raise ValueError(f"{text!r} is no class; write NAME=VALUE, or NAME=VALUE+VALUE:#rrggbb")
-    return {"name": found[1], "values": [int(value) for value in found[2].split("+")],
-            "colour": found[3] or ""}
+    return {
+        "name": found[1],
+        "values": [int(value) for value in found[2].split("+")],
+        "colour": found[3] or "",
+    }
 
 
 def _whole(classes: tuple[ClassOptions, ...]) -> tuple[ClassOptions, ...]:
@@ -85,15 +88,16 @@ def _whole(classes: tuple[ClassOptions, ...]) -> tuple[ClassOptions, ...]:
             raise ValueError(f"the {kind} {', '.join(twice)} stands for several classes")
     return tuple(
         each if each.colour else each.model_copy(update={"colour": colour_of(k)})
-        for k, each in enumerate(classes))
+        for k, each in enumerate(classes)
+    )
 
 
-Classes = Annotated[
-    tuple[ClassOptions, ...], BeforeValidator(_listed), AfterValidator(_whole)]
+Classes = Annotated[tuple[ClassOptions, ...], BeforeValidator(_listed), AfterValidator(_whole)]
 
 
-def find_classes(masks: Iterable[Path], ignore_label: int | None = None
-                 ) -> tuple[ClassOptions, ...]:
+def find_classes(
+    masks: Iterable[Path], ignore_label: int | None = None
+) -> tuple[ClassOptions, ...]:
     """Return a class for each value that occurs in masks, called by it.
 
     Raises
@@ -106,13 +110,17 @@ def find_classes(masks: Iterable[Path], ignore_label: int | None = None
         for value in label_values(path).tolist():
             seen.setdefault(value, path)
         if len(seen) > MOST:
-            raise DataError(f"{path}: more than {MOST} values up to here, too many for classes; "
-                            "are these masks of objects? For those, take another method")
+            raise DataError(
+                f"{path}: more than {MOST} values up to here, too many for classes; "
+                "are these masks of objects? For those, take another method"
+            )
     known = sorted(value for value in seen if value >= 0 and value != ignore_label)
     if len(known) < 2:
         where = next(iter(seen.values()), "masks")
-        raise DataError(f"{where}: the masks hold {len(known)} class(es) in all "
-                        f"({', '.join(map(str, known))}), expected two or more")
+        raise DataError(
+            f"{where}: the masks hold {len(known)} class(es) in all "
+            f"({', '.join(map(str, known))}), expected two or more"
+        )
     return _whole(tuple(ClassOptions(name=str(value), values=(value,)) for value in known))
 
 
@@ -141,8 +149,10 @@ def to_indices(
     found: NDArray[np.int32] = table[values + 1]
     if (found == -2).any():
         known = ", ".join(f"{each.name}={'+'.join(map(str, each.values))}" for each in classes)
-        raise DataError(f"{name}: value {int(values[found == -2].flat[0])} belongs to no class; "
-                        f"there are {known}")
+        raise DataError(
+            f"{name}: value {int(values[found == -2].flat[0])} belongs to no class; "
+            f"there are {known}"
+        )
     return found
 
 

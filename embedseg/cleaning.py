@@ -154,6 +154,10 @@ def bordering(labels: NDArray[np.int32]) -> Labels:
     >>> bordering(np.array([[0, 0, 2, 0], [0, 3, 0, 0], [0, 0, 0, 9]], np.int32))
     array([2, 9], dtype=int32)
     """
-    sides = [np.take(labels, side, axis).ravel() for axis, length in enumerate(labels.shape)
-             for side in (0, -1) if length > 1]
+    sides = [
+        np.take(labels, side, axis).ravel()
+        for axis, length in enumerate(labels.shape)
+        for side in (0, -1)
+        if length > 1
+    ]
     return present(np.concatenate([np.zeros(1, np.int32), *sides]))

@@ -150,8 +150,16 @@ def cluster(
     (array([[0, 1, 1, 1, 0]], dtype=int32), array([[0, 2]]), array([3]))
     """
     options = _Options(
-        tuple(spacing), unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size,
-        seeds, max_radius, refine, tuple(origin or (0,) * len(spacing)),
+        tuple(spacing),
+        unit,
+        bandwidth_scale,
+        fg_threshold,
+        seed_threshold,
+        min_object_size,
+        seeds,
+        max_radius,
+        refine,
+        tuple(origin or (0,) * len(spacing)),
     )
     return _decode(offset, bandwidth, seed, options, ("none", "none"))
 
@@ -208,8 +216,16 @@ def cluster_raw(
     array([[1, 1, 1, 0]], dtype=int32)
     """
     options = _Options(
-        tuple(spacing), unit, bandwidth_scale, fg_threshold, seed_threshold, min_object_size,
-        seeds, max_radius, refine, tuple(origin or (0,) * len(spacing)),
+        tuple(spacing),
+        unit,
+        bandwidth_scale,
+        fg_threshold,
+        seed_threshold,
+        min_object_size,
+        seeds,
+        max_radius,
+        refine,
+        tuple(origin or (0,) * len(spacing)),
     )
     return _decode(offset, bandwidth, seed, options, ("tanh", "sigmoid"))
 
@@ -224,8 +240,9 @@ def warm_up() -> None:
     for dtype in (np.float16, np.float32):
         maps = np.ones((5, 3, 3), dtype)
         for seeds in ("greedy", "peaks"):
-            cluster_raw(maps[:2], maps[2:4], maps[4], spacing=(1, 1), unit=1, seeds=seeds,
-                        refine=0.5)
+            cluster_raw(
+                maps[:2], maps[2:4], maps[4], spacing=(1, 1), unit=1, seeds=seeds, refine=0.5
+            )
 
 
 @dataclass(frozen=True)
@@ -323,14 +340,15 @@ def _grid(shape: tuple[int, ...], options: _Options) -> kernels.Grid:
     groups = [-(-n // (t * g)) for n, t, g in zip((depth, height, width), tile, group, strict=True)]
     z, y, x = (0,) * (3 - ndim) + options.origin
     return kernels.Grid(
-        ndim, (depth, height, width), (groups[0], groups[1], groups[2]),
-        np.asarray(options.spacing, np.float32), (z, y, x),
+        ndim,
+        (depth, height, width),
+        (groups[0], groups[1], groups[2]),
+        np.asarray(options.spacing, np.float32),
+        (z, y, x),
     )
 
 
-def _flat(
-    arrays: list[NDArray[Any]], activations: tuple[str, str], ndim: int
-) -> kernels.Maps:
+def _flat(arrays: list[NDArray[Any]], activations: tuple[str, str], ndim: int) -> kernels.Maps:
     """Return the maps flat: float16 as its bits, with tables, and everything else as float32."""
     if all(array.dtype == np.float16 for array in arrays):
         arrays = [np.ascontiguousarray(array).view(np.int16) for array in arrays]
@@ -355,9 +373,13 @@ def _tiles(
     boxes = np.empty((2 * ndim, number), np.float32)
     boxes[:ndim], boxes[ndim:] = np.inf, -np.inf
     tiles = kernels.Tiles(
-        start, start[:-1].copy(), boxes,
-        _scratch.take("e", (ndim, n), np.float32), _scratch.take("score", (n,), np.float32),
-        _scratch.take("label", (n,), np.int32), _scratch.take("local", (n,), np.uint8),
+        start,
+        start[:-1].copy(),
+        boxes,
+        _scratch.take("e", (ndim, n), np.float32),
+        _scratch.take("score", (n,), np.float32),
+        _scratch.take("label", (n,), np.int32),
+        _scratch.take("local", (n,), np.uint8),
     )
     reach = np.zeros(ndim)
     # Only numpy's own tanh gives numpy's values, so it comes between collecting and embedding.
@@ -383,8 +405,12 @@ def _rules(options: _Options) -> kernels.Rules:
     # Positive floats are in the order of their bits; no seed has none set.
     lowest = int(np.float32(options.seed_threshold).view(np.int32)) if greedy else 1
     return kernels.Rules(
-        float(options.scale), float(options.unit), floor, max(lowest, 1),
-        int(options.min_object_size), greedy,
+        float(options.scale),
+        float(options.unit),
+        floor,
+        max(lowest, 1),
+        int(options.min_object_size),
+        greedy,
     )
 
 

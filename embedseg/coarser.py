@@ -39,13 +39,17 @@ def halvings(
         current = factors[-1]
         lengths = coarser_shape(shape, current)
         # An axis of one pixel is as coarse as it gets.
-        known = {axis: size * current[axis] for axis, size in enumerate(sizes)
-                 if size is not None and lengths[axis] > 1}
+        known = {
+            axis: size * current[axis]
+            for axis, size in enumerate(sizes)
+            if size is not None and lengths[axis] > 1
+        }
         if not known or (levels is None and max(lengths[axis] for axis in known) <= smallest):
             break
         halved = _halved(known)
-        factors.append(tuple(factor * (2 if axis in halved else 1)
-                             for axis, factor in enumerate(current)))
+        factors.append(
+            tuple(factor * (2 if axis in halved else 1) for axis, factor in enumerate(current))
+        )
     return factors
 
 
@@ -93,8 +97,10 @@ def most_frequent(labels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any]:
     """
     # An edge that is repeated is as frequent as before, compared with the rest of its cell.
     cells = np.pad(labels, [(0, -n % f) for n, f in zip(labels.shape, step, strict=True)], "edge")
-    parts = [cells[tuple(slice(start, None, f) for start, f in zip(corner, step, strict=True))]
-             for corner in product(*map(range, step))]
+    parts = [
+        cells[tuple(slice(start, None, f) for start, f in zip(corner, step, strict=True))]
+        for corner in product(*map(range, step))
+    ]
     result = parts[0].copy()
     mixed = np.zeros(result.shape, bool)
     for part in parts[1:]:

@@ -49,10 +49,23 @@ def cells(records: Sequence[Record]) -> Table:
     for (method, net, ndim, preset, minutes), group in grouped(records, KEYS).items():
         peaks = [run["peak_memory"] for run in group if run["peak_memory"] is not None]
         row = (
-            method, net or "", ndim, preset, f"{minutes:g}", len(group),
+            method,
+            net or "",
+            ndim,
+            preset,
+            f"{minutes:g}",
+            len(group),
             f"{np.mean([run['steps'] for run in group]):,.0f}",
-            *(_spread([run["headline"][name] for run in group
-                       if run["headline"].get(name) is not None]) for name in scores),
+            *(
+                _spread(
+                    [
+                        run["headline"][name]
+                        for run in group
+                        if run["headline"].get(name) is not None
+                    ]
+                )
+                for name in scores
+            ),
             f"{group[0]['parameters'] / 1e6:.2f}",
             f"{np.mean([run['mpx_per_s'] for run in group]):.2f}",
             f"{max(peaks) / 1e9:.2f}" if peaks else "",
@@ -75,8 +88,12 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     for key, group in grouped(longest, KEYS).items():
         values = np.array([list(run["profile"].values()) for run in group])
         _curve(axes[0], list(group[0]["profile"]), values, key[:4], numbers[key[:4]])
-    axes[0].set(xlabel=records[0]["axes"][0], ylabel=records[0]["axes"][1], ylim=(0, 1),
-                title=f"{lengths[-1]:g} minutes of training" if lengths else "no training")
+    axes[0].set(
+        xlabel=records[0]["axes"][0],
+        ylabel=records[0]["axes"][1],
+        ylim=(0, 1),
+        title=f"{lengths[-1]:g} minutes of training" if lengths else "no training",
+    )
     if len(lengths) > 1:
         for key, group in grouped(trained, KEYS[:4]).items():
             shown = grouped(group, ("minutes",))
@@ -85,10 +102,14 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
             values = np.full((most, len(points)), np.nan)
             for column, point in enumerate(points):
                 found = [run["headline"][run["main"][0]] for run in shown[point]]
-                values[:len(found), column] = found
+                values[: len(found), column] = found
             _curve(axes[1], [point[0] for point in points], values, key, numbers[key])
-        axes[1].set(xlabel="minutes of training", ylabel=records[0]["main"][1],
-                    title="accuracy against time", xscale="log")
+        axes[1].set(
+            xlabel="minutes of training",
+            ylabel=records[0]["main"][1],
+            title="accuracy against time",
+            xscale="log",
+        )
         axes[1].set_xticks(lengths, [f"{length:g}" for length in lengths])
         axes[1].minorticks_off()
     for one in axes:
@@ -127,10 +148,17 @@ def label(key: tuple[Any, ...]) -> str:
 def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], number: int) -> None:
     """Draw the mean over runs, and a band from the lowest to the highest."""
     style = ["-", "--", "-.", ":"][number // 10 % 4]
-    (line,) = axes.plot(x, np.nanmean(values, axis=0), style, marker=".",
-                        color=f"C{number % 10}", label=label(key))
-    axes.fill_between(x, np.nanmin(values, axis=0), np.nanmax(values, axis=0),
-                      color=line.get_color(), alpha=0.15, linewidth=0)
+    (line,) = axes.plot(
+        x, np.nanmean(values, axis=0), style, marker=".", color=f"C{number % 10}", label=label(key)
+    )
+    axes.fill_between(
+        x,
+        np.nanmin(values, axis=0),
+        np.nanmax(values, axis=0),
+        color=line.get_color(),
+        alpha=0.15,
+        linewidth=0,
+    )
 
 
 def _spread(values: Sequence[float]) -> str:

@@ -74,14 +74,17 @@ class Config(BaseModel):
             raise ValueError(f"spacing {self.spacing} must be positive")
         named = [each.name for each in self.data.classes or ()]
         if list(self.method.colours) != named:
-            raise ValueError(f"data.classes are {', '.join(named) or 'none'}, those of the method "
-                             f"{self.method.type} {', '.join(self.method.colours) or 'none'}")
+            raise ValueError(
+                f"data.classes are {', '.join(named) or 'none'}, those of the method "
+                f"{self.method.type} {', '.join(self.method.colours) or 'none'}"
+            )
         return self
 
     def build_net(self) -> Net:
         """Return the net with fresh weights, drawn from torch's global generator."""
-        return self.net.build(self.ndim, self.channels, self.method.heads(self.ndim), self.spacing,
-                              self.train.crop)
+        return self.net.build(
+            self.ndim, self.channels, self.method.heads(self.ndim), self.spacing, self.train.crop
+        )
 
     def changed(self, settings: Mapping[str, Any]) -> Config:
         """Return a copy with options changed by dotted name, validated again.

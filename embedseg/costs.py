@@ -43,7 +43,10 @@ class Estimate:
 
 
 def estimate(
-    config: Config, device: str = "auto", shapes: Sequence[tuple[int, ...]] = (), *,
+    config: Config,
+    device: str = "auto",
+    shapes: Sequence[tuple[int, ...]] = (),
+    *,
     timed: bool = True,
 ) -> Estimate:
     """Say what training and prediction take: memory from a dry run, time from one crop.
@@ -63,19 +66,24 @@ def estimate(
         torch.manual_seed(train.seed)
         net = config.build_net()
     step = train.batch * train.accumulate * _seconds(net, config, on) if timed else 0.0
-    return Estimate(sum(p.numel() for p in net.parameters()), _training(config, on, shapes),
-                    sum(_prediction(config, shapes)), step)
+    return Estimate(
+        sum(p.numel() for p in net.parameters()),
+        _training(config, on, shapes),
+        sum(_prediction(config, shapes)),
+        step,
+    )
 
 
-def _training(
-    config: Config, device: torch.device, shapes: Sequence[tuple[int, ...]]
-) -> float:
+def _training(config: Config, device: torch.device, shapes: Sequence[tuple[int, ...]]) -> float:
     """Return the bytes of training, images and labels included."""
     train = config.train
     images = sum(math.prod(shape) for shape in shapes) * (4 * config.channels + 4)
     return images + training_memory(
-        config.build_net, (train.batch, config.channels, *train.crop),
-        half=train.precision_on(device) != "32-true", average=train.average > 0)
+        config.build_net,
+        (train.batch, config.channels, *train.crop),
+        half=train.precision_on(device) != "32-true",
+        average=train.average > 0,
+    )
 
 
 def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[float, float]:
@@ -83,9 +91,13 @@ def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[floa
     largest = max(shapes, key=math.prod, default=config.train.crop)[-config.ndim :]
     budget = config.predict.memory and config.predict.memory * 1e9
     return prediction_memory(
-        config.build_net, config.channels,
-        sum(spec.channels for spec in config.method.maps(config.ndim)), largest,
-        config.net.divisor(config.spacing, config.train.crop), budget)
+        config.build_net,
+        config.channels,
+        sum(spec.channels for spec in config.method.maps(config.ndim)),
+        largest,
+        config.net.divisor(config.spacing, config.train.crop),
+        budget,
+    )
 
 
 def _seconds(net: Net, config: Config, device: torch.device) -> float:
@@ -135,7 +147,8 @@ def within(
             raise UsageError(
                 f"memory of {limit / 1e9:.2g} GB: training takes at least "
                 f"{needed / 1e9:.2g} GB with this net and these images; a smaller net "
-                "(net.width) or fewer images take less")
+                "(net.width) or fewer images take less"
+            )
         config = smaller
     # As many crops in a step of the optimiser as before.
     times = -(-batch // config.train.batch)

@@ -78,8 +78,13 @@ class Crops:
     """
 
     def __init__(
-        self, samples: Sequence[Sample], crop: tuple[int, ...], *, background: float = 0.1,
-        balance: float = 0.0, min_foreground: float = 0.0,
+        self,
+        samples: Sequence[Sample],
+        crop: tuple[int, ...],
+        *,
+        background: float = 0.1,
+        balance: float = 0.0,
+        min_foreground: float = 0.0,
         margin: tuple[int, ...] | None = None,
     ) -> None:
         self.samples = [sample for sample in samples if (sample.labels >= 0).any()]
@@ -102,7 +107,8 @@ class Crops:
             if most < min_foreground:
                 raise DataError(
                     f"no crop of {tuple(crop)} holds a share of {min_foreground:g} of foreground "
-                    f"(data.min_foreground); the fullest of {TRIES**2} holds {most:.2g}")
+                    f"(data.min_foreground); the fullest of {TRIES**2} holds {most:.2g}"
+                )
 
     def draw(self, rng: np.random.Generator) -> Crop:
         """Return one crop.

@@ -65,9 +65,7 @@ class DataOptions(BaseModel):
     classes: Classes | None = None
     fill_holes: bool = False
     min_foreground: float = Field(default=0.0, ge=0, le=1)
-    val: (
-        Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...]
-    ) = 0.15
+    val: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...] = 0.15
     seed: int = 0
 
     @model_validator(mode="after")
@@ -130,8 +128,9 @@ def load_split(
     options = options or DataOptions()
     if split == "val" and "val" not in find_data(root, options.masks):
         train, _ = find_pairs(root, "train", options.masks)
-        return load_pairs(set_apart(train, options.val, options.seed)[1], options,
-                          progress=progress)
+        return load_pairs(
+            set_apart(train, options.val, options.seed)[1], options, progress=progress
+        )
     pairs, _ = find_pairs(root, split, options.masks)
     return load_pairs(pairs, options, progress=progress)
 
@@ -178,9 +177,14 @@ def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[S
     if "T" in image.axes:
         names = [f"{names[0]}_t{frame:03d}" for frame in range(len(pixels))]
     return [
-        Sample(name, check_image(frame, frame.ndim - 1, len(frame), str(image_path)),
-               _tidy(labels[0], options, mask_path), spacing, image_path,
-               options.classes is not None)
+        Sample(
+            name,
+            check_image(frame, frame.ndim - 1, len(frame), str(image_path)),
+            _tidy(labels[0], options, mask_path),
+            spacing,
+            image_path,
+            options.classes is not None,
+        )
         for name, frame, labels in zip(names, pixels, found, strict=True)
     ]
 
@@ -197,8 +201,10 @@ def spacing_of(image: Image, mask: Image | None, options: DataOptions) -> Spacin
     if options.spacing is None:
         return image.spacing or (mask.spacing if mask else None)
     if len(options.spacing) != ndim:
-        raise DataError(f"{image.path}: spacing {options.spacing} has {len(options.spacing)} "
-                        f"values, the image has {ndim} space axes")
+        raise DataError(
+            f"{image.path}: spacing {options.spacing} has {len(options.spacing)} "
+            f"values, the image has {ndim} space axes"
+        )
     return options.spacing
 
 
@@ -241,8 +247,11 @@ def load_training(
     else:
         train, val, how = set_apart(train, options.val, options.seed)
         words.append(f"val: no folder, so {how}")
-    return Training(load_pairs(train, options, progress=progress),
-                    load_pairs(val, options, progress=progress), words)
+    return Training(
+        load_pairs(train, options, progress=progress),
+        load_pairs(val, options, progress=progress),
+        words,
+    )
 
 
 def with_classes(root: Path | str, options: DataOptions) -> DataOptions:
@@ -294,7 +303,13 @@ def to_planes(sample: Sample) -> list[Sample]:
     spacing = sample.spacing and sample.spacing[1:]
     planes = sample.labels if sample.semantic else map(lab.split_pieces, sample.labels)
     return [
-        replace(sample, name=f"{sample.name}_z{z:03d}", image=sample.image[:, z], labels=labels,
-                spacing=spacing)
-        for z, labels in enumerate(planes) if (labels >= 0).any()
+        replace(
+            sample,
+            name=f"{sample.name}_z{z:03d}",
+            image=sample.image[:, z],
+            labels=labels,
+            spacing=spacing,
+        )
+        for z, labels in enumerate(planes)
+        if (labels >= 0).any()
     ]

@@ -67,7 +67,11 @@ def sample_folder(name: str) -> Path:
 
 
 def demo(
-    folder: Path | str, *, ndim: int = 2, time_limit: float | str = "200s", device: str = "auto",
+    folder: Path | str,
+    *,
+    ndim: int = 2,
+    time_limit: float | str = "200s",
+    device: str = "auto",
     progress: bool = True,
 ) -> dict[str, Any]:
     """Train on the sample images and segment the test images, which training does not see.
@@ -94,22 +98,35 @@ def demo(
     log.info("training on %s for %s", data, time_limit)
     config = plan(data)
     model = Segmenter.new(config, device).fit(
-        data, time_limit=time_limit, folder=folder / "model", overwrite=True, progress=progress)
+        data, time_limit=time_limit, folder=folder / "model", overwrite=True, progress=progress
+    )
     save_history(folder / "history.png", model.history)
     results, gallery = [], Gallery(model.config.method)
     images = load_split(data, "test", config.data)
     for sample, found, scores in score_samples(model, images, progress=progress):
         labels = found.labels
-        axes = "ZYX"[-labels.ndim:]
+        axes = "ZYX"[-labels.ndim :]
         write_labels(folder / "labels" / f"{sample.name}.tif", labels, sample.spacing, axes)
         save_overlay(
-            folder / "overlays" / f"{sample.name}.png", sample.image, sample.labels, labels,
-            spacing=sample.spacing, title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}")
-        gallery.add(sample.name, sample.image, found, sample.labels, scores=scores,
-                    spacing=sample.spacing)
+            folder / "overlays" / f"{sample.name}.png",
+            sample.image,
+            sample.labels,
+            labels,
+            spacing=sample.spacing,
+            title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}",
+        )
+        gallery.add(
+            sample.name, sample.image, found, sample.labels, scores=scores, spacing=sample.spacing
+        )
         results.append((sample.name, scores))
-    evaluation_report(folder / "report.html", model, gallery, images, folder=folder / "model",
-                      title=f"Demo on {data.name}: images that training did not see")
+    evaluation_report(
+        folder / "report.html",
+        model,
+        gallery,
+        images,
+        folder=folder / "model",
+        title=f"Demo on {data.name}: images that training did not see",
+    )
     summary = model.config.method.scoring().summarise(results)
     write_text(folder / "scores.json", json.dumps(summary, indent=2) + "\n")
     return summary

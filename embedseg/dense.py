@@ -78,7 +78,10 @@ class DenseScores:
 
 
 def compare(
-    truth: NDArray[Any], predicted: NDArray[Any], classes: int, membrane: int | None = None,
+    truth: NDArray[Any],
+    predicted: NDArray[Any],
+    classes: int,
+    membrane: int | None = None,
     planes: bool = False,
 ) -> DenseScores:
     """Compare predicted classes with true ones.
@@ -134,8 +137,10 @@ def compare(
     """
     truth, predicted = np.asarray(truth), np.asarray(predicted)
     if truth.shape != predicted.shape:
-        raise DataError(f"predicted classes of shape {predicted.shape}, expected that of the truth,"
-                        f" {truth.shape}")
+        raise DataError(
+            f"predicted classes of shape {predicted.shape}, expected that of the truth,"
+            f" {truth.shape}"
+        )
     truth = _check_classes(truth, classes, "truth", lowest=-1)
     known = truth >= 0
     predicted = _check_classes(np.where(known, predicted, 0), classes, "predicted", lowest=0)
@@ -151,10 +156,12 @@ def compare(
     masks = (truth != membrane, predicted != membrane, known)
     if truth.ndim == 2 or not planes:
         return DenseScores(confusion, thinned_scores(*masks))
-    each = [thinned_scores(*(mask[z] for mask in masks)) for z in range(len(truth))
-            if known[z].any()]
-    return DenseScores(confusion, {key: _mean(scores[key] for scores in each)
-                                   for key in each[0]} if each else None)
+    each = [
+        thinned_scores(*(mask[z] for mask in masks)) for z in range(len(truth)) if known[z].any()
+    ]
+    return DenseScores(
+        confusion, {key: _mean(scores[key] for scores in each) for key in each[0]} if each else None
+    )
 
 
 def summarise(results: Sequence[tuple[str, DenseScores]], names: Sequence[str]) -> dict[str, Any]:
@@ -197,16 +204,26 @@ def summarise(results: Sequence[tuple[str, DenseScores]], names: Sequence[str]) 
     by_class = {"iou": pooled.iou, "dice": pooled.dice, "frequency": frequency}
     regions = [found.regions for found in scores if found.regions is not None]
     return {
-        **{key: dict(zip(names, map(_number, values), strict=True))
-           for key, values in by_class.items()},
-        "iou_mean": _number(pooled.iou_mean), "dice_mean": _number(pooled.dice_mean),
-        "accuracy": _number(pooled.accuracy), "pixel_error": _number(1 - pooled.accuracy),
+        **{
+            key: dict(zip(names, map(_number, values), strict=True))
+            for key, values in by_class.items()
+        },
+        "iou_mean": _number(pooled.iou_mean),
+        "dice_mean": _number(pooled.dice_mean),
+        "accuracy": _number(pooled.accuracy),
+        "pixel_error": _number(1 - pooled.accuracy),
         "confusion": pooled.confusion.tolist(),
-        "per_image": {key: _number(_mean(getattr(found, key) for found in scores))
-                      for key in ("iou_mean", "accuracy")},
-        **({"regions": {key: _mean(found[key] for found in regions) for key in regions[0]}}
-           if regions else {}),
-        "n_images": len(scores), "n_pixels": pooled.n_pixels,
+        "per_image": {
+            key: _number(_mean(getattr(found, key) for found in scores))
+            for key in ("iou_mean", "accuracy")
+        },
+        **(
+            {"regions": {key: _mean(found[key] for found in regions) for key in regions[0]}}
+            if regions
+            else {}
+        ),
+        "n_images": len(scores),
+        "n_pixels": pooled.n_pixels,
     }
 
 
@@ -226,13 +243,18 @@ def table(summary: dict[str, Any]) -> str:
     lines = [_row(row[0], row[1:]) for row in (CLASS_COLUMNS, *by_class(summary))]
     lines.append(_row("mean", map(_text, (summary["iou_mean"], summary["dice_mean"]))))
     n, accuracy = summary["n_images"], summary["accuracy"]
-    lines += ["", f"pixel accuracy {_text(accuracy)}, IoU of an image "
-              f"{_text(summary['per_image']['iou_mean'])}; {n} image{'s' * (n != 1)}, "
-              f"{summary['n_pixels']} pixels"]
+    lines += [
+        "",
+        f"pixel accuracy {_text(accuracy)}, IoU of an image "
+        f"{_text(summary['per_image']['iou_mean'])}; {n} image{'s' * (n != 1)}, "
+        f"{summary['n_pixels']} pixels",
+    ]
     if found := summary.get("regions"):
-        parts = (f"{title} {found[key]:.3f} (split {found[f'{key}_split']:.3f}, merge "
-                 f"{found[f'{key}_merge']:.3f})"
-                 for key, title in (("v_rand", "V_rand"), ("v_info", "V_info")))
+        parts = (
+            f"{title} {found[key]:.3f} (split {found[f'{key}_split']:.3f}, merge "
+            f"{found[f'{key}_merge']:.3f})"
+            for key, title in (("v_rand", "V_rand"), ("v_info", "V_info"))
+        )
         lines.append("  ".join((*parts, f"Rand error {found['adapted_rand_error']:.3f}")))
     lines += ["", _row("% of the true", summary["iou"])]
     lines += [_row(row[0], row[1:]) for row in shares(summary)]
@@ -249,10 +271,17 @@ def by_class(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     ('cell', '0.500', '0.667', '0.500', '1.000', '50.0%')
     """
     hits, true, predicted = _sums(np.array(summary["confusion"]))
-    columns = (summary["iou"].values(), summary["dice"].values(), _ratio(hits, predicted),
-               _ratio(hits, true), summary["frequency"].values())
-    return [(name, *map(_text, scores), _text(share, ".1%"))
-            for name, *scores, share in zip(summary["iou"], *columns, strict=True)]
+    columns = (
+        summary["iou"].values(),
+        summary["dice"].values(),
+        _ratio(hits, predicted),
+        _ratio(hits, true),
+        summary["frequency"].values(),
+    )
+    return [
+        (name, *map(_text, scores), _text(share, ".1%"))
+        for name, *scores, share in zip(summary["iou"], *columns, strict=True)
+    ]
 
 
 def shares(summary: dict[str, Any]) -> list[tuple[str, ...]]:
@@ -266,8 +295,10 @@ def shares(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """
     confusion = np.array(summary["confusion"])
     parts = _ratio(confusion, confusion.sum(axis=1, keepdims=True))
-    return [(name, *(_text(100 * share, ".1f") for share in row))
-            for name, row in zip(summary["iou"], parts, strict=True)]
+    return [
+        (name, *(_text(100 * share, ".1f") for share in row))
+        for name, row in zip(summary["iou"], parts, strict=True)
+    ]
 
 
 def flat(scores: DenseScores, names: Sequence[str]) -> dict[str, float]:
@@ -281,20 +312,23 @@ def flat(scores: DenseScores, names: Sequence[str]) -> dict[str, float]:
     _check_names(scores, names)
     by_class = {"iou": scores.iou, "dice": scores.dice}
     return {
-        **{f"{key}_{name}": float(value) for key, values in by_class.items()
-           for name, value in zip(names, values, strict=True)},
+        **{
+            f"{key}_{name}": float(value)
+            for key, values in by_class.items()
+            for name, value in zip(names, values, strict=True)
+        },
         **{key: getattr(scores, key) for key in ("iou_mean", "dice_mean", "accuracy")},
         **(scores.regions or {}),
     }
 
 
-def _check_classes(
-    labels: NDArray[Any], classes: int, name: str, lowest: int
-) -> NDArray[np.int32]:
+def _check_classes(labels: NDArray[Any], classes: int, name: str, lowest: int) -> NDArray[np.int32]:
     numbers = labels.size and labels.dtype.kind in "biuf"
     if numbers and (labels.min() < lowest or labels.max() >= classes):
-        raise DataError(f"{name}: values from {labels.min()} to {labels.max()}, expected classes "
-                        f"0 to {classes - 1}" + " or -1 (not annotated)" * (lowest < 0))
+        raise DataError(
+            f"{name}: values from {labels.min()} to {labels.max()}, expected classes "
+            f"0 to {classes - 1}" + " or -1 (not annotated)" * (lowest < 0)
+        )
     return check_labels(labels, name=name)
 
 

@@ -183,8 +183,8 @@ def _with_norm(layer: _ConvNd, norm: _BatchNorm) -> _ConvNd:
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     weight, bias = fuse_conv_bn_weights(
-        layer.weight, layer.bias, mean, variance, norm.eps, norm.weight, norm.bias,
-        layer.transposed)
+        layer.weight, layer.bias, mean, variance, norm.eps, norm.weight, norm.bias, layer.transposed
+    )
     merged = copy.copy(layer)
     merged._parameters = {"weight": weight, "bias": bias}
     return merged

@@ -57,9 +57,15 @@ class Ensemble:
     weights: tuple[float, ...]
     device: torch.device
 
-    def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
-             tta: bool | None = None, progress: Progress = False, keep: Box | None = None
-             ) -> Maps:
+    def maps(
+        self,
+        image: NDArray[np.float32],
+        spacing: Spacing | None,
+        *,
+        tta: bool | None = None,
+        progress: Progress = False,
+        keep: Box | None = None,
+    ) -> Maps:
         """Return the mean of the members' maps; parameters as in `embedseg.inference.Applied`."""
         total: NDArray[np.float32] | None = None
         first: Maps | None = None
@@ -74,12 +80,17 @@ class Ensemble:
         found = _mean(total / np.float32(sum(self.weights)), first.specs, first.spacing)
         return cut_out(found, keep)
 
-    def member_maps(self, folder: Path, image: NDArray[np.float32], spacing: Spacing | None,
-                    tta: bool | None = None, progress: Progress = False) -> Maps:
+    def member_maps(
+        self,
+        folder: Path,
+        image: NDArray[np.float32],
+        spacing: Spacing | None,
+        tta: bool | None = None,
+        progress: Progress = False,
+    ) -> Maps:
         """Return the maps of one member, meaning what they mean in the ensemble."""
         member = load_applied(folder, self.device)
-        options = member.config.predict.model_copy(
-            update={"memory": self.config.predict.memory})
+        options = member.config.predict.model_copy(update={"memory": self.config.predict.memory})
         member = replace(member, config=member.config.model_copy(update={"predict": options}))
         found = member.maps(image, spacing, tta=tta, progress=progress)
         return self.config.method.translated(found, member.config.method)
@@ -146,8 +157,11 @@ def join_models(
         save_config(configs[lead], aside / "config.json")
         _write(aside, names, (1.0,) * len(names))
 
-    fill_folder(output, write, (NAME, "config.json", "members", "weights.safetensors",
-                                "history.csv", "last.ckpt"))
+    fill_folder(
+        output,
+        write,
+        (NAME, "config.json", "members", "weights.safetensors", "history.csv", "last.ckpt"),
+    )
     return output
 
 
@@ -191,14 +205,18 @@ def write_ensemble(folder: Path, ensemble: Ensemble) -> None:
 
 
 def _write(folder: Path, names: Sequence[str], weights: Sequence[float]) -> None:
-    members = [{"name": name, "weight": weight}
-               for name, weight in zip(names, weights, strict=True)]
+    members = [
+        {"name": name, "weight": weight} for name, weight in zip(names, weights, strict=True)
+    ]
     write_text(folder / NAME, json.dumps(members, indent=2) + "\n")
 
 
 # -- tuning ----------------------------------------------------------------------------------------
 def tune_ensemble(
-    ensemble: Ensemble, samples: Sequence[Sample], *, budget: float | None = None,
+    ensemble: Ensemble,
+    samples: Sequence[Sample],
+    *,
+    budget: float | None = None,
     progress: bool = False,
 ) -> tuple[Ensemble, Tuned]:
     """Search the members' weights, if there are images enough, and the decode options.
@@ -216,47 +234,72 @@ def tune_ensemble(
     for folder in tqdm(ensemble.folders, desc="members", disable=not progress, leave=False):
         found = [ensemble.member_maps(folder, s.image, s.spacing) for s in samples]
         heads = heads or found
-        parts.append([_on_grid(maps, head.shape).astype(np.float16)
-                      for maps, head in zip(found, heads, strict=True)])
-    truths = [resample_labels(s.labels, head.shape)
-              for s, head in zip(samples, heads, strict=True)]
+        parts.append(
+            [
+                _on_grid(maps, head.shape).astype(np.float16)
+                for maps, head in zip(found, heads, strict=True)
+            ]
+        )
+    truths = [resample_labels(s.labels, head.shape) for s, head in zip(samples, heads, strict=True)]
     specs, spacings = heads[0].specs, [head.spacing for head in heads]
     weights = ensemble.weights
     if len(samples) >= ENOUGH:
         weights = _weigh(ensemble.config.method, parts, truths, specs, spacings)
     else:
-        log.info("the weights of the members stay alike: %d validation images, fewer than %d",
-                 len(samples), ENOUGH)
-    maps = [_weighed([part[k] for part in parts], weights, specs, spacings[k])
-            for k in range(len(samples))]
+        log.info(
+            "the weights of the members stay alike: %d validation images, fewer than %d",
+            len(samples),
+            ENOUGH,
+        )
+    maps = [
+        _weighed([part[k] for part in parts], weights, specs, spacings[k])
+        for k in range(len(samples))
+    ]
     tuned = tune(ensemble.config.method, maps, truths, budget=budget, progress=progress)
     config = ensemble.config.model_copy(update={"method": tuned.method})
     return replace(ensemble, config=config, weights=weights), tuned
 
 
-def _weighed(parts: Sequence[NDArray[np.float16]], weights: Sequence[float],
-             specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
-    total = sum(np.float32(weight) * part.astype(np.float32)
-                for part, weight in zip(parts, weights, strict=True))
+def _weighed(
+    parts: Sequence[NDArray[np.float16]],
+    weights: Sequence[float],
+    specs: tuple[MapSpec, ...],
+    spacing: Spacing,
+) -> Maps:
+    total = sum(
+        np.float32(weight) * part.astype(np.float32)
+        for part, weight in zip(parts, weights, strict=True)
+    )
     return _mean(np.asarray(total / np.float32(sum(weights))), specs, spacing)
 
 
 def _weigh(
-    method: Method, parts: Sequence[Sequence[NDArray[np.float16]]],
-    truths: Sequence[NDArray[np.int32]], specs: tuple[MapSpec, ...], spacings: Sequence[Spacing],
+    method: Method,
+    parts: Sequence[Sequence[NDArray[np.float16]]],
+    truths: Sequence[NDArray[np.int32]],
+    specs: tuple[MapSpec, ...],
+    spacings: Sequence[Spacing],
 ) -> tuple[float, ...]:
     """Return weights that are better by more than the spread over the images, else equal ones."""
+
     def scores(weights: tuple[float, ...]) -> NDArray[np.float64]:
-        return np.array([
-            method.score(truth, method.decode(
-                _weighed([part[k] for part in parts], weights, specs, spacings[k])).labels
-            )[method.primary] for k, truth in enumerate(truths)])
+        return np.array(
+            [
+                method.score(
+                    truth,
+                    method.decode(
+                        _weighed([part[k] for part in parts], weights, specs, spacings[k])
+                    ).labels,
+                )[method.primary]
+                for k, truth in enumerate(truths)
+            ]
+        )
 
     best = equal = (1.0,) * len(parts)
     start = reached = scores(equal)
     for k in range(len(parts)):
         for weight in TRIED:
-            tried = (*best[:k], weight, *best[k + 1:])
+            tried = (*best[:k], weight, *best[k + 1 :])
             if tried == best or not any(tried):
                 continue
             if (found := scores(tried)).mean() > reached.mean():
@@ -264,9 +307,18 @@ def _weigh(
     gains = reached - start
     spread = float(gains.std(ddof=1) / np.sqrt(len(gains)))
     if gains.mean() <= spread:
-        log.info("the weights of the members stay alike: the best gain, %.3f, is within the "
-                 "spread of %.3f", gains.mean(), spread)
+        log.info(
+            "the weights of the members stay alike: the best gain, %.3f, is within the "
+            "spread of %.3f",
+            gains.mean(),
+            spread,
+        )
         return equal
-    log.info("weights of the members: %s (%s %.3f -> %.3f)", ", ".join(f"{w:g}" for w in best),
-             method.primary, start.mean(), reached.mean())
+    log.info(
+        "weights of the members: %s (%s %.3f -> %.3f)",
+        ", ".join(f"{w:g}" for w in best),
+        method.primary,
+        start.mean(),
+        reached.mean(),
+    )
     return best

@@ -50,9 +50,7 @@ class ErrorTypes:
         return {name: len(getattr(self, name)) for name in dict.fromkeys(OF_TRUE + OF_PREDICTED)}
 
 
-def error_types(
-    truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5
-) -> ErrorTypes:
+def error_types(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> ErrorTypes:
     """Say of each true and each predicted object what it is.
 
     Parameters
@@ -100,10 +98,16 @@ def error_types(
     free_true[pairs[:, 0]] = free_pred[pairs[:, 1]] = False
     merging, merged = _merged(found, free_pred)
     split, fragments = _split(found, merging)
-    true = {"split": split & free_true, "merged": merged & free_true,
-            "missed": free_true & ~merged & ~split}
-    pred = {"fragments": fragments & free_pred, "merging": merging,
-            "spurious": free_pred & ~merging & ~fragments}
+    true = {
+        "split": split & free_true,
+        "merged": merged & free_true,
+        "missed": free_true & ~merged & ~split,
+    }
+    pred = {
+        "fragments": fragments & free_pred,
+        "merging": merging,
+        "spurious": free_pred & ~merging & ~fragments,
+    }
     return ErrorTypes(
         np.stack([found.true_ids[pairs[:, 0]], found.pred_ids[pairs[:, 1]]], axis=1),
         **{name: found.true_ids[which] for name, which in true.items()},

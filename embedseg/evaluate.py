@@ -20,9 +20,14 @@ from embedseg.types import DataError, Segmentation
 if TYPE_CHECKING:
     from embedseg.model import Segmenter
 
+
 def score_folders(
-    truth_dir: Path | str, predicted_dir: Path | str, *, axes: str | None = None,
-    ignore_label: int | None = None, scoring: Scoring | None = None,
+    truth_dir: Path | str,
+    predicted_dir: Path | str,
+    *,
+    axes: str | None = None,
+    ignore_label: int | None = None,
+    scoring: Scoring | None = None,
     classes: Sequence[ClassOptions] | None = None,
 ) -> list[tuple[str, Any]]:
     """Score a folder of predicted label images against one of true ones.
@@ -51,13 +56,21 @@ def score_folders(
         For files without a partner, anything that is not a label image, or different shapes.
     """
     pairs, _ = pair_files(truth_dir, predicted_dir)
-    return [(name, (scoring or ObjectScoring()).compare(*both)) for truth, predicted in pairs
-            for name, *both in _read_both(truth, predicted, axes, ignore_label, classes)]
+    return [
+        (name, (scoring or ObjectScoring()).compare(*both))
+        for truth, predicted in pairs
+        for name, *both in _read_both(truth, predicted, axes, ignore_label, classes)
+    ]
 
 
 def score_samples(
-    segmenter: Segmenter, samples: Sequence[Sample], *, tta: bool | None = None,
-    planes: bool | None = None, progress: bool = False, scoring: Scoring | None = None,
+    segmenter: Segmenter,
+    samples: Sequence[Sample],
+    *,
+    tta: bool | None = None,
+    planes: bool | None = None,
+    progress: bool = False,
+    scoring: Scoring | None = None,
 ) -> Iterator[tuple[Sample, Segmentation, Any]]:
     """Segment images and score them against their labels, one by one.
 
@@ -86,18 +99,31 @@ def score_samples(
 
 
 def segment_sample(
-    segmenter: Segmenter, sample: Sample, *, tta: bool | None = None, planes: bool | None = None,
+    segmenter: Segmenter,
+    sample: Sample,
+    *,
+    tta: bool | None = None,
+    planes: bool | None = None,
 ) -> NDArray[np.int32]:
     """Return the labels that a model finds in a sample's image; see `score_samples`."""
     return find_sample(segmenter, sample, tta=tta, planes=planes).labels
 
 
 def find_sample(
-    segmenter: Segmenter, sample: Sample, *, tta: bool | None = None, planes: bool | None = None,
+    segmenter: Segmenter,
+    sample: Sample,
+    *,
+    tta: bool | None = None,
+    planes: bool | None = None,
 ) -> Segmentation:
     """Return what a model finds in a sample's image; see `score_samples`."""
-    return segmenter.find(sample.image, axes="C" + "ZYX"[-sample.labels.ndim:],
-                          spacing=sample.spacing, tta=tta, planes=planes)
+    return segmenter.find(
+        sample.image,
+        axes="C" + "ZYX"[-sample.labels.ndim :],
+        spacing=sample.spacing,
+        tta=tta,
+        planes=planes,
+    )
 
 
 def write_csv(
@@ -125,7 +151,10 @@ def write_csv(
 
 
 def _read_both(
-    truth_path: Path, predicted_path: Path, axes: str | None, ignore_label: int | None,
+    truth_path: Path,
+    predicted_path: Path,
+    axes: str | None,
+    ignore_label: int | None,
     classes: Sequence[ClassOptions] | None,
 ) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
     """Yield name, true and predicted labels of each frame."""
@@ -133,8 +162,10 @@ def _read_both(
     # Both show one scene, so what the true file says of its axes holds for the other.
     predicted = read_labels(predicted_path, axes or truth.axes)
     if truth.data.shape != predicted.data.shape:
-        raise DataError(f"{predicted_path}: labels of shape {predicted.data.shape}, but those of "
-                        f"{truth_path} have {truth.data.shape}")
+        raise DataError(
+            f"{predicted_path}: labels of shape {predicted.data.shape}, but those of "
+            f"{truth_path} have {truth.data.shape}"
+        )
     name, both = stem(truth_path), zip(_labels(truth), _labels(predicted), strict=True)
     for t, (known, found) in enumerate(both):
         if classes:

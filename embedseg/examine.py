@@ -52,7 +52,11 @@ class Facts:
 
 
 def examine(
-    split: str, image_path: Path, mask_path: Path, options: DataOptions, findings: list[Finding],
+    split: str,
+    image_path: Path,
+    mask_path: Path,
+    options: DataOptions,
+    findings: list[Finding],
     objects: bool = True,
 ) -> Facts | None:
     """Look at one image and its mask; None if there is no saying what they hold.
@@ -88,12 +92,23 @@ def examine(
         findings += _class_problems(mask_path, values, options)
         measured = [_measure(np.zeros_like(planes[0]), planes[0] < 0)]
     sizes, extents, large_pieces, pieces = (
-        np.concatenate(part) for part in zip(*measured, strict=True))
+        np.concatenate(part) for part in zip(*measured, strict=True)
+    )
     return Facts(
-        split, image_path, mask_path, image.axes, _space(image),
+        split,
+        image_path,
+        mask_path,
+        image.axes,
+        _space(image),
         image.data.shape[image.axes.index("C")] if "C" in image.axes else 1,
-        str(image.data.dtype), spacing or mask.spacing, str(mask.data.dtype),
-        sizes, extents, large_pieces, pieces, values,
+        str(image.data.dtype),
+        spacing or mask.spacing,
+        str(mask.data.dtype),
+        sizes,
+        extents,
+        large_pieces,
+        pieces,
+        values,
     )
 
 
@@ -141,17 +156,22 @@ def _mask_error(mask: Image, image: Image, options: DataOptions) -> Finding | No
     if data.shape[:extra] + data.shape[extra + 1 :] == shape:
         return finding(_channel_problem(data, data.shape[extra]), mask.path, found)
     if data.shape != shape:
-        return finding("shape mismatch", mask.path,
-                       f"{found}; image {image.data.shape} ({image.axes})")
+        return finding(
+            "shape mismatch", mask.path, f"{found}; image {image.data.shape} ({image.axes})"
+        )
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         return finding("NaN or infinite values", mask.path, found)
     if data.dtype.kind == "f" and not np.array_equal(data, np.round(data)):
-        return finding("fractional mask", mask.path, f"{data.dtype}, values such as "
-                       f"{data[data != np.round(data)].flat[0]:.4g}")
+        return finding(
+            "fractional mask",
+            mask.path,
+            f"{data.dtype}, values such as {data[data != np.round(data)].flat[0]:.4g}",
+        )
     data = data[data != options.ignore_label] if options.ignore_label is not None else data
     if data.size and (data.min() < -1 or data.max() > np.iinfo(np.int32).max):
-        return finding("invalid label values", mask.path,
-                       f"values from {data.min()} to {data.max()}")
+        return finding(
+            "invalid label values", mask.path, f"values from {data.min()} to {data.max()}"
+        )
     return None
 
 
@@ -184,8 +204,9 @@ def _class_problems(
         yield finding("too many classes", path, f"{len(there)} values")
 
 
-def _measure(labels: NDArray[np.int32], unknown: NDArray[np.bool_]
-             ) -> tuple[NDArray[np.int64], ...]:
+def _measure(
+    labels: NDArray[np.int32], unknown: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], ...]:
     """Return size, extent and number of large pieces of each object, and of all its pieces."""
     pieces = split_pieces(labels)
     piece_sizes = np.bincount(pieces.ravel())[1:]
@@ -198,8 +219,9 @@ def _measure(labels: NDArray[np.int32], unknown: NDArray[np.bool_]
 
     def count(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
         apart = np.bincount(owner, chosen & ~ending[1:], minlength=len(ids))
-        return (apart + (np.bincount(owner, chosen & ending[1:], minlength=len(ids)) > 0)
-                ).astype(np.int64)
+        return (apart + (np.bincount(owner, chosen & ending[1:], minlength=len(ids)) > 0)).astype(
+            np.int64
+        )
 
     lower, upper = object_boxes(labels)
     return (

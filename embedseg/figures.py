@@ -46,8 +46,9 @@ def image_colours(image: NDArray[np.float32]) -> Colours:
     return np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8)
 
 
-def grid(shape: tuple[int, ...], spacing: Spacing, limits: tuple[int, int]
-         ) -> tuple[NDArray[np.int64], ...]:
+def grid(
+    shape: tuple[int, ...], spacing: Spacing, limits: tuple[int, int]
+) -> tuple[NDArray[np.int64], ...]:
     """Return the indices that stretch a plane to the screen with square pixels."""
     extent = np.multiply(shape, spacing)
     longest = np.clip(2 * max(shape), *limits)
@@ -69,8 +70,9 @@ def lay_out(rows: Sequence[Sequence[Panel]], legend: list[Any], title: str) -> F
         left = MARGIN
         for panel, name, marks in row:
             wide = panel.shape[1]
-            axes = figure.add_axes((left / width, 1 - (top + high) / height,
-                                    wide / width, high / height))
+            axes = figure.add_axes(
+                (left / width, 1 - (top + high) / height, wide / width, high / height)
+            )
             axes.imshow(panel, interpolation="nearest", aspect="auto")
             axes.set_title(name, fontsize=10, pad=4)
             axes.set_axis_off()
@@ -83,8 +85,14 @@ def lay_out(rows: Sequence[Sequence[Panel]], legend: list[Any], title: str) -> F
 
 
 def _mark(colour: tuple[int, int, int], marker: str) -> dict[str, Any]:
-    return {"color": np.divide(colour, 255), "marker": marker, "fillstyle": "none",
-            "linestyle": "", "markersize": 7, "markeredgewidth": 2}
+    return {
+        "color": np.divide(colour, 255),
+        "marker": marker,
+        "fillstyle": "none",
+        "linestyle": "",
+        "markersize": 7,
+        "markeredgewidth": 2,
+    }
 
 
 MARKS = {"missed": _mark(MISSED, "o"), "spurious": _mark(SPURIOUS, "x")}
@@ -94,5 +102,6 @@ LINE = {"color": np.divide(MATCHED, 255), "linewidth": 2}
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
     """Write a figure; the name's ending says as what. `options` are those of `Figure.savefig`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:],
-                                                   **options))
+    write_aside(
+        path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:], **options)
+    )

@@ -49,13 +49,16 @@ def take_over(
     fresh_heads = tuple(f"outputs.{k}." for k, kept in enumerate(same) if not kept)
     own = net.state_dict()
     taken = {
-        key: value for key, value in weights.items()
+        key: value
+        for key, value in weights.items()
         if key in own and own[key].shape == value.shape and not key.startswith(fresh_heads)
     }
     learnt = {key for key, _ in net.named_parameters()}
     if source.net.type != config.net.type or not learnt & set(taken):
-        raise UsageError(f"{name}: none of its weights fit; it is a {source.net.type} in "
-                         f"{source.ndim}D, this one a {config.net.type} in {config.ndim}D")
+        raise UsageError(
+            f"{name}: none of its weights fit; it is a {source.net.type} in "
+            f"{source.ndim}D, this one a {config.net.type} in {config.ndim}D"
+        )
     net.load_state_dict({**own, **taken})
     if source.method.type == config.method.type:
         for k, specs in enumerate(mine):
@@ -63,7 +66,8 @@ def take_over(
                 config.method.adopt_head(net.outputs[k], specs, source.method)
     fresh = [
         f"{key} ({_shape(weights[key]) + ' there, ' if key in weights else ''}{_shape(own[key])})"
-        for key in own if key in learnt and key not in taken
+        for key in own
+        if key in learnt and key not in taken
     ]
     kept = sum(taken[key].numel() for key in learnt & set(taken))
     whole = sum(own[key].numel() for key in learnt)

@@ -113,14 +113,23 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
         images = whole_series(file)
         if len(images) != 1:
             shapes = ", ".join(str(series.shape) for series, *_ in images[:4])
-            raise DataError(f"{path}: holds {len(images)} separate images ({shapes} ...), "
-                            "expected one")
+            raise DataError(
+                f"{path}: holds {len(images)} separate images ({shapes} ...), expected one"
+            )
         series, shape, axes = images[0]
         _check_complete(path, series)
         named = "TCZYXS" if series.kind == "shaped" else "YX"
         kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
-        yield series, Layout(tuple(shape[i] for i in kept), "".join(axes[i] for i in kept),
-                             _sizes(file, series.kind), kept, _channels(file, series.kind))
+        yield (
+            series,
+            Layout(
+                tuple(shape[i] for i in kept),
+                "".join(axes[i] for i in kept),
+                _sizes(file, series.kind),
+                kept,
+                _channels(file, series.kind),
+            ),
+        )
 
 
 def whole_series(
@@ -129,8 +138,10 @@ def whole_series(
     """Return the images of a file, each with its shape and axes, lengths of 1 included."""
     if callable(file.series):  # from tifffile 2026.5 on
         return [(series, series.shape, series.axes) for series in file.series(squeeze=False)]
-    return [(series, series.get_shape(squeeze=False), series.get_axes(squeeze=False))
-            for series in file.series]
+    return [
+        (series, series.get_shape(squeeze=False), series.get_axes(squeeze=False))
+        for series in file.series
+    ]
 
 
 class _Collector(logging.Handler):
@@ -173,8 +184,9 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
         if not parts or any(offset <= 0 or count <= 0 for offset, count in parts):
             raise DataError(f"{path}: pixels of plane {number} are missing")
         if (end := max(offset + count for offset, count in parts)) > size:
-            raise DataError(f"{path}: truncated: plane {number} ends at byte {end}, the file "
-                            f"at {size}")
+            raise DataError(
+                f"{path}: truncated: plane {number} ends at byte {end}, the file at {size}"
+            )
 
 
 # -- pixel size ------------------------------------------------------------------------------------
@@ -249,16 +261,18 @@ def _ome_sizes(xml: str) -> dict[str, float]:
     if pixels is None:
         return {}
     found = {
-        axis: microns(pixels.get(f"PhysicalSize{axis}"),
-                      pixels.get(f"PhysicalSize{axis}Unit", "µm"))
+        axis: microns(
+            pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
+        )
         for axis in "ZYX"
     }
     return {axis: size for axis, size in found.items() if size}
 
 
 # -- writing ---------------------------------------------------------------------------------------
-def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str,
-               channels: Sequence[str] = ()) -> None:
+def write_tiff(
+    path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str, channels: Sequence[str] = ()
+) -> None:
     """Write an image such that `read_tiff` gives back its axes, pixel size and names of channels.
 
     An ImageJ hyperstack where ImageJ knows the type, else OME-TIFF; only where an axis has length
@@ -298,8 +312,13 @@ def write_tiff(path: Path, data: NDArray[Any], spacing: Spacing | None, axes: st
         for axis, size in sizes.items():
             metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     tifffile.imwrite(
-        path, data, metadata=metadata, imagej=imagej and not plain, ome=not (imagej or plain),
-        bigtiff=data.nbytes >= CLASSIC_BYTES, **common,
+        path,
+        data,
+        metadata=metadata,
+        imagej=imagej and not plain,
+        ome=not (imagej or plain),
+        bigtiff=data.nbytes >= CLASSIC_BYTES,
+        **common,
     )
 
 
@@ -329,8 +348,13 @@ def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout
         raise UsageError(f"{path}: needs h5py: pip install 'embedseg-nd[hdf5]'") from error
     with h5py.File(path, "r") as file:
         sets: dict[str, Any] = {}
-        file.visititems(lambda at, item: sets.update({at: item})
-                        if isinstance(item, h5py.Dataset) and item.ndim > 1 else None)
+        file.visititems(
+            lambda at, item: (
+                sets.update({at: item})
+                if isinstance(item, h5py.Dataset) and item.ndim > 1
+                else None
+            )
+        )
         chosen = name or (next(iter(sets)) if len(sets) == 1 else RAW)
         if chosen not in sets:
             names = ", ".join(sets) or "none"
@@ -375,8 +399,11 @@ def _hdf5_axes(attributes: dict[str, Any]) -> str:
 
 #: What reads a file, by its suffix.
 READERS: dict[str, Callable[[Path], Content]] = {
-    ".tif": read_tiff, ".tiff": read_tiff, ".png": _read_png,
-    ".h5": read_hdf5, ".hdf5": read_hdf5,
+    ".tif": read_tiff,
+    ".tiff": read_tiff,
+    ".png": _read_png,
+    ".h5": read_hdf5,
+    ".hdf5": read_hdf5,
     **dict.fromkeys(PLUGINS, lambda path: Content(*read_microscope(path))),
 }
 #: Suffixes of files that hold several arrays by name, and the names that image and labels have

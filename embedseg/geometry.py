@@ -23,14 +23,17 @@ def coordinates(shape: tuple[int, ...], spacing: Spacing) -> NDArray[np.float32]
     >>> coordinates((2, 3), (10.0, 1.0))[:, 1, 2].tolist()
     [10.0, 2.0]
     """
-    axes = (np.arange(n, dtype=np.float32) * np.float32(s)
-            for n, s in zip(shape, spacing, strict=True))
+    axes = (
+        np.arange(n, dtype=np.float32) * np.float32(s) for n, s in zip(shape, spacing, strict=True)
+    )
     return np.stack(np.meshgrid(*axes, indexing="ij"))
 
 
 def pad_to_multiple(
-    array: NDArray[Any], divisor: tuple[int, ...],
-    mode: Literal["reflect", "constant"] = "reflect", value: float = 0,
+    array: NDArray[Any],
+    divisor: tuple[int, ...],
+    mode: Literal["reflect", "constant"] = "reflect",
+    value: float = 0,
 ) -> tuple[NDArray[Any], tuple[slice, ...]]:
     """Pad the last axes of an array, at their ends, to multiples of a divisor.
 
@@ -57,7 +60,7 @@ def pad_to_multiple(
     >>> padded.tolist(), padded[cut].tolist()
     ([[1, 2, 3, 4, 5, 4, 3, 2]], [[1, 2, 3, 4, 5]])
     """
-    space = array.shape[array.ndim - len(divisor):]
+    space = array.shape[array.ndim - len(divisor) :]
     missing = [-n % d for n, d in zip(space, divisor, strict=True)]
     slices = tuple(slice(n) for n in space)
     if not any(missing):
@@ -68,9 +71,7 @@ def pad_to_multiple(
     return np.pad(array, width, mode="reflect"), slices
 
 
-def resample(
-    image: NDArray[np.float32], source: Spacing, target: Spacing
-) -> NDArray[np.float32]:
+def resample(image: NDArray[np.float32], source: Spacing, target: Spacing) -> NDArray[np.float32]:
     """Bring an image to another spacing, by linear interpolation, smoothed where it shrinks.
 
     Axes whose spacings agree within 1 % are left alone. Pixels are boxes: the corners of the
@@ -91,10 +92,13 @@ def resample(
     >>> resample(np.zeros((1, 4, 6), np.float32), (2.0, 1.0), (1.0, 1.0)).shape
     (1, 8, 6)
     """
-    return to_shape(image, tuple(
-        n if same_spacing((s, t)) else max(1, round(n * s / t))
-        for n, s, t in zip(image.shape[1:], source, target, strict=True)
-    ))
+    return to_shape(
+        image,
+        tuple(
+            n if same_spacing((s, t)) else max(1, round(n * s / t))
+            for n, s, t in zip(image.shape[1:], source, target, strict=True)
+        ),
+    )
 
 
 def to_shape(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -126,8 +130,9 @@ def resample_labels(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any
     >>> resample_labels(np.array([[1, 2]], np.uint8), (1, 4)).tolist()
     [[1, 1, 2, 2]]
     """
-    nearest = ((2 * np.arange(m) + 1) * n // (2 * m)
-               for n, m in zip(labels.shape, shape, strict=True))
+    nearest = (
+        (2 * np.arange(m) + 1) * n // (2 * m) for n, m in zip(labels.shape, shape, strict=True)
+    )
     return labels[np.ix_(*nearest)]
 
 

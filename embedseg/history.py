@@ -32,9 +32,7 @@ def write_history(rows: Sequence[Row], path: Path) -> None:
         with open(aside, "w", newline="") as file:
             writer = csv.DictWriter(file, names)
             writer.writeheader()
-            writer.writerows(
-                {name: f"{value:.6g}" for name, value in row.items()} for row in rows
-            )
+            writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
 
     write_aside(path, write)
 
@@ -51,8 +49,10 @@ def read_history(path: Path) -> list[Row]:
         return []
     try:
         with open(path, newline="") as file:
-            return [{name: float(value) for name, value in row.items() if value}
-                    for row in csv.DictReader(file)]
+            return [
+                {name: float(value) for name, value in row.items() if value}
+                for row in csv.DictReader(file)
+            ]
     except (OSError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a training history ({error})") from None
 
@@ -62,8 +62,9 @@ class Bar:
 
     def __init__(self, shown: bool) -> None:
         form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
-        self.bar = tqdm(total=100.0, disable=not shown, desc="train", bar_format=form,
-                        mininterval=1.0)
+        self.bar = tqdm(
+            total=100.0, disable=not shown, desc="train", bar_format=form, mininterval=1.0
+        )
         self.mean: Row = {}
 
     def step(self, share: float, parts: Mapping[str, float], history: Sequence[Row]) -> None:

@@ -38,9 +38,15 @@ class Applied:
     net: nn.Module
     device: device
 
-    def maps(self, image: NDArray[np.float32], spacing: Spacing | None, *,
-             tta: bool | None = None, progress: Progress = False, keep: Box | None = None
-             ) -> Maps:
+    def maps(
+        self,
+        image: NDArray[np.float32],
+        spacing: Spacing | None,
+        *,
+        tta: bool | None = None,
+        progress: Progress = False,
+        keep: Box | None = None,
+    ) -> Maps:
         """Return the maps of an image; one with an axis more than the net is a volume.
 
         Parameters
@@ -57,8 +63,10 @@ class Applied:
             Box of the image, in the model's spacing, whose maps are wanted.
         """
         if spacing is not None and len(spacing) != image.ndim - 1:
-            raise UsageError(f"spacing {spacing} has {len(spacing)} values, the image has "
-                             f"{image.ndim - 1} space axes")
+            raise UsageError(
+                f"spacing {spacing} has {len(spacing)} values, the image has "
+                f"{image.ndim - 1} space axes"
+            )
         normal = self.config.normalize.apply(image)
         if image.ndim - 1 == self.config.ndim:
             if spacing is not None and self.config.spacing_known:
@@ -66,12 +74,25 @@ class Applied:
             return self.ready_maps(normal, tta=tta, progress=progress, keep=keep)
         return cut_out(self._plane_maps(normal, spacing, tta, progress), keep)
 
-    def ready_maps(self, image: NDArray[np.float32], *, tta: bool | None = None,
-                   progress: Progress = False, keep: Box | None = None) -> Maps:
+    def ready_maps(
+        self,
+        image: NDArray[np.float32],
+        *,
+        tta: bool | None = None,
+        progress: Progress = False,
+        keep: Box | None = None,
+    ) -> Maps:
         """Return the maps of an image that is normalised and in the model's spacing."""
-        return predict(self.net, image, specs=self.config.method.maps(self.config.ndim),
-                       spacing=self.config.spacing, options=self._options(tta),
-                       device=self.device, progress=progress, keep=keep)
+        return predict(
+            self.net,
+            image,
+            specs=self.config.method.maps(self.config.ndim),
+            spacing=self.config.spacing,
+            options=self._options(tta),
+            device=self.device,
+            progress=progress,
+            keep=keep,
+        )
 
     def seen(self, channels: int, shape: Axes, keep: Box) -> int:
         """Return how many pixels the net sees for a box of an image, halos of tiles included."""
@@ -83,8 +104,13 @@ class Applied:
         """Return whether a volume can only be segmented plane by plane and then linked."""
         return not (_side_views(spacing) or self._flat())
 
-    def _plane_maps(self, volume: NDArray[np.float32], spacing: Spacing | None,
-                    tta: bool | None, progress: Progress) -> Maps:
+    def _plane_maps(
+        self,
+        volume: NDArray[np.float32],
+        spacing: Spacing | None,
+        tta: bool | None,
+        progress: Progress,
+    ) -> Maps:
         """Return the maps of a volume, of which a 2D net sees planes."""
         own, method = self.config.spacing, self.config.method
         # Where nobody knows what a pixel was in training, it is taken to be that of these planes.
@@ -96,9 +122,14 @@ class Applied:
         if spacing is not None:
             volume = resample(volume, tuple(spacing), target)
         return predict_planes(
-            self.net, volume, specs=method.maps(2), volume_specs=method.maps(3),
+            self.net,
+            volume,
+            specs=method.maps(2),
+            volume_specs=method.maps(3),
             spacing=tuple(step * min(own) / min(plane) for step in target),
-            options=self._options(tta), directions=directions, device=self.device,
+            options=self._options(tta),
+            directions=directions,
+            device=self.device,
             progress=progress,
         )
 
@@ -133,8 +164,10 @@ def read_model(folder: Path) -> tuple[Config, dict[str, Tensor]]:
     config = load_config(folder / "config.json")
     path = folder / "weights.safetensors"
     if not path.is_file():
-        raise UsageError(f"{folder}: no weights yet ({path.name} is missing); "
-                         "was the training stopped before its first validation?")
+        raise UsageError(
+            f"{folder}: no weights yet ({path.name} is missing); "
+            "was the training stopped before its first validation?"
+        )
     try:
         return config, load_file(path)
     except Exception as error:  # whatever the library raises on a broken file

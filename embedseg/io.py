@@ -113,8 +113,10 @@ def read_labels(
     """
     image = read_image(path, axes)
     if "C" in image.axes:
-        raise DataError(f"{path}: shape {image.data.shape} ({image.axes}) has colours or channels, "
-                        "expected one label per pixel")
+        raise DataError(
+            f"{path}: shape {image.data.shape} ({image.axes}) has colours or channels, "
+            "expected one label per pixel"
+        )
     data = image.data
     unknown = data == ignore_label if ignore_label is not None else np.zeros((), bool)
     if unknown.any():
@@ -300,8 +302,10 @@ def expand_inputs(inputs: Iterable[Path | str]) -> list[Path]:
     named: dict[str, Path] = {}
     for path in sorted(found.values(), key=natural_key):
         if (other := named.setdefault(stem(path), path)) is not path:
-            raise DataError(f"{other} and {path} have the same name without suffix, "
-                            f"{stem(path)!r}; expected different names")
+            raise DataError(
+                f"{other} and {path} have the same name without suffix, "
+                f"{stem(path)!r}; expected different names"
+            )
     return list(named.values())
 
 
@@ -314,8 +318,11 @@ def _expand(item: Path | str) -> list[Path]:
     files = [p for p in paths if p.suffix.lower() in READERS and not p.name.startswith(".")]
     files = [p for p in files if p.is_file()]
     if not files:
-        raise DataError(f"{item}: " + ("no image files in this folder" if folder else
-                        "no such image file") + f", expected {' '.join(READERS)}")
+        raise DataError(
+            f"{item}: "
+            + ("no image files in this folder" if folder else "no such image file")
+            + f", expected {' '.join(READERS)}"
+        )
     return files
 
 
@@ -327,8 +334,9 @@ def _read(path: Path) -> Content:
         raise DataError(f"{path}: no such file")
     reader = READERS.get(path.suffix.lower())
     if reader is None:
-        raise DataError(f"{path}: files of type {path.suffix!r} cannot be read, expected "
-                        + " ".join(READERS))
+        raise DataError(
+            f"{path}: files of type {path.suffix!r} cannot be read, expected " + " ".join(READERS)
+        )
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

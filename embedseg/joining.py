@@ -60,8 +60,9 @@ class Found:
         return _inside(self.seeds, block)
 
 
-def cut_down(segmentation: Segmentation, block: Block, shape: tuple[int, ...]
-             ) -> tuple[NDArray[np.int32], Found]:
+def cut_down(
+    segmentation: Segmentation, block: Block, shape: tuple[int, ...]
+) -> tuple[NDArray[np.int32], Found]:
     """Keep of a decoded outer box what lies in the inner one.
 
     Labels are 0, or 1 to n for the n objects that have pixels in the inner box or grew from there.
@@ -97,17 +98,25 @@ def cut_down(segmentation: Segmentation, block: Block, shape: tuple[int, ...]
     labels = numbers[inner]
     lower, upper = _boxes(labels, len(there))
     first = np.array([side.start for side in block.inner], np.int64)
-    table = {"centre": objects["centre"][there], "score": objects["score"][there],
-             "size": sizes[there].astype(np.int64), "lower": lower + first, "upper": upper + first}
+    table = {
+        "centre": objects["centre"][there],
+        "score": objects["score"][there],
+        "size": sizes[there].astype(np.int64),
+        "lower": lower + first,
+        "upper": upper + first,
+    }
     beyond = np.zeros(len(seeds) + 1, bool)
     for axis, (side, length) in enumerate(zip(block.outer, shape, strict=True)):
         for end, goes_on in ((0, side.start > 0), (-1, side.stop < length)):
             if goes_on:
                 beyond[np.unique(segmentation.labels.take(end, axis))] = True
     return labels, Found(
-        seeds[there], table, beyond[1:][there] & _inside(seeds[there], block),
+        seeds[there],
+        table,
+        beyond[1:][there] & _inside(seeds[there], block),
         tuple(labels.take([0], axis) for axis in range(labels.ndim)),
-        tuple(numbers[layer] for layer in _behind(segmentation.labels, block)))
+        tuple(numbers[layer] for layer in _behind(segmentation.labels, block)),
+    )
 
 
 def _inside(places: Indices, block: Block) -> NDArray[np.bool_]:
@@ -158,8 +167,9 @@ class Numbers:
     lost: int
 
 
-def number_by_seeds(blocks: Sequence[Block], found: Sequence[Found], shape: tuple[int, ...]
-                    ) -> Numbers:
+def number_by_seeds(
+    blocks: Sequence[Block], found: Sequence[Found], shape: tuple[int, ...]
+) -> Numbers:
     """Give numbers to objects, where they grew from.
 
     Parameters
@@ -171,8 +181,12 @@ def number_by_seeds(blocks: Sequence[Block], found: Sequence[Found], shape: tupl
     shape : tuple of int
         Of the image.
     """
-    keys = [np.ravel_multi_index(tuple(each.seeds.T), shape) if len(each.seeds)
-            else np.zeros(0, np.int64) for each in found]
+    keys = [
+        np.ravel_multi_index(tuple(each.seeds.T), shape)
+        if len(each.seeds)
+        else np.zeros(0, np.int64)
+        for each in found
+    ]
     owned = [each.owned(block) for each, block in zip(found, blocks, strict=True)]
     # An object that its owner does not know is numbered by the first block that met it.
     order = np.concatenate([*(mine[own] for mine, own in zip(keys, owned, strict=True)), *keys])
@@ -198,7 +212,7 @@ def number_by_faces(blocks: Sequence[Block], found: Sequence[Found]) -> Numbers:
     for a, block in enumerate(blocks):
         corner = [side.start for side in block.inner]
         for axis, ours in enumerate(found[a].behind):
-            b = places.get((*corner[:axis], block.inner[axis].stop, *corner[axis + 1:]))
+            b = places.get((*corner[:axis], block.inner[axis].stop, *corner[axis + 1 :]))
             if b is None:
                 continue
             theirs = found[b].first[axis]
@@ -209,8 +223,10 @@ def number_by_faces(blocks: Sequence[Block], found: Sequence[Found]) -> Numbers:
     total = int(start[-1])
     graph = coo_array((np.ones(len(rows), np.int8), (rows, columns)), shape=(total, total))
     count, names = connected_components(graph, directed=False)
-    of = [np.concatenate([[0], names[start[k]:start[k + 1]].astype(np.int64) + 1])
-          for k in range(len(found))]
+    of = [
+        np.concatenate([[0], names[start[k] : start[k + 1]].astype(np.int64) + 1])
+        for k in range(len(found))
+    ]
     return Numbers(of, int(count), 0)
 
 
@@ -227,17 +243,22 @@ def without(numbers: Numbers, keep: NDArray[np.bool_]) -> Numbers:
     return Numbers([new[of] for of in numbers.of], int(keep.sum()), numbers.lost)
 
 
-def joined_table(found: Sequence[Found], blocks: Sequence[Block], numbers: Numbers, ndim: int
-                 ) -> dict[str, NDArray[Any]]:
+def joined_table(
+    found: Sequence[Found], blocks: Sequence[Block], numbers: Numbers, ndim: int
+) -> dict[str, NDArray[Any]]:
     """Return one row per object of the image: sizes added up, boxes joined, whether it was cut.
 
     `centre` and `score` are those of the object's owner, or of the first block that met it.
     """
     n = numbers.count
     table: dict[str, NDArray[Any]] = {
-        "centre": np.zeros((n, ndim), np.float32), "score": np.zeros(n, np.float32),
-        "size": np.zeros(n, np.int64), "lower": np.full((n, ndim), np.iinfo(np.int64).max),
-        "upper": np.zeros((n, ndim), np.int64), "cut": np.zeros(n, bool)}
+        "centre": np.zeros((n, ndim), np.float32),
+        "score": np.zeros(n, np.float32),
+        "size": np.zeros(n, np.int64),
+        "lower": np.full((n, ndim), np.iinfo(np.int64).max),
+        "upper": np.zeros((n, ndim), np.int64),
+        "cut": np.zeros(n, bool),
+    }
     told = np.zeros(n, np.int8)
     for each, block, of in zip(found, blocks, numbers.of, strict=True):
         there = of[1:] > 0

@@ -70,11 +70,14 @@ def find_data(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
         raise DataError(f"{root}: no such folder")
     splits = {
         name: Split(root / name / "images", root / name / masks)
-        for name in SPLITS if (root / name / "images").is_dir()
+        for name in SPLITS
+        if (root / name / "images").is_dir()
     }
     if not splits:
-        raise DataError(f"{root}: expected train/images and train/{masks} in it "
-                        "(and perhaps the same under val and test)")
+        raise DataError(
+            f"{root}: expected train/images and train/{masks} in it "
+            "(and perhaps the same under val and test)"
+        )
     return splits
 
 
@@ -113,8 +116,10 @@ def match_split(split: Split) -> Pairing:
         beside = sorted(path.name for path in split.masks.parent.iterdir() if path.is_dir())
         raise DataError(f"{split.masks}: no such folder; there are {', '.join(beside)}")
     name = LABEL if split.masks.name == MASKS else split.masks.name
-    return Pairing(tuple((image, image / name) for image in images),
-                   f"images with their masks inside, as {name!r}")
+    return Pairing(
+        tuple((image, image / name) for image in images),
+        f"images with their masks inside, as {name!r}",
+    )
 
 
 def pair_files(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, str]:
@@ -184,9 +189,13 @@ def match(images: Sequence[Path], masks: Sequence[Path]) -> Pairing:
         # Some names are equal, so that is the rule, and what it leaves over is an error.
         return _pairing(ours, theirs, "equal names")
     tries = [
-        _pairing(_stripped(ours, mine), _stripped(theirs, yours),
-                 f"images{_words(mine)} as masks{_words(yours)}")
-        for mine in _strips(ours) for yours in _strips(theirs)
+        _pairing(
+            _stripped(ours, mine),
+            _stripped(theirs, yours),
+            f"images{_words(mine)} as masks{_words(yours)}",
+        )
+        for mine in _strips(ours)
+        for yours in _strips(theirs)
     ]
     # Where several tries pair all files, they agree: adding one text to all names keeps those of
     # one length in order, so there is one way at most.
@@ -240,8 +249,10 @@ def set_apart(
         chosen = {int(i) for i in drawn}
         how = f"{count} of {n} train images drawn with seed {seed}"
     if len(chosen) >= n:
-        raise DataError(f"{n} train images are too few to set {len(chosen)} apart for validation; "
-                        "add a folder val, or change data.val")
+        raise DataError(
+            f"{n} train images are too few to set {len(chosen)} apart for validation; "
+            "add a folder val, or change data.val"
+        )
     rest = [pair for i, pair in enumerate(pairs) if i not in chosen]
     return rest, [pairs[i] for i in sorted(chosen)], how
 

@@ -114,8 +114,10 @@ class LazyImage:
                [8, 9]])
         """
         if len(box) != len(self.axes) or any(side.step not in (None, 1) for side in box):
-            raise ValueError(f"{box} is no box of an image with the axes {self.axes}: expected a "
-                             "slice for each, without steps")
+            raise ValueError(
+                f"{box} is no box of an image with the axes {self.axes}: expected a "
+                "slice for each, without steps"
+            )
         places = self.origin.places
         sides = [slice(*side.indices(n)[:2]) for side, n in zip(box, self.shape, strict=True)]
         with named(self.source):
@@ -126,8 +128,10 @@ class LazyImage:
                 if place is not None:
                     index[place] = side
             data = arranged(np.asarray(stored[tuple(index)]), places)
-        added = tuple(side if place is None else slice(None)
-                      for place, side in zip(places, sides, strict=True))
+        added = tuple(
+            side if place is None else slice(None)
+            for place, side in zip(places, sides, strict=True)
+        )
         return np.require(data[added], self.dtype, ["C", "W"])
 
 
@@ -190,7 +194,8 @@ def open_lazy(
             found = look_into_file(name, wanted)
         layout = found.layout
         order, places = place_axes(
-            name, layout.shape, layout.axes, None if found.kind == "slices" else wanted)
+            name, layout.shape, layout.axes, None if found.kind == "slices" else wanted
+        )
         # The opened array may have more axes than those that count.
         places = tuple(None if place is None else layout.kept[place] for place in places)
         origin = Origin(found.kind, found.path, found.inside, places, uuid.uuid4().hex)
@@ -199,10 +204,15 @@ def open_lazy(
     pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]
     shape = _placed(stored.shape, places)
     return LazyImage(
-        name, shape, stored.dtype.newbyteorder("="), order,
-        known_spacing(order, layout.sizes) if spacing is None
-        else _check_spacing(spacing, order), _placed(pieces, places), origin,
-        known_channels(order, shape, layout.channels))
+        name,
+        shape,
+        stored.dtype.newbyteorder("="),
+        order,
+        known_spacing(order, layout.sizes) if spacing is None else _check_spacing(spacing, order),
+        _placed(pieces, places),
+        origin,
+        known_channels(order, shape, layout.channels),
+    )
 
 
 def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:
@@ -219,8 +229,10 @@ def _check_values(name: str, stored: Stored) -> None:
 def _check_spacing(spacing: Sequence[float], axes: str) -> Spacing:
     space = [axis for axis in axes if axis in "ZYX"]
     if len(spacing) != len(space) or not all(0 < step < np.inf for step in spacing):
-        raise UsageError(f"spacing {tuple(spacing)}: expected {len(space)} positive values, for "
-                         f"the axes {' '.join(space)}")
+        raise UsageError(
+            f"spacing {tuple(spacing)}: expected {len(space)} positive values, for "
+            f"the axes {' '.join(space)}"
+        )
     return tuple(map(float, spacing))
 
 

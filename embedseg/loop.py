@@ -43,10 +43,13 @@ class Loop:
         options = run.options
         net = run.net.to(fabric.device)
         net.to(memory_format=LAYOUTS[len(run.spacing)])  # type: ignore[call-overload]
-        optimizer = make_optimizer(options.optimizer, net, options.learning_rate,
-                                   options.weight_decay, fabric.device)
+        optimizer = make_optimizer(
+            options.optimizer, net, options.learning_rate, options.weight_decay, fabric.device
+        )
         self.parts: dict[str, Stateful] = {
-            "net": net, "optimizer": optimizer, "precision": fabric.strategy.precision,
+            "net": net,
+            "optimizer": optimizer,
+            "precision": fabric.strategy.precision,
         }
         self.average = _averaged(net, options.average) if options.average else None
         if self.average:
@@ -70,8 +73,13 @@ class Loop:
         """Go through all steps that are left."""
         run, state, options = self.run, self.run.state, self.run.options
         source = Batches(
-            run.train, run.method, options, run.spacing, self.fabric.global_rank,
-            self.fabric.world_size, run.min_foreground,
+            run.train,
+            run.method,
+            options,
+            run.spacing,
+            self.fabric.global_rank,
+            self.fabric.world_size,
+            run.min_foreground,
             pinned=self.fabric.device.type == "cuda",
             # On a CPU the cores are the net's.
             workers=1 if self.fabric.device.type == "cpu" else min(8, os.cpu_count() or 1),
@@ -80,8 +88,12 @@ class Loop:
         try:
             while run.progress() < 1:
                 if state.step % options.steps_per_epoch == 0 and run.stalled():
-                    log.info("stopped early at step %d: validation has not got better since "
-                             "%.0f %% of the run", state.step, 100 * state.best_at)
+                    log.info(
+                        "stopped early at step %d: validation has not got better since "
+                        "%.0f %% of the run",
+                        state.step,
+                        100 * state.best_at,
+                    )
                     break
                 latest = train_step(run, self.fabric, self.model, self.optimizer, batches)
                 if self.average:
@@ -136,8 +148,9 @@ class Loop:
         state = self.run.state
         if self.fabric.world_size > 1:
             mine = (state.spent, state.validating, state.slowest, state.best, state.best_at)
-            (state.spent, state.validating, state.slowest, state.best,
-             state.best_at) = self.fabric.broadcast(mine)
+            (state.spent, state.validating, state.slowest, state.best, state.best_at) = (
+                self.fabric.broadcast(mine)
+            )
 
     def end_epoch(self) -> None:
         """Write down how the epoch went, validate and save if it is time to."""
@@ -180,8 +193,10 @@ class Loop:
         if self.fabric.world_size > 1 and len(means):
             means = self.fabric.all_reduce(self.fabric.to_device(means), reduce_op="mean")
         row = {
-            "epoch": len(state.history) + 1.0, "step": float(state.step),
-            "minutes": state.spent / 60, "rate": self.run.options.rate(self.run.progress()),
+            "epoch": len(state.history) + 1.0,
+            "step": float(state.step),
+            "minutes": state.spent / 60,
+            "rate": self.run.options.rate(self.run.progress()),
             **dict(zip(self.sums, means.tolist(), strict=True)),
         }
         self.sums = {}
@@ -204,8 +219,13 @@ class Loop:
         score, scores = float(state.step), {}
         if run.val:
             self.look = self.news = validate(
-                net, run.method, run.val, spacing=run.spacing, most=run.options.val_images,
-                device=self.fabric.device)
+                net,
+                run.method,
+                run.val,
+                spacing=run.spacing,
+                most=run.options.val_images,
+                device=self.fabric.device,
+            )
             scores = {f"val_{name}": value for name, value in self.look.scores.items()}
             score = self.look.scores[run.method.primary]
         took = time.monotonic() - begun
@@ -242,17 +262,23 @@ class Loop:
         save_history(folder / "history.png", state.history)
         if self.look:
             samples = [sample for sample, _ in self.look.shown]
-            save_preview(folder / "preview.png", [s.image for s in samples],
-                         [s.labels for s in samples], [found for _, found in self.look.shown],
-                         spacing=self.run.spacing, titles=[s.name for s in samples],
-                         title=f"validation images after {state.step} steps",
-                         classes=self.run.method.colours)
+            save_preview(
+                folder / "preview.png",
+                [s.image for s in samples],
+                [s.labels for s in samples],
+                [found for _, found in self.look.shown],
+                spacing=self.run.spacing,
+                titles=[s.name for s in samples],
+                title=f"validation images after {state.step} steps",
+                classes=self.run.method.colours,
+            )
             self.board.picture("preview", folder / "preview.png", state.step)
             self.look = None
 
 
 def _averaged(net: nn.Module, decay: float) -> AveragedModel:
     """Return a moving average of a net's weights, which forgets the first ones sooner."""
+
     def average(averaged: Any, current: Any, count: Any) -> None:
         share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
         for mean, value in zip(averaged, current, strict=True):

@@ -80,7 +80,8 @@ def masked_bce(logits: Tensor, targets: Tensor) -> Tensor:
     """
     known = (targets >= 0).flatten(1)
     each = binary_cross_entropy_with_logits(
-        logits, targets.clamp(min=0).to(logits.dtype), reduction="none").flatten(1)
+        logits, targets.clamp(min=0).to(logits.dtype), reduction="none"
+    ).flatten(1)
     return ((each * known).sum(dim=1) / known.sum(dim=1).clamp(min=1)).mean()
 
 

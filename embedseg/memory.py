@@ -85,7 +85,11 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
 
 
 def training_memory(
-    build: Callable[[], nn.Module], shape: Sequence[int], *, half: bool, average: bool = False,
+    build: Callable[[], nn.Module],
+    shape: Sequence[int],
+    *,
+    half: bool,
+    average: bool = False,
 ) -> float:
     """Return the bytes of a training: process, net, optimiser, a step; without the images.
 
@@ -115,8 +119,7 @@ def training_memory(
                 tracker.add(value)
             for _ in range(2):  # from the second step on there are moments of the gradients
                 optimizer.zero_grad()
-                image = torch.zeros(*shape).contiguous(
-                    memory_format=LAYOUTS[len(shape) - 2])
+                image = torch.zeros(*shape).contiguous(memory_format=LAYOUTS[len(shape) - 2])
                 with torch.autocast("cpu", torch.bfloat16, enabled=half):
                     maps = net(image).float()
                 working = torch.empty(LOSS * maps.numel())
@@ -129,8 +132,12 @@ def training_memory(
 
 
 def prediction_memory(
-    build: Callable[[], nn.Module], channels: int, maps: int, shape: Sequence[int],
-    divisor: Sequence[int], tile: float | None = None,
+    build: Callable[[], nn.Module],
+    channels: int,
+    maps: int,
+    shape: Sequence[int],
+    divisor: Sequence[int],
+    tile: float | None = None,
 ) -> tuple[float, float]:
     """Return the bytes of segmenting one image: process and arrays, and a tile of the net.
 
@@ -173,7 +180,10 @@ def _per_pixel(
 
 
 def pixels_that_fit(
-    net: nn.Module, channels: int, divisor: Sequence[int], device: torch.device,
+    net: nn.Module,
+    channels: int,
+    divisor: Sequence[int],
+    device: torch.device,
     memory: float | None = None,
 ) -> float:
     """Return how many pixels of one image a net can take at once.

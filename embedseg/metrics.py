@@ -123,8 +123,23 @@ class Scores:
 
     def to_dict(self) -> dict[str, Any]:
         """Return scores and counts, ready for JSON."""
-        names = ("ap", "precision", "recall", "f1", "ap_mean", "pq", "sq", "rq", "seg", "aji",
-                 "rand", "voi_split", "voi_merge", "n_true", "n_pred")
+        names = (
+            "ap",
+            "precision",
+            "recall",
+            "f1",
+            "ap_mean",
+            "pq",
+            "sq",
+            "rq",
+            "seg",
+            "aji",
+            "rand",
+            "voi_split",
+            "voi_merge",
+            "n_true",
+            "n_pred",
+        )
         return {name: getattr(self, name) for name in names}
 
     def _rates(self, whole: Callable[[int], float]) -> dict[str, float]:
@@ -179,11 +194,15 @@ def score(
     matched = pairs["0.50"]
     split, merge = _voi(found.shared)
     return Scores(
-        n_true, n_pred, tp,
+        n_true,
+        n_pred,
+        tp,
         sq=rate(overlap[matched[:, 0], matched[:, 1]].sum(), len(matched), n_true + n_pred),
-        seg=_seg(found), aji=_aji(found),
+        seg=_seg(found),
+        aji=_aji(found),
         rand=_rand(found.shared, instead=rate(2 * len(matched), n_true + n_pred, n_true + n_pred)),
-        voi_split=split, voi_merge=merge,
+        voi_split=split,
+        voi_merge=merge,
     )
 
 
@@ -260,8 +279,11 @@ def _aji(found: Compared) -> float:
     best = order[first]
     alone = np.delete(found.true_sizes, taken).sum()
     unused = np.delete(found.pred_sizes, np.unique(entries.col[best])).sum()
-    return rate(entries.data[best].sum(), union[best].sum() + alone + unused,
-                len(found.true_sizes) + len(found.pred_sizes))
+    return rate(
+        entries.data[best].sum(),
+        union[best].sum() + alone + unused,
+        len(found.true_sizes) + len(found.pred_sizes),
+    )
 
 
 def _rand(shared: sparse.csr_array, instead: float) -> float:
@@ -278,5 +300,6 @@ def _voi(shared: sparse.csr_array) -> tuple[float, float]:
     # scikit-image looks at the shapes of images even where it is given their table.
     image = np.zeros(1, np.int64)
     parts = variation_of_information(  # type: ignore[no-untyped-call]
-        image, image, table=shared / shared.sum())
+        image, image, table=shared / shared.sum()
+    )
     return abs(float(parts[0])), abs(float(parts[1]))

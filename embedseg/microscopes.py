@@ -44,21 +44,29 @@ def read_microscope(path: Path) -> tuple[NDArray[Any], str, dict[str, float], tu
         from bioio import BioImage
         from bioio_base.exceptions import UnsupportedFileFormatError
     except ImportError as error:
-        raise UsageError(f"{path}: needs bioio and {plugin}: pip install 'embedseg-nd[bioio]'"
-                         ) from error
+        raise UsageError(
+            f"{path}: needs bioio and {plugin}: pip install 'embedseg-nd[bioio]'"
+        ) from error
     try:
         image = BioImage(path)
     except UnsupportedFileFormatError as error:
-        raise UsageError(f"{path}: {plugin} cannot read it, or is not installed: "
-                         "pip install 'embedseg-nd[bioio]'") from error
+        raise UsageError(
+            f"{path}: {plugin} cannot read it, or is not installed: "
+            "pip install 'embedseg-nd[bioio]'"
+        ) from error
     if len(image.scenes) != 1:
         names = ", ".join(image.scenes[:4]) + " ..." * (len(image.scenes) > 4)
-        raise DataError(f"{path}: holds {len(image.scenes)} images ({names}), expected one; save "
-                        "those that are wanted as TIFF")
+        raise DataError(
+            f"{path}: holds {len(image.scenes)} images ({names}), expected one; save "
+            "those that are wanted as TIFF"
+        )
     axes, data = str(image.dims.order), np.asarray(image.data)
     kept = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in "YX"]
     found = image.physical_pixel_sizes
-    sizes = {axis: float(size) for axis, size in zip("ZYX", (found.Z, found.Y, found.X),
-                                                     strict=True) if size}
+    sizes = {
+        axis: float(size)
+        for axis, size in zip("ZYX", (found.Z, found.Y, found.X), strict=True)
+        if size
+    }
     data = data.reshape([data.shape[i] for i in kept])
     return data, "".join(axes[i] for i in kept), sizes, tuple(map(str, image.channel_names or ()))

@@ -82,9 +82,17 @@ class Segmenter:
 
     # -- training --------------------------------------------------------------------------------
     def fit(
-        self, data: Path | str, *, time_limit: float | str | None = None,
-        epochs: int | None = None, folder: Path | str | None = None, resume: bool = False,
-        overwrite: bool = False, tune: bool = True, devices: int = 1, progress: bool = True,
+        self,
+        data: Path | str,
+        *,
+        time_limit: float | str | None = None,
+        epochs: int | None = None,
+        folder: Path | str | None = None,
+        resume: bool = False,
+        overwrite: bool = False,
+        tune: bool = True,
+        devices: int = 1,
+        progress: bool = True,
         watch: Watch | None = None,
     ) -> Segmenter:
         """Train on a data folder; the best weights on the validation images are kept.
@@ -137,12 +145,25 @@ class Segmenter:
             _clear(folder, resume)
             save_config(self.config, folder / "config.json")
         if (start := self.config.train.start) and not (
-                resume and folder and (folder / checkpoint.NAME).is_file()):
+            resume and folder and (folder / checkpoint.NAME).is_file()
+        ):
             log.info(self.start_from(start))
-        run = Run(self.net, self.config.method, self.config.train, self.config.spacing,
-                  train, val, folder, limit, epochs, self.config.data.min_foreground, watch)
-        self.history = fit(run, self.device, devices=devices, resume=resume, started=started,
-                           progress=progress)
+        run = Run(
+            self.net,
+            self.config.method,
+            self.config.train,
+            self.config.spacing,
+            train,
+            val,
+            folder,
+            limit,
+            epochs,
+            self.config.data.min_foreground,
+            watch,
+        )
+        self.history = fit(
+            run, self.device, devices=devices, resume=resume, started=started, progress=progress
+        )
         self.net.to(self.device)
         if tune and val:
             # Of the time that it took: it may have been stopped.
@@ -164,8 +185,9 @@ class Segmenter:
         source, weights = read_model(Path(folder))
         return take_over(cast(Net, self.net), self.config, weights, source, str(folder))
 
-    def tune(self, data: Path | str, *, budget: float | None = None,
-             progress: bool = True) -> Tuned:
+    def tune(
+        self, data: Path | str, *, budget: float | None = None, progress: bool = True
+    ) -> Tuned:
         """Search decode options on the validation images of a data folder and keep the better.
 
         Parameters
@@ -176,8 +198,11 @@ class Segmenter:
             Seconds to spend.
         """
         # Members of an ensemble normalise and resample images themselves.
-        val = (_annotated(load_training(Path(data), self.config.data).val) if self.ensemble
-               else self._training(Path(data))[1])
+        val = (
+            _annotated(load_training(Path(data), self.config.data).val)
+            if self.ensemble
+            else self._training(Path(data))[1]
+        )
         if not val:
             raise DataError(f"{data}: no validation images to tune on")
         if not self.ensemble:
@@ -195,8 +220,13 @@ class Segmenter:
                 break
             maps.append(source.ready_maps(sample.image))
         left = None if budget is None else budget - (time.monotonic() - begun)
-        found = tune(self.config.method, maps, [s.labels for s in val[: len(maps)]],
-                     budget=left, progress=progress)
+        found = tune(
+            self.config.method,
+            maps,
+            [s.labels for s in val[: len(maps)]],
+            budget=left,
+            progress=progress,
+        )
         self.config = self.config.model_copy(update={"method": found.method})
         self.tuned = found
         return found
@@ -212,16 +242,18 @@ class Segmenter:
         """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing."""
         ready = []
         for sample in samples:
-            image = check_image(sample.image, sample.labels.ndim, self.config.channels,
-                                str(sample.path))
+            image = check_image(
+                sample.image, sample.labels.ndim, self.config.channels, str(sample.path)
+            )
             normal = replace(sample, image=self.config.normalize.apply(image))
             if sample.labels.ndim == self.config.ndim + 1:
                 parts = to_planes(normal)
             elif sample.labels.ndim == self.config.ndim:
                 parts = [normal]
             else:
-                raise DataError(f"{sample.path}: {sample.labels.ndim}D, the model is "
-                                f"{self.config.ndim}D")
+                raise DataError(
+                    f"{sample.path}: {sample.labels.ndim}D, the model is {self.config.ndim}D"
+                )
             ready += [self._at_spacing(part) for part in parts]
         return ready
 
@@ -230,8 +262,14 @@ class Segmenter:
 
     # -- segmentation ----------------------------------------------------------------------------
     def segment(
-        self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
-        tta: bool | None = None, planes: bool | None = None, progress: Progress = False,
+        self,
+        image: NDArray[Any],
+        *,
+        axes: str | None = None,
+        spacing: Spacing | None = None,
+        tta: bool | None = None,
+        planes: bool | None = None,
+        progress: Progress = False,
     ) -> NDArray[np.int32]:
         """Return the labels of an image, in its own grid.
 
@@ -257,12 +295,19 @@ class Segmenter:
             Objects 1 to n, 0 is background; or the index of each pixel's class in
             `config.data.classes`.
         """
-        return self.find(image, axes=axes, spacing=spacing, tta=tta, planes=planes,
-                         progress=progress).labels
+        return self.find(
+            image, axes=axes, spacing=spacing, tta=tta, planes=planes, progress=progress
+        ).labels
 
     def find(
-        self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
-        tta: bool | None = None, planes: bool | None = None, progress: Progress = False,
+        self,
+        image: NDArray[Any],
+        *,
+        axes: str | None = None,
+        spacing: Spacing | None = None,
+        tta: bool | None = None,
+        planes: bool | None = None,
+        progress: Progress = False,
     ) -> Segmentation:
         """Return the labels of an image and what is known of each object, its score for one.
 
@@ -272,38 +317,73 @@ class Segmenter:
         if axes and "T" in axes.upper():
             frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
             rest = axes.upper().replace("T", "")
-            return Segmentation(np.stack([
-                self.segment(frame, axes=rest, spacing=spacing, tta=tta, planes=planes)
-                for frame in frames
-            ]))
+            return Segmentation(
+                np.stack(
+                    [
+                        self.segment(frame, axes=rest, spacing=spacing, tta=tta, planes=planes)
+                        for frame in frames
+                    ]
+                )
+            )
         planes = self.config.predict.planes if planes is None else planes
-        ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
-                        self.config.channels)
+        ready = arrange(
+            image,
+            axes,
+            self.config.ndim + bool(planes and self.config.ndim == 2),
+            self.config.channels,
+        )
         if planes and self.config.ndim == 2 and self.source.links_planes(spacing):
-            log.info("planes are segmented one by one and linked: side views need a known spacing "
-                     "with axes within a factor of %g", COARSEST_SIDE_VIEW)
+            log.info(
+                "planes are segmented one by one and linked: side views need a known spacing "
+                "with axes within a factor of %g",
+                COARSEST_SIDE_VIEW,
+            )
             inner = None if spacing is None else spacing[1:]
-            return Segmentation(link_slices(np.stack([
-                self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
-                for plane in np.moveaxis(ready, 1, 0)
-            ])))
-        return self.on_grid(self.source.maps(ready, spacing, tta=tta, progress=progress),
-                            ready.shape[1:])
+            return Segmentation(
+                link_slices(
+                    np.stack(
+                        [
+                            self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
+                            for plane in np.moveaxis(ready, 1, 0)
+                        ]
+                    )
+                )
+            )
+        return self.on_grid(
+            self.source.maps(ready, spacing, tta=tta, progress=progress), ready.shape[1:]
+        )
 
     def predict(
-        self, image: NDArray[Any], *, axes: str | None = None, spacing: Spacing | None = None,
-        tta: bool | None = None, planes: bool | None = None, progress: Progress = False,
+        self,
+        image: NDArray[Any],
+        *,
+        axes: str | None = None,
+        spacing: Spacing | None = None,
+        tta: bool | None = None,
+        planes: bool | None = None,
+        progress: Progress = False,
     ) -> Maps:
         """Return the maps of an image, in the model's spacing; parameters as in `segment`."""
         planes = self.config.predict.planes if planes is None else planes
-        ready = arrange(image, axes, self.config.ndim + bool(planes and self.config.ndim == 2),
-                        self.config.channels)
+        ready = arrange(
+            image,
+            axes,
+            self.config.ndim + bool(planes and self.config.ndim == 2),
+            self.config.channels,
+        )
         return self.source.maps(ready, spacing, tta=tta, progress=progress)
 
     def segment_blocks(
-        self, image: Path | str, output: Path | str, *, axes: str | None = None,
-        spacing: Spacing | None = None, level: int = 0, options: BlockOptions | None = None,
-        overwrite: bool = False, progress: bool = True,
+        self,
+        image: Path | str,
+        output: Path | str,
+        *,
+        axes: str | None = None,
+        spacing: Spacing | None = None,
+        level: int = 0,
+        options: BlockOptions | None = None,
+        overwrite: bool = False,
+        progress: bool = True,
     ) -> Result:
         """Segment an image of any size in blocks, from a file or store into another.
 
@@ -346,8 +426,14 @@ class Segmenter:
         from embedseg.lazy import open_lazy
 
         return segment_blocks(
-            self.source, open_lazy(image, axes, spacing, level), Path(output),
-            options or BlockOptions(), home=self._home, overwrite=overwrite, progress=progress)
+            self.source,
+            open_lazy(image, axes, spacing, level),
+            Path(output),
+            options or BlockOptions(),
+            home=self._home,
+            overwrite=overwrite,
+            progress=progress,
+        )
 
     def decode(self, maps: Maps) -> Segmentation:
         """Turn maps into a segmentation, by the method's decode options."""
@@ -439,6 +525,12 @@ def _clear(folder: Path, resume: bool) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     sweep(folder)
     if not resume:
-        for name in ("config.json", "weights.safetensors", "history.csv", "last.ckpt", ENSEMBLE,
-                     TUNING):
+        for name in (
+            "config.json",
+            "weights.safetensors",
+            "history.csv",
+            "last.ckpt",
+            ENSEMBLE,
+            TUNING,
+        ):
             (folder / name).unlink(missing_ok=True)

@@ -29,8 +29,9 @@ def save_history(path: Path | str, rows: Sequence[Mapping[str, float]]) -> None:
     save_figure(figure, Path(path))
 
 
-def draw_history(figure: Figure, rows: Sequence[Mapping[str, float]], *, below: bool = False
-                 ) -> None:
+def draw_history(
+    figure: Figure, rows: Sequence[Mapping[str, float]], *, below: bool = False
+) -> None:
     """Draw a history as `save_history` does into an empty figure; `below` puts panels in a column.
 
     In a column there is no learning rate.
@@ -43,8 +44,11 @@ def draw_history(figure: Figure, rows: Sequence[Mapping[str, float]], *, below: 
         axes = rates if name == "rate" else scores if name.startswith("val_") else losses
         if axes is None:
             continue
-        shown = [(row.get("minutes", row.get("epoch", i)), row[name])
-                 for i, row in enumerate(rows) if name in row]
+        shown = [
+            (row.get("minutes", row.get("epoch", i)), row[name])
+            for i, row in enumerate(rows)
+            if name in row
+        ]
         style = ["-", "--", "-.", ":"][len(axes.lines) % 4]
         axes.plot(*zip(*shown, strict=True), style, marker=".", label=name.removeprefix("val_"))
     losses.set(title="loss", xlabel="minutes", yscale="log")
@@ -80,8 +84,9 @@ class Board:
                 warnings.simplefilter("ignore", DeprecationWarning)  # of TensorBoard's own parts
                 from torch.utils.tensorboard import SummaryWriter
         except ImportError:
-            raise UsageError("train.tensorboard needs TensorBoard: pip install "
-                             "'embedseg-nd[log]'") from None
+            raise UsageError(
+                "train.tensorboard needs TensorBoard: pip install 'embedseg-nd[log]'"
+            ) from None
         self.writer = SummaryWriter(str(folder))
 
     def row(self, row: Mapping[str, float]) -> None:
@@ -91,8 +96,9 @@ class Board:
         for name, value in row.items():
             if name not in ("epoch", "step"):
                 group = "val" if name.startswith("val_") else "train"
-                self.writer.add_scalar(f"{group}/{name.removeprefix('val_')}", value,
-                                       int(row["step"]))
+                self.writer.add_scalar(
+                    f"{group}/{name.removeprefix('val_')}", value, int(row["step"])
+                )
         self.writer.flush()
 
     def picture(self, name: str, path: Path, step: int) -> None:

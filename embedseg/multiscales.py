@@ -25,8 +25,7 @@ def array_layout(array: Any) -> Layout:
     >>> array_layout(array).axes
     'TYX'
     """
-    names = (getattr(array.metadata, "dimension_names", None)
-             or array.attrs.get("_ARRAY_DIMENSIONS"))
+    names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
     plain = plain_layout(array.shape)
     return plain._replace(axes="".join(map(_letter, names))) if names else plain
 
@@ -65,19 +64,26 @@ def image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> 
         return layout
     letters = "".join(_letter(axis["name"], axis.get("type")) for axis in axes)
     if len(letters) != len(layout.shape):
-        raise DataError(f"{source}: level {level} has shape {layout.shape}, but the metadata speak "
-                        f"of {len(letters)} axes")
+        raise DataError(
+            f"{source}: level {level} has shape {layout.shape}, but the metadata speak "
+            f"of {len(letters)} axes"
+        )
     scale = [1.0] * len(axes)
-    steps = (image["datasets"][level].get("coordinateTransformations", [])
-             + image.get("coordinateTransformations", []))
+    steps = image["datasets"][level].get("coordinateTransformations", []) + image.get(
+        "coordinateTransformations", []
+    )
     for step in steps:
         if step["type"] == "scale":
             scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
     known = any(step["type"] == "scale" for step in steps)
-    found = {letter: microns(length, axis.get("unit"))
-             for letter, length, axis in zip(letters, scale, axes, strict=True) if known}
+    found = {
+        letter: microns(length, axis.get("unit"))
+        for letter, length, axis in zip(letters, scale, axes, strict=True)
+        if known
+    }
     return layout._replace(
-        axes=letters, sizes={letter: size for letter, size in found.items() if size})
+        axes=letters, sizes={letter: size for letter, size in found.items() if size}
+    )
 
 
 def channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -112,7 +118,10 @@ def axis_sizes(axes: str, spacing: Spacing | None) -> list[float | None]:
 
 
 def describe_labels(
-    axes: str, spacing: Spacing | None, factors: Sequence[tuple[int, ...]], source: str | None,
+    axes: str,
+    spacing: Spacing | None,
+    factors: Sequence[tuple[int, ...]],
+    source: str | None,
     version: Version,
 ) -> dict[str, Any]:
     """Return the attributes that make an OME-Zarr image of a group of labels.
@@ -137,24 +146,35 @@ def describe_labels(
     unit = {"unit": "micrometer"} if spacing else {}
     image: dict[str, Any] = {
         "name": "labels",
-        "axes": [{"name": axis.lower(), "type": KINDS[axis],
-                  **(unit if KINDS[axis] == "space" else {})} for axis in axes],
-        "datasets": [{"path": str(level), "coordinateTransformations": _transformations(sizes, f)}
-                     for level, f in enumerate(factors)],
+        "axes": [
+            {"name": axis.lower(), "type": KINDS[axis], **(unit if KINDS[axis] == "space" else {})}
+            for axis in axes
+        ],
+        "datasets": [
+            {"path": str(level), "coordinateTransformations": _transformations(sizes, f)}
+            for level, f in enumerate(factors)
+        ],
         "type": "mode",
-        "metadata": {"method": "embedseg.coarser.most_frequent", "version": __version__,
-                     "description": "most frequent label of each cell, the smallest of several"},
+        "metadata": {
+            "method": "embedseg.coarser.most_frequent",
+            "version": __version__,
+            "description": "most frequent label of each cell, the smallest of several",
+        },
     }
     label = {"source": {"image": source}} if source else {}
     if version == "0.5":
         return {"ome": {"version": version, "multiscales": [image], "image-label": label}}
-    return {"multiscales": [{"version": version, **image}],
-            "image-label": {"version": version, **label}}
+    return {
+        "multiscales": [{"version": version, **image}],
+        "image-label": {"version": version, **label},
+    }
 
 
 def _transformations(sizes: Sequence[float], factor: Sequence[int]) -> list[dict[str, Any]]:
     """Return where the pixels of a level lie; the first one has its centre amid its cell."""
     scale = [size * f for size, f in zip(sizes, factor, strict=True)]
     moved = [size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
-    return [{"type": "scale", "scale": scale},
-            *([{"type": "translation", "translation": moved}] if any(moved) else [])]
+    return [
+        {"type": "scale", "scale": scale},
+        *([{"type": "translation", "translation": moved}] if any(moved) else []),
+    ]

@@ -40,8 +40,15 @@ KEY = "embedseg"
 
 
 def create_labels(
-    path: Path, shape: Sequence[int], dtype: DTypeLike, axes: str, spacing: Spacing | None, *,
-    chunks: Sequence[int], version: Version = "0.5", source: str | None = None,
+    path: Path,
+    shape: Sequence[int],
+    dtype: DTypeLike,
+    axes: str,
+    spacing: Spacing | None,
+    *,
+    chunks: Sequence[int],
+    version: Version = "0.5",
+    source: str | None = None,
 ) -> None:
     """Make a group with an empty array "0" of labels, to be written chunk by chunk.
 
@@ -94,15 +101,27 @@ def create_labels(
     old = version == "0.4"
     group = zarr.create_group(path, zarr_format=2 if old else 3)
     # Labels come in long runs: shuffled bytes, or a higher level, make them larger and take longer.
-    compressor: Any = ({"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 0} if old
-                       else BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"))
+    compressor: Any = (
+        {"id": "blosc", "cname": "zstd", "clevel": 1, "shuffle": 0}
+        if old
+        else BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle")
+    )
     _make_level(group, 0, shape, dtype, chunks, axes, compressor)
-    group.attrs[KEY] = {"axes": axes, "spacing": spacing and [float(step) for step in spacing],
-                        "source": source}
+    group.attrs[KEY] = {
+        "axes": axes,
+        "spacing": spacing and [float(step) for step in spacing],
+        "source": source,
+    }
 
 
-def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str,
-           spacing: Spacing | None, chunks: Sequence[int]) -> None:
+def _check(
+    path: Path,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    axes: str,
+    spacing: Spacing | None,
+    chunks: Sequence[int],
+) -> None:
     if dtype.kind not in "iu":
         raise DataError(f"{path}: labels of type {dtype}, expected integers")
     check_label_axes(path, shape, axes, spacing)
@@ -110,15 +129,27 @@ def _check(path: Path, shape: tuple[int, ...], dtype: np.dtype[Any], axes: str,
         raise DataError(f"{path}: chunks {tuple(chunks)} do not fit labels of shape {shape}")
 
 
-def _make_level(group: zarr.Group, level: int, shape: tuple[int, ...], dtype: np.dtype[Any],
-                chunks: Sequence[int], axes: str, compressor: Any) -> Any:
+def _make_level(
+    group: zarr.Group,
+    level: int,
+    shape: tuple[int, ...],
+    dtype: np.dtype[Any],
+    chunks: Sequence[int],
+    axes: str,
+    compressor: Any,
+) -> Any:
     old = group.metadata.zarr_format == 2
     return group.create_array(
-        str(level), shape=shape, dtype=dtype, chunks=tuple(map(min, chunks, shape)),
-        compressors=compressor, fill_value=0,
+        str(level),
+        shape=shape,
+        dtype=dtype,
+        chunks=tuple(map(min, chunks, shape)),
+        compressors=compressor,
+        fill_value=0,
         chunk_key_encoding={"name": "v2" if old else "default", "separator": "/"},
         dimension_names=None if old else list(axes.lower()),
-        config={"write_empty_chunks": False})
+        config={"write_empty_chunks": False},
+    )
 
 
 def open_array(path: Path, level: int = 0, mode: Literal["r", "r+"] = "r+") -> zarr.Array[Any]:
@@ -145,8 +176,9 @@ def store_version(path: Path) -> Version:
 
 
 # -- coarser levels --------------------------------------------------------------------------------
-def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False,
-                fill: Filling | None = None) -> None:
+def add_pyramid(
+    path: Path, *, smallest: int = 256, progress: bool = False, fill: Filling | None = None
+) -> None:
     """Add coarser levels to labels, and the metadata that make an OME-Zarr image of them.
 
     A pixel of a coarser level has the most frequent label of the 2 pixels along each axis that it
@@ -171,8 +203,14 @@ def add_pyramid(path: Path, *, smallest: int = 256, progress: bool = False,
     _add_levels(path, 1, smallest, None, progress, fill)
 
 
-def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progress: bool,
-                fill: Filling | None = None) -> None:
+def _add_levels(
+    path: Path,
+    kept: int,
+    smallest: int,
+    levels: int | None,
+    progress: bool,
+    fill: Filling | None = None,
+) -> None:
     """Make all levels but the first few that are kept: as many as asked for, or down to a size."""
     import zarr
 
@@ -188,32 +226,39 @@ def _add_levels(path: Path, kept: int, smallest: int, levels: int | None, progre
     first = open_array(path, mode="r")
     sizes = axis_sizes(made["axes"], made["spacing"])
     factors = halvings(first.shape, sizes, smallest, levels)
-    total = sum(prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
-                for factor in factors[kept:])
+    total = sum(
+        prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
+        for factor in factors[kept:]
+    )
     with tqdm(desc="coarser levels", unit="chunk", total=total, disable=not progress) as bar:
         for level in range(kept, len(factors)):
             fine = open_array(path, level - 1, "r")
-            step = tuple(b // a for a, b in zip(*factors[level - 1:level + 1], strict=True))
+            step = tuple(b // a for a, b in zip(*factors[level - 1 : level + 1], strict=True))
             shape = coarser_shape(fine.shape, step)
-            coarse = _make_level(group, level, shape, fine.dtype, fine.chunks, made["axes"],
-                                 fine.compressors)
+            coarse = _make_level(
+                group, level, shape, fine.dtype, fine.chunks, made["axes"], fine.compressors
+            )
             boxes = _boxes(coarse.shape, coarse.chunks)
             for _ in (fill or _here(path))(level, boxes, step):
                 bar.update()
-    described = describe_labels(made["axes"], made["spacing"], factors, made["source"],
-                                store_version(path))
+    described = describe_labels(
+        made["axes"], made["spacing"], factors, made["source"], store_version(path)
+    )
     group.attrs.update(described)
 
 
 def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[Box]:
     """Go over the chunks of an array, of which there may be too many for a list."""
     for corner in product(*(range(0, n, c) for n, c in zip(shape, chunks, strict=True))):
-        yield tuple(slice(start, min(start + c, n))
-                    for start, c, n in zip(corner, chunks, shape, strict=True))
+        yield tuple(
+            slice(start, min(start + c, n))
+            for start, c, n in zip(corner, chunks, shape, strict=True)
+        )
 
 
 def _here(path: Path) -> Filling:
     """Fill one box after the other, in this process."""
+
     def fill(level: int, boxes: Iterable[Box], step: tuple[int, ...]) -> Iterator[Box]:
         for box in boxes:
             fill_box(path, level, box, step)
@@ -237,8 +282,9 @@ def fill_box(path: Path, level: int, box: Box, step: tuple[int, ...]) -> None:
         How many pixels of the level before go into one, along each axis.
     """
     fine, coarse = open_array(path, level - 1, "r"), open_array(path, level)
-    labels: Any = fine[tuple(slice(side.start * f, side.stop * f)
-                        for side, f in zip(box, step, strict=True))]
+    labels: Any = fine[
+        tuple(slice(side.start * f, side.stop * f) for side, f in zip(box, step, strict=True))
+    ]
     if labels.any():
         coarse[box] = most_frequent(labels, step)
 
@@ -276,8 +322,9 @@ def put_inside(labels: Path, image: Path, name: str) -> Path:
     if target.exists():
         raise UsageError(f"{target}: exists; choose another name")
     if (own := store_version(labels)) != version:
-        raise UsageError(f"{labels}: is stored as NGFF {own}, but {image} as {version}; expected "
-                         "the same")
+        raise UsageError(
+            f"{labels}: is stored as NGFF {own}, but {image} as {version}; expected the same"
+        )
     wanted, there = _levels(image), _levels(labels)
     if wanted and wanted != there:
         _add_levels(labels, min(wanted, there), 0, wanted, False)

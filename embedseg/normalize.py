@@ -35,8 +35,9 @@ class Fixed(BaseModel):
 
     def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
         """Normalise an image (C, *space) of any type."""
-        normal = np.stack([_to_unit(channel, limits)
-                           for channel, limits in zip(image, self.limits, strict=True)])
+        normal = np.stack(
+            [_to_unit(channel, limits) for channel, limits in zip(image, self.limits, strict=True)]
+        )
         return np.clip(normal, 0, 1) if self.clip else normal
 
     def fixed(self, sample: NDArray[Any]) -> Fixed:

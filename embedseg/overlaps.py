@@ -50,9 +50,7 @@ def overlap_table(
     return table, rows, columns
 
 
-def iou(
-    shared: sparse.sparray, first: NDArray[Any], second: NDArray[Any]
-) -> sparse.csr_array:
+def iou(shared: sparse.sparray, first: NDArray[Any], second: NDArray[Any]) -> sparse.csr_array:
     """Return intersection over union of objects that overlap.
 
     Parameters
@@ -185,11 +183,12 @@ def compared(truth: NDArray[Any], predicted: NDArray[Any]) -> Compared:
     """
     truth, predicted = check_labels(truth, name="truth"), check_labels(predicted, name="predicted")
     if truth.shape != predicted.shape:
-        raise DataError(f"predicted labels of shape {predicted.shape}, expected that of the truth, "
-                        f"{truth.shape}")
+        raise DataError(
+            f"predicted labels of shape {predicted.shape}, expected that of the truth, "
+            f"{truth.shape}"
+        )
     annotated = _annotated_part(truth)
-    table, true_ids, pred_ids = overlap_table(
-        truth[annotated], np.maximum(predicted[annotated], 0))
+    table, true_ids, pred_ids = overlap_table(truth[annotated], np.maximum(predicted[annotated], 0))
     outside = table[true_ids < 0].sum(axis=0)
     objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
     # Predicted objects that do not count are background where they reach annotated pixels.
@@ -206,8 +205,10 @@ def _annotated_part(truth: NDArray[Any]) -> Any:
     known = truth >= 0
     if known.all():
         return ...
-    planes = [np.flatnonzero(known.any(axis=tuple(d for d in range(truth.ndim) if d != axis)))
-              for axis in range(truth.ndim)]
+    planes = [
+        np.flatnonzero(known.any(axis=tuple(d for d in range(truth.ndim) if d != axis)))
+        for axis in range(truth.ndim)
+    ]
     return np.ix_(*planes)
 
 

@@ -25,10 +25,18 @@ DEFAULT_NET = {"type": "unet", "stem": 2, "light": True, "max_width": 128}
 #: (Lalit et al. 2022), with sizes that follow from the data like ours.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": (DEFAULT_NET, {}),
-    "paper": ({"type": "erfnet"}, {
-        "train.optimizer": "adam", "train.learning_rate": 5e-4, "train.weight_decay": 1e-4,
-        "train.schedule": "poly", "train.warmup": 0, "train.average": 0, "train.augment": "paper",
-    }),
+    "paper": (
+        {"type": "erfnet"},
+        {
+            "train.optimizer": "adam",
+            "train.learning_rate": 5e-4,
+            "train.weight_decay": 1e-4,
+            "train.schedule": "poly",
+            "train.warmup": 0,
+            "train.average": 0,
+            "train.augment": "paper",
+        },
+    ),
 }
 #: Pixels of a batch: few enough for many steps in the minutes a laptop has.
 BATCH_PIXELS = {2: 4 * 128 * 128, 3: 2 * 24 * 64 * 64}
@@ -37,8 +45,13 @@ CROP = {2: 128, 3: 64}
 
 
 def plan(
-    data: Path | str | Sequence[Sample], *, method: str | None = None, net: str | None = None,
-    ndim: int | None = None, options: DataOptions | None = None, start: Path | str | None = None,
+    data: Path | str | Sequence[Sample],
+    *,
+    method: str | None = None,
+    net: str | None = None,
+    ndim: int | None = None,
+    options: DataOptions | None = None,
+    start: Path | str | None = None,
     preset: str = "default",
 ) -> Config:
     """Propose a configuration from the data alone.
@@ -69,12 +82,20 @@ def plan(
         For unknown names, or an `ndim` that the data do not have.
     """
     options = reading(data, method, options or DataOptions(), start)
-    return plan_from(measured(data, ndim, options), method=method, net=net, options=options,
-                     start=start, preset=preset)
+    return plan_from(
+        measured(data, ndim, options),
+        method=method,
+        net=net,
+        options=options,
+        start=start,
+        preset=preset,
+    )
 
 
 def reading(
-    data: Path | str | Sequence[Sample], method: str | None, options: DataOptions,
+    data: Path | str | Sequence[Sample],
+    method: str | None,
+    options: DataOptions,
     start: Path | str | None = None,
 ) -> DataOptions:
     """Return how a method has data read: classes are named, objects need no names.
@@ -96,17 +117,19 @@ def reading(
     name = method or (base.method.type if base else "embedding")
     if method_class(name).reads == "objects":
         if options.classes:
-            raise UsageError(f"the method {name} finds objects; data.classes is for methods that "
-                             "tell classes apart, such as semantic")
+            raise UsageError(
+                f"the method {name} finds objects; data.classes is for methods that "
+                "tell classes apart, such as semantic"
+            )
         return options
     if options.classes is None and base:
         options = options.model_copy(update={"classes": base.data.classes})
     return with_classes(data, options) if isinstance(data, str | Path) else options
 
 
-
-def measured(data: Path | str | Sequence[Sample], ndim: int | None,
-             options: DataOptions) -> Statistics:
+def measured(
+    data: Path | str | Sequence[Sample], ndim: int | None, options: DataOptions
+) -> Statistics:
     """Return the statistics of the training images, of their planes for a 2D net on volumes."""
     if isinstance(data, str | Path):
         data = load_training(Path(data), options).train
@@ -119,8 +142,13 @@ def measured(data: Path | str | Sequence[Sample], ndim: int | None,
 
 
 def plan_from(
-    stats: Statistics, *, method: str | None = None, net: str | None = None,
-    options: DataOptions | None = None, start: Path | str | None = None, preset: str = "default",
+    stats: Statistics,
+    *,
+    method: str | None = None,
+    net: str | None = None,
+    options: DataOptions | None = None,
+    start: Path | str | None = None,
+    preset: str = "default",
 ) -> Config:
     """Propose a configuration from statistics of the data; see `plan`."""
     base = load_config(Path(start) / "config.json") if start else None
@@ -135,12 +163,21 @@ def plan_from(
     crop = chosen.fit_crop(_crop(stats), stats.spacing)
     batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
     config = Config(
-        ndim=stats.ndim, channels=stats.channels, spacing=stats.spacing,
-        spacing_known=stats.spacing_known, extent=_extent(stats), data=options or DataOptions(),
+        ndim=stats.ndim,
+        channels=stats.channels,
+        spacing=stats.spacing,
+        spacing_known=stats.spacing_known,
+        extent=_extent(stats),
+        data=options or DataOptions(),
         normalize=base.normalize if base else Percentile(),
-        method=planned, net=chosen,
-        train=TrainOptions(crop=crop, batch=batch, background=planned.anywhere,
-                           start=start and str(Path(start).resolve())),
+        method=planned,
+        net=chosen,
+        train=TrainOptions(
+            crop=crop,
+            batch=batch,
+            background=planned.anywhere,
+            start=start and str(Path(start).resolve()),
+        ),
     )
     return config.changed(recipe)
 
@@ -195,14 +232,17 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
     """
     cost, train = estimate(config, device, stats.shapes), config.train
     epoch = train.steps_per_epoch * cost.step
-    return "\n".join([
-        *data_in_words(stats), *settings_in_words(config, cost.parameters),
-        f"memory: about {cost.training / 1e9:.1f} GB to train, {cost.prediction / 1e9:.1f} GB to "
-        "segment the largest image",
-        f"time: about {epoch:.0f} s for an epoch of "
-        f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
-        f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
-    ])
+    return "\n".join(
+        [
+            *data_in_words(stats),
+            *settings_in_words(config, cost.parameters),
+            f"memory: about {cost.training / 1e9:.1f} GB to train, "
+            f"{cost.prediction / 1e9:.1f} GB to segment the largest image",
+            f"time: about {epoch:.0f} s for an epoch of "
+            f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
+            f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
+        ]
+    )
 
 
 def data_in_words(stats: Statistics) -> list[str]:
@@ -233,12 +273,15 @@ def _contents(stats: Statistics) -> str:
     if stats.classes:
         return "classes: " + ", ".join(
             f"{each.name} {100 * share:.1f} %"
-            for each, share in zip(stats.classes, stats.frequencies, strict=True))
+            for each, share in zip(stats.classes, stats.frequencies, strict=True)
+        )
     if not len(stats.extents):
         return "objects: none whose extent is known"
     median = np.round(np.median(stats.extents, axis=0))
-    return (f"objects: {len(stats.volumes)} on {100 * stats.foreground_fraction:.1f} % of the "
-            f"pixels, {_join(median, ' x ')} px (median bounding box)")
+    return (
+        f"objects: {len(stats.volumes)} on {100 * stats.foreground_fraction:.1f} % of the "
+        f"pixels, {_join(median, ' x ')} px (median bounding box)"
+    )
 
 
 def _join(values: Iterable[float], by: str = ", ") -> str:

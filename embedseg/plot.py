@@ -68,8 +68,13 @@ def label_colours(labels: NDArray[Any]) -> Colours:
 
 
 def overlay(
-    image: NDArray[Any], truth: NDArray[Any] | None, predicted: NDArray[Any], *,
-    spacing: Spacing | None = None, title: str = "", classes: Mapping[str, str] | None = None,
+    image: NDArray[Any],
+    truth: NDArray[Any] | None,
+    predicted: NDArray[Any],
+    *,
+    spacing: Spacing | None = None,
+    title: str = "",
+    classes: Mapping[str, str] | None = None,
 ) -> Figure:
     """Draw image, truth, prediction and errors side by side.
 
@@ -111,15 +116,20 @@ def overlay(
     spacing = spacing or (1.0,) * ndim
     rows: list[list[Panel]] = []
     if classes:
-        rows = [class_panels(image, truth, predicted, classes, spacing, view)
-                for view in middle_views(predicted.shape)]
+        rows = [
+            class_panels(image, truth, predicted, classes, spacing, view)
+            for view in middle_views(predicted.shape)
+        ]
         return lay_out(_folded(rows, truth), class_legend(classes), title)
     painted = image_colours(image)
     state, recoloured = _states(truth, predicted)
     for view in _views(truth, predicted):
         panels, marks = _panels(
-            cut(painted, view), None if truth is None else cut(truth, view),
-            cut(predicted, view), cut(recoloured, view), state,
+            cut(painted, view),
+            None if truth is None else cut(truth, view),
+            cut(predicted, view),
+            cut(recoloured, view),
+            state,
             tuple(size for axis, size in enumerate(spacing) if axis != view[0]),
         )
         where = "" if ndim == 2 else f" ({'zyx'[view[0]]} = {view[1]})"
@@ -135,18 +145,31 @@ def _folded(rows: list[list[Panel]], truth: NDArray[Any] | None) -> list[list[Pa
 
 
 def save_overlay(
-    path: Path | str, image: NDArray[Any], truth: NDArray[Any] | None, predicted: NDArray[Any], *,
-    spacing: Spacing | None = None, title: str = "", classes: Mapping[str, str] | None = None,
+    path: Path | str,
+    image: NDArray[Any],
+    truth: NDArray[Any] | None,
+    predicted: NDArray[Any],
+    *,
+    spacing: Spacing | None = None,
+    title: str = "",
+    classes: Mapping[str, str] | None = None,
 ) -> None:
     """Write `overlay` as an image file; the name's ending says which kind."""
-    save_figure(overlay(image, truth, predicted, spacing=spacing, title=title, classes=classes),
-                Path(path))
+    save_figure(
+        overlay(image, truth, predicted, spacing=spacing, title=title, classes=classes), Path(path)
+    )
 
 
 def save_preview(
-    path: Path | str, images: Sequence[NDArray[Any]], truths: Sequence[NDArray[Any]] | None,
-    predictions: Sequence[NDArray[Any]], *, spacing: Spacing | None = None,
-    titles: Sequence[str] = (), title: str = "", classes: Mapping[str, str] | None = None,
+    path: Path | str,
+    images: Sequence[NDArray[Any]],
+    truths: Sequence[NDArray[Any]] | None,
+    predictions: Sequence[NDArray[Any]],
+    *,
+    spacing: Spacing | None = None,
+    titles: Sequence[str] = (),
+    title: str = "",
+    classes: Mapping[str, str] | None = None,
 ) -> None:
     """Draw a few images and the errors in them, small and quickly, into one image file.
 
@@ -172,27 +195,40 @@ def save_preview(
         image = image if image.ndim > predicted.ndim else image[np.newaxis]
         if classes:
             steps = spacing or (1.0,) * predicted.ndim
-            shown = class_panels(image, truth, predicted, classes, steps,
-                                 middle_views(predicted.shape)[0], PREVIEW)
+            shown = class_panels(
+                image, truth, predicted, classes, steps, middle_views(predicted.shape)[0], PREVIEW
+            )
             cells.append([(shown[-2][0], titles[i] if titles else "image", {}), shown[-1]])
             continue
         state, recoloured = _states(truth, predicted)
         view = _views(truth, predicted)[0]
         plane = (spacing or (1.0,) * predicted.ndim)[-2:]
-        panels, marks = _panels(image_colours(cut(image, view, 1).astype(np.float32)),
-                                None if truth is None else cut(truth, view), cut(predicted, view),
-                                cut(recoloured, view), state, plane, PREVIEW)
-        cells.append([(panels[0], titles[i] if titles else "image", {}),
-                      (panels[-1], "objects" if truth is None else "errors at IoU 0.5", marks)])
+        panels, marks = _panels(
+            image_colours(cut(image, view, 1).astype(np.float32)),
+            None if truth is None else cut(truth, view),
+            cut(predicted, view),
+            cut(recoloured, view),
+            state,
+            plane,
+            PREVIEW,
+        )
+        cells.append(
+            [
+                (panels[0], titles[i] if titles else "image", {}),
+                (panels[-1], "objects" if truth is None else "errors at IoU 0.5", marks),
+            ]
+        )
         whole = {kind: whole.get(kind, 0) + len(found) for kind, found in state.items()}
-    rows = [[panel for cell in cells[i:i + 2] for panel in cell] for i in range(0, len(cells), 2)]
-    save_figure(lay_out(rows, class_legend(classes) if classes else _legend(whole), title),
-                Path(path))
+    rows = [[panel for cell in cells[i : i + 2] for panel in cell] for i in range(0, len(cells), 2)]
+    save_figure(
+        lay_out(rows, class_legend(classes) if classes else _legend(whole), title), Path(path)
+    )
 
 
 # -- what is seen ----------------------------------------------------------------------------------
-def _states(truth: NDArray[Any] | None, predicted: NDArray[Any]
-            ) -> tuple[dict[str, NDArray[np.int64]], NDArray[Any]]:
+def _states(
+    truth: NDArray[Any] | None, predicted: NDArray[Any]
+) -> tuple[dict[str, NDArray[np.int64]], NDArray[Any]]:
     """Return which labels are matched, missed, spurious; and the prediction in truth's numbers."""
     if truth is None:
         return {"found": np.unique(predicted[predicted > 0])}, predicted
@@ -213,9 +249,15 @@ def _views(truth: NDArray[Any] | None, predicted: NDArray[Any]) -> list[tuple[in
     return [(axis, int(content.sum(tuple({0, 1, 2} - {axis})).argmax())) for axis in (0, 1)]
 
 
-def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
-            recoloured: NDArray[Any], state: Mapping[str, NDArray[np.int64]], spacing: Spacing,
-            limits: tuple[int, int] = PANEL) -> tuple[list[Colours], Marks]:
+def _panels(
+    image: Colours,
+    truth: NDArray[Any] | None,
+    predicted: NDArray[Any],
+    recoloured: NDArray[Any],
+    state: Mapping[str, NDArray[np.int64]],
+    spacing: Spacing,
+    limits: tuple[int, int] = PANEL,
+) -> tuple[list[Colours], Marks]:
     """Return the panels of one view at the size of the screen, and where the marks go."""
     rows = grid(predicted.shape, spacing, limits)
     image, predicted, recoloured = image[rows], predicted[rows], recoloured[rows]
@@ -223,8 +265,12 @@ def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
     outlined = (image * 0.75).astype(np.uint8)
     if truth is not None:
         outlined[truth < 0] = NOT_ANNOTATED
-    kinds = {"found": (predicted, MATCHED), "matched": (predicted, MATCHED),
-             "missed": (truth, MISSED), "spurious": (predicted, SPURIOUS)}
+    kinds = {
+        "found": (predicted, MATCHED),
+        "matched": (predicted, MATCHED),
+        "missed": (truth, MISSED),
+        "spurious": (predicted, SPURIOUS),
+    }
     marks = {}
     for kind, ids in state.items():
         labels, colour = kinds[kind]
@@ -232,8 +278,11 @@ def _panels(image: Colours, truth: NDArray[Any] | None, predicted: NDArray[Any],
         kept = np.where(np.isin(labels, ids), labels, 0)
         outlined[_outline(kept)] = colour
         marks[kind] = _middles(kept)
-    painted = [(label_colours(labels), _outline(labels))
-               for labels in (truth, recoloured) if labels is not None]
+    painted = [
+        (label_colours(labels), _outline(labels))
+        for labels in (truth, recoloured)
+        if labels is not None
+    ]
     for colours, line in painted:
         colours[line] //= 2
     return [image, *[colours for colours, _ in painted], outlined], marks
@@ -267,5 +316,6 @@ def _names(truth: NDArray[Any] | None, predicted: NDArray[Any]) -> list[str]:
 def _legend(counts: Mapping[str, int]) -> list[Any]:
     from matplotlib.lines import Line2D
 
-    return [Line2D([], [], label=f"{n} {kind}", **MARKS.get(kind, LINE))
-            for kind, n in counts.items()]
+    return [
+        Line2D([], [], label=f"{n} {kind}", **MARKS.get(kind, LINE)) for kind, n in counts.items()
+    ]

@@ -61,8 +61,12 @@ def middle_views(shape: tuple[int, ...]) -> list[tuple[int, int]]:
 
 
 def class_panels(
-    image: NDArray[Any], truth: NDArray[Any] | None, predicted: NDArray[Any],
-    classes: Mapping[str, str], spacing: Spacing, view: tuple[int, int],
+    image: NDArray[Any],
+    truth: NDArray[Any] | None,
+    predicted: NDArray[Any],
+    classes: Mapping[str, str],
+    spacing: Spacing,
+    view: tuple[int, int],
     limits: tuple[int, int] = PANEL,
 ) -> list[Panel]:
     """Return the panels of one view: image, truth, prediction, and what is wrong.
@@ -100,8 +104,12 @@ def class_panels(
     marked[wrong[rows]] = MISSED
     marked[(known < 0)[rows]] = NOT_ANNOTATED
     share = 100 * wrong.sum() / max(1, (known >= 0).sum())
-    return [*panels, (over(known), f"truth{where}", {}), (over(found), f"prediction{where}", {}),
-            (marked, f"wrong: {share:.1f} % of the pixels", {})]
+    return [
+        *panels,
+        (over(known), f"truth{where}", {}),
+        (over(found), f"prediction{where}", {}),
+        (marked, f"wrong: {share:.1f} % of the pixels", {}),
+    ]
 
 
 def class_legend(classes: Mapping[str, str]) -> list[Any]:

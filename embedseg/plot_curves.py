@@ -15,7 +15,10 @@ DPI = 100
 
 
 def save_profiles(
-    path: Path | str, profiles: Mapping[str, Mapping[str, float]], axes: tuple[str, str], *,
+    path: Path | str,
+    profiles: Mapping[str, Mapping[str, float]],
+    axes: tuple[str, str],
+    *,
     title: str = "",
 ) -> None:
     """Draw scores over a threshold as lines, or by class as bars, of one model or several.
@@ -49,7 +52,12 @@ def save_profiles(
 
 
 def save_sizes(
-    path: Path | str, extents: NDArray[np.float64], *, unit: str, axes: str, title: str = "",
+    path: Path | str,
+    extents: NDArray[np.float64],
+    *,
+    unit: str,
+    axes: str,
+    title: str = "",
 ) -> None:
     """Draw how large objects are along each axis.
 
@@ -68,16 +76,24 @@ def save_sizes(
     limits = max(float(extents.max(initial=0)), 1e-9)
     for number, (letter, values) in enumerate(zip(axes, extents.T, strict=True)):
         middle = float(np.median(values)) if len(values) else np.nan
-        drawn.hist(values, bins=np.linspace(0, limits, 41), histtype="step", linewidth=1.5,
-                   linestyle=["-", "--", ":"][number % 3],
-                   label=f"along {letter}, median {middle:.3g}")
+        drawn.hist(
+            values,
+            bins=np.linspace(0, limits, 41),
+            histtype="step",
+            linewidth=1.5,
+            linestyle=["-", "--", ":"][number % 3],
+            label=f"along {letter}, median {middle:.3g}",
+        )
     drawn.set(xlabel=f"extent of an object, {unit}", ylabel="objects")
     drawn.legend()
     save_figure(figure, Path(path))
 
 
 def save_trials(
-    path: Path | str, trials: Sequence[tuple[Mapping[str, Any], float]], primary: str, *,
+    path: Path | str,
+    trials: Sequence[tuple[Mapping[str, Any], float]],
+    primary: str,
+    *,
     title: str = "",
 ) -> None:
     """Draw the scores of all settings that were tried, an option beside the other.
@@ -101,8 +117,12 @@ def save_trials(
     panels = figure.subplots(1, len(options), squeeze=False, sharey=True)[0]
     for name, drawn in zip(options, panels, strict=True):
         # None, where an option may be off, cannot be compared with numbers.
-        values = sorted({settings[name] for settings, _ in trials}, key=lambda value: (
-            (1, value, "") if isinstance(value, int | float) else (0, 0, str(value))))
+        values = sorted(
+            {settings[name] for settings, _ in trials},
+            key=lambda value: (
+                (1, value, "") if isinstance(value, int | float) else (0, 0, str(value))
+            ),
+        )
         places = [values.index(settings[name]) for settings, _ in trials]
         scores = np.array([score for _, score in trials])
         best = [max(scores[np.equal(places, k)]) for k in range(len(values))]

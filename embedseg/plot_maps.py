@@ -67,14 +67,17 @@ def plot_maps(maps: Maps, image: NDArray[Any] | None = None, *, title: str = "")
             shown = image_colours(cut(to_shape(known.astype(np.float32), maps.shape), view, 1))
             panels.append((_stretched(shown, spacing), "image", {}))
         for spec in maps.specs:
-            panels += [(_stretched(colours, spacing), name, {})
-                       for colours, name in _painted(maps, spec, view)]
-        rows += [panels[i:i + COLUMNS] for i in range(0, len(panels), COLUMNS)]
+            panels += [
+                (_stretched(colours, spacing), name, {})
+                for colours, name in _painted(maps, spec, view)
+            ]
+        rows += [panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)]
     return lay_out(rows, [], title)
 
 
-def save_maps(path: Path | str, maps: Maps, image: NDArray[Any] | None = None, *,
-              title: str = "") -> None:
+def save_maps(
+    path: Path | str, maps: Maps, image: NDArray[Any] | None = None, *, title: str = ""
+) -> None:
     """Write `plot_maps` as an image file; the name's ending says which kind."""
     save_figure(plot_maps(maps, image, title=title), Path(path))
 
@@ -89,8 +92,10 @@ def _painted(maps: Maps, spec: MapSpec, view: tuple[int, int]) -> list[tuple[Col
         mean = values.mean(axis=0)
         return [(_shades(mean), f"{spec.name}, {_range(mean)}")]
     names = [spec.name if spec.channels == 1 else f"{spec.name} {k}" for k in range(spec.channels)]
-    return [(_shades(channel), f"{name}, {_range(channel)}")
-            for name, channel in zip(names[:CHANNELS], values, strict=False)]
+    return [
+        (_shades(channel), f"{name}, {_range(channel)}")
+        for name, channel in zip(names[:CHANNELS], values, strict=False)
+    ]
 
 
 def directions(vectors: NDArray[np.float32]) -> Colours:
@@ -115,9 +120,9 @@ def directions(vectors: NDArray[np.float32]) -> Colours:
     colours = _hues(vectors / longest)
     radius = int(DISC * min(colours.shape[:2]))
     if radius >= 4:
-        disc = np.mgrid[-radius:radius + 1, -radius:radius + 1] / radius
+        disc = np.mgrid[-radius : radius + 1, -radius : radius + 1] / radius
         inside = np.linalg.norm(disc, axis=0) <= 1
-        corner = colours[2:2 * radius + 3, 2:2 * radius + 3]
+        corner = colours[2 : 2 * radius + 3, 2 : 2 * radius + 3]
         corner[inside] = _hues(disc)[inside]
     return colours
 
@@ -127,8 +132,9 @@ def _hues(vectors: NDArray[Any]) -> Colours:
 
     hue = np.arctan2(vectors[0], vectors[1]) / (2 * np.pi) % 1
     bright = np.clip(np.linalg.norm(vectors, axis=0), 0, 1)
-    return np.round(255 * hsv_to_rgb(np.stack([hue, np.ones_like(hue), bright], -1))
-                    ).astype(np.uint8)
+    return np.round(255 * hsv_to_rgb(np.stack([hue, np.ones_like(hue), bright], -1))).astype(
+        np.uint8
+    )
 
 
 def _shades(values: NDArray[np.float32]) -> Colours:

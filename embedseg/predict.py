@@ -60,9 +60,15 @@ class PredictOptions(BaseModel):
 
 
 def predict(
-    net: nn.Module, image: Array, *, specs: tuple[MapSpec, ...], spacing: Spacing,
-    options: PredictOptions | None = None, device: str | torch.device = "cpu",
-    progress: Progress = False, keep: Box | None = None,
+    net: nn.Module,
+    image: Array,
+    *,
+    specs: tuple[MapSpec, ...],
+    spacing: Spacing,
+    options: PredictOptions | None = None,
+    device: str | torch.device = "cpu",
+    progress: Progress = False,
+    keep: Box | None = None,
 ) -> Maps:
     """Apply a net to an image of any size.
 
@@ -108,17 +114,26 @@ def predict(
     (5, 7)
     """
     if image.ndim != len(spacing) + 1:
-        raise DataError(f"image of shape {image.shape} does not fit spacing {spacing}: expected "
-                        "(C, *space) with one spacing per space axis")
+        raise DataError(
+            f"image of shape {image.shape} does not fit spacing {spacing}: expected "
+            "(C, *space) with one spacing per space axis"
+        )
     with evaluating(net), open_bar(progress, "predict", "tile") as bar:
-        view = _View(lean(net), specs, tuple(spacing), options or PredictOptions(),
-                     torch.device(device), bar)
+        view = _View(
+            lean(net), specs, tuple(spacing), options or PredictOptions(), torch.device(device), bar
+        )
         maps = view.maps(image, np.float16, keep)
     return _finished(np.ascontiguousarray(maps), specs, spacing)
 
 
-def pixels_seen(net: nn.Module, channels: int, shape: Axes, keep: Box, options: PredictOptions,
-                device: torch.device) -> int:
+def pixels_seen(
+    net: nn.Module,
+    channels: int,
+    shape: Axes,
+    keep: Box,
+    options: PredictOptions,
+    device: torch.device,
+) -> int:
     """Return how many pixels `predict` puts through a net for a box of an image, halos included.
 
     Examples
@@ -139,9 +154,15 @@ def pixels_seen(net: nn.Module, channels: int, shape: Axes, keep: Box, options: 
 
 
 def predict_planes(
-    net: nn.Module, volume: Array, *, specs: tuple[MapSpec, ...],
-    volume_specs: tuple[MapSpec, ...], spacing: Spacing, options: PredictOptions | None = None,
-    directions: Axes = (0, 1, 2), device: str | torch.device = "cpu",
+    net: nn.Module,
+    volume: Array,
+    *,
+    specs: tuple[MapSpec, ...],
+    volume_specs: tuple[MapSpec, ...],
+    spacing: Spacing,
+    options: PredictOptions | None = None,
+    directions: Axes = (0, 1, 2),
+    device: str | torch.device = "cpu",
     progress: Progress = False,
 ) -> Maps:
     """Apply a 2D net to all XY, XZ and YZ planes of a volume and average.
@@ -177,16 +198,24 @@ def predict_planes(
         If no plane shows some component of a map.
     """
     if volume.ndim != 4 or len(spacing) != 3:
-        raise DataError(f"volume of shape {volume.shape} and spacing {spacing}: expected "
-                        "(C, Z, Y, X) and three values")
+        raise DataError(
+            f"volume of shape {volume.shape} and spacing {spacing}: expected "
+            "(C, Z, Y, X) and three values"
+        )
     total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
     counts = np.zeros((len(total), 1, 1, 1), np.float32)
     planes = sum(volume.shape[1 + axis] for axis in directions)
     with evaluating(net), open_bar(progress, "predict", "plane", planes) as bar:
         for axis in directions:
             seen = tuple(other for other in range(3) if other != axis)
-            view = _View(lean(net), specs, tuple(spacing[other] for other in seen),
-                         options or PredictOptions(), torch.device(device), None)
+            view = _View(
+                lean(net),
+                specs,
+                tuple(spacing[other] for other in seen),
+                options or PredictOptions(),
+                torch.device(device),
+                None,
+            )
             channels = _lifted(specs, volume_specs, seen)
             counts[channels] += 1
             slots = np.moveaxis(total, axis + 1, 1)
@@ -194,16 +223,16 @@ def predict_planes(
                 slots[channels, index] += summand(view.maps(plane, np.float32), specs)
                 bar.update()
     if not counts.all():
-        raise UsageError(f"planes across axes {tuple(directions)} do not show all components of "
-                         f"{[spec.name for spec in volume_specs]}")
+        raise UsageError(
+            f"planes across axes {tuple(directions)} do not show all components of "
+            f"{[spec.name for spec in volume_specs]}"
+        )
     total /= counts
     maps = half(raw_of_mean(total, volume_specs))
     return _finished(maps, volume_specs, spacing)
 
 
-def _finished(
-    data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Spacing
-) -> Maps:
+def _finished(data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
     """Return maps; pixels where they are not numbers belong to no object, and that is said."""
     wrong = int((~np.isfinite(data)).any(axis=0).sum())
     if wrong:
@@ -229,8 +258,11 @@ class _View:
     @cached_property
     def grid(self) -> tuple[Symmetry, ...]:
         # An axis takes the place of another only if the net shrinks both alike.
-        fitting = [symmetry for symmetry in symmetries(self.spacing)
-                   if tuple(self.divisor[axis] for axis in symmetry.permutation) == self.divisor]
+        fitting = [
+            symmetry
+            for symmetry in symmetries(self.spacing)
+            if tuple(self.divisor[axis] for axis in symmetry.permutation) == self.divisor
+        ]
         return tuple(fitting[: None if self.options.tta else 1])
 
     @cached_property
@@ -247,12 +279,14 @@ class _View:
 
     def _checked(self, name: str, value: Axes) -> Axes:
         if len(value) != len(self.divisor):
-            raise UsageError(f"predict.{name} {value} has {len(value)} values, "
-                             f"expected {len(self.divisor)}")
+            raise UsageError(
+                f"predict.{name} {value} has {len(value)} values, expected {len(self.divisor)}"
+            )
         return value
 
-    def maps(self, image: Array, dtype: type[np.floating[Any]], keep: Box | None = None
-             ) -> NDArray[Any]:
+    def maps(
+        self, image: Array, dtype: type[np.floating[Any]], keep: Box | None = None
+    ) -> NDArray[Any]:
         """Return raw maps, (M, *space), of an image, (C, *space), or of a box of it."""
         padded, _ = pad_to_multiple(image, self.divisor)
         shape, keep = padded.shape[1:], keep or tuple(slice(0, n) for n in image.shape[1:])
@@ -267,7 +301,8 @@ class _View:
                 todo = self._halved(block, todo, shape, kept)
             else:
                 out[(slice(None), *relative(block.inner, keep))] = found[
-                    (slice(None), *block.local)]
+                    (slice(None), *block.local)
+                ]
         return out
 
     def tiles(self, channels: int, shape: Axes, keep: Box) -> list[Block]:
@@ -291,8 +326,10 @@ class _View:
         axes = zip(shape, tile, self.halo, self.divisor, strict=True)
         inner = tuple(n if t >= n else (t // d + 2 * (-h // d)) * d for n, t, h, d in axes)
         if min(inner) < 1:
-            raise UsageError(f"predict.tile {tile} must exceed twice the halo {self.halo}, "
-                             f"in multiples of the net's divisor {self.divisor}")
+            raise UsageError(
+                f"predict.tile {tile} must exceed twice the halo {self.halo}, "
+                f"in multiples of the net's divisor {self.divisor}"
+            )
         return inner
 
     def _attempt(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any] | None:
@@ -321,8 +358,10 @@ class _View:
         raw = self.net(torch.from_numpy(tile.copy())[None].to(self.device))[0]
         expected = sum(spec.channels for spec in self.specs)
         if len(raw) != expected:
-            raise ValueError(f"the net puts out {len(raw)} channels, expected {expected} for maps "
-                             f"{[spec.name for spec in self.specs]}")
+            raise ValueError(
+                f"the net puts out {len(raw)} channels, expected {expected} for maps "
+                f"{[spec.name for spec in self.specs]}"
+            )
         if self.bar is not None:
             self.bar.update()
         # Rounded where the net is: half as much has to come from a GPU.
@@ -333,12 +372,20 @@ class _View:
         """Return what is left to do, in smaller blocks."""
         size = fit(shape, self.halo, self.divisor, prod(block.outer_shape) // 2, kept)
         if all(now <= new for now, new in zip(block.inner_shape, size, strict=True)):
-            raise UsageError(f"out of memory on {self.device} with a tile of {block.outer_shape}; "
-                             f"a halo smaller than {self.halo} would help (predict.halo)")
-        log.warning("out of memory on %s with a tile of %s: going on with less than half",
-                    self.device, block.outer_shape)
-        parts = [part for large in [*todo, block]
-                 for part in split(shape, size, self.halo, self.divisor, large.inner)[::-1]]
+            raise UsageError(
+                f"out of memory on {self.device} with a tile of {block.outer_shape}; "
+                f"a halo smaller than {self.halo} would help (predict.halo)"
+            )
+        log.warning(
+            "out of memory on %s with a tile of %s: going on with less than half",
+            self.device,
+            block.outer_shape,
+        )
+        parts = [
+            part
+            for large in [*todo, block]
+            for part in split(shape, size, self.halo, self.divisor, large.inner)[::-1]
+        ]
         self._announce(parts)
         return parts
 
@@ -353,7 +400,10 @@ def _lifted(
 ) -> NDArray[np.intp]:
     """Return which channel of a volume's maps each channel of a plane's maps belongs to."""
     slices = channel_slices(volume_specs)
-    return np.array([
-        slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
-        for spec in specs for channel in range(spec.channels)
-    ])
+    return np.array(
+        [
+            slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
+            for spec in specs
+            for channel in range(spec.channels)
+        ]
+    )

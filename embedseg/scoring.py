@@ -24,10 +24,23 @@ Summary = dict[str, Any]
 BY_THRESHOLD = ("ap", "precision", "recall", "f1")
 SINGLE = ("ap_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split", "voi_merge")
 #: What scores of objects are called: those by threshold, with their mean, and the others.
-ROWS = (("AP", "ap", "ap_mean"), ("AP pooled", "pooled", "pooled_mean"),
-        ("precision", "precision", ""), ("recall", "recall", ""), ("F1", "f1", ""))
-TITLES = {"pq": "PQ", "sq": "SQ", "rq": "RQ", "seg": "SEG", "aji": "AJI", "rand": "Rand",
-          "voi_split": "VOI split", "voi_merge": "VOI merge"}
+ROWS = (
+    ("AP", "ap", "ap_mean"),
+    ("AP pooled", "pooled", "pooled_mean"),
+    ("precision", "precision", ""),
+    ("recall", "recall", ""),
+    ("F1", "f1", ""),
+)
+TITLES = {
+    "pq": "PQ",
+    "sq": "SQ",
+    "rq": "RQ",
+    "seg": "SEG",
+    "aji": "AJI",
+    "rand": "Rand",
+    "voi_split": "VOI split",
+    "voi_merge": "VOI merge",
+}
 
 
 class Table(NamedTuple):
@@ -106,12 +119,22 @@ class ObjectScoring(Scoring):
     def tables(self, summary: Summary) -> list[Table]:
         """Return scores by IoU threshold, and single ones."""
         by_threshold = [
-            (title, *(f"{value:.3f}" for value in summary[name].values()),
-             f"{summary[mean]:.3f}" if mean else "") for title, name, mean in ROWS]
+            (
+                title,
+                *(f"{value:.3f}" for value in summary[name].values()),
+                f"{summary[mean]:.3f}" if mean else "",
+            )
+            for title, name, mean in ROWS
+        ]
         columns = ("score", *summary["ap"], ".50 to .90")
-        return [Table("Scores by IoU threshold", columns, by_threshold),
-                Table("Other scores", ("score", "value"),
-                      [(title, f"{summary[name]:.3f}") for name, title in TITLES.items()])]
+        return [
+            Table("Scores by IoU threshold", columns, by_threshold),
+            Table(
+                "Other scores",
+                ("score", "value"),
+                [(title, f"{summary[name]:.3f}") for name, title in TITLES.items()],
+            ),
+        ]
 
     def row(self, scores: Scores) -> dict[str, float]:
         """Return counts and all scores of one image ("ap_0.50" ...)."""
@@ -124,8 +147,13 @@ class ObjectScoring(Scoring):
     def headline(self, summary: Summary) -> dict[str, float]:
         """Return AP at three thresholds, its mean, and PQ."""
         ap = summary["ap"]
-        return {"AP50": ap["0.50"], "AP70": ap["0.70"], "AP90": ap["0.90"],
-                "mean .50-.90": summary["ap_mean"], "PQ": summary["pq"]}
+        return {
+            "AP50": ap["0.50"],
+            "AP70": ap["0.70"],
+            "AP90": ap["0.90"],
+            "mean .50-.90": summary["ap_mean"],
+            "PQ": summary["pq"],
+        }
 
     def profile(self, summary: Summary) -> dict[str, float]:
         """Return AP by IoU threshold."""
@@ -167,10 +195,15 @@ class ClassScoring(Scoring):
     def tables(self, summary: Summary) -> list[Table]:
         """Return scores by class, and of 100 pixels of a class how many are found as which."""
         regions = [(name, f"{value:.3f}") for name, value in (summary.get("regions") or {}).items()]
-        return [Table("Scores by class", dense.CLASS_COLUMNS, dense.by_class(summary)),
-                Table("Confusion: % of the true pixels of a class that are predicted as which",
-                      ("true class", *summary["iou"]), dense.shares(summary)),
-                *([Table("Scores of regions", ("score", "value"), regions)] if regions else [])]
+        return [
+            Table("Scores by class", dense.CLASS_COLUMNS, dense.by_class(summary)),
+            Table(
+                "Confusion: % of the true pixels of a class that are predicted as which",
+                ("true class", *summary["iou"]),
+                dense.shares(summary),
+            ),
+            *([Table("Scores of regions", ("score", "value"), regions)] if regions else []),
+        ]
 
     def row(self, scores: dense.DenseScores) -> dict[str, float]:
         """Return `embedseg.dense.flat`."""
@@ -179,10 +212,16 @@ class ClassScoring(Scoring):
     def headline(self, summary: Summary) -> dict[str, float]:
         """Return the means of IoU and Dice, the accuracy, and what is known of regions."""
         regions = summary.get("regions") or {}
-        return {"mean IoU": summary["iou_mean"], "mean Dice": summary["dice_mean"],
-                "accuracy": summary["accuracy"],
-                **{name: regions[key] for name, key in (
-                    ("V_rand", "v_rand"), ("V_info", "v_info")) if key in regions}}
+        return {
+            "mean IoU": summary["iou_mean"],
+            "mean Dice": summary["dice_mean"],
+            "accuracy": summary["accuracy"],
+            **{
+                name: regions[key]
+                for name, key in (("V_rand", "v_rand"), ("V_info", "v_info"))
+                if key in regions
+            },
+        }
 
     def profile(self, summary: Summary) -> dict[str, float]:
         """Return IoU by class; 0 where a class neither occurs nor is found."""
@@ -226,11 +265,16 @@ def summarise_objects(results: Sequence[tuple[str, Scores]]) -> dict[str, Any]:
     tp = {key: sum(s.tp[key] for s in scores) for key in keys}
     pooled = {key: rate(n, n_true + n_pred - n, n_true + n_pred) for key, n in tp.items()}
     return {
-        **{name: {key: _mean(getattr(s, name)[key] for s in scores) for key in keys}
-           for name in BY_THRESHOLD},
+        **{
+            name: {key: _mean(getattr(s, name)[key] for s in scores) for key in keys}
+            for name in BY_THRESHOLD
+        },
         **{name: _mean(getattr(s, name) for s in scores) for name in SINGLE},
-        "pooled": pooled, "pooled_mean": _mean(pooled[key] for key in MEAN_OVER),
-        "n_true": n_true, "n_pred": n_pred, "n_images": len(scores),
+        "pooled": pooled,
+        "pooled_mean": _mean(pooled[key] for key in MEAN_OVER),
+        "n_true": n_true,
+        "n_pred": n_pred,
+        "n_images": len(scores),
     }
 
 
@@ -252,12 +296,15 @@ def object_table(summary: dict[str, Any]) -> str:
         cells = "".join(f"{summary[name][key]:6.3f}" for key in keys)
         lines.append(title.ljust(10) + cells + (f"{summary[mean]:8.3f}" if mean else ""))
     n = summary["n_images"]
-    return "\n".join([
-        *lines, "",
-        "  ".join(f"{title} {summary[name]:.3f}" for name, title in TITLES.items()),
-        f"{n} image{'s' * (n != 1)}, {summary['n_true']} true and {summary['n_pred']} "
-        "predicted objects; means over images, but for the pooled row",
-    ])
+    return "\n".join(
+        [
+            *lines,
+            "",
+            "  ".join(f"{title} {summary[name]:.3f}" for name, title in TITLES.items()),
+            f"{n} image{'s' * (n != 1)}, {summary['n_true']} true and {summary['n_pred']} "
+            "predicted objects; means over images, but for the pooled row",
+        ]
+    )
 
 
 def _mean(values: Iterable[float]) -> float:

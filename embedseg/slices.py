@@ -28,8 +28,14 @@ def slice_files(folder: Path) -> list[Path]:
         If there is none, or numbers are missing or there twice.
     """
     kinds = [kind for kind in READERS if kind not in CONTAINERS]
-    paths = sorted((path for path in folder.iterdir() if path.suffix.lower() in kinds
-                    and path.is_file() and not path.name.startswith(".")), key=natural_key)
+    paths = sorted(
+        (
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in kinds and path.is_file() and not path.name.startswith(".")
+        ),
+        key=natural_key,
+    )
     if not paths:
         raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
     slices = _numbered(folder, paths)
@@ -43,8 +49,10 @@ def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
     first = split[0]
     for path, parts in zip(paths, split, strict=True):
         if parts[::2] != first[::2]:
-            raise DataError(f"{folder}: {paths[0].name} and {path.name} differ in more than a "
-                            "number, expected slices of one series")
+            raise DataError(
+                f"{folder}: {paths[0].name} and {path.name} differ in more than a "
+                "number, expected slices of one series"
+            )
     # Other numbers may count along, such as a position; that of the slice has most values.
     columns = list(zip(*([int(part) for part in parts[1::2]] for parts in split), strict=True))
     numbers = max(columns, key=lambda column: len(set(column)), default=(0,) * len(paths))
@@ -62,10 +70,14 @@ def _check_gaps(folder: Path, slices: dict[int, Path]) -> None:
     step = min(b - a for a, b in pairwise(values)) if len(values) > 2 else 1
     for a, b in pairwise(values):
         if b - a != step:
-            gap = f"slice {a + step} is" if b - a <= 2 * step else (
-                f"slices {a + step} to {b - 1} are")
-            raise DataError(f"{folder}: {gap} missing, between {slices[a].name} and "
-                            f"{slices[b].name}")
+            gap = (
+                f"slice {a + step} is"
+                if b - a <= 2 * step
+                else (f"slices {a + step} to {b - 1} are")
+            )
+            raise DataError(
+                f"{folder}: {gap} missing, between {slices[a].name} and {slices[b].name}"
+            )
     if step > 1:
         log.info("%s: slices are numbered in steps of %d", folder, step)
 
@@ -105,8 +117,9 @@ class Slices:
         self._wanted = axes.replace("Z", "") if axes else None
         first = read_image(self.files[0], self._wanted)
         if first.axes not in ("YX", "CYX"):
-            raise DataError(f"{first.path}: shape {first.data.shape} ({first.axes}), expected a "
-                            "slice (YX, CYX)")
+            raise DataError(
+                f"{first.path}: shape {first.data.shape} ({first.axes}), expected a slice (YX, CYX)"
+            )
         self.axes, self.dtype = first.axes, first.data.dtype
         self.shape = (len(self.files), *first.data.shape)
         self.chunks = (1, *first.data.shape)
@@ -131,12 +144,15 @@ class Slices:
     def _read(self, path: Path) -> NDArray[Any]:
         image: Image = read_image(path, self._wanted)
         for what, found, first in (
-            ("axes", image.axes, self.axes), ("shape", image.data.shape, self.chunks[1:]),
+            ("axes", image.axes, self.axes),
+            ("shape", image.data.shape, self.chunks[1:]),
             ("type", image.data.dtype, self.dtype),
         ):
             if found != first:
-                raise DataError(f"{path}: {what} {found}, but {self.files[0].name} has {first}; "
-                                "expected slices of one kind")
+                raise DataError(
+                    f"{path}: {what} {found}, but {self.files[0].name} has {first}; "
+                    "expected slices of one kind"
+                )
         return image.data
 
 

@@ -76,8 +76,10 @@ def named(source: str) -> Iterator[None]:
         raise UsageError(f"{source}: {needs}: pip install 'embedseg-nd[large]'") from error
     except Exception as error:  # decoders and networks raise anything
         words = (str(error) or "no more is known").splitlines()[0]
-        raise DataError(f"{source}: cannot be read, or is corrupt or truncated "
-                        f"({type(error).__name__}: {words})") from error
+        raise DataError(
+            f"{source}: cannot be read, or is corrupt or truncated "
+            f"({type(error).__name__}: {words})"
+        ) from error
 
 
 def is_url(source: str) -> bool:
@@ -128,9 +130,11 @@ def look_into_file(source: str, wanted: str | None) -> Found:
         content = READERS[kind](path)
         layout = plain_layout(content.data.shape)._replace(axes=content.axes)
         return Found("png", str(path), "", layout)
-    raise DataError(f"{source}: files of type {kind!r} cannot be read in boxes, expected "
-                    + " ".join(each for each in READERS if each not in PLUGINS)
-                    + " .npy, a zarr store or a folder of slices")
+    raise DataError(
+        f"{source}: files of type {kind!r} cannot be read in boxes, expected "
+        + " ".join(each for each in READERS if each not in PLUGINS)
+        + " .npy, a zarr store or a folder of slices"
+    )
 
 
 # -- zarr ------------------------------------------------------------------------------------------
@@ -165,11 +169,17 @@ def look_into_store(source: str, level: int) -> Found:
     attributes: dict[str, Any] = node.attrs.asdict()
     attributes = attributes.get("ome", attributes)
     if not attributes.get("multiscales"):
-        inside = "" if is_url(source) else ", ".join(
-            sorted(entry.name for entry in os.scandir(path) if entry.is_dir())) or "nothing"
-        raise DataError(f"{source}: a group without multiscales metadata"
-                        + f" (holds {inside})" * bool(inside)
-                        + f", expected an OME-Zarr image or an array; {source}/NAME names one")
+        inside = (
+            ""
+            if is_url(source)
+            else ", ".join(sorted(entry.name for entry in os.scandir(path) if entry.is_dir()))
+            or "nothing"
+        )
+        raise DataError(
+            f"{source}: a group without multiscales metadata"
+            + f" (holds {inside})" * bool(inside)
+            + f", expected an OME-Zarr image or an array; {source}/NAME names one"
+        )
     image = attributes["multiscales"][0]
     names = [dataset["path"] for dataset in image["datasets"]]
     if not 0 <= level < len(names):
@@ -214,8 +224,9 @@ def _open_tiff(path: str, inside: str) -> Stored:
         series, shape, _ = whole_series(file)[0]
         page = series.keyframe
         if series.dataoffset is not None and page.is_memmappable:
-            return np.memmap(path, file.byteorder + series.dtype.char, "r", series.dataoffset,
-                             shape)
+            return np.memmap(
+                path, file.byteorder + series.dtype.char, "r", series.dataoffset, shape
+            )
         import zarr
 
         whole = not page.is_tiled and page.nbytes <= PAGE
@@ -242,6 +253,10 @@ def _open_slices(path: str, inside: str) -> Stored:
 
 
 OPENERS: dict[str, Callable[[str, str], Stored]] = {
-    "zarr": _open_zarr, "hdf5": _open_hdf5, "tiff": _open_tiff, "npy": _open_npy,
-    "png": _open_png, "slices": _open_slices,
+    "zarr": _open_zarr,
+    "hdf5": _open_hdf5,
+    "tiff": _open_tiff,
+    "npy": _open_npy,
+    "png": _open_png,
+    "slices": _open_slices,
 }

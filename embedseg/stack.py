@@ -64,8 +64,10 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
         return Image(*_joined(slice_files(path), axes and axes.replace("Z", "")), None, path)
     image = read_image(path, axes)
     if image.axes not in ("ZYX", "CZYX"):
-        raise DataError(f"{path}: shape {image.data.shape} ({image.axes}), expected a volume (ZYX, "
-                        "CZYX); --axes says what the axes are")
+        raise DataError(
+            f"{path}: shape {image.data.shape} ({image.axes}), expected a volume (ZYX, "
+            "CZYX); --axes says what the axes are"
+        )
     return image
 
 
@@ -73,18 +75,22 @@ def _joined(paths: Sequence[Path], axes: str | None) -> tuple[NDArray[Any], str]
     """Return the slices as one volume, and its axes."""
     first = read_image(paths[0], axes)
     if first.axes not in ("YX", "CYX"):
-        raise DataError(f"{paths[0]}: shape {first.data.shape} ({first.axes}), expected a slice "
-                        "(YX, CYX)")
+        raise DataError(
+            f"{paths[0]}: shape {first.data.shape} ({first.axes}), expected a slice (YX, CYX)"
+        )
     volume = np.empty((len(paths), *first.data.shape), first.data.dtype)
     for place, path in enumerate(paths):
         image = read_image(path, axes) if place else first
         for what, ours, other in (
-            ("axes", image.axes, first.axes), ("shape", image.data.shape, first.data.shape),
+            ("axes", image.axes, first.axes),
+            ("shape", image.data.shape, first.data.shape),
             ("type", image.data.dtype, first.data.dtype),
         ):
             if ours != other:
-                raise DataError(f"{path}: {what} {ours}, but {paths[0].name} has {other}; expected "
-                                "slices of one kind")
+                raise DataError(
+                    f"{path}: {what} {ours}, but {paths[0].name} has {other}; expected "
+                    "slices of one kind"
+                )
         volume[place] = image.data
     return (volume, "ZYX") if first.axes == "YX" else (volume.swapaxes(0, 1), "CZYX")
 
@@ -112,8 +118,10 @@ def resized(volume: NDArray[Any], size: int | tuple[int, int]) -> NDArray[np.flo
     """
     plane = volume.shape[-2:]
     if isinstance(size, int):
-        size = (max(1, round(plane[0] * size / max(plane))),
-                max(1, round(plane[1] * size / max(plane))))
+        size = (
+            max(1, round(plane[0] * size / max(plane))),
+            max(1, round(plane[1] * size / max(plane))),
+        )
     small = np.empty((*volume.shape[:-2], *size), np.float32)
     for place in np.ndindex(volume.shape[:-2]):
         small[place] = to_shape(volume[place][np.newaxis], size)[0]
@@ -155,8 +163,12 @@ def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str])
 
 # -- montage ---------------------------------------------------------------------------------------
 def save_montage(
-    path: Path | str, volume: NDArray[Any], labels: NDArray[Any],
-    colours: NDArray[np.uint8] | None = None, *, title: str = "",
+    path: Path | str,
+    volume: NDArray[Any],
+    labels: NDArray[Any],
+    colours: NDArray[np.uint8] | None = None,
+    *,
+    title: str = "",
 ) -> None:
     """Draw slices spread evenly over a volume with the objects over them, into one image file.
 
@@ -180,8 +192,9 @@ def save_montage(
     filled = label_colours(chosen) if colours is None else colours[np.maximum(chosen, 0)]
     panels: list[Panel] = [
         (_over(*planes), f"slice {place + 1} of {depth}", {})
-        for place, *planes in zip(places, painted, chosen, filled, strict=True)]
-    rows = [panels[i:i + BESIDE] for i in range(0, len(panels), BESIDE)]
+        for place, *planes in zip(places, painted, chosen, filled, strict=True)
+    ]
+    rows = [panels[i : i + BESIDE] for i in range(0, len(panels), BESIDE)]
     save_figure(lay_out(rows, [], title), Path(path))
 
 
@@ -191,7 +204,8 @@ def _over(image: Colours, labels: NDArray[Any], colours: Colours) -> Colours:
 
     rows = grid(labels.shape, (1.0, 1.0), SLICE)
     image, labels, colours = image[rows], labels[rows], colours[rows]
-    veiled = np.where((labels != 0)[..., np.newaxis],
-                      THROUGH * image + (1 - THROUGH) * colours, image)
+    veiled = np.where(
+        (labels != 0)[..., np.newaxis], THROUGH * image + (1 - THROUGH) * colours, image
+    )
     line = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
     return np.where(line[..., np.newaxis], colours, veiled).astype(np.uint8)

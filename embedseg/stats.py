@@ -85,25 +85,36 @@ def statistics(
             continue
         scale = np.divide(sample.spacing or spacing, spacing)
         lower, upper = object_boxes(sample.labels)
-        extent, volume = _whole(sample.labels, upper - lower,
-                                np.asarray(sample.spacing or spacing))
+        extent, volume = _whole(sample.labels, upper - lower, np.asarray(sample.spacing or spacing))
         extents.append(extent * scale)
         volumes.append(volume * np.prod(scale))
         counts.append(len(lower))
     annotated = sum(int((sample.labels >= 0).sum()) for sample in samples)
     foreground = sum(int((sample.labels > 0).sum()) for sample in samples)
     return Statistics(
-        ndim, len(samples[0].image), spacing, bool(known),
+        ndim,
+        len(samples[0].image),
+        spacing,
+        bool(known),
         tuple(sample.labels.shape for sample in samples),
-        np.concatenate(extents), np.concatenate(volumes),
-        tuple(counts), foreground / max(annotated, 1),
-        tuple(classes or ()), _frequencies(samples, len(classes or ())),
+        np.concatenate(extents),
+        np.concatenate(volumes),
+        tuple(counts),
+        foreground / max(annotated, 1),
+        tuple(classes or ()),
+        _frequencies(samples, len(classes or ())),
     )
 
 
 def _frequencies(samples: Sequence[Sample], classes: int) -> tuple[float, ...]:
-    counts = sum((np.bincount(sample.labels[sample.labels >= 0], minlength=classes)
-                  for sample in samples if classes), np.zeros(classes))
+    counts = sum(
+        (
+            np.bincount(sample.labels[sample.labels >= 0], minlength=classes)
+            for sample in samples
+            if classes
+        ),
+        np.zeros(classes),
+    )
     return tuple(float(count) for count in counts / max(counts.sum(), 1))
 
 

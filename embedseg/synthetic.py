@@ -23,8 +23,13 @@ SPACINGS = {2: (0.5, 0.5), 3: (1.0, 0.5, 0.5)}
 
 
 def blobs(
-    shape: tuple[int, ...], n: int, seed: int = 0, *, spacing: Spacing | None = None,
-    radius: float | None = None, noise: float = 0.05,
+    shape: tuple[int, ...],
+    n: int,
+    seed: int = 0,
+    *,
+    spacing: Spacing | None = None,
+    radius: float | None = None,
+    noise: float = 0.05,
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     """Make an image of bright ellipses or ellipsoids, and their labels.
 
@@ -81,8 +86,12 @@ def _radius(size: NDArray[np.float64], n: int) -> float:
 
 
 def _add(
-    image: NDArray[np.float32], labels: NDArray[np.int32], number: int, rng: np.random.Generator,
-    step: NDArray[np.float64], radius: float,
+    image: NDArray[np.float32],
+    labels: NDArray[np.int32],
+    number: int,
+    rng: np.random.Generator,
+    step: NDArray[np.float64],
+    radius: float,
 ) -> bool:
     """Try one blob at a random place; leave it out if others cover much of it."""
     radii = radius * rng.uniform(0.75, 1.25, len(step))
@@ -92,8 +101,9 @@ def _add(
     high = np.minimum(np.ceil((centre + radii) / step).astype(int) + 1, labels.shape)
     box = tuple(slice(a, b) for a, b in zip(low, high, strict=True))
     grid, there = np.ogrid[box], labels[box]
-    square = sum(((x * s - c) / r) ** 2 for x, s, c, r in zip(grid, step, centre, radii,
-                                                              strict=True))
+    square = sum(
+        ((x * s - c) / r) ** 2 for x, s, c, r in zip(grid, step, centre, radii, strict=True)
+    )
     inside = np.asarray(square) <= 1
     pieces, count = ndimage.label(inside & (there == 0))
     sizes = np.bincount(pieces.ravel(), minlength=2)[1:]
@@ -106,8 +116,13 @@ def _add(
 
 
 def write_blobs(
-    folder: Path | str, ndim: int, *, splits: Mapping[str, int] | None = None,
-    shape: tuple[int, ...] | None = None, n: int | None = None, seed: int = 0,
+    folder: Path | str,
+    ndim: int,
+    *,
+    splits: Mapping[str, int] | None = None,
+    shape: tuple[int, ...] | None = None,
+    n: int | None = None,
+    seed: int = 0,
     noise: float = 0.05,
 ) -> None:
     """Write a data folder of blobs: `train`, `val` and `test`, each with `images` and `masks`.
@@ -141,11 +156,18 @@ def write_blobs(
     number = 0
     for split, count in (SPLITS if splits is None else splits).items():
         for i in range(count):
-            image, labels = blobs(shape or SHAPES[ndim], NUMBERS[ndim] if n is None else n,
-                                  1000 * seed + number, spacing=spacing, noise=noise)
+            image, labels = blobs(
+                shape or SHAPES[ndim],
+                NUMBERS[ndim] if n is None else n,
+                1000 * seed + number,
+                spacing=spacing,
+                noise=noise,
+            )
             pixels = np.clip(image * 200, 0, 255).astype(np.uint8)
             name = f"{split}{i}.tif"
             write_labels(Path(folder) / split / "masks" / name, labels, spacing, axes)
-            write_aside(Path(folder) / split / "images" / name,
-                        partial(write_tiff, data=pixels, spacing=spacing, axes=axes))
+            write_aside(
+                Path(folder) / split / "images" / name,
+                partial(write_tiff, data=pixels, spacing=spacing, axes=axes),
+            )
             number += 1

@@ -22,8 +22,13 @@ from embedseg.types import DataError, UsageError
 
 
 def fit(
-    run: Run, device: torch.device, *, devices: int = 1, resume: bool = False,
-    started: float | None = None, progress: bool = True,
+    run: Run,
+    device: torch.device,
+    *,
+    devices: int = 1,
+    resume: bool = False,
+    started: float | None = None,
+    progress: bool = True,
 ) -> list[Row]:
     """Train until the time or the epochs are over; the best weights end up in the net.
 
@@ -58,8 +63,10 @@ def fit(
     if not run.train:
         raise DataError("there are no training images")
     if run.options.batch % devices:
-        raise UsageError(f"train.batch {run.options.batch} cannot be shared by {devices} devices; "
-                         "choose a multiple")
+        raise UsageError(
+            f"train.batch {run.options.batch} cannot be shared by {devices} devices; "
+            "choose a multiple"
+        )
     if run.watch and devices > 1:
         raise UsageError("a training on several devices cannot be watched; choose one device")
     fabric = _fabric(device, devices, run.options.precision_on(device))
@@ -87,8 +94,12 @@ def _fabric(device: torch.device, devices: int, precision: Precision) -> Fabric:
     kind = "gpu" if device.type == "cuda" else device.type
     which: Any = devices if device.index is None or devices > 1 or kind == "cpu" else [device.index]
     # Spawned processes, not copies of the command: the same from a notebook, a script, a shell.
-    return Fabric(accelerator=kind, devices=which, precision=precision,
-                  strategy="ddp_spawn" if devices > 1 else "auto")
+    return Fabric(
+        accelerator=kind,
+        devices=which,
+        precision=precision,
+        strategy="ddp_spawn" if devices > 1 else "auto",
+    )
 
 
 @dataclass

@@ -54,8 +54,12 @@ class Tuned:
 
 
 def tune(
-    method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]], *,
-    budget: float | None = None, progress: bool = False,
+    method: Method,
+    maps: Sequence[Maps],
+    truths: Sequence[NDArray[Any]],
+    *,
+    budget: float | None = None,
+    progress: bool = False,
 ) -> Tuned:
     """Search the method's decode options one after the other, twice around; then learn its scores.
 
@@ -82,10 +86,12 @@ def tune(
     def scores(candidate: Method) -> NDArray[np.float64]:
         key = candidate.model_dump_json()
         if key not in seen:
-            seen[key] = np.array([
-                candidate.score(truth, candidate.decode(m).labels)[method.primary]
-                for m, truth in zip(maps, truths, strict=True)
-            ])
+            seen[key] = np.array(
+                [
+                    candidate.score(truth, candidate.decode(m).labels)[method.primary]
+                    for m, truth in zip(maps, truths, strict=True)
+                ]
+            )
         return seen[key]
 
     start = scores(method)
@@ -93,8 +99,9 @@ def tune(
     settings = [(name, value) for _ in range(2) for name in space for value in space[name]]
     for name, value in tqdm(settings, desc="tune", disable=not progress, leave=False):
         if budget is not None and time.monotonic() - begun > budget:
-            log.info("tuning stopped after %.0f s with %d settings tried", max(budget, 0),
-                     len(seen))
+            log.info(
+                "tuning stopped after %.0f s with %d settings tried", max(budget, 0), len(seen)
+            )
             break
         candidate = best.model_copy(update={name: value})
         if scores(candidate).mean() > scores(best).mean():
@@ -102,21 +109,42 @@ def tune(
     gains = scores(best) - start
     spread = float(gains.std(ddof=1) / np.sqrt(len(gains))) if len(gains) > 1 else 0.0
     gain = float(gains.mean())
-    trials = tuple(({name: json.loads(key)[name] for name in space}, float(values.mean()))
-                   for key, values in seen.items())
+    trials = tuple(
+        ({name: json.loads(key)[name] for name in space}, float(values.mean()))
+        for key, values in seen.items()
+    )
     if gain <= spread:
-        words = (f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
-                 f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)")
-        return Tuned(_sure(method, maps, truths), float(start.mean()), float(start.mean()), spread,
-                     len(seen), words, trials)
+        words = (
+            f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
+            f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)"
+        )
+        return Tuned(
+            _sure(method, maps, truths),
+            float(start.mean()),
+            float(start.mean()),
+            spread,
+            len(seen),
+            words,
+            trials,
+        )
     changes = ", ".join(
         f"{name} {getattr(method, name)} -> {getattr(best, name)}"
-        for name in space if getattr(method, name) != getattr(best, name)
+        for name in space
+        if getattr(method, name) != getattr(best, name)
     )
-    words = (f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
-             f"on {len(gains)} validation images with {changes}")
-    return Tuned(_sure(best, maps, truths), float(start.mean()), float(scores(best).mean()), spread,
-                 len(seen), words, trials)
+    words = (
+        f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
+        f"on {len(gains)} validation images with {changes}"
+    )
+    return Tuned(
+        _sure(best, maps, truths),
+        float(start.mean()),
+        float(scores(best).mean()),
+        spread,
+        len(seen),
+        words,
+        trials,
+    )
 
 
 def _sure(method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]]) -> Method:

@@ -118,9 +118,7 @@ class Maps:
                 f"not {self.data.dtype} of shape {self.data.shape}"
             )
         if self.data.ndim != len(self.spacing) + 1:
-            raise ValueError(
-                f"spacing {self.spacing} does not fit maps of shape {self.data.shape}"
-            )
+            raise ValueError(f"spacing {self.spacing} does not fit maps of shape {self.data.shape}")
         if self.origin is not None and len(self.origin) != len(self.spacing):
             raise ValueError(f"origin {self.origin} does not fit spacing {self.spacing}")
 
@@ -205,8 +203,9 @@ def check_image(
             "with the channels before them if there are several"
         )
     if image.shape[0] != channels:
-        raise DataError(f"{name}: shape {image.shape} has {image.shape[0]} channels, "
-                        f"expected {channels}")
+        raise DataError(
+            f"{name}: shape {image.shape} has {image.shape[0]} channels, expected {channels}"
+        )
     if image.size == 0:
         raise DataError(f"{name}: shape {image.shape} holds no pixels")
     image = image.astype(np.float32, copy=False)
@@ -255,8 +254,7 @@ def check_labels(
     return labels.astype(np.int32, copy=False)
 
 
-def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int
-            ) -> NDArray[np.float32]:
+def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int) -> NDArray[np.float32]:
     """Bring an image into the order (C, *space) and check it.
 
     Raises
@@ -272,10 +270,12 @@ def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int
     image = np.asarray(image)
     if axes is not None:
         axes = axes.upper()
-        order = "C" * ("C" in axes) + "ZYX"[3 - ndim:]
+        order = "C" * ("C" in axes) + "ZYX"[3 - ndim :]
         if len(axes) != image.ndim or sorted(axes) != sorted(order):
-            raise DataError(f"axes {axes!r} do not fit an image of shape {image.shape} for a model "
-                            f"of {ndim} space axes")
+            raise DataError(
+                f"axes {axes!r} do not fit an image of shape {image.shape} for a model "
+                f"of {ndim} space axes"
+            )
         image = image.transpose([axes.index(axis) for axis in order])
     elif image.ndim != ndim + (channels > 1):
         raise DataError(

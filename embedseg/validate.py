@@ -35,7 +35,12 @@ class Look(NamedTuple):
 
 
 def validate(
-    net: nn.Module, method: Method, samples: Sequence[Sample], *, spacing: Spacing, most: int,
+    net: nn.Module,
+    method: Method,
+    samples: Sequence[Sample],
+    *,
+    spacing: Spacing,
+    most: int,
     device: torch.device,
 ) -> Look:
     """Score images at the best of a few values of the method's first decode option.
@@ -63,8 +68,9 @@ def validate(
     shown: list[tuple[Sample, list[NDArray[np.int32]]]] = []
     for index in chosen:
         sample = samples[index]
-        maps = predict(net, sample.image, specs=specs, spacing=spacing, options=PredictOptions(),
-                       device=device)
+        maps = predict(
+            net, sample.image, specs=specs, spacing=spacing, options=PredictOptions(), device=device
+        )
         labels = [method.decode(maps).labels for method in sweep]
         rows.append([method.score(sample.labels, found) for found in labels])
         if len(shown) < SHOWN:

@@ -15,8 +15,10 @@ PAGES = ROOT / "examples/docs/pages"
 PARTS = "data|normalize|method|net|train|predict"
 #: A training as short as possible, with a small net.
 TINY = ["--epochs", "1", "--set", "train.batch=2", "--set", "train.steps_per_epoch=2"]
-SMALL = {"unet": ["--set", "net.width=8", "--set", "net.depth=2"],
-         "erfnet": ["--set", "net.width=0.25"]}
+SMALL = {
+    "unet": ["--set", "net.width=8", "--set", "net.depth=2"],
+    "erfnet": ["--set", "net.width=0.25"],
+}
 
 
 class Block(NamedTuple):
@@ -34,8 +36,10 @@ def pages() -> list[Path]:
 def blocks(path: Path) -> list[Block]:
     """Return the fenced blocks of a page, without the indentation that they may have."""
     found = re.findall(r"^( *)```(\w*)\n(.*?)^ *```$", path.read_text(), re.MULTILINE | re.DOTALL)
-    return [Block(language, re.sub(f"^{indent}", "", code, flags=re.MULTILINE))
-            for indent, language, code in found]
+    return [
+        Block(language, re.sub(f"^{indent}", "", code, flags=re.MULTILINE))
+        for indent, language, code in found
+    ]
 
 
 def commands(text: str) -> Iterator[list[str]]:
@@ -65,8 +69,13 @@ def said_commands(path: Path) -> Iterator[list[str]]:
 def said_settings(path: Path) -> set[str]:
     """Return the names of settings that occur in a page."""
     code = [*inline(path), *(block.code for block in blocks(path))]
-    return {name for text in code for name in re.findall(
-        rf"(?:^|--set |[\s,])((?:{PARTS})\.[a-z_]+)(?==|$)", text, re.MULTILINE)}
+    return {
+        name
+        for text in code
+        for name in re.findall(
+            rf"(?:^|--set |[\s,])((?:{PARTS})\.[a-z_]+)(?==|$)", text, re.MULTILINE
+        )
+    }
 
 
 def shortened(args: list[str]) -> list[str]:

@@ -37,8 +37,14 @@ def candidates(
 
 
 def refined(
-    labels: NDArray[np.int32], count: int, e: NDArray[np.float32], bandwidth: NDArray[np.float32],
-    foreground: NDArray[np.bool_], min_object_size: int, likelihood: float, rules: tuple[Any, ...],
+    labels: NDArray[np.int32],
+    count: int,
+    e: NDArray[np.float32],
+    bandwidth: NDArray[np.float32],
+    foreground: NDArray[np.bool_],
+    min_object_size: int,
+    likelihood: float,
+    rules: tuple[Any, ...],
 ) -> NDArray[np.int32]:
     """Pixels go to the object whose mean embedding is nearest in terms of its mean bandwidth."""
     best = np.full(labels.shape, np.inf, np.float32)
@@ -110,8 +116,16 @@ def cluster(
             else:
                 assigned[at] = False
         if refine is not None:
-            labels = refined(labels, len(accepted), e, bandwidth, foreground, min_object_size,
-                             refine, (bandwidth_scale, unit, floor))
+            labels = refined(
+                labels,
+                len(accepted),
+                e,
+                bandwidth,
+                foreground,
+                min_object_size,
+                refine,
+                (bandwidth_scale, unit, floor),
+            )
     kept = [k for k in range(len(accepted)) if (labels == k + 1).sum() > min_object_size]
     out = np.zeros(shape, np.int32)
     for number, k in enumerate(kept, start=1):

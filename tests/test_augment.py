@@ -56,19 +56,30 @@ def test_presets_none_and_paper_only_turn(ndim):
     for seed in range(60):
         turned, found = applied(ndim, PRESETS["paper"], seed)
         np.testing.assert_array_equal(turned[0], np.maximum(found, 0))
-        fits = [i for i, s in enumerate(symmetries(SPACINGS[ndim]))
-                if s.apply(image).shape == image.shape
-                and np.array_equal(s.apply(image), turned)]
+        fits = [
+            i
+            for i, s in enumerate(symmetries(SPACINGS[ndim]))
+            if s.apply(image).shape == image.shape and np.array_equal(s.apply(image), turned)
+        ]
         seen.update(fits[:1])
     # The 2D crop is not square, so its axes are never exchanged.
     assert len(seen) == {2: 4, 3: 16}[ndim]
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
-@pytest.mark.parametrize("change", [
-    {"rotation": 180}, {"scale": 0.5}, {"zoom": 0.5}, {"shear": 20}, {"shift": 0.2},
-    {"elastic": 4}, {"rotation": 90, "scale": 0.3, "elastic": 3, "shear": 5},
-], ids=str)
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"rotation": 180},
+        {"scale": 0.5},
+        {"zoom": 0.5},
+        {"shear": 20},
+        {"shift": 0.2},
+        {"elastic": 4},
+        {"rotation": 90, "scale": 0.3, "elastic": 3, "shear": 5},
+    ],
+    ids=str,
+)
 def test_labels_follow_their_pixels(ndim, change):
     augment = Augment(chance=1.0, **change)
     before = example(ndim, augment)[1]
@@ -84,9 +95,15 @@ def test_labels_follow_their_pixels(ndim, change):
             values, counts = np.unique(own, return_counts=True)
             assert counts.max() >= 0.97 * counts.sum()
             assert values[counts.argmax()] in before
-        moved = ~np.isclose(image[1], example(ndim, augment)[0][1][tuple(
-            slice((n - m) // 2, (n - m) // 2 + m)
-            for n, m in zip(before.shape, CROPS[ndim], strict=True))])
+        moved = ~np.isclose(
+            image[1],
+            example(ndim, augment)[0][1][
+                tuple(
+                    slice((n - m) // 2, (n - m) // 2 + m)
+                    for n, m in zip(before.shape, CROPS[ndim], strict=True)
+                )
+            ],
+        )
         assert moved.any()
 
 
@@ -113,8 +130,9 @@ def test_rotation_is_about_the_middle_and_by_the_angle():
     rows = (np.indices(shape)[0] - (shape[0] - 1) / 2)[None].astype(np.float32)
     angles = []
     for seed in range(200):
-        turned, labels = augment.apply(rows, np.zeros(shape, np.int32), (61, 61), (1.0, 1.0),
-                                       np.random.default_rng(seed))
+        turned, labels = augment.apply(
+            rows, np.zeros(shape, np.int32), (61, 61), (1.0, 1.0), np.random.default_rng(seed)
+        )
         inner = turned[0, 20:41, 20:41]
         assert abs(turned[0, 30, 30]) < 1e-3
         down, right = np.gradient(inner)
@@ -127,8 +145,9 @@ def test_rotation_is_about_the_middle_and_by_the_angle():
 def test_what_comes_from_outside_is_marked():
     image = np.ones((1, 30, 30), np.float32)
     augment = Augment(shift=0.5, chance=1.0)
-    _, labels = augment.apply(image, np.zeros((30, 30), np.int32), (30, 30), (1.0, 1.0),
-                              np.random.default_rng(3))
+    _, labels = augment.apply(
+        image, np.zeros((30, 30), np.int32), (30, 30), (1.0, 1.0), np.random.default_rng(3)
+    )
     assert set(np.unique(labels)) == {OUTSIDE, 0}
     rows, columns = (labels == 0).any(axis=1), (labels == 0).any(axis=0)
     assert (labels[np.ix_(rows, columns)] == 0).all()  # what is inside is a rectangle
@@ -152,28 +171,42 @@ def test_half_of_the_crops_stay_where_they_are():
     margin = augment.margin(CROPS[2], SPACINGS[2])
     inner = image[:, *(slice(m, m + n) for n, m in zip(CROPS[2], margin, strict=True))]
     for seed in range(200):
-        turned, _ = augment.apply(image, labels, CROPS[2], SPACINGS[2],
-                                  np.random.default_rng(seed))
+        turned, _ = augment.apply(image, labels, CROPS[2], SPACINGS[2], np.random.default_rng(seed))
         still += np.array_equal(turned, inner)
     assert 75 < still < 125
 
 
-@pytest.mark.parametrize(("change", "holds"), [
-    ({"brightness": 0.3}, lambda a, b: 0 < np.ptp(b - a) < 1e-5 or np.ptp(b - a) == 0),
-    ({"contrast": 0.5}, lambda a, b: abs(np.corrcoef(a, b)[0, 1] - 1) < 1e-5
-     and abs(a.mean() - b.mean()) < 1e-5),
-    ({"gamma": 0.5}, lambda a, b: (np.argsort(a[::7]) == np.argsort(b[::7])).mean() > 0.9
-     and abs(a.max() - b.max()) < 1e-5 and abs(a.min() - b.min()) < 1e-5),
-    ({"noise": 0.1}, lambda a, b: 0 < (b - a).std() <= 0.11),
-    ({"blur": 3.0}, lambda a, b: b.std() < a.std()),
-], ids=["brightness", "contrast", "gamma", "noise", "blur"])
+@pytest.mark.parametrize(
+    ("change", "holds"),
+    [
+        ({"brightness": 0.3}, lambda a, b: 0 < np.ptp(b - a) < 1e-5 or np.ptp(b - a) == 0),
+        (
+            {"contrast": 0.5},
+            lambda a, b: (
+                abs(np.corrcoef(a, b)[0, 1] - 1) < 1e-5 and abs(a.mean() - b.mean()) < 1e-5
+            ),
+        ),
+        (
+            {"gamma": 0.5},
+            lambda a, b: (
+                (np.argsort(a[::7]) == np.argsort(b[::7])).mean() > 0.9
+                and abs(a.max() - b.max()) < 1e-5
+                and abs(a.min() - b.min()) < 1e-5
+            ),
+        ),
+        ({"noise": 0.1}, lambda a, b: 0 < (b - a).std() <= 0.11),
+        ({"blur": 3.0}, lambda a, b: b.std() < a.std()),
+    ],
+    ids=["brightness", "contrast", "gamma", "noise", "blur"],
+)
 def test_intensities_change_as_they_say(change, holds):
     augment = Augment(chance=1.0, **change)
     before = np.random.default_rng(0).random((2, 50, 40)).astype(np.float32)
     labels = np.zeros((50, 40), np.int32)
     for seed in range(5):
-        after, same = augment.apply(before, labels, (50, 40), (1.0, 1.0),
-                                    np.random.default_rng(seed))
+        after, same = augment.apply(
+            before, labels, (50, 40), (1.0, 1.0), np.random.default_rng(seed)
+        )
         assert same is labels or np.array_equal(same, labels)
         assert not np.array_equal(before, after)
         assert holds(before.ravel(), after.ravel())

@@ -34,10 +34,23 @@ def record(method="a", net="n", minutes=1.0, seed=0, **scores) -> dict:
     ap = {f"0.{t}": 0.5 for t in (50, 70, 90)} | scores
     scoring, mean = ObjectScoring(), float(np.mean(list(ap.values())))
     summary = {"ap": ap, "ap_mean": mean, "pq": 0.5}
-    return {"method": method, "net": net, "ndim": 2, "preset": "default", "minutes": minutes,
-            "seed": seed, "steps": 10, "parameters": 2_000_000, "mpx_per_s": 1.5,
-            "peak_memory": 3 * 10**9, "score": summary, "headline": scoring.headline(summary),
-            "profile": scoring.profile(summary), "axes": scoring.axes, "main": scoring.main}
+    return {
+        "method": method,
+        "net": net,
+        "ndim": 2,
+        "preset": "default",
+        "minutes": minutes,
+        "seed": seed,
+        "steps": 10,
+        "parameters": 2_000_000,
+        "mpx_per_s": 1.5,
+        "peak_memory": 3 * 10**9,
+        "score": summary,
+        "headline": scoring.headline(summary),
+        "profile": scoring.profile(summary),
+        "axes": scoring.axes,
+        "main": scoring.main,
+    }
 
 
 # -- the floor -------------------------------------------------------------------------------------
@@ -61,11 +74,14 @@ def test_seeds_come_last_so_that_every_kind_is_run_once_first():
     assert len({run.name for run in runs}) == 8
 
 
-@pytest.mark.parametrize(("asked", "known"), [
-    ({"methods": ["magic"]}, "boundary, embedding, semantic"),
-    ({"nets": ["magic"]}, "cenet, erfnet, unet, unet2d3d, unetpp"),
-    ({"presets": ["magic"]}, "default, paper"),
-])
+@pytest.mark.parametrize(
+    ("asked", "known"),
+    [
+        ({"methods": ["magic"]}, "boundary, embedding, semantic"),
+        ({"nets": ["magic"]}, "cenet, erfnet, unet, unet2d3d, unetpp"),
+        ({"presets": ["magic"]}, "default, paper"),
+    ],
+)
 def test_unknown_names_are_refused_with_the_known_ones(asked, known):
     with pytest.raises(UsageError, match=f"'magic'; there are {known}"):
         entries(**asked)
@@ -74,8 +90,9 @@ def test_unknown_names_are_refused_with_the_known_ones(asked, known):
 def test_methods_of_classes_have_a_floor_of_their_own(data, tmp_path):
     classes = "ground=0,object=" + "+".join(map(str, range(1, 60)))
     settings = {name: value for name, value in SMALL.items() if name != "method.radius"}
-    bench = Bench(data, tmp_path / "classes", options=DataOptions(classes=classes),
-                  settings=settings)
+    bench = Bench(
+        data, tmp_path / "classes", options=DataOptions(classes=classes), settings=settings
+    )
     floor, run = benchmark(bench, entries(methods=["semantic"], minutes=[SHORT], seeds=1))
     assert floor["method"] == "most-frequent" and floor["score"]["iou"]["object"] == 0
     assert set(run["headline"]) == {"mean IoU", "mean Dice", "accuracy"}
@@ -121,8 +138,11 @@ def test_a_comparison_is_kept_and_goes_on(data, tmp_path):
     assert json.loads((bench.folder / "benchmark.json").read_text()) == first
     assert (bench.folder / "benchmark.png").stat().st_size > 10_000
     # The settings that only one of the two methods has did not keep the other from running.
-    held = json.loads((bench.folder / "runs" / f"{entries(seeds=1, minutes=[SHORT])[0].name}"
-                       / "config.json").read_text())
+    held = json.loads(
+        (
+            bench.folder / "runs" / f"{entries(seeds=1, minutes=[SHORT])[0].name}" / "config.json"
+        ).read_text()
+    )
     assert held["method"]["radius"] == 4.0
     begun = time.monotonic()
     more = benchmark(bench, entries(methods=["embedding"], minutes=[SHORT], seeds=1))
@@ -137,7 +157,11 @@ def test_planes_and_volumes_stand_in_one_table(tmp_path):
     bench = Bench(tmp_path / "data", tmp_path / "c", settings=SMALL)
     found = benchmark(bench, entries(ndims=[2, 3], minutes=[2 * SHORT], seeds=1))
     assert [(run["method"], run["ndim"]) for run in found[1:]] == [
-        ("embedding", 2), ("boundary", 2), ("embedding", 3), ("boundary", 3)]
+        ("embedding", 2),
+        ("boundary", 2),
+        ("embedding", 3),
+        ("boundary", 3),
+    ]
     assert {run["score"]["n_images"] for run in found} == {1}
 
 
@@ -157,11 +181,14 @@ def test_killed_it_goes_on_from_there(data, tmp_path):
     program.write_text(PROGRAM)
 
     def start() -> subprocess.Popen:
-        return subprocess.Popen([sys.executable, program, data, folder],
-                                cwd=Path(__file__).parents[1])
+        return subprocess.Popen(
+            [sys.executable, program, data, folder], cwd=Path(__file__).parents[1]
+        )
 
-    one, two = (folder / "runs" / f"{entry.name}.json"
-                for entry in entries(methods=["embedding"], minutes=[0.2], seeds=2))
+    one, two = (
+        folder / "runs" / f"{entry.name}.json"
+        for entry in entries(methods=["embedding"], minutes=[0.2], seeds=2)
+    )
     process = start()
     while not two.exists():
         assert process.poll() is None
@@ -179,8 +206,9 @@ def test_killed_it_goes_on_from_there(data, tmp_path):
 
 # -- the table and the curves ----------------------------------------------------------------------
 def test_the_table_shows_mean_and_spread_over_seeds():
-    rows = table([record(seed=0, **{"0.50": 0.8}), record(seed=1, **{"0.50": 0.6}),
-                  record("b", None)])
+    rows = table(
+        [record(seed=0, **{"0.50": 0.8}), record(seed=1, **{"0.50": 0.6}), record("b", None)]
+    )
     assert rows[2].startswith("| a | n | 2 | default | 1 | 2 | 10 | .700 ± .141 | .500 ± .000 |")
     assert rows[3].startswith("| b |  | 2 | default | 1 | 1 | 10 | .500 | .500 |")
     assert rows[2].endswith("| 2.00 | 1.50 | 3.00 |")
@@ -199,4 +227,5 @@ def test_curves_are_drawn_over_minutes_too(tmp_path):
 
 def test_names_tell_runs_apart():
     assert Entry("boundary", "unet", 3, "paper", 0.5, 2).name == (
-        "boundary-unet-3d-paper-0.5min-seed2")
+        "boundary-unet-3d-paper-0.5min-seed2"
+    )

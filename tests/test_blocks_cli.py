@@ -44,9 +44,16 @@ def flat(tmp_path_factory) -> Path:
 
 def untrained(folder: Path, ndim: int, **more) -> Path:
     write_blobs(folder / "data", ndim, splits={"train": 2, "val": 1})
-    config = plan(folder / "data").changed({
-        "net.width": 8, "net.depth": 2, "train.crop": CROPS[ndim], "spacing": [1.0] * ndim,
-    } | LOOSE | more)
+    config = plan(folder / "data").changed(
+        {
+            "net.width": 8,
+            "net.depth": 2,
+            "train.crop": CROPS[ndim],
+            "spacing": [1.0] * ndim,
+        }
+        | LOOSE
+        | more
+    )
     Segmenter.new(config, "cpu").save(folder / "m")
     return folder / "m"
 
@@ -65,10 +72,15 @@ def saved(folder: Path, image, name="image.npy") -> Path:
 # -- the same as without blocks --------------------------------------------------------------------
 def test_maps_of_blocks_are_those_of_the_whole_image(model, tmp_path):
     segmenter, image = Segmenter.load(model, "cpu"), image_for(model)
-    axes, ndim = "ZYX"[3 - image.ndim:], image.ndim
+    axes, ndim = "ZYX"[3 - image.ndim :], image.ndim
     opened = open_lazy(saved(tmp_path, image), axes)
-    job = plan_blocks(segmenter.source, opened, tmp_path, BlockOptions(
-        block={2: (64, 48), 3: (16, 48, 48)}[ndim], halo=(8,) * ndim), model)
+    job = plan_blocks(
+        segmenter.source,
+        opened,
+        tmp_path,
+        BlockOptions(block={2: (64, 48), 3: (16, 48, 48)}[ndim], halo=(8,) * ndim),
+        model,
+    )
     whole = segmenter.predict(image)
     for k, block in enumerate(job.net_blocks):
         make_maps(job, k)
@@ -97,11 +109,12 @@ def same_objects(one, other) -> float:
 
 def test_predict_in_blocks_finds_what_it_finds_without(model, tmp_path, run):
     image = image_for(model)
-    axes, block = "ZYX"[3 - image.ndim:], {2: "64,48", 3: "16,48,48"}[image.ndim]
+    axes, block = "ZYX"[3 - image.ndim :], {2: "64,48", 3: "16,48,48"}[image.ndim]
     tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": axes})
     whole = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "labels")
-    parts = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "blocks.tif",
-                "--block", block)
+    parts = run(
+        "predict", model, tmp_path / "image.tif", "-o", tmp_path / "blocks.tif", "--block", block
+    )
     assert whole.code == 0 and parts.code == 0, parts.err
     one = read_labels(tmp_path / "labels/image.tif").data
     other = read_labels(tmp_path / "blocks.tif")
@@ -112,8 +125,12 @@ def test_predict_in_blocks_finds_what_it_finds_without(model, tmp_path, run):
     assert header.split(",")[1] == f"centre_{axes[0].lower()}" and len(rows) == other.data.max()
     assert f"{len(rows)} objects written to" in parts.out
     # How far the net sees is looked for once.
-    assert "looking for" not in run("predict", model, tmp_path / "image.tif", "-o",
-                                    tmp_path / "again.tif", "--block", block).err
+    assert (
+        "looking for"
+        not in run(
+            "predict", model, tmp_path / "image.tif", "-o", tmp_path / "again.tif", "--block", block
+        ).err
+    )
 
 
 @pytest.mark.slow
@@ -123,12 +140,20 @@ def test_a_trained_model_finds_the_same_objects_in_blocks(tmp_path, run):
     images = [read_image(path).data for path in sorted((nuclei / "test/images").glob("*.tif"))]
     # Cut to one size and laid side by side, with the seams where they fall.
     lengths = tuple(min(image.shape[axis] for image in images) for axis in (0, 1))
-    row = np.concatenate([image[:lengths[0], :lengths[1]] for image in images[:6]], axis=1)
-    tifffile.imwrite(tmp_path / "image.tif", np.concatenate([row, row[:, ::-1]] * 2),
-                     metadata={"axes": "YX"})
+    row = np.concatenate([image[: lengths[0], : lengths[1]] for image in images[:6]], axis=1)
+    tifffile.imwrite(
+        tmp_path / "image.tif", np.concatenate([row, row[:, ::-1]] * 2), metadata={"axes": "YX"}
+    )
     run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "whole")
-    run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "out.tif", "--block",
-        "256,256")
+    run(
+        "predict",
+        tmp_path / "m",
+        tmp_path / "image.tif",
+        "-o",
+        tmp_path / "out.tif",
+        "--block",
+        "256,256",
+    )
     one, other = (read_labels(tmp_path / name).data for name in ("whole/image.tif", "out.tif"))
     assert one.max() > 100 and same_objects(one, other) >= 0.999
 
@@ -141,8 +166,12 @@ def test_an_image_too_large_for_the_memory_is_segmented_in_blocks(flat, tmp_path
     parts = run("predict", flat, tmp_path / "image.tif", "-o", tmp_path / "parts")
     assert "more than is free, so it is segmented in blocks" in parts.err
     assert "in blocks" not in whole.err and whole.code == parts.code == 0
-    assert same_objects(*(read_labels(tmp_path / name / "image.tif").data
-                          for name in ("labels", "parts"))) == 1
+    assert (
+        same_objects(
+            *(read_labels(tmp_path / name / "image.tif").data for name in ("labels", "parts"))
+        )
+        == 1
+    )
 
 
 # -- stores ----------------------------------------------------------------------------------------
@@ -151,9 +180,15 @@ def ome_zarr(path: Path, image, version="0.5"):
     from ome_zarr.writer import write_image
 
     group = zarr.open_group(path, mode="w", zarr_format=3 if version == "0.5" else 2)
-    write_image(image, group, axes=["y", "x"], scale={"y": 1.0, "x": 1.0},
-                axes_units={"y": "micrometer", "x": "micrometer"}, scale_factors=[2],
-                fmt=FormatV05() if version == "0.5" else FormatV04())
+    write_image(
+        image,
+        group,
+        axes=["y", "x"],
+        scale={"y": 1.0, "x": 1.0},
+        axes_units={"y": "micrometer", "x": "micrometer"},
+        scale_factors=[2],
+        fmt=FormatV05() if version == "0.5" else FormatV04(),
+    )
     return path
 
 
@@ -164,8 +199,10 @@ def test_labels_go_beside_or_inside_an_ome_zarr_image(flat, tmp_path, run, versi
     beside = run("predict", flat, source, "-o", tmp_path / "cells.zarr", "--block", "64,64")
     inside = run("predict", flat, source, "-o", source / "labels/cells", "--block", "64,64")
     assert (beside.code, inside.code) == (0, 0), beside.err + inside.err
-    one, other = (np.asarray(open_array(path, mode="r")[:])
-                  for path in (tmp_path / "cells.zarr", source / "labels/cells"))
+    one, other = (
+        np.asarray(open_array(path, mode="r")[:])
+        for path in (tmp_path / "cells.zarr", source / "labels/cells")
+    )
     assert np.array_equal(one, other) and one.max() > 10 and one.dtype == np.uint32
     assert (tmp_path / "image-cells.csv").read_bytes() == (tmp_path / "cells.csv").read_bytes()
     labels = open_lazy(tmp_path / "cells.zarr")
@@ -174,13 +211,21 @@ def test_labels_go_beside_or_inside_an_ome_zarr_image(flat, tmp_path, run, versi
 
 def test_an_image_of_another_pixel_size_is_resampled_as_it_is_as_a_whole(model, tmp_path, run):
     image = image_for(model)
-    axes, ndim = "ZYX"[3 - image.ndim:], image.ndim
+    axes, ndim = "ZYX"[3 - image.ndim :], image.ndim
     spacing = {2: (0.8, 1.3), 3: (2.0, 0.9, 1.0)}[ndim]
     tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": axes})
     options = ["--axes", axes, "--spacing", ",".join(map(str, spacing))]
     whole = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "whole", *options)
-    parts = run("predict", model, tmp_path / "image.tif", "-o", tmp_path / "out.zarr", *options,
-                "--block", {2: "64,64", 3: "16,48,48"}[ndim])
+    parts = run(
+        "predict",
+        model,
+        tmp_path / "image.tif",
+        "-o",
+        tmp_path / "out.zarr",
+        *options,
+        "--block",
+        {2: "64,64", 3: "16,48,48"}[ndim],
+    )
     assert (whole.code, parts.code) == (0, 0), whole.err + parts.err
     one = read_labels(tmp_path / "whole/image.tif").data
     other = np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]).astype(np.int32)
@@ -190,7 +235,7 @@ def test_an_image_of_another_pixel_size_is_resampled_as_it_is_as_a_whole(model, 
         places = np.argwhere(other == int(row[0]))
         if len(places):
             # A row that the coarser grid leaves out still belongs to the box.
-            box = np.array(row[1 + ndim:1 + 3 * ndim], int).reshape(2, ndim)
+            box = np.array(row[1 + ndim : 1 + 3 * ndim], int).reshape(2, ndim)
             for side, least in ((places.min(axis=0) - box[0], 0), (box[1] - places.max(axis=0), 1)):
                 assert (side >= least).all() and (side <= least + 1).all()
 
@@ -200,23 +245,28 @@ def test_what_is_there_is_not_replaced(flat, tmp_path, run):
     (tmp_path / "out.zarr").mkdir()
     refused = run("predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX")
     assert refused.code == 2 and "out.zarr: exists" in refused.last
-    allowed = run("predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX",
-                  "--overwrite")
+    allowed = run(
+        "predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--overwrite"
+    )
     assert allowed.code == 0 and (tmp_path / "out.zarr/zarr.json").is_file()
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (["-o", "out.zarr", "--block", "8,8", "--axes", "YX"], "smaller than the halo"),
-    (["-o", "out.zarr", "--block", "8", "--axes", "YX"], "expected 2 positive values"),
-    (["-o", "out.zarr", "--block", "many"], "expected whole numbers such as 128,512,512"),
-    (["-o", "folder", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
-    (["-o", "none.zarr/labels/x", "--axes", "YX"], "no such image to put labels into"),
-    (["-o", "out.zarr", "--axes", "YX", "--frames"], "not for images in blocks"),
-    (["-o", "out.zarr", "--axes", "YX", "--scheduler", "tcp://127.0.0.1:1"], "no answer"),
-    (["-o", "out.zarr", "--level", "3", "--axes", "YX"], "level"),
-])
-def test_what_cannot_be_is_said_before_anything_is_computed(flat, tmp_path, run, options, words,
-                                                           monkeypatch):
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-o", "out.zarr", "--block", "8,8", "--axes", "YX"], "smaller than the halo"),
+        (["-o", "out.zarr", "--block", "8", "--axes", "YX"], "expected 2 positive values"),
+        (["-o", "out.zarr", "--block", "many"], "expected whole numbers such as 128,512,512"),
+        (["-o", "folder", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
+        (["-o", "none.zarr/labels/x", "--axes", "YX"], "no such image to put labels into"),
+        (["-o", "out.zarr", "--axes", "YX", "--frames"], "not for images in blocks"),
+        (["-o", "out.zarr", "--axes", "YX", "--scheduler", "tcp://127.0.0.1:1"], "no answer"),
+        (["-o", "out.zarr", "--level", "3", "--axes", "YX"], "level"),
+    ],
+)
+def test_what_cannot_be_is_said_before_anything_is_computed(
+    flat, tmp_path, run, options, words, monkeypatch
+):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(engine, "ANSWER", "1s")
     source = saved(tmp_path, image_for(flat))
@@ -231,8 +281,9 @@ def test_what_cannot_be_is_said_before_anything_is_computed(flat, tmp_path, run,
 def test_an_image_of_another_pixel_size_or_kind_is_refused(flat, tmp_path, run):
     image = image_for(flat)
     np.save(tmp_path / "colours.npy", np.stack([image] * 3))
-    found = run("predict", flat, tmp_path / "colours.npy", "-o", tmp_path / "a.zarr",
-                "--axes", "CYX")
+    found = run(
+        "predict", flat, tmp_path / "colours.npy", "-o", tmp_path / "a.zarr", "--axes", "CYX"
+    )
     assert found.code == 1 and "3 channel(s), the model has 1" in found.last
     np.save(tmp_path / "film.npy", np.stack([image] * 3))
     found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "TYX")
@@ -243,8 +294,20 @@ def test_an_image_of_another_pixel_size_or_kind_is_refused(flat, tmp_path, run):
 
 def test_a_dry_run_says_what_it_takes_and_leaves_nothing(flat, tmp_path, run):
     source = saved(tmp_path, image_for(flat))
-    found = run("predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--block",
-                "48,48", "--halo", "10,10", "--dry-run")
+    found = run(
+        "predict",
+        flat,
+        source,
+        "-o",
+        tmp_path / "out.zarr",
+        "--axes",
+        "YX",
+        "--block",
+        "48,48",
+        "--halo",
+        "10,10",
+        "--dry-run",
+    )
     assert found.code == 0, found.err
     lines = found.out.splitlines()
     assert lines[0] == "blocks: 12 of 48 x 48 pixels" and "10 x 10 for objects" in lines[1]
@@ -294,14 +357,34 @@ def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
 
 
 def command(model: Path, source: Path, output: Path, *more: object) -> list[str]:
-    return [sys.executable, "-m", "embedseg.cli", "predict", *map(str, (
-        model, source, "-o", output, "--axes", "ZYX"[3 - np.load(source, mmap_mode="r").ndim:],
-        "--threads", 1, *more))]
+    return [
+        sys.executable,
+        "-m",
+        "embedseg.cli",
+        "predict",
+        *map(
+            str,
+            (
+                model,
+                source,
+                "-o",
+                output,
+                "--axes",
+                "ZYX"[3 - np.load(source, mmap_mode="r").ndim :],
+                "--threads",
+                1,
+                *more,
+            ),
+        ),
+    ]
 
 
 def bytes_of(store: Path) -> dict[str, bytes]:
-    return {str(path.relative_to(store)): path.read_bytes()
-            for path in sorted(store.rglob("*")) if path.is_file()}
+    return {
+        str(path.relative_to(store)): path.read_bytes()
+        for path in sorted(store.rglob("*"))
+        if path.is_file()
+    }
 
 
 def test_two_workers_write_the_same_bytes_as_one(flat, tmp_path):
@@ -309,8 +392,18 @@ def test_two_workers_write_the_same_bytes_as_one(flat, tmp_path):
     for workers in (1, 2):
         (tmp_path / str(workers)).mkdir()
         done = subprocess.run(
-            command(flat, source, tmp_path / str(workers) / "out.zarr", "--block", "48,48",
-                    "--workers", workers), capture_output=True, text=True)
+            command(
+                flat,
+                source,
+                tmp_path / str(workers) / "out.zarr",
+                "--block",
+                "48,48",
+                "--workers",
+                workers,
+            ),
+            capture_output=True,
+            text=True,
+        )
         assert done.returncode == 0, done.stderr
     assert "dashboard: http" in done.stderr
     found = bytes_of(tmp_path / "2/out.zarr")
@@ -325,8 +418,18 @@ def test_four_workers_write_the_same_bytes_in_3d(tmp_path):
     source = saved(tmp_path, image_for(model, (40, 100, 120)))
     for workers in (1, 4):
         (tmp_path / str(workers)).mkdir()
-        subprocess.run(command(model, source, tmp_path / str(workers) / "out.zarr", "--block",
-                               "16,32,32", "--workers", workers), check=True)
+        subprocess.run(
+            command(
+                model,
+                source,
+                tmp_path / str(workers) / "out.zarr",
+                "--block",
+                "16,32,32",
+                "--workers",
+                workers,
+            ),
+            check=True,
+        )
     assert bytes_of(tmp_path / "1/out.zarr") == bytes_of(tmp_path / "4/out.zarr")
 
 
@@ -335,8 +438,9 @@ def test_killed_ten_times_it_ends_in_the_same_bytes(flat, tmp_path):
     """SIGKILL of the main process or of a worker, at random moments."""
     source = saved(tmp_path, image_for(flat, (400, 500)))
     (tmp_path / "whole").mkdir()
-    subprocess.run(command(flat, source, tmp_path / "whole/out.zarr", "--block", "48,48"),
-                   check=True)
+    subprocess.run(
+        command(flat, source, tmp_path / "whole/out.zarr", "--block", "48,48"), check=True
+    )
     expected = bytes_of(tmp_path / "whole/out.zarr")
     # As deep as the other, so that the image is in the same place from there.
     killed = tmp_path / "killed"
@@ -381,23 +485,44 @@ def test_a_worker_that_dies_is_replaced_and_the_run_ends(flat, tmp_path):
             time.sleep(0.02)
         os.kill(children(process.pid)[-1], signal.SIGKILL)
         assert process.wait(120) == 0
-    write_labels(tmp_path / "seen.tif", np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]),
-                 None, "YX")
+    write_labels(
+        tmp_path / "seen.tif",
+        np.asarray(open_array(tmp_path / "out.zarr", mode="r")[:]),
+        None,
+        "YX",
+    )
     assert read_labels(tmp_path / "seen.tif").data.max() > 100
 
 
 def test_a_2d_model_goes_plane_by_plane_through_a_volume_in_blocks(tmp_path, run):
     write_blobs(tmp_path / "data", 2, splits={"train": 2, "val": 1})
-    config = plan(tmp_path / "data", method="boundary").changed({
-        "net.width": 8, "net.depth": 2, "train.crop": [32, 32],
-        "method.fg_threshold": 0.1, "method.boundary_threshold": 0.3, "method.min_object_size": 0})
+    config = plan(tmp_path / "data", method="boundary").changed(
+        {
+            "net.width": 8,
+            "net.depth": 2,
+            "train.crop": [32, 32],
+            "method.fg_threshold": 0.1,
+            "method.boundary_threshold": 0.3,
+            "method.min_object_size": 0,
+        }
+    )
     Segmenter.new(config, "cpu").save(tmp_path / "m")
     image = np.random.default_rng(0).normal(100, 20, (6, 110, 120)).astype(np.float32)
     tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": "ZYX"})
     options = ["--planes", "--spacing", "4,0.5,0.5"]
     whole = run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "a", *options)
-    parts = run("predict", tmp_path / "m", tmp_path / "image.tif", "-o", tmp_path / "b.tif",
-                "--block", "4,64,64", "--halo", "2,20,20", *options)
+    parts = run(
+        "predict",
+        tmp_path / "m",
+        tmp_path / "image.tif",
+        "-o",
+        tmp_path / "b.tif",
+        "--block",
+        "4,64,64",
+        "--halo",
+        "2,20,20",
+        *options,
+    )
     assert (whole.code, parts.code) == (0, 0), whole.err + parts.err
     one, other = (read_labels(tmp_path / name).data for name in ("a/image.tif", "b.tif"))
     assert ((one > 0) == (other > 0)).mean() > 0.999 and one.max() > 0

@@ -157,8 +157,12 @@ def test_specks_and_many_torn_objects_are_not_semantic(tmp_path):
     many = np.kron(np.tile(np.arange(1, 26).reshape(5, 5), (3, 1)), np.ones((4, 8), int))
     for i in range(3):
         add(tmp_path, f"specks{i}", specks)
-        add(tmp_path, f"many{i}", many.astype(np.uint16),
-            np.arange(60 * 40).reshape(60, 40).astype(np.uint16))
+        add(
+            tmp_path,
+            f"many{i}",
+            many.astype(np.uint16),
+            np.arange(60 * 40).reshape(60, 40).astype(np.uint16),
+        )
     report = check(tmp_path)
     assert report.ok
     assert {problem for problem, _ in problems(report)} == {"labels in several pieces"}

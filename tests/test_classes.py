@@ -32,18 +32,22 @@ def test_classes_are_written_in_one_line():
     assert cell.colour.startswith("#")
     assert DataOptions(classes=["cell=0", "wall=3+7:#FF0000"]).classes == (cell, wall)
     assert DataOptions.model_validate_json(
-        DataOptions(classes=(cell, wall)).model_dump_json()).classes == (cell, wall)
+        DataOptions(classes=(cell, wall)).model_dump_json()
+    ).classes == (cell, wall)
 
 
-@pytest.mark.parametrize(("text", "problem"), [
-    ("cell", "'cell' is no class; write NAME=VALUE"),
-    ("cell=a,wall=1", "no class; write"),
-    ("cell=0", r"1 class \(cell\), expected two or more"),
-    ("cell=0,cell=1", "name cell stands for several"),
-    ("cell=0+1,wall=1", "value 1 stands for several"),
-    ("cell=0:#12,wall=1", "colour"),
-    ("cell=0,wall=-1", "no class; write"),
-])
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("cell", "'cell' is no class; write NAME=VALUE"),
+        ("cell=a,wall=1", "no class; write"),
+        ("cell=0", r"1 class \(cell\), expected two or more"),
+        ("cell=0,cell=1", "name cell stands for several"),
+        ("cell=0+1,wall=1", "value 1 stands for several"),
+        ("cell=0:#12,wall=1", "colour"),
+        ("cell=0,wall=-1", "no class; write"),
+    ],
+)
 def test_classes_that_cannot_be_told_apart_are_refused(text, problem):
     with pytest.raises(ValidationError, match=problem):
         DataOptions(classes=text)
@@ -57,7 +61,11 @@ def test_holes_in_classes_cannot_be_filled():
 def test_each_value_is_a_class_unless_named(folder):
     found = with_classes(folder, DataOptions()).classes
     assert [(each.name, each.values) for each in found] == [
-        ("0", (0,)), ("3", (3,)), ("7", (7,)), ("9", (9,))]
+        ("0", (0,)),
+        ("3", (3,)),
+        ("7", (7,)),
+        ("9", (9,)),
+    ]
     assert len({each.colour for each in found}) == 4
     named = DataOptions(classes="a=0,b=3+7+9")
     assert with_classes(folder, named) is named
@@ -75,8 +83,9 @@ def test_masks_of_objects_are_not_classes(tmp_path):
 
 
 # -- values and indices ----------------------------------------------------------------------------
-@given(st.lists(st.integers(0, 300), min_size=2, max_size=9, unique=True),
-       st.integers(0, 2**32 - 1))
+@given(
+    st.lists(st.integers(0, 300), min_size=2, max_size=9, unique=True), st.integers(0, 2**32 - 1)
+)
 def test_values_come_back(values, seed):
     classes = tuple(ClassOptions(name=str(value), values=(value,)) for value in values)
     mask = np.random.default_rng(seed).choice([-1, *values], (5, 6)).astype(np.int32)
@@ -104,8 +113,9 @@ def test_classes_are_not_numbered_anew_on_their_way(folder):
     assert sample.semantic and sample.labels.tolist() == [[0, 0, 2, 2], [0, 1, 1, 2]]
     finer = to_spacing(sample.with_labels(sample.labels, spacing=(2.0, 1.0)), (1.0, 1.0))
     assert finer.labels.tolist() == [[0, 0, 2, 2]] * 2 + [[0, 1, 1, 2]] * 2 and finer.semantic
-    volume = sample.with_labels(np.stack([sample.labels, 0 * sample.labels - 1]),
-                                image=np.stack([sample.image] * 2, axis=1))
+    volume = sample.with_labels(
+        np.stack([sample.labels, 0 * sample.labels - 1]), image=np.stack([sample.image] * 2, axis=1)
+    )
     (plane,) = to_planes(volume)
     assert plane.labels.tolist() == sample.labels.tolist() and plane.semantic
 
@@ -127,8 +137,6 @@ def test_what_is_wrong_with_classes_is_found(folder):
     report = check(folder, method="semantic")
     assert {(f.problem, f.found) for f in report.findings} == {("class not in train", "9")}
     assert not report.ok
-    tifffile.imwrite(folder / "train/masks/a.tif",
-                     np.arange(80, dtype=np.uint8).reshape(8, 10))
-    tifffile.imwrite(folder / "train/images/a.tif",
-                     np.arange(80, dtype=np.uint8).reshape(8, 10))
+    tifffile.imwrite(folder / "train/masks/a.tif", np.arange(80, dtype=np.uint8).reshape(8, 10))
+    tifffile.imwrite(folder / "train/images/a.tif", np.arange(80, dtype=np.uint8).reshape(8, 10))
     assert "too many classes" in {f.problem for f in check(folder, method="semantic").findings}

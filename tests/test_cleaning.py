@@ -10,25 +10,36 @@ from scipy import ndimage
 from embedseg.cleaning import CleanOptions, bordering, clean, clear_border, keep_largest
 from strategies import labels
 
-SCENE = np.array([
-    [1, 0, 2, 2, 2, 0],
-    [0, 0, 2, 0, 2, 0],
-    [1, 1, 2, 2, 2, 0],
-    [0, 0, 0, 0, 0, 0],
-    [0, 3, 0, -1, 5, 5],
-], np.int32)
+SCENE = np.array(
+    [
+        [1, 0, 2, 2, 2, 0],
+        [0, 0, 2, 0, 2, 0],
+        [1, 1, 2, 2, 2, 0],
+        [0, 0, 0, 0, 0, 0],
+        [0, 3, 0, -1, 5, 5],
+    ],
+    np.int32,
+)
 
 
-@pytest.mark.parametrize(("options", "gone", "new"), [
-    ({}, (), ()),
-    ({"largest_piece": True}, [(0, 0)], ()),
-    ({"fill_holes": True}, (), [(1, 3)]),
-    ({"min_size": 3}, [(4, 1), (4, 4), (4, 5)], ()),
-    # Object 1 has 3 pixels in two pieces: it is small once the smaller piece is gone.
-    ({"min_size": 3, "largest_piece": True}, [(0, 0), (2, 0), (2, 1), (4, 1), (4, 4), (4, 5)], ()),
-])
-def test_each_step_by_eye(options: dict[str, int], gone: list[tuple[int, int]],
-                          new: list[tuple[int, int]]) -> None:
+@pytest.mark.parametrize(
+    ("options", "gone", "new"),
+    [
+        ({}, (), ()),
+        ({"largest_piece": True}, [(0, 0)], ()),
+        ({"fill_holes": True}, (), [(1, 3)]),
+        ({"min_size": 3}, [(4, 1), (4, 4), (4, 5)], ()),
+        # Object 1 has 3 pixels in two pieces: it is small once the smaller piece is gone.
+        (
+            {"min_size": 3, "largest_piece": True},
+            [(0, 0), (2, 0), (2, 1), (4, 1), (4, 4), (4, 5)],
+            (),
+        ),
+    ],
+)
+def test_each_step_by_eye(
+    options: dict[str, int], gone: list[tuple[int, int]], new: list[tuple[int, int]]
+) -> None:
     expected = SCENE.copy()
     for place in gone:
         expected[place] = 0

@@ -22,23 +22,67 @@ from embedseg.cli import main
 from embedseg.io import read_image
 from embedseg.synthetic import blobs, write_blobs
 
-COMMANDS = ["check", "plan", "train", "tune", "predict", "evaluate", "score", "info", "demo",
-            "benchmark", "ensemble", "mesh", "stack", "convert", "export",
-            "import"]
+COMMANDS = [
+    "check",
+    "plan",
+    "train",
+    "tune",
+    "predict",
+    "evaluate",
+    "score",
+    "info",
+    "demo",
+    "benchmark",
+    "ensemble",
+    "mesh",
+    "stack",
+    "convert",
+    "export",
+    "import",
+]
 SCORES = {
-    "ap", "pooled", "ap_mean", "pooled_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split",
-    "voi_merge", "n_true", "n_pred", "n_images",
+    "ap",
+    "pooled",
+    "ap_mean",
+    "pooled_mean",
+    "pq",
+    "sq",
+    "rq",
+    "seg",
+    "aji",
+    "rand",
+    "voi_split",
+    "voi_merge",
+    "n_true",
+    "n_pred",
+    "n_images",
 }
 #: A net and a batch as small as possible.
-TINY = ["--set", "net.width=8", "--set", "net.depth=2", "--set", "train.batch=2",
-        "--set", "train.crop=32,32", "--set", "train.steps_per_epoch=5", "--device", "cpu"]
+TINY = [
+    "--set",
+    "net.width=8",
+    "--set",
+    "net.depth=2",
+    "--set",
+    "train.batch=2",
+    "--set",
+    "train.crop=32,32",
+    "--set",
+    "train.steps_per_epoch=5",
+    "--device",
+    "cpu",
+]
 
 
 def shell(*args: object, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run a command in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "embedseg.cli", *map(str, args)], capture_output=True, text=True,
-        check=False, env=os.environ | environment, cwd=Path(__file__).parents[1],
+        [sys.executable, "-m", "embedseg.cli", *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+        cwd=Path(__file__).parents[1],
     )
 
 
@@ -105,30 +149,34 @@ def test_version(run: Run) -> None:
 
 
 # -- errors ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("args", "found"), [
-    (["nonsense"], "nonsense"),
-    (["train", "DATA"], "--output"),
-    (["check", "no/such/folder"], "no/such/folder"),
-    (["check", "DATA", "--method", "magic"], "magic.*embedding"),
-    (["check", "DATA", "--spacing", "2,x"], "2,x.*2,0.5,0.5"),
-    (["check", "DATA", "--spacing", "0,1"], "positive"),
-    (["plan", "DATA", "--net", "magic"], "magic.*erfnet.*unet"),
-    (["plan", "DATA", "--ndim", "3"], "3"),
-    (["plan", "DATA", "--set", "train.nonsense=1"], "train.nonsense.*batch"),
-    (["plan", "DATA", "--set", "train.batch=0"], r"train\.batch.*greater"),
-    (["plan", "DATA", "--set", "train.batch"], "KEY=VALUE"),
-    (["plan", "DATA", "--memory", "lots"], "lots.*4GB or 800MB"),
-    (["plan", "DATA", "--memory", "1MB"], "takes at least"),
-    (["train", "DATA", "-o", "OUT", "--from", "DATA"], "config.json"),
-    (["train", "DATA", "-o", "OUT", "--time-limit", "soon"], "soon.*1h30m"),
-    (["train", "DATA", "-o", "OUT", "--resume", "--overwrite"], "choose one"),
-    (["train", "DATA", "-o", "DATA", "--resume"], "not empty"),
-    (["train", "DATA", "-o", "OUT", "--devices", "3", "--set", "train.batch=4"], "3 devices"),
-    (["train", "DATA", "-o", "DATA"], "not empty"),
-    (["train", "DATA", "-o", "OUT", "--device", "abacus"], "abacus"),
-    (["predict", "DATA", "DATA/test/images", "-o", "OUT"], "no model here"),
-    (["demo", "-o", "DATA"], "not empty"),
-], ids=lambda value: " ".join(value) if isinstance(value, list) else "")
+@pytest.mark.parametrize(
+    ("args", "found"),
+    [
+        (["nonsense"], "nonsense"),
+        (["train", "DATA"], "--output"),
+        (["check", "no/such/folder"], "no/such/folder"),
+        (["check", "DATA", "--method", "magic"], "magic.*embedding"),
+        (["check", "DATA", "--spacing", "2,x"], "2,x.*2,0.5,0.5"),
+        (["check", "DATA", "--spacing", "0,1"], "positive"),
+        (["plan", "DATA", "--net", "magic"], "magic.*erfnet.*unet"),
+        (["plan", "DATA", "--ndim", "3"], "3"),
+        (["plan", "DATA", "--set", "train.nonsense=1"], "train.nonsense.*batch"),
+        (["plan", "DATA", "--set", "train.batch=0"], r"train\.batch.*greater"),
+        (["plan", "DATA", "--set", "train.batch"], "KEY=VALUE"),
+        (["plan", "DATA", "--memory", "lots"], "lots.*4GB or 800MB"),
+        (["plan", "DATA", "--memory", "1MB"], "takes at least"),
+        (["train", "DATA", "-o", "OUT", "--from", "DATA"], "config.json"),
+        (["train", "DATA", "-o", "OUT", "--time-limit", "soon"], "soon.*1h30m"),
+        (["train", "DATA", "-o", "OUT", "--resume", "--overwrite"], "choose one"),
+        (["train", "DATA", "-o", "DATA", "--resume"], "not empty"),
+        (["train", "DATA", "-o", "OUT", "--devices", "3", "--set", "train.batch=4"], "3 devices"),
+        (["train", "DATA", "-o", "DATA"], "not empty"),
+        (["train", "DATA", "-o", "OUT", "--device", "abacus"], "abacus"),
+        (["predict", "DATA", "DATA/test/images", "-o", "OUT"], "no model here"),
+        (["demo", "-o", "DATA"], "not empty"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
 def test_bad_usage_is_2(args: list[str], found: str, data: Path, tmp_path: Path, run: Run) -> None:
     import re
 
@@ -151,9 +199,7 @@ def test_bad_data_is_1_with_the_findings_above(data: Path, tmp_path: Path, run: 
     assert not (tmp_path / "model").exists()
 
 
-def test_traceback_is_for_debugging(
-    data: Path, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_traceback_is_for_debugging(data: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a bug")
 
@@ -182,8 +228,19 @@ def test_check_prints_one_object(data: Path, tmp_path: Path, run: Run) -> None:
 
 def test_plan_is_a_file_that_train_takes(data: Path, tmp_path: Path, run: Run) -> None:
     file = tmp_path / "config.json"
-    done = run("plan", data, "-o", file, "--spacing", "0.25,0.25", "--set", "train.epochs=7",
-               "--set", "data.fill_holes=true", *TINY)
+    done = run(
+        "plan",
+        data,
+        "-o",
+        file,
+        "--spacing",
+        "0.25,0.25",
+        "--set",
+        "train.epochs=7",
+        "--set",
+        "data.fill_holes=true",
+        *TINY,
+    )
     assert done.code == 0
     assert "crop" in done.out
     config = json.loads(file.read_text())
@@ -192,8 +249,20 @@ def test_plan_is_a_file_that_train_takes(data: Path, tmp_path: Path, run: Run) -
     assert config["data"]["fill_holes"] is True
     assert json.loads(run("plan", data, "--json", *TINY).out)["spacing"] == [0.5, 0.5]
     assert run("plan", data, "-o", file, *TINY).code == 2
-    done = run("train", data, "-o", tmp_path / "model", "--config", file, "--epochs", "1",
-               "--no-tune", "--seed", "3", *TINY)
+    done = run(
+        "train",
+        data,
+        "-o",
+        tmp_path / "model",
+        "--config",
+        file,
+        "--epochs",
+        "1",
+        "--no-tune",
+        "--seed",
+        "3",
+        *TINY,
+    )
     assert done.code == 0
     kept = json.loads((tmp_path / "model/config.json").read_text())
     assert kept["spacing"] == [0.25, 0.25]
@@ -215,16 +284,41 @@ def test_train_leaves_a_model_and_refuses_to_replace_it(
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 3
     refused = run("train", data, "-o", copy, "--resume", "--set", "train.batch=1")
     assert refused.code == 2 and "--resume goes on" in refused.err
-    assert run("train", data, "-o", copy, "--overwrite", "--epochs", "1", "--plot",
-               tmp_path / "history.svg", *TINY).code == 0
+    assert (
+        run(
+            "train",
+            data,
+            "-o",
+            copy,
+            "--overwrite",
+            "--epochs",
+            "1",
+            "--plot",
+            tmp_path / "history.svg",
+            *TINY,
+        ).code
+        == 0
+    )
     assert "<!-- learning rate -->" in (tmp_path / "history.svg").read_text()
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 1
 
 
-def test_fine_tuning_begins_with_a_model(model: Path, data: Path, tmp_path: Path, run: Run
-                                         ) -> None:
-    done = run("train", data, "-o", tmp_path / "m", "--from", model, "--epochs", "1", "--no-tune",
-               "--set", "train.steps_per_epoch=2", "--set", "train.crop=32,32")
+def test_fine_tuning_begins_with_a_model(model: Path, data: Path, tmp_path: Path, run: Run) -> None:
+    done = run(
+        "train",
+        data,
+        "-o",
+        tmp_path / "m",
+        "--from",
+        model,
+        "--epochs",
+        "1",
+        "--no-tune",
+        "--set",
+        "train.steps_per_epoch=2",
+        "--set",
+        "train.crop=32,32",
+    )
     assert done.code == 0
     assert f"from {model}: 100 % of the weights kept" in done.err
     first, second = (json.loads((m / "config.json").read_text()) for m in (model, tmp_path / "m"))
@@ -234,14 +328,16 @@ def test_fine_tuning_begins_with_a_model(model: Path, data: Path, tmp_path: Path
 
 
 def test_memory_is_a_limit_to_plan_with(data: Path, run: Run) -> None:
-    free, tight = (json.loads(run("plan", data, "--json", *more).out)
-                   for more in ([], ["--memory", "540MB"]))
+    free, tight = (
+        json.loads(run("plan", data, "--json", *more).out) for more in ([], ["--memory", "540MB"])
+    )
     assert tight["train"]["batch"] < free["train"]["batch"]
     assert tight["train"]["accumulate"] > free["train"]["accumulate"]
 
 
-def test_tune_keeps_the_rest_of_the_model(model: Path, data: Path, tmp_path: Path, run: Run
-                                          ) -> None:
+def test_tune_keeps_the_rest_of_the_model(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
     copy = shutil.copytree(model, tmp_path / "copy")
     done = run("tune", copy, data, "--device", "cpu")
     assert done.code == 0
@@ -262,8 +358,9 @@ def test_info(model: Path, run: Run) -> None:
 
 
 # -- predict ---------------------------------------------------------------------------------------
-def test_predict_goes_on_after_a_bad_file(model: Path, data: Path, tmp_path: Path, run: Run
-                                          ) -> None:
+def test_predict_goes_on_after_a_bad_file(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
     images = shutil.copytree(data / "test/images", tmp_path / "images")
     (images / "aa.tif").write_bytes(b"no image")
     good = sorted(p.name for p in (data / "test/images").iterdir())
@@ -289,8 +386,9 @@ def test_predict_skips_what_is_there(model: Path, data: Path, tmp_path: Path, ru
     assert first.read_bytes() != b"mine"
 
 
-def test_predict_refuses_clashes_up_front(model: Path, data: Path, tmp_path: Path, run: Run
-                                          ) -> None:
+def test_predict_refuses_clashes_up_front(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
     image = next((data / "test/images").iterdir())
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
@@ -304,46 +402,81 @@ def test_predict_refuses_clashes_up_front(model: Path, data: Path, tmp_path: Pat
     assert "replace the image" in done.last
 
 
-def test_predict_settings_change_what_is_found(model: Path, data: Path, tmp_path: Path, run: Run
-                                               ) -> None:
+def test_predict_settings_change_what_is_found(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
     image = next((data / "test/images").iterdir())
-    done = run("predict", model, image, "-o", tmp_path / "out", "--set",
-               "method.seed_threshold=1.0")
+    done = run(
+        "predict", model, image, "-o", tmp_path / "out", "--set", "method.seed_threshold=1.0"
+    )
     assert done.code == 0
     assert read_image(tmp_path / "out" / image.name).data.max() == 0
     assert run("predict", model, image, "-o", tmp_path / "o", "--set", "net.width=9").code == 2
 
 
-def test_predict_writes_objects_in_other_formats(model: Path, data: Path, tmp_path: Path, run: Run
-                                                 ) -> None:
+def test_predict_writes_objects_in_other_formats(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
     image, out = sorted((data / "test/images").iterdir())[0], tmp_path / "out"
     anything = ["--set", "method.seed_threshold=0", "--set", "method.fg_threshold=0"]
     assert run("predict", model, image, "-o", tmp_path / "whole", *anything).code == 0
-    done = run("predict", model, image, "-o", out, "--also", "roi, geojson,csv,coco,ome-zarr",
-               "--clear-border", "--min-size", 3, *anything)
+    done = run(
+        "predict",
+        model,
+        image,
+        "-o",
+        out,
+        "--also",
+        "roi, geojson,csv,coco,ome-zarr",
+        "--clear-border",
+        "--min-size",
+        3,
+        *anything,
+    )
     assert done.code == 0
-    assert {path.suffix for path in out.iterdir()} >= {".tif", ".zip", ".geojson", ".csv", ".json",
-                                                       ".zarr"}
-    whole, labels = (read_image(folder / f"{image.stem}.tif").data
-                     for folder in (tmp_path / "whole", out))
+    assert {path.suffix for path in out.iterdir()} >= {
+        ".tif",
+        ".zip",
+        ".geojson",
+        ".csv",
+        ".json",
+        ".zarr",
+    }
+    whole, labels = (
+        read_image(folder / f"{image.stem}.tif").data for folder in (tmp_path / "whole", out)
+    )
     edge = np.concatenate([whole[[0, -1]].ravel(), whole[:, [0, -1]].ravel()])
     sizes = np.bincount(whole.ravel())
-    kept = [label for label in np.unique(whole[whole > 0])
-            if sizes[label] >= 3 and label not in edge]
-    np.testing.assert_array_equal(labels, np.where(np.isin(whole, kept),
-                                                   np.searchsorted(kept, whole) + 1, 0))
+    kept = [
+        label for label in np.unique(whole[whole > 0]) if sizes[label] >= 3 and label not in edge
+    ]
+    np.testing.assert_array_equal(
+        labels, np.where(np.isin(whole, kept), np.searchsorted(kept, whole) + 1, 0)
+    )
     with (out / f"{image.stem}.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["size_px"]) for row in rows] == sizes[kept].tolist()
     assert all(0 <= float(row["score"]) <= 1 and row["mean_c1"] for row in rows)
     for source in (f"{image.stem}.zip", f"{image.stem}.geojson", f"{image.stem}.json"):
         if kept:
-            assert run("convert", out / source, "-o", tmp_path / "back.tif", "--like", image,
-                       "--overwrite").code == 0
+            assert (
+                run(
+                    "convert",
+                    out / source,
+                    "-o",
+                    tmp_path / "back.tif",
+                    "--like",
+                    image,
+                    "--overwrite",
+                ).code
+                == 0
+            )
             np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)
-    for args, words in (([image, "-o", out, "--also", "svg"], "no format 'svg'"),
-                        (["a.zarr", "-o", "b.zarr", "--also", "roi"], "not for images in blocks"),
-                        (["a.zarr", "-o", "b.zarr", "--fill-holes"], "not for images in blocks")):
+    for args, words in (
+        ([image, "-o", out, "--also", "svg"], "no format 'svg'"),
+        (["a.zarr", "-o", "b.zarr", "--also", "roi"], "not for images in blocks"),
+        (["a.zarr", "-o", "b.zarr", "--fill-holes"], "not for images in blocks"),
+    ):
         done = run("predict", model, *args)
         assert (done.code, words in done.last) == (2, True), done.err
 
@@ -352,13 +485,24 @@ def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
     model: Path, tmp_path: Path, run: Run
 ) -> None:
     frames = np.stack([blobs((40, 48), 3, seed)[0] for seed in range(3)]).astype(np.float32)
-    tifffile.imwrite(tmp_path / "movie.ome.tif", frames, metadata={
-        "axes": "TYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25})
+    tifffile.imwrite(
+        tmp_path / "movie.ome.tif",
+        frames,
+        metadata={"axes": "TYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25},
+    )
     done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out")
     assert done.code == 1
     assert "--frames" in done.err
-    done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames",
-               "--also", "roi")
+    done = run(
+        "predict",
+        model,
+        tmp_path / "movie.ome.tif",
+        "-o",
+        tmp_path / "out",
+        "--frames",
+        "--also",
+        "roi",
+    )
     assert (done.code, "--also is for images and volumes" in done.err) == (1, True)
     done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames")
     assert done.code == 0
@@ -399,18 +543,26 @@ def test_pictures_are_drawn_where_they_are_asked_for(
     own, out = tmp_path / "model", tmp_path / "out"
     shutil.copytree(model, own)
     truth = data / "test/masks"
-    asked = [("check", data), ("plan", data), ("tune", own, data), ("info", own),
-             ("evaluate", own, data), ("score", truth, truth),
-             ("convert", next(truth.iterdir()), "-o", tmp_path / "c.csv")]
+    asked = [
+        ("check", data),
+        ("plan", data),
+        ("tune", own, data),
+        ("info", own),
+        ("evaluate", own, data),
+        ("score", truth, truth),
+        ("convert", next(truth.iterdir()), "-o", tmp_path / "c.csv"),
+    ]
     for command, *rest in asked:
         assert run(command, *rest, "--plot", tmp_path / f"{command}.png").code == 0
         assert imread(tmp_path / f"{command}.png").std() > 0.02
     assert run("info", own, "--plot", tmp_path / "i.txt").last == (
-        f"error: --plot {tmp_path / 'i.txt'}: pictures end with .png, .pdf, .svg")
+        f"error: --plot {tmp_path / 'i.txt'}: pictures end with .png, .pdf, .svg"
+    )
     assert run("predict", own, data / "test/images", "-o", out, "--plot").code == 0
     stems = sorted(path.stem for path in (data / "test/images").iterdir())
     assert sorted(path.name for path in (out / "plots").iterdir()) == sorted(
-        f"{stem}{more}.png" for stem in stems for more in ("", "_maps"))
+        f"{stem}{more}.png" for stem in stems for more in ("", "_maps")
+    )
     plain = tmp_path / "plain"
     assert run("predict", own, data / "test/images", "-o", plain).code == 0
     for stem in stems:
@@ -457,12 +609,25 @@ def test_a_2d_net_segments_volumes(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ctrl_c_keeps_the_best_so_far(data: Path, tmp_path: Path) -> None:
     # A process started in the background may have been told to ignore Ctrl-C.
-    code = ("import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
-            "from embedseg.cli import main; main()")
-    command = [sys.executable, "-c", code, "train", data, "-o", tmp_path / "model",
-               "--time-limit", "60s", *TINY]
-    with subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True,
-                          cwd=Path(__file__).parents[1]) as process:
+    code = (
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
+        "from embedseg.cli import main; main()"
+    )
+    command = [
+        sys.executable,
+        "-c",
+        code,
+        "train",
+        data,
+        "-o",
+        tmp_path / "model",
+        "--time-limit",
+        "60s",
+        *TINY,
+    ]
+    with subprocess.Popen(
+        list(map(str, command)), stderr=subprocess.PIPE, text=True, cwd=Path(__file__).parents[1]
+    ) as process:
         deadline = time.monotonic() + 120
         while not (tmp_path / "model/weights.safetensors").exists():
             assert time.monotonic() < deadline

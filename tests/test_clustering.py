@@ -35,7 +35,8 @@ class Case:
     def activated(self) -> tuple[Array, Array, Array]:
         with np.errstate(all="ignore"):
             return (
-                ACTIVATIONS["tanh"](self.offset.astype(np.float32)), self.bandwidth,
+                ACTIVATIONS["tanh"](self.offset.astype(np.float32)),
+                self.bandwidth,
                 ACTIVATIONS["sigmoid"](self.seed.astype(np.float32)),
             )
 
@@ -51,7 +52,8 @@ def cases(draw: st.DrawFn, seeds: str = "greedy") -> Case:
     maps = [
         random.normal(0, draw(st.sampled_from([0, 0.1, 1, 3])), (ndim, *shape)),
         random.normal(
-            draw(st.sampled_from([-0.2, 0, 0.2, 0.5])), draw(st.sampled_from([0, 0.1, 0.5])),
+            draw(st.sampled_from([-0.2, 0, 0.2, 0.5])),
+            draw(st.sampled_from([0, 0.1, 0.5])),
             (ndim, *shape),
         ),
         random.normal(
@@ -92,7 +94,9 @@ def assert_as_oracle(found: Clusters, case: Case) -> None:
 
 
 many = settings(
-    max_examples=850, deadline=None, database=None,
+    max_examples=850,
+    deadline=None,
+    database=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 

@@ -60,8 +60,11 @@ def test_objects_count_by_what_they_match_and_not_where_nobody_annotated():
 def test_objects_with_a_low_score_are_left_out_and_the_rest_renumbered(name):
     method = as_method({"type": name})
     labels = np.array([[1, 1, 0, 2, 3]], np.int32)
-    objects = {"score": np.array([0.9, 0.2, 0.6], np.float32), "size": np.array([2, 1, 1]),
-               "evidence": np.array([[0.0], [-9.0], [9.0]])}
+    objects = {
+        "score": np.array([0.9, 0.2, 0.6], np.float32),
+        "size": np.array([2, 1, 1]),
+        "evidence": np.array([[0.0], [-9.0], [9.0]]),
+    }
     all_of_them = method.judged(labels, dict(objects))
     assert all_of_them.labels is labels
     some = method.model_copy(update={"min_score": 0.5}).judged(labels, dict(objects))
@@ -71,7 +74,9 @@ def test_objects_with_a_low_score_are_left_out_and_the_rest_renumbered(name):
     assert sure.judged(labels, dict(objects)).objects["size"].tolist() == [2, 1]
     assert sure.in_blocks().min_score == 0
     assert sure.keeps({"score": np.array([0.4, 0.5]), "size": np.array([99, 99])}).tolist() == [
-        False, True]
+        False,
+        True,
+    ]
 
 
 def test_compact_objects_are_told_from_loose_ones():
@@ -80,8 +85,9 @@ def test_compact_objects_are_told_from_loose_ones():
     offset[1, 0, :5] = (np.array([2, 1, 0, -1, -2])) / 10
     seed = np.full((1, 16), 0.6, np.float32)
     seed[0, 2], seed[0, 10], seed[0, 5:8] = 0.99, 0.95, 0.1
-    found = cluster(offset, np.full((2, 1, 16), 0.1), seed, spacing=(1, 1), unit=10,
-                    bandwidth_scale=10)
+    found = cluster(
+        offset, np.full((2, 1, 16), 0.1), seed, spacing=(1, 1), unit=10, bandwidth_scale=10
+    )
     assert found.size[0] == 5 and len(found.size) == 2
     assert found.compactness[0] == pytest.approx(1.0) and 0.5 < found.compactness[1] < 0.9
     away = np.arange(8, 16)[found.labels[0, 8:] == 2] - 10.0

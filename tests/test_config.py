@@ -6,8 +6,11 @@ from embedseg.config import load_config, parse_config
 from embedseg.types import UsageError
 
 TREE = {
-    "ndim": 2, "spacing": [1.0, 1.0], "method": {"type": "embedding", "unit": 9.0},
-    "net": {"type": "unet", "width": 8}, "train": {"crop": [32, 32]},
+    "ndim": 2,
+    "spacing": [1.0, 1.0],
+    "method": {"type": "embedding", "unit": 9.0},
+    "net": {"type": "unet", "width": 8},
+    "train": {"crop": [32, 32]},
 }
 
 
@@ -22,7 +25,8 @@ def test_what_is_saved_is_what_is_read(tmp_path):
 
 def test_options_change_by_name_and_are_validated_again():
     config = parse_config(TREE).changed(
-        {"train.epochs": "50", "method.seed_threshold": 0.8, "train.crop": "64,32"})
+        {"train.epochs": "50", "method.seed_threshold": 0.8, "train.crop": "64,32"}
+    )
     assert (config.train.epochs, config.train.crop) == (50, (64, 32))
     assert config.method.seed_threshold == 0.8 and config.method.unit == 9.0
 

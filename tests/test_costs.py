@@ -37,9 +37,13 @@ def measured(what: str, config: Config, folder: Path, *rest: object) -> int:
     """Peak memory of a process that trains or segments, bytes."""
     path = folder / "measured.json"
     path.write_text(config.model_dump_json())
-    done = subprocess.run([sys.executable, "-c", PROGRAM, what, path, *map(str, rest)],
-                          capture_output=True, text=True, check=True,
-                          cwd=Path(__file__).parents[1])
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, what, path, *map(str, rest)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[1],
+    )
     return int(done.stdout.split()[-1])
 
 
@@ -49,7 +53,8 @@ def planned_for_training(
     """Plan for blobs, written into `data`; the U-Net is the plan's own."""
     write_blobs(folder / "data", ndim, splits={"train": 2, "val": 1})
     return plan(folder / "data", net=None if net == "unet" else net).changed(
-        {"train.crop": crop, "train.batch": batch, "train.steps_per_epoch": 3})
+        {"train.crop": crop, "train.batch": batch, "train.steps_per_epoch": 3}
+    )
 
 
 def planned_for_image(shape: tuple[int, ...], tile: float | None) -> Config:
@@ -60,8 +65,7 @@ def planned_for_image(shape: tuple[int, ...], tile: float | None) -> Config:
 
 def test_cost_grows_with_the_batch_and_the_image():
     config = plan(samples((64, 64))).changed({"net.width": 8})
-    one, four = (estimate(config.changed({"train.batch": n}), "cpu", timed=n == 1)
-                 for n in (1, 64))
+    one, four = (estimate(config.changed({"train.batch": n}), "cpu", timed=n == 1) for n in (1, 64))
     assert one.parameters == four.parameters and four.training > 1.2 * one.training
     assert one.step > 0 == four.step
     small, large = (estimate(config, "cpu", [(n, n)], timed=False) for n in (64, 8000))
@@ -73,7 +77,8 @@ def test_cost_grows_with_the_batch_and_the_image():
 
 def test_a_limit_takes_from_the_batch_then_from_the_crop():
     config = plan_from(statistics(samples((160, 160)))).changed(
-        {"net.width": 16, "train.crop": (512, 512)})
+        {"net.width": 16, "train.crop": (512, 512)}
+    )
     shapes = [(1000, 1000)]
     free = estimate(config, "cpu", shapes, timed=False)
     assert within(config, 1e12, shapes, "cpu") == config

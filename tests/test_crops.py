@@ -56,8 +56,10 @@ def test_every_object_is_equally_likely():
     crops = Crops([one, three], (4, 4), background=0)
     rng = np.random.default_rng(0)
     # The middle of the object, read from the pixels, says which one it is.
-    drawn = [int(image[0][labels > 0].mean()) for image, labels, _ in (
-        crops.draw(rng) for _ in range(2000))]
+    drawn = [
+        int(image[0][labels > 0].mean())
+        for image, labels, _ in (crops.draw(rng) for _ in range(2000))
+    ]
     counts = np.unique(drawn, return_counts=True)[1]
     assert len(counts) == 4
     assert counts.min() > 400 and counts.max() < 600
@@ -91,7 +93,8 @@ def test_small_images_are_padded_with_outside():
 
 
 shapes = st.integers(2, 3).flatmap(
-    lambda n: st.tuples(st.tuples(*[st.integers(1, 9)] * n), st.tuples(*[st.integers(1, 9)] * n)))
+    lambda n: st.tuples(st.tuples(*[st.integers(1, 9)] * n), st.tuples(*[st.integers(1, 9)] * n))
+)
 
 
 @given(shapes, st.integers(0, 2**32 - 1))
@@ -141,8 +144,9 @@ def test_crops_with_little_foreground_are_passed_over():
     one = sample(squares((60, 60), [(10, 10)], side=6))
     shares = [
         [(crops.draw(np.random.default_rng(seed)).labels > 0).mean() for seed in range(40)]
-        for crops in (Crops([one], (12, 12), background=0.5, min_foreground=least)
-                      for least in (0.0, 0.2))
+        for crops in (
+            Crops([one], (12, 12), background=0.5, min_foreground=least) for least in (0.0, 0.2)
+        )
     ]
     assert min(shares[0]) == 0 and min(shares[1]) >= 0.2
     with pytest.raises(DataError, match=r"share of 0.5 of foreground .* the fullest .* 0.25"):
@@ -150,8 +154,12 @@ def test_crops_with_little_foreground_are_passed_over():
 
 
 def test_images_may_be_equally_likely():
-    few, many = sample(squares((40, 40), [(4, 4)])), sample(
-        squares((40, 40), [(y, x) for y in range(0, 40, 4) for x in range(0, 40, 4)], side=2))
+    few, many = (
+        sample(squares((40, 40), [(4, 4)])),
+        sample(
+            squares((40, 40), [(y, x) for y in range(0, 40, 4) for x in range(0, 40, 4)], side=2)
+        ),
+    )
     for balance, low, high in ((0.0, 0, 12), (1.0, 70, 130)):
         crops = Crops([few, many], (8, 8), background=0, balance=balance)
         drawn = [crops.draw(np.random.default_rng(seed)).labels.max() for seed in range(200)]

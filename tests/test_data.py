@@ -213,13 +213,19 @@ def sample(labels, spacing=None, name="a"):
 
 
 def test_statistics_by_eye():
-    stats = statistics([
-        sample([[1, 1, 1, 0], [0, 0, 0, -1]], (1.0, 1.0)),
-        sample([[1, 0, 2, 2], [0, 0, 2, 2]], (1.0, 1.0)),
-        sample([[0, 0], [1, 1]], (2.0, 1.0)),
-    ])
+    stats = statistics(
+        [
+            sample([[1, 1, 1, 0], [0, 0, 0, -1]], (1.0, 1.0)),
+            sample([[1, 0, 2, 2], [0, 0, 2, 2]], (1.0, 1.0)),
+            sample([[0, 0], [1, 1]], (2.0, 1.0)),
+        ]
+    )
     assert (stats.ndim, stats.channels, stats.spacing, stats.spacing_known) == (
-        2, 1, (1.0, 1.0), True)
+        2,
+        1,
+        (1.0, 1.0),
+        True,
+    )
     # The last object is one pixel of 2 µm high: two pixels of the median spacing.
     assert stats.extents.tolist() == [[1, 3], [1, 1], [2, 2], [2, 2]]
     assert stats.volumes.tolist() == [3, 1, 4, 4]
@@ -295,7 +301,8 @@ def test_volumes_and_their_labels_in_one_hdf5_file(tmp_path):
     (sample,) = loaded.train
     assert (sample.name, sample.spacing, sample.labels.max()) == ("ovule", (0.2, 0.1, 0.1), 10)
     assert check(tmp_path).inventory["train"]["pairing"] == (
-        "images with their masks inside, as 'label'")
+        "images with their masks inside, as 'label'"
+    )
     (other,) = load_split(tmp_path, "test", DataOptions(masks="nuclei"))
     assert other.labels.max() == 10
     with pytest.raises(DataError, match="expected a dataset 'label', found nuclei, raw"):

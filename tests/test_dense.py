@@ -24,26 +24,36 @@ V = ("v_rand", "v_rand_split", "v_rand_merge", "v_info", "v_info_split", "v_info
 NAMES = ["cell", "membrane", "vesicle"]
 
 # Class 1 gains a pixel of 0 and loses one to 2; one pixel is not annotated.
-TRUTH = np.array([[0, 0, 0, 1],
-                  [2, 2, 1, 1],
-                  [2, -1, 1, 1]])
-PREDICTED = np.array([[0, 0, 1, 1],
-                      [2, 2, 1, 1],
-                      [2, 0, 1, 2]])
+TRUTH = np.array(
+    [
+        [0, 0, 0, 1],
+        [2, 2, 1, 1],
+        [2, -1, 1, 1],
+    ]
+)
+PREDICTED = np.array(
+    [
+        [0, 0, 1, 1],
+        [2, 2, 1, 1],
+        [2, 0, 1, 2],
+    ]
+)
 
 
 @st.composite
 def pairs(draw: st.DrawFn, unannotated: bool = True) -> tuple[Labels, Labels]:
     """True and predicted classes 0 to 2."""
     shape = draw(shapes())
-    return (draw(labels(shape, max_label=2, unannotated=unannotated)),
-            draw(labels(shape, max_label=2)))
+    return (
+        draw(labels(shape, max_label=2, unannotated=unannotated)),
+        draw(labels(shape, max_label=2)),
+    )
 
 
 def cells(rows: int = 2, columns: int = 3, side: int = 9) -> NDArray[np.int64]:
     """Cells of class 0, side - 1 pixels wide, with membranes of class 1 and one pixel between."""
     image = np.zeros((rows * side - 1, columns * side - 1), np.int64)
-    image[side - 1::side] = image[:, side - 1::side] = 1
+    image[side - 1 :: side] = image[:, side - 1 :: side] = 1
     return image
 
 
@@ -136,8 +146,12 @@ def test_a_membrane_too_many_lowers_the_split_scores_only() -> None:
     assert {regions(truth, more)[key] for key in V} == {1}
 
 
-@given(st.lists(st.integers(6, 12), min_size=1, max_size=3),
-       st.lists(st.integers(6, 12), min_size=1, max_size=3), st.integers(0, 2), st.booleans())
+@given(
+    st.lists(st.integers(6, 12), min_size=1, max_size=3),
+    st.lists(st.integers(6, 12), min_size=1, max_size=3),
+    st.integers(0, 2),
+    st.booleans(),
+)
 def test_a_thicker_membrane_scores_1_where_topology_is_right(
     heights: list[int], widths: list[int], by: int, volume: bool
 ) -> None:
@@ -157,9 +171,16 @@ def test_membrane_everywhere_is_one_region() -> None:
     assert regions(truth, np.ones_like(truth)) == regions(truth, np.zeros_like(truth))
 
 
-@pytest.mark.parametrize("truth", [
-    np.full((3, 4), -1), np.ones((3, 4), int), np.zeros((0, 4), int), np.zeros((1, 1), int),
-], ids=["not annotated", "membrane", "no pixels", "one pixel"])
+@pytest.mark.parametrize(
+    "truth",
+    [
+        np.full((3, 4), -1),
+        np.ones((3, 4), int),
+        np.zeros((0, 4), int),
+        np.zeros((1, 1), int),
+    ],
+    ids=["not annotated", "membrane", "no pixels", "one pixel"],
+)
 @pytest.mark.parametrize("predicted", [0, 1])
 def test_where_nothing_can_be_wrong_regions_score_1(
     truth: NDArray[np.int64], predicted: int
@@ -200,8 +221,9 @@ def test_regions_are_scored_by_definition(truth: Labels, data: st.DataObject) ->
     assert found["v_rand_merge"] == pytest.approx(both / same_s.sum())
     assert found["v_rand"] == pytest.approx(2 * both / (same_t.sum() + same_s.sum()))
     split, merge = variation_of_information(truth, predicted, ignore_labels=(0,))
-    bits_t, bits_s = (-sum(p * math.log2(p) for p in np.bincount(x)[np.unique(x)] / len(x))
-                      for x in (t, s))
+    bits_t, bits_s = (
+        -sum(p * math.log2(p) for p in np.bincount(x)[np.unique(x)] / len(x)) for x in (t, s)
+    )
     whole = bits_t + bits_s
     assert found["v_info"] == pytest.approx(1 - (split + merge) / whole if whole else 1, abs=1e-9)
     assert found["v_info_split"] == pytest.approx(1 - split / bits_s if bits_s else 1, abs=1e-9)
@@ -220,8 +242,12 @@ def test_rand_error_is_that_of_scikit_image(pair: tuple[Labels, Labels]) -> None
 
 
 # -- what must hold --------------------------------------------------------------------------------
-@given(hnp.arrays(np.int32, (4, 5), elements=st.integers(0, 4)), st.data(),
-       st.permutations(range(5)), st.permutations(range(1, 5)))
+@given(
+    hnp.arrays(np.int32, (4, 5), elements=st.integers(0, 4)),
+    st.data(),
+    st.permutations(range(5)),
+    st.permutations(range(1, 5)),
+)
 def test_numbers_of_regions_do_not_matter(
     truth: Labels, data: st.DataObject, order: list[int], true_order: list[int]
 ) -> None:
@@ -272,13 +298,16 @@ def test_confusions_add_up(one: tuple[Labels, Labels], two: tuple[Labels, Labels
     assert (parts[0].confusion + parts[1].confusion).tolist() == whole.confusion.tolist()
     summary = summarise([("a", parts[0]), ("b", parts[1])], NAMES)
     assert summary == summarise([("ab", whole)], NAMES) | {
-        key: summary[key] for key in ("per_image", "n_images")}
+        key: summary[key] for key in ("per_image", "n_images")
+    }
 
 
 def test_all_axes_are_equal() -> None:
     truth, predicted = TRUTH.reshape(3, 2, 2), PREDICTED.reshape(3, 2, 2)
-    assert compare(truth, predicted, 3).confusion.tolist() == compare(
-        TRUTH, PREDICTED, 3).confusion.tolist()
+    assert (
+        compare(truth, predicted, 3).confusion.tolist()
+        == compare(TRUTH, PREDICTED, 3).confusion.tolist()
+    )
 
 
 # -- a data set ------------------------------------------------------------------------------------
@@ -335,15 +364,18 @@ def test_flat_is_one_row() -> None:
 
 
 # -- errors ----------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("truth", "predicted", "membrane", "words"), [
-    (TRUTH, PREDICTED.T, None, r"\(4, 3\), expected that of the truth, \(3, 4\)"),
-    (TRUTH + 1, PREDICTED, None, r"truth: values from 0 to 3, expected classes 0 to 2 or -1"),
-    (TRUTH - 1, PREDICTED, None, "truth: values from -2 to 1"),
-    (TRUTH, PREDICTED - 1, None, "predicted: values from -1 to 1, expected classes 0 to 2$"),
-    (TRUTH, PREDICTED / 4, None, "predicted: fractional"),
-    (TRUTH, PREDICTED, 3, "membrane is class 3, expected one of 0 to 2"),
-    (TRUTH[0], PREDICTED[0], 1, r"shape \(4,\), expected 2 or 3 axes"),
-])
+@pytest.mark.parametrize(
+    ("truth", "predicted", "membrane", "words"),
+    [
+        (TRUTH, PREDICTED.T, None, r"\(4, 3\), expected that of the truth, \(3, 4\)"),
+        (TRUTH + 1, PREDICTED, None, r"truth: values from 0 to 3, expected classes 0 to 2 or -1"),
+        (TRUTH - 1, PREDICTED, None, "truth: values from -2 to 1"),
+        (TRUTH, PREDICTED - 1, None, "predicted: values from -1 to 1, expected classes 0 to 2$"),
+        (TRUTH, PREDICTED / 4, None, "predicted: fractional"),
+        (TRUTH, PREDICTED, 3, "membrane is class 3, expected one of 0 to 2"),
+        (TRUTH[0], PREDICTED[0], 1, r"shape \(4,\), expected 2 or 3 axes"),
+    ],
+)
 def test_bad_classes_are_named(
     truth: NDArray[Any], predicted: NDArray[Any], membrane: int | None, words: str
 ) -> None:

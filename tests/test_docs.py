@@ -36,8 +36,11 @@ def root() -> Any:
 @pytest.fixture(scope="module")
 def settings() -> set[str]:
     """Every setting that there is, by its dotted name."""
-    return {prefix + field for _, prefix, model, _ in config_page.sections()
-            for field in model.model_fields}
+    return {
+        prefix + field
+        for _, prefix, model, _ in config_page.sections()
+        for field in model.model_fields
+    }
 
 
 # -- what is said exists ---------------------------------------------------------------------------
@@ -70,7 +73,8 @@ def parse(root: Any, args: list[str]) -> None:
     command = root.commands[words[0]]
     try:
         command.make_parser(typer.Context(command, info_name=words[0], parent=own)).parse_args(
-            args=words[1:])
+            args=words[1:]
+        )
     except Exception as error:
         pytest.fail(f"embedseg {' '.join(args)}: {error}")
 
@@ -84,8 +88,9 @@ def test_a_command_that_does_not_exist_is_found(root: Any) -> None:
 
 @pytest.mark.parametrize("path", pages(), ids=name)
 def test_settings_of_a_page_exist(path: Path, settings: set[str]) -> None:
-    assert said_settings(path) <= settings | {f"{part}.type" for part in (
-        "method", "net", "normalize")}
+    assert said_settings(path) <= settings | {
+        f"{part}.type" for part in ("method", "net", "normalize")
+    }
 
 
 def test_pages_speak_of_commands_and_settings() -> None:
@@ -103,8 +108,11 @@ def test_links_of_the_readme_lead_somewhere() -> None:
 def test_scores_of_the_readme_are_those_that_were_measured() -> None:
     """Each row's numbers stand together in the page of results."""
     part = README.read_text().split("## How good is it?")[1].split("\n## ")[0]
-    told = [re.findall(r"\.\d{3}(?: ± \.\d{3})?", row) for row in part.splitlines()
-            if row.startswith("|")]
+    told = [
+        re.findall(r"\.\d{3}(?: ± \.\d{3})?", row)
+        for row in part.splitlines()
+        if row.startswith("|")
+    ]
     told = [numbers for numbers in told if numbers]
     results = (ROOT / "tests/benchmarks/README.md").read_text()
     paragraphs = [*results.splitlines(), *results.split("\n\n")]
@@ -121,8 +129,9 @@ def test_pictures_are_small() -> None:
 
 
 # -- pages that are made ---------------------------------------------------------------------------
-@pytest.mark.parametrize("module", [cli_page, config_page, included, tutorials],
-                         ids=lambda module: str(module.__name__))
+@pytest.mark.parametrize(
+    "module", [cli_page, config_page, included, tutorials], ids=lambda module: str(module.__name__)
+)
 def test_examples_of_what_makes_pages(module: Any) -> None:
     done = doctest.testmod(module, optionflags=doctest.NORMALIZE_WHITESPACE)
     assert not done.failed
@@ -133,9 +142,14 @@ def test_the_reference_of_commands_names_every_option(root: Any) -> None:
     for command_name, command in root.commands.items():
         part = page.split(f"{{ #{command_name} }}")[1].split("\n## ")[0]
         for parameter in command.params:
-            assert any(f"`{option}" in part or f", {option}" in part
-                       for option in parameter.opts if option.startswith("--")) \
-                or parameter.param_type_name == "argument", (command_name, parameter.name)
+            assert (
+                any(
+                    f"`{option}" in part or f", {option}" in part
+                    for option in parameter.opts
+                    if option.startswith("--")
+                )
+                or parameter.param_type_name == "argument"
+            ), (command_name, parameter.name)
         assert "```bash\nembedseg " in part
     assert "[default: 200s]" in page.replace("\\", "")
 
@@ -155,9 +169,16 @@ def test_normalisation_is_chosen_as_the_page_says(kind: str) -> None:
     from embedseg.cli.shared import parse_settings
     from embedseg.config import Config
 
-    config = Config.model_validate({
-        "ndim": 2, "spacing": (1, 1), "method": {"type": "boundary"}, "net": {"type": "unet"},
-        "train": {"crop": (32, 32)}, "normalize": {"type": "zscore"}})
+    config = Config.model_validate(
+        {
+            "ndim": 2,
+            "spacing": (1, 1),
+            "method": {"type": "boundary"},
+            "net": {"type": "unet"},
+            "train": {"crop": (32, 32)},
+            "normalize": {"type": "zscore"},
+        }
+    )
     _, setting = shlex.split(config_page.chosen("normalize", kind).split("`")[1])
     assert config.changed(parse_settings([setting])).normalize.type == kind
 
@@ -166,10 +187,16 @@ def test_the_reference_of_settings_has_all_of_a_saved_configuration(settings: se
     from embedseg.config import Config
 
     for method, more in (("embedding", {}), ("boundary", {}), ("semantic", {})):
-        config = Config.model_validate({
-            "ndim": 2, "spacing": (1, 1), "method": {"type": method} | more,
-            "net": {"type": "unet"}, "train": {"crop": (32, 32)},
-            "data": {"classes": "0=0,1=1"} if method == "semantic" else {}})
+        config = Config.model_validate(
+            {
+                "ndim": 2,
+                "spacing": (1, 1),
+                "method": {"type": method} | more,
+                "net": {"type": "unet"},
+                "train": {"crop": (32, 32)},
+                "data": {"classes": "0=0,1=1"} if method == "semantic" else {},
+            }
+        )
         for part, value in config.model_dump(mode="json").items():
             inner = value if isinstance(value, dict) else {}
             assert part in settings
@@ -180,8 +207,11 @@ def test_a_notebook_becomes_a_page(tmp_path: Path) -> None:
     picture = base64.b64encode(b"png").decode()
     cells: list[dict[str, Any]] = [
         {"cell_type": "markdown", "source": ["# Nuclei\n", "\n", "Trains a model. And more."]},
-        {"cell_type": "code", "source": "print(1)",
-         "outputs": [{"text": ["1\n"]}, {"data": {"image/png": picture, "text/plain": "x"}}]},
+        {
+            "cell_type": "code",
+            "source": "print(1)",
+            "outputs": [{"text": ["1\n"]}, {"data": {"image/png": picture, "text/plain": "x"}}],
+        },
         {"cell_type": "markdown", "source": "See [training](02-train.ipynb) and [code](x.py)."},
     ]
     folder = tmp_path / "examples/2d/dsb-2018"
@@ -191,11 +221,16 @@ def test_a_notebook_becomes_a_page(tmp_path: Path) -> None:
     (tmp_path / "examples/first.py").write_text('"""Say it.\n\nTakes no time."""\nprint(2)\n')
     found = tutorials.tutorials(tmp_path)
     assert [each.page for each in found] == [
-        "tutorials/2d/dsb-2018/01-data.md", "tutorials/2d/dsb-2018/02-train.md",
-        "tutorials/first.md"]
+        "tutorials/2d/dsb-2018/01-data.md",
+        "tutorials/2d/dsb-2018/02-train.md",
+        "tutorials/first.md",
+    ]
     first, _, script = found
-    assert (first.title, first.summary, first.group) == ("Nuclei", "Trains a model.",
-                                                         "Nuclei in 2D")
+    assert (first.title, first.summary, first.group) == (
+        "Nuclei",
+        "Trains a model.",
+        "Nuclei in 2D",
+    )
     assert "```python\nprint(1)\n```\n\n```text\n1\n```\n\n![](01-data-1.png)" in first.text
     assert first.pictures == {"01-data-1.png": b"png"}
     assert (script.title, script.summary) == ("Say it", "Takes no time.")

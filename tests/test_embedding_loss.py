@@ -29,9 +29,15 @@ def paper_loss(raw, batch, spacing, method):
     for b in range(len(raw)):
         offset, sigma = raw[b, :ndim], raw[b, ndim : 2 * ndim]
         seed = torch.sigmoid(raw[b, -1])
-        x = torch.stack(torch.meshgrid(
-            *[torch.arange(n, dtype=raw.dtype) * s
-              for n, s in zip(raw.shape[2:], spacing, strict=True)], indexing="ij"))
+        x = torch.stack(
+            torch.meshgrid(
+                *[
+                    torch.arange(n, dtype=raw.dtype) * s
+                    for n, s in zip(raw.shape[2:], spacing, strict=True)
+                ],
+                indexing="ij",
+            )
+        )
         e = (x + method.unit * torch.tanh(offset)) / method.unit
         known = labels[b] >= 0
         ids = [k for k in labels[b].unique().tolist() if k > 0]
@@ -59,8 +65,9 @@ def paper_loss(raw, batch, spacing, method):
             instance = instance + (torch.relu(errors) * step).sum() / len(ids)
             away = own - own.mean(dim=1, keepdim=True).detach()
             smooth = smooth + (away**2).mean() / len(ids)
-            seed_sum = seed_sum + method.foreground_weight * (
-                (seed[mask] - phi[mask].detach()) ** 2).sum()
+            seed_sum = (
+                seed_sum + method.foreground_weight * ((seed[mask] - phi[mask].detach()) ** 2).sum()
+            )
         losses.append(instance + 10 * smooth + seed_sum / known.sum().clamp(min=1))
     return torch.stack(losses)
 
@@ -69,16 +76,21 @@ def example(ndim, n, seed=0, unknown=True):
     """Two images of raw output, labels with objects cut by the border and unknown pixels."""
     spacing = (1.0, 0.5) if ndim == 2 else (2.0, 1.0, 0.5)
     rng = np.random.default_rng(seed)
-    labels = np.stack([blobs(SHAPES[ndim], n, seed=seed + i)[1] for i in range(2)]) if n else (
-        np.zeros((2, *SHAPES[ndim]), np.int32))
+    labels = (
+        np.stack([blobs(SHAPES[ndim], n, seed=seed + i)[1] for i in range(2)])
+        if n
+        else (np.zeros((2, *SHAPES[ndim]), np.int32))
+    )
     if unknown:
         labels[:, ..., :4] = -1
     for image in labels:
         ids = np.unique(image[image > 0])
         image[image > 0] = np.searchsorted(ids, image[image > 0]) + 1
     targets = [METHOD.targets(image, spacing) for image in labels]
-    batch = {name: torch.nn.utils.rnn.pad_sequence([t[name] for t in targets], batch_first=True)
-             for name in targets[0]}
+    batch = {
+        name: torch.nn.utils.rnn.pad_sequence([t[name] for t in targets], batch_first=True)
+        for name in targets[0]
+    }
     raw = torch.from_numpy(rng.normal(scale=0.4, size=(2, 2 * ndim + 1, *SHAPES[ndim])))
     return raw.requires_grad_(), batch, spacing
 
@@ -103,8 +115,11 @@ def compared(function, e, s, raw, batch, known=None):
     return parts.instance, parts.smoothness, parts.likelihood, *grad
 
 
-FAST = {"compiled": instance_loss, "batched": batched_instance_loss,
-        "in small parts": partial(batched_instance_loss, most=2000)}
+FAST = {
+    "compiled": instance_loss,
+    "batched": batched_instance_loss,
+    "in small parts": partial(batched_instance_loss, most=2000),
+}
 
 
 @pytest.mark.parametrize("fast", FAST.values(), ids=FAST)
@@ -116,8 +131,9 @@ def test_fast_equals_literal(fast, ndim, n, bandwidth):
     e, s = (raw[:, :ndim] * 8 + 5), raw[:, ndim : 2 * ndim] * 0.2 + bandwidth
     known = torch.from_numpy(np.random.default_rng(n).random(batch["centres"].shape) < 0.6)
     for axes in (None, known):
-        results = [compared(function, e, s, raw, batch, axes)
-                   for function in (literal_instance_loss, fast)]
+        results = [
+            compared(function, e, s, raw, batch, axes) for function in (literal_instance_loss, fast)
+        ]
         for literal, ours in zip(*results, strict=True):
             torch.testing.assert_close(ours, literal, rtol=1e-9, atol=1e-12)
 
@@ -129,8 +145,10 @@ def test_fast_equals_literal_with_500_objects(fast, shape, trained):
     ndim, rng = len(shape), np.random.default_rng(1)
     # Cells of a grid, as large as they come, so that hundreds fit; the last ones are cut.
     size = (3, 3) if ndim == 2 else (2, 2, 2)
-    cells = np.ravel_multi_index([at // w for at, w in zip(np.indices(shape), size, strict=True)],
-                                 [n // w + 1 for n, w in zip(shape, size, strict=True)])
+    cells = np.ravel_multi_index(
+        [at // w for at, w in zip(np.indices(shape), size, strict=True)],
+        [n // w + 1 for n, w in zip(shape, size, strict=True)],
+    )
     labels = np.unique(cells, return_inverse=True)[1].reshape(shape) + 1
     labels[rng.random(shape) < 0.3] = 0
     labels[rng.random(shape) < 0.05] = -1
@@ -143,8 +161,9 @@ def test_fast_equals_literal_with_500_objects(fast, shape, trained):
     centres = batch["centres"][0, batch["labels"].clamp(min=1) - 1].movedim(-1, 1).double()
     e = raw[:, :ndim] + (centres if trained else grid)
     s = 0.03 * raw[:, ndim:] + (0.25 if trained else 0.1)
-    literal, ours = (compared(function, e, s, raw, batch)
-                     for function in (literal_instance_loss, fast))
+    literal, ours = (
+        compared(function, e, s, raw, batch) for function in (literal_instance_loss, fast)
+    )
     for one, other in zip(ours, literal, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-14)
 
@@ -171,8 +190,9 @@ def test_what_is_not_a_number_shows_and_ends():
     for at in (batch["labels"] > 0, batch["labels"] == 0):
         e = (raw[:, :2] * 8 + 5).detach().clone()
         e.permute(0, 2, 3, 1)[at] = torch.nan
-        value = instance_loss(e, raw[:, 2:4] * 0.2, batch["labels"], batch["centres"],
-                              unit=9.0, scale=10.0).instance
+        value = instance_loss(
+            e, raw[:, 2:4] * 0.2, batch["labels"], batch["centres"], unit=9.0, scale=10.0
+        ).instance
         assert torch.isnan(value) or not at[batch["labels"] > 0].any()
 
 
@@ -186,8 +206,15 @@ def test_beside_an_object_of_unknown_depth_only_its_planes_compete():
     for function in (literal_instance_loss, *FAST.values()):
         for depth in (True, False):
             known = torch.tensor([[[depth, True, True]]])
-            loss = function(e, raw[:, 3:], torch.from_numpy(labels)[None].long(), centres, known,
-                            unit=3.0, scale=10.0)
+            loss = function(
+                e,
+                raw[:, 3:],
+                torch.from_numpy(labels)[None].long(),
+                centres,
+                known,
+                unit=3.0,
+                scale=10.0,
+            )
             (grad,) = torch.autograd.grad(loss.instance, raw, retain_graph=True)
             moved = grad[0, :3].abs().sum(dim=(2, 3))
             assert bool(moved[1, 5] > 0) is depth  # a plane that may show the object's other end
@@ -200,8 +227,9 @@ def test_compiled_gradient_is_the_numerical_one():
     raw = raw[:1, :4, :9, :10].detach().requires_grad_()
 
     def f(raw):
-        parts = instance_loss(raw[:, :2] * 6 + 3, raw[:, 2:] * 0.3, labels, centres,
-                              unit=9.0, scale=10.0)
+        parts = instance_loss(
+            raw[:, :2] * 6 + 3, raw[:, 2:] * 0.3, labels, centres, unit=9.0, scale=10.0
+        )
         return parts.instance
 
     assert int(labels.max()) > 0

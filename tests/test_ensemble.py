@@ -28,8 +28,10 @@ def saved(folder, data, *, method="semantic", ndim=None, net="unet", seed=0, **s
     """Save an untrained model."""
     options = CLASSES if method == "semantic" else DataOptions()
     config = plan(data, method=method, ndim=ndim, net=net, options=options)
-    config = config.changed({"net.width": 8, "net.depth": 2, "train.seed": seed,
-                             "train.crop": CROPS[config.ndim]} | settings)
+    config = config.changed(
+        {"net.width": 8, "net.depth": 2, "train.seed": seed, "train.crop": CROPS[config.ndim]}
+        | settings
+    )
     Segmenter.new(config, "cpu").save(folder)
     return folder
 
@@ -45,9 +47,11 @@ def volumes(tmp_path_factory):
 def three(volumes, tmp_path_factory):
     """A 2D, a hybrid and a 3D model."""
     folder = tmp_path_factory.mktemp("models")
-    return [saved(folder / "flat", volumes, ndim=2),
-            saved(folder / "hybrid", volumes, net="unet2d3d", seed=1),
-            saved(folder / "solid", volumes, seed=2)]
+    return [
+        saved(folder / "flat", volumes, ndim=2),
+        saved(folder / "hybrid", volumes, net="unet2d3d", seed=1),
+        saved(folder / "solid", volumes, seed=2),
+    ]
 
 
 def image_of(volumes):
@@ -111,7 +115,8 @@ def test_members_of_another_pixel_size_meet_on_the_grid_of_the_first(volumes, tm
     other = saved(tmp_path / "other", volumes, spacing=[2.0, 1.0, 1.0])
     image = image_of(volumes)
     found = Segmenter.load(join_models([one, other], tmp_path / "both"), "cpu").predict(
-        image.data, spacing=image.spacing)
+        image.data, spacing=image.spacing
+    )
     assert found.shape == image.data.shape and found.spacing == image.spacing
 
 
@@ -123,8 +128,10 @@ def test_lengths_mean_the_same_whatever_the_unit():
     maps = Maps(raw, specs, (1.0, 1.0))
     there = one.translated(maps, other)
     np.testing.assert_allclose(20 * there["offset"], 10 * maps["offset"], atol=0.02)
-    widths = [np.exp(m.bandwidth_scale * x["bandwidth"]) / m.unit**2
-              for m, x in ((one, there), (other, maps))]
+    widths = [
+        np.exp(m.bandwidth_scale * x["bandwidth"]) / m.unit**2
+        for m, x in ((one, there), (other, maps))
+    ]
     np.testing.assert_allclose(*widths, rtol=0.02)
     assert one.translated(maps, one) is maps
     assert one.differs(other) is None
@@ -133,9 +140,11 @@ def test_lengths_mean_the_same_whatever_the_unit():
 @pytest.mark.parametrize("method", ["embedding", "boundary"])
 def test_objects_are_found_by_models_of_any_size_together(method, volumes, tmp_path):
     extra = {"method.unit": 9.0} if method == "embedding" else {}
-    paths = [saved(tmp_path / "a", volumes, method=method),
-             saved(tmp_path / "b", volumes, method=method, seed=3, **extra),
-             saved(tmp_path / "c", volumes, method=method, ndim=2)]
+    paths = [
+        saved(tmp_path / "a", volumes, method=method),
+        saved(tmp_path / "b", volumes, method=method, seed=3, **extra),
+        saved(tmp_path / "c", volumes, method=method, ndim=2),
+    ]
     model = Segmenter.load(join_models(paths, tmp_path / "all"), "cpu")
     image = image_of(volumes)
     assert model.segment(image.data, spacing=image.spacing).shape == image.data.shape
@@ -154,8 +163,10 @@ class Says(Ensemble):
 def samples(count):
     rng = np.random.default_rng(0)
     labels = [(rng.random((8, 9)) > 0.5).astype(np.int32) for _ in range(count)]
-    return [Sample(str(k), each[None].astype(np.float32), each, semantic=True)
-            for k, each in enumerate(labels)]
+    return [
+        Sample(str(k), each[None].astype(np.float32), each, semantic=True)
+        for k, each in enumerate(labels)
+    ]
 
 
 @pytest.mark.parametrize(("count", "weights"), [(9, True), (3, False)])
@@ -179,8 +190,9 @@ def test_averages_are_of_what_the_maps_say():
 # -- files and words -------------------------------------------------------------------------------
 def test_from_the_command_line(three, volumes, tmp_path, run):
     both = tmp_path / "both"
-    done = run("ensemble", ",".join(map(str, three)), "-o", both, "--tune", volumes,
-               "--device", "cpu")
+    done = run(
+        "ensemble", ",".join(map(str, three)), "-o", both, "--tune", volumes, "--device", "cpu"
+    )
     assert done.code == 0 and "ensemble of 3 models" in done.out
     code, table, _ = run("evaluate", both, volumes, "--device", "cpu")
     assert code == 0
@@ -193,8 +205,12 @@ def test_from_the_command_line(three, volumes, tmp_path, run):
     code, words, _ = run("info", both)
     assert code == 0
     assert "ensemble of 3 nets" in words and "2-flat: unet in 2D" in words
-    assert run("predict", both, volumes / "test/images", "-o", tmp_path / "out",
-               "--device", "cpu").code == 0
+    assert (
+        run(
+            "predict", both, volumes / "test/images", "-o", tmp_path / "out", "--device", "cpu"
+        ).code
+        == 0
+    )
     done = run("train", volumes, "-o", tmp_path / "more", "--from", both)
     assert done.code == 2 and "no weights" in done.err
 
@@ -206,8 +222,10 @@ def test_regions_of_all_members_are_those_of_planes_or_of_the_volume(
 
     named = "membrane=0,object=" + "+".join(map(str, range(1, 60)))
     monkeypatch.setattr("test_ensemble.CLASSES", DataOptions(classes=named))
-    models = [saved(tmp_path / "flat", volumes, ndim=2, **{"method.regions": "volume"}),
-              saved(tmp_path / "solid", volumes, **{"method.regions": "planes"})]
+    models = [
+        saved(tmp_path / "flat", volumes, ndim=2, **{"method.regions": "volume"}),
+        saved(tmp_path / "solid", volumes, **{"method.regions": "planes"}),
+    ]
     both = join_models(models, tmp_path / "both")
     flat, solid = (Segmenter.load(model, "cpu") for model in models)
     assert not flat.config.method.scoring().planes and solid.config.method.scoring().planes
@@ -235,7 +253,8 @@ def test_what_cannot_be_averaged_is_refused_with_the_reason(volumes, tmp_path):
     assert "2 channel" in unlike(config, config.changed({"channels": 2}))
     lengths = plan(volumes)
     assert "lengths are in pixels, not in µm" in unlike(
-        lengths, lengths.changed({"spacing_known": False}))
+        lengths, lengths.changed({"spacing_known": False})
+    )
     assert unlike(config, config.changed({"spacing_known": False})) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["boundary", "one"]
 

@@ -20,36 +20,53 @@ def drawn(text: str) -> NDArray[np.int32]:
     return np.array([[0 if c == "." else int(c) for c in row] for row in rows], np.int32)
 
 
-TRUTH = drawn("""
+TRUTH = drawn(
+    """
     111 . 2222 . 33.44 . 55 . 66 . 77777 . ...
     111 . 2222 . 33.44 . 55 . 66 . 77777 . ...
     ... . 2222 . ..... . .. . 66 . 77777 . ...
     ... . 2222 . ..... . .. . .. . ..... . 888
-""".replace(" . ", "."))
-FOUND = drawn("""
+""".replace(" . ", ".")
+)
+FOUND = drawn(
+    """
     111 . 2233 . 44444 . .. . 66 . 77778 . ...
     111 . 2233 . 44444 . 5. . 66 . 77778 . 9..
     ... . 2233 . ..... . .. . 6. . 77778 . ...
     ... . .... . ..... . .. . .. . ..... . ...
-""".replace(" . ", "."))
+""".replace(" . ", ".")
+)
 # 1 and 6 are found, 2 lies in two pieces, 3 and 4 in one, 5 is hardly touched, 8 not at all; of 7 a
 # slice is an object of its own, which holds no half of anything; 9 is where nothing is.
 
 
 def numbers(kinds: ErrorTypes) -> dict[str, list[int]]:
-    return {name: getattr(kinds, name).tolist()
-            for name in ("missed", "split", "merged", "fragments", "merging", "spurious")}
+    return {
+        name: getattr(kinds, name).tolist()
+        for name in ("missed", "split", "merged", "fragments", "merging", "spurious")
+    }
 
 
 def test_by_eye() -> None:
     kinds = error_types(TRUTH, FOUND)
     assert kinds.matched.tolist() == [[1, 1], [6, 6], [7, 7]]
     assert numbers(kinds) == {
-        "missed": [5, 8], "split": [2], "merged": [3, 4],
-        "fragments": [2, 3, 8], "merging": [4], "spurious": [5, 9]}
+        "missed": [5, 8],
+        "split": [2],
+        "merged": [3, 4],
+        "fragments": [2, 3, 8],
+        "merging": [4],
+        "spurious": [5, 9],
+    }
     assert kinds.counts() == {
-        "matched": 3, "missed": 2, "split": 1, "merged": 2, "fragments": 3, "merging": 1,
-        "spurious": 2}
+        "matched": 3,
+        "missed": 2,
+        "split": 1,
+        "merged": 2,
+        "fragments": 3,
+        "merging": 1,
+        "spurious": 2,
+    }
 
 
 def test_a_small_object_swallowed_by_a_match_is_merged() -> None:
@@ -61,14 +78,21 @@ def test_a_small_object_swallowed_by_a_match_is_merged() -> None:
 
 def test_crumbs_of_an_object_are_no_split() -> None:
     kinds = error_types(drawn("1111111111"), drawn("5.....6..."))
-    assert numbers(kinds) == {"missed": [1], "split": [], "merged": [], "fragments": [],
-                              "merging": [], "spurious": [5, 6]}
+    assert numbers(kinds) == {
+        "missed": [1],
+        "split": [],
+        "merged": [],
+        "fragments": [],
+        "merging": [],
+        "spurious": [5, 6],
+    }
 
 
 def test_a_volume_is_one_image() -> None:
     truth = np.stack([TRUTH, TRUTH])
     assert numbers(error_types(truth, np.stack([FOUND, FOUND]))) == numbers(
-        error_types(TRUTH, FOUND))
+        error_types(TRUTH, FOUND)
+    )
 
 
 def test_what_is_not_annotated_does_not_count() -> None:
@@ -111,8 +135,10 @@ def test_numbers_of_labels_do_not_matter(pair: tuple[Labels, Labels]) -> None:
     other = np.where(found > 0, 100 - 7 * found, 0)
     assert error_types(truth, other).counts() == error_types(truth, found).counts()
     assert error_types(truth, truth).counts()["matched"] == len(np.unique(truth[truth > 0]))
-    assert error_types(truth[::-1].copy(), found[::-1].copy()).counts() == error_types(
-        truth, found).counts()
+    assert (
+        error_types(truth[::-1].copy(), found[::-1].copy()).counts()
+        == error_types(truth, found).counts()
+    )
 
 
 def literal(truth: Labels, found: Labels) -> dict[str, set[int]]:
@@ -127,15 +153,25 @@ def literal(truth: Labels, found: Labels) -> dict[str, set[int]]:
 
     merging = {p for p in lone_pred if len(holds(p)) > 1}
     merged = {t for t in lone_true for p in preds if t in holds(p) and len(holds(p)) > 1}
-    pieces = {t: {p for p in set(preds) - merging
-                  if 2 * (at & preds[p]).sum() > preds[p].sum()} for t, at in trues.items()}
-    parted = {t for t, of in pieces.items() if len(of) > 1
-              and 2 * sum((trues[t] & preds[p]).sum() for p in of) > trues[t].sum()}
+    pieces = {
+        t: {p for p in set(preds) - merging if 2 * (at & preds[p]).sum() > preds[p].sum()}
+        for t, at in trues.items()
+    }
+    parted = {
+        t
+        for t, of in pieces.items()
+        if len(of) > 1 and 2 * sum((trues[t] & preds[p]).sum() for p in of) > trues[t].sum()
+    }
     split = (parted & lone_true) - merged
     fragments = (lone_pred - merging) & {p for t in parted for p in pieces[t]}
-    return {"missed": lone_true - merged - split, "split": split, "merged": merged,
-            "fragments": fragments, "merging": merging,
-            "spurious": lone_pred - merging - fragments}
+    return {
+        "missed": lone_true - merged - split,
+        "split": split,
+        "merged": merged,
+        "fragments": fragments,
+        "merging": merging,
+        "spurious": lone_pred - merging - fragments,
+    }
 
 
 @st.composite
@@ -150,4 +186,5 @@ def patchy(draw: st.DrawFn) -> tuple[Labels, Labels]:
 def test_the_words_mean_what_is_computed(pair: tuple[Labels, Labels]) -> None:
     truth, found = pair
     assert {name: set(ids) for name, ids in numbers(error_types(truth, found)).items()} == literal(
-        truth, found)
+        truth, found
+    )

@@ -28,15 +28,20 @@ SPURIOUS = np.array([[0, 0, 3, 3, 0, 0]] * 4, np.int32)
 def write(folder: Path, axes: str = "YX", **images: NDArray[Any]) -> Path:
     folder.mkdir()
     for name, labels in images.items():
-        tifffile.imwrite(folder / f"{name}.tif", labels.astype(np.uint16), metadata={"axes": axes},
-                         photometric="minisblack")
+        tifffile.imwrite(
+            folder / f"{name}.tif",
+            labels.astype(np.uint16),
+            metadata={"axes": axes},
+            photometric="minisblack",
+        )
     return folder
 
 
 def test_mean_and_pooled_by_eye() -> None:
     # Half of two found, nothing of nothing found, one found too many.
-    summary = summarise_objects([("a", score(TWO, ONE)), ("b", score(EMPTY, EMPTY)),
-                         ("c", score(ONE, ONE + SPURIOUS))])
+    summary = summarise_objects(
+        [("a", score(TWO, ONE)), ("b", score(EMPTY, EMPTY)), ("c", score(ONE, ONE + SPURIOUS))]
+    )
     assert summary["ap"]["0.50"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
     assert summary["pooled"]["0.95"] == summary["pooled_mean"] == 2 / 4
     assert summary["recall"]["0.50"] == pytest.approx((1 / 2 + 1 + 1) / 3)
@@ -49,8 +54,25 @@ def test_summary_is_the_json_object_that_scripts_rely_on() -> None:
     keys = [f"0.{t}" for t in range(50, 100, 5)]
     assert list(summary["ap"]) == list(summary["pooled"]) == keys
     assert set(summary) == {
-        "ap", "pooled", "ap_mean", "pooled_mean", "pq", "sq", "rq", "seg", "aji", "rand",
-        "voi_split", "voi_merge", "n_true", "n_pred", "n_images", "precision", "recall", "f1"}
+        "ap",
+        "pooled",
+        "ap_mean",
+        "pooled_mean",
+        "pq",
+        "sq",
+        "rq",
+        "seg",
+        "aji",
+        "rand",
+        "voi_split",
+        "voi_merge",
+        "n_true",
+        "n_pred",
+        "n_images",
+        "precision",
+        "recall",
+        "f1",
+    }
 
 
 def test_empty_data_sets() -> None:
@@ -87,7 +109,7 @@ def test_folders_are_paired_and_scored(tmp_path: Path) -> None:
 def test_a_value_may_mean_not_annotated(tmp_path: Path) -> None:
     truth = write(tmp_path / "truth", a=np.where(TWO == 1, 99, TWO))
     predicted = write(tmp_path / "predicted", a=TWO)
-    (_, found), = score_folders(truth, predicted, ignore_label=99)
+    ((_, found),) = score_folders(truth, predicted, ignore_label=99)
     assert (found.n_true, found.n_pred, found.ap_mean) == (1, 1, 1)
 
 
@@ -95,15 +117,21 @@ def test_frames_are_images_of_their_own(tmp_path: Path) -> None:
     truth = write(tmp_path / "truth", "TYX", film=np.stack([TWO, ONE]))
     predicted = write(tmp_path / "predicted", "TYX", film=np.stack([TWO, EMPTY]))
     assert score_folders(truth, predicted) == [
-        ("film_t000", score(TWO, TWO)), ("film_t001", score(ONE, EMPTY))]
+        ("film_t000", score(TWO, TWO)),
+        ("film_t001", score(ONE, EMPTY)),
+    ]
 
 
 def test_volumes(tmp_path: Path) -> None:
     volume = np.stack([TWO, TWO, EMPTY])
     truth = write(tmp_path / "truth", "ZYX", a=volume)
     # Somebody else's file need not say what its axes are.
-    tifffile.imwrite(write(tmp_path / "predicted") / "a.tif", volume.astype(np.uint8),
-                     metadata=None, photometric="minisblack")
+    tifffile.imwrite(
+        write(tmp_path / "predicted") / "a.tif",
+        volume.astype(np.uint8),
+        metadata=None,
+        photometric="minisblack",
+    )
     assert score_folders(truth, tmp_path / "predicted") == [("a", score(volume, volume))]
     assert score_folders(tmp_path / "predicted", truth, axes="ZYX")[0][1].pq == 1
 
@@ -127,8 +155,10 @@ class Fake:
 
 
 def test_samples_are_segmented_one_by_one() -> None:
-    samples = [Sample("a", TWO[None].astype(np.float32), TWO, (0.5, 0.5)),
-               Sample("b", ONE[None].astype(np.float32), TWO, (0.5, 0.5))]
+    samples = [
+        Sample("a", TWO[None].astype(np.float32), TWO, (0.5, 0.5)),
+        Sample("b", ONE[None].astype(np.float32), TWO, (0.5, 0.5)),
+    ]
     found = list(score_samples(Fake(), samples, tta=True))  # type: ignore[arg-type]
     assert [sample.name for sample, _, _ in found] == ["a", "b"]
     assert np.array_equal(found[1][1].labels, ONE)
@@ -145,5 +175,6 @@ def test_models_are_compared_by_one_scoring():
     model = SimpleNamespace(find=lambda *_, **__: Segmentation(found))
     by_plane, by_volume = (
         next(score_samples(model, [sample], scoring=ClassScoring(("cell", "wall"), 1, planes)))[2]
-        for planes in (True, False))
+        for planes in (True, False)
+    )
     assert by_plane.regions["v_rand_merge"] > by_volume.regions["v_rand_merge"]

@@ -21,16 +21,27 @@ from embedseg.multiscales import array_layout
 from embedseg.synthetic import blobs, write_blobs
 
 #: What a command is not typed for, and why.
-NOT_HERE = {"demo": "test_packaging.py types it", "cuda": "needs a GPU",
-            "--devices": "needs several", "$": "needs a scheduler",
-            "--install-completion": "changes the shell; see test_help.py"}
+NOT_HERE = {
+    "demo": "test_packaging.py types it",
+    "cuda": "needs a GPU",
+    "--devices": "needs several",
+    "$": "needs a scheduler",
+    "--install-completion": "changes the shell; see test_help.py",
+}
 #: Python that is not run, and why.
 ELSEWHERE = {"how-to/cluster.md": "needs a cluster", "how-to/masks.md": "test_drawn_elsewhere.py"}
 #: Little, so that a training takes seconds.
 SPLITS, SHAPES = {"train": 2, "val": 2, "test": 1}, {2: (64, 64), 3: (8, 32, 32)}
-TYPED = [README, *(path for path in sorted(PAGES.rglob("*.md"))
-                   if any(block.language in ("bash", "") and list(commands(block.code))
-                          for block in blocks(path)))]
+TYPED = [
+    README,
+    *(
+        path
+        for path in sorted(PAGES.rglob("*.md"))
+        if any(
+            block.language in ("bash", "") and list(commands(block.code)) for block in blocks(path)
+        )
+    ),
+]
 
 
 def script(code: str | Path, cwd: Path) -> str:
@@ -52,18 +63,31 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, ndim in (("my_data", 2), ("more_data", 2), ("my_volumes", 3)):
         write_blobs(folder / name, ndim=ndim, splits=SPLITS, shape=SHAPES[ndim], n=5)
     em_data(folder / "em_data")
-    for name, source in (("new_images/c.tif", "my_data"), ("new_images/d.tif", "more_data"),
-                         ("new_volumes/v.tif", "my_volumes"), ("new_slices/s.tif", "em_data"),
-                         ("image.tif", "my_data")):
+    for name, source in (
+        ("new_images/c.tif", "my_data"),
+        ("new_images/d.tif", "more_data"),
+        ("new_volumes/v.tif", "my_volumes"),
+        ("new_slices/s.tif", "em_data"),
+        ("image.tif", "my_data"),
+    ):
         (folder / name).parent.mkdir(exist_ok=True)
         shutil.copy(folder / source / "test/images/test0.tif", folder / name)
     shutil.copy(folder / "my_data/test/masks/test0.tif", folder / "labels.tif")
     big, boxed = blobs((40, 110, 110), n=20, seed=3)
     tifffile.imwrite(folder / "volume.tif", big, imagej=True, metadata={"axes": "ZYX"})
-    tifffile.imwrite(folder / "box.tif", boxed[10:30, 40:104, 40:104].astype(np.uint16),
-                     imagej=True, metadata={"axes": "ZYX"})
-    stored = zarr.create_array(folder / "brain.zarr", shape=SHAPES[2], chunks=(32, 32),
-                               dtype="uint8", dimension_names=("y", "x"))
+    tifffile.imwrite(
+        folder / "box.tif",
+        boxed[10:30, 40:104, 40:104].astype(np.uint16),
+        imagej=True,
+        metadata={"axes": "ZYX"},
+    )
+    stored = zarr.create_array(
+        folder / "brain.zarr",
+        shape=SHAPES[2],
+        chunks=(32, 32),
+        dtype="uint8",
+        dimension_names=("y", "x"),
+    )
     stored[:] = read_image(folder / "image.tif").data
     assert array_layout(stored).axes == "YX"
     for name in ("cells.geojson", "RoiSet.zip", "annotations.json"):
@@ -131,8 +155,7 @@ def test_commands_of_a_page_run(path: Path, there: Path) -> None:
     assert ran or path.name == "gpu.md"
     if path == README:
         assert {file.suffix for file in Path("found").glob("c.*")} == {".tif", ".zip", ".csv"}
-        np.testing.assert_array_equal(read_labels("masks.tif").data,
-                                      read_labels("labels.tif").data)
+        np.testing.assert_array_equal(read_labels("masks.tif").data, read_labels("labels.tif").data)
 
 
 def test_pages_with_commands_are_typed() -> None:
@@ -143,11 +166,16 @@ def test_pages_with_commands_are_typed() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [
-    path for path in [README, *sorted(PAGES.rglob("*.md"))]
-    if any(block.language == "python" for block in blocks(path))
-    and not any(str(path).endswith(name) for name in ELSEWHERE)
-], ids=lambda path: path.relative_to(ROOT).as_posix())
+@pytest.mark.parametrize(
+    "path",
+    [
+        path
+        for path in [README, *sorted(PAGES.rglob("*.md"))]
+        if any(block.language == "python" for block in blocks(path))
+        and not any(str(path).endswith(name) for name in ELSEWHERE)
+    ],
+    ids=lambda path: path.relative_to(ROOT).as_posix(),
+)
 def test_python_of_a_page_runs(path: Path, there: Path) -> None:
     if "nuclei" in path.read_text().split("load(")[0].split("```python")[-1]:
         shutil.rmtree("nuclei")  # it is trained anew

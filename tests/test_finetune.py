@@ -14,8 +14,14 @@ from embedseg.planning import plan
 from embedseg.synthetic import write_blobs
 from embedseg.types import UsageError
 
-TINY = {"net.width": 8, "net.depth": 2, "train.batch": 2, "train.steps_per_epoch": 2,
-        "train.precision": "32-true", "train.crop": "32,32"}
+TINY = {
+    "net.width": 8,
+    "net.depth": 2,
+    "train.batch": 2,
+    "train.steps_per_epoch": 2,
+    "train.precision": "32-true",
+    "train.crop": "32,32",
+}
 
 
 @pytest.fixture(scope="module")
@@ -33,8 +39,9 @@ def first(data, tmp_path_factory) -> Path:
 
 
 def fitted(config: Config, data: Path, folder: Path, **more) -> Segmenter:
-    return Segmenter.new(config, "cpu").fit(data, epochs=2, folder=folder, tune=False,
-                                            progress=False, **more)
+    return Segmenter.new(config, "cpu").fit(
+        data, epochs=2, folder=folder, tune=False, progress=False, **more
+    )
 
 
 def same(one, other) -> bool:
@@ -75,8 +82,11 @@ def test_other_channels_and_heads_begin_anew(first):
     words = two.start_from(first)
     assert "stem.0.weight" in words and "8 x 1 x 3 x 3 there, 8 x 2 x 3 x 3" in words
     changed = two.net.state_dict()
-    assert all(torch.equal(changed[name], value) for name, value in source.net.state_dict().items()
-               if changed[name].shape == value.shape)
+    assert all(
+        torch.equal(changed[name], value)
+        for name, value in source.net.state_dict().items()
+        if changed[name].shape == value.shape
+    )
 
     class Other(type(source.config.method)):
         def maps(self, ndim):
@@ -100,12 +110,20 @@ def test_maps_mean_the_same_with_another_unit(first):
     model = Segmenter.new(config, "cpu")
     take_over(model.net, config, source.net.state_dict(), source.config)
     image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 32, 32))).float()
-    found = [(m.config.method, activate(m.net.eval()(image), m.config.method.maps(2)))
-             for m in (source, model)]
-    offsets, weights = zip(*[
-        (method.unit * maps["offset"],
-         torch.exp(method.bandwidth_scale * maps["bandwidth"]) / method.unit**2)
-        for method, maps in found], strict=True)
+    found = [
+        (m.config.method, activate(m.net.eval()(image), m.config.method.maps(2)))
+        for m in (source, model)
+    ]
+    offsets, weights = zip(
+        *[
+            (
+                method.unit * maps["offset"],
+                torch.exp(method.bandwidth_scale * maps["bandwidth"]) / method.unit**2,
+            )
+            for method, maps in found
+        ],
+        strict=True,
+    )
     torch.testing.assert_close(*offsets, rtol=0.01, atol=1e-4)
     torch.testing.assert_close(*weights, rtol=1e-3, atol=0)
 

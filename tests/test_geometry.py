@@ -41,8 +41,7 @@ def test_padding_comes_off_again(shape: tuple[int, ...], data: st.DataObject) ->
     array = np.arange(2 * np.prod(shape), dtype=np.int32).reshape(2, *shape)
     padded, cut = pad_to_multiple(array, divisor, mode, value=-1)
     assert all(n % d == 0 for n, d in zip(padded.shape[1:], divisor, strict=True))
-    assert all(0 <= n - m < d
-               for n, m, d in zip(padded.shape[1:], shape, divisor, strict=True))
+    assert all(0 <= n - m < d for n, m, d in zip(padded.shape[1:], shape, divisor, strict=True))
     assert np.array_equal(padded[(slice(None), *cut)], array)
     if mode == "reflect":
         assert set(np.unique(padded)) == set(np.unique(array))
@@ -101,10 +100,17 @@ def test_labels_lie_where_the_image_lies() -> None:
     assert np.mean((image[0] > 2.5) == (found == 5)) > 0.99
 
 
-@pytest.mark.parametrize(("spacing", "count"), [
-    ((1.0, 1.0), 8), ((1.0, 1.005), 8), ((1.0, 1.02), 4),
-    ((2.0, 0.5, 0.5), 16), ((1.0, 1.0, 1.0), 16), ((0.5, 0.5, 1.0), 8),
-])
+@pytest.mark.parametrize(
+    ("spacing", "count"),
+    [
+        ((1.0, 1.0), 8),
+        ((1.0, 1.005), 8),
+        ((1.0, 1.02), 4),
+        ((2.0, 0.5, 0.5), 16),
+        ((1.0, 1.0, 1.0), 16),
+        ((0.5, 0.5, 1.0), 8),
+    ],
+)
 def test_number_of_symmetries(spacing: Spacing, count: int) -> None:
     found = symmetries(spacing)
     array = np.arange(4 ** len(spacing)).reshape((4,) * len(spacing))
@@ -127,9 +133,14 @@ def test_undo_takes_a_cyclic_permutation_back() -> None:
     assert np.array_equal(symmetry.undo(symmetry.apply(array)), array)
 
 
-@pytest.mark.parametrize("symmetry", [
-    *symmetries((1.0, 1.0)), *symmetries((2.0, 1.0, 1.0)), Symmetry((1, 2, 0), (True, False, True)),
-])
+@pytest.mark.parametrize(
+    "symmetry",
+    [
+        *symmetries((1.0, 1.0)),
+        *symmetries((2.0, 1.0, 1.0)),
+        Symmetry((1, 2, 0), (True, False, True)),
+    ],
+)
 def test_vectors_to_a_point_turn_with_the_image(symmetry: Symmetry) -> None:
     """The image is a peak; vectors to it, its distance along each axis, and itself are the maps."""
     ndim = len(symmetry.flips)

@@ -12,6 +12,7 @@ SPEC = MapSpec("seed", "scalar", 1, "none")
 
 def seeing(reach, image):
     """Return what makes maps of a box of an image: means over so many pixels to each side."""
+
     def maps(box):
         values = ndimage.uniform_filter(image[box], 2 * reach + 1, mode="reflect")
         return Maps(values[np.newaxis].astype(np.float16), (SPEC,), (1.0,) * image.ndim)
@@ -34,8 +35,13 @@ def test_axes_that_the_net_shrinks_less_get_less():
 
 def test_a_net_that_sees_everything_is_told_of(caplog):
     image = np.random.default_rng(0).normal(size=(400, 400))
-    found = probe(lambda box: Maps(np.full((1, *image[box].shape), image[box].size / 1e5,
-                                           np.float16), (SPEC,), (1.0, 1.0)), image.shape, (4, 4))
+    found = probe(
+        lambda box: Maps(
+            np.full((1, *image[box].shape), image[box].size / 1e5, np.float16), (SPEC,), (1.0, 1.0)
+        ),
+        image.shape,
+        (4, 4),
+    )
     assert found.error >= 1e-3 and "still change by" in caplog.text
 
 

@@ -15,8 +15,13 @@ from commands import Run
 
 def shell(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """Run the command line in a process of its own."""
-    return subprocess.run([sys.executable, "-m", "embedseg.cli", *args], capture_output=True,
-                          text=True, check=False, env=os.environ | environment)
+    return subprocess.run(
+        [sys.executable, "-m", "embedseg.cli", *args],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | environment,
+    )
 
 
 # -- help ------------------------------------------------------------------------------------------
@@ -49,23 +54,30 @@ def test_help_lists_commands_in_the_order_of_work(run: Run) -> None:
 
 def test_help_shows_groups_apart(run: Run) -> None:
     out = run("train", "--help").out
-    places = [out.index(title) for title in (
-        "\nArguments:\n", "\nOptions:\n", "\nTraining:\n", "\nReading the data:\n")]
+    places = [
+        out.index(title)
+        for title in ("\nArguments:\n", "\nOptions:\n", "\nTraining:\n", "\nReading the data:\n")
+    ]
     assert places == sorted(places)
     assert places[2] < out.index("--time-limit") < places[3] < out.index("--spacing")
 
 
 # -- completion ------------------------------------------------------------------------------------
-@pytest.mark.parametrize(("line", "found"), [
-    ("embedseg tr", ["train"]),
-    ("embedseg train my_data --time", ["--time-limit"]),
-    ("embedseg train my_data --net un", ["unet", "unet2d3d", "unetpp"]),
-    ("embedseg train my_data --method s", ["semantic"]),
-    ("embedseg benchmark my_data --nets erfnet,un", ["erfnet,unet", "erfnet,unet2d3d",
-                                                     "erfnet,unetpp"]),
-    ("embedseg predict nuclei a.tif --also roi,g", ["roi,geojson"]),
-    ("embedseg evaluate nuclei my_data --split ", ["train", "val", "test"]),
-])
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("embedseg tr", ["train"]),
+        ("embedseg train my_data --time", ["--time-limit"]),
+        ("embedseg train my_data --net un", ["unet", "unet2d3d", "unetpp"]),
+        ("embedseg train my_data --method s", ["semantic"]),
+        (
+            "embedseg benchmark my_data --nets erfnet,un",
+            ["erfnet,unet", "erfnet,unet2d3d", "erfnet,unetpp"],
+        ),
+        ("embedseg predict nuclei a.tif --also roi,g", ["roi,geojson"]),
+        ("embedseg evaluate nuclei my_data --split ", ["train", "val", "test"]),
+    ],
+)
 def test_bash_is_offered_commands_options_and_names(
     line: str, found: list[str], run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -85,17 +97,26 @@ def test_presets_that_are_completed_are_those_there_are() -> None:
 
 
 def test_completion_loads_no_torch() -> None:
-    code = ("import sys; from embedseg.cli.helping import methods, nets; methods(''); nets('');"
-            "print('torch' in sys.modules)")
+    code = (
+        "import sys; from embedseg.cli.helping import methods, nets; methods(''); nets('');"
+        "print('torch' in sys.modules)"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout.strip() == "False"
 
 
 def test_completion_can_be_installed(tmp_path: Path) -> None:
     """Into a home of its own."""
-    for name, file in (("bash", ".bash_completions/embedseg.sh"), ("zsh", ".zfunc/_embedseg"),
-                       ("fish", ".config/fish/completions/embedseg.fish")):
-        done = shell("--install-completion", name, HOME=str(tmp_path),
-                     _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1")
+    for name, file in (
+        ("bash", ".bash_completions/embedseg.sh"),
+        ("zsh", ".zfunc/_embedseg"),
+        ("fish", ".config/fish/completions/embedseg.fish"),
+    ):
+        done = shell(
+            "--install-completion",
+            name,
+            HOME=str(tmp_path),
+            _TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION="1",
+        )
         assert done.returncode == 0, done.stderr
         assert "_EMBEDSEG_COMPLETE" in (tmp_path / file).read_text()

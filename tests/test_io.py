@@ -40,25 +40,29 @@ def save(path: Path, data: Any, **options: Any) -> Path:
     return path
 
 
-def imagej(path: Path, data: Any, axes: str, pixels: tuple[float, float] = (4, 2),
-           **metadata: Any) -> Path:
+def imagej(
+    path: Path, data: Any, axes: str, pixels: tuple[float, float] = (4, 2), **metadata: Any
+) -> Path:
     return save(path, data, imagej=True, resolution=pixels, metadata={"axes": axes, **metadata})
 
 
 # -- axes ------------------------------------------------------------------------------------------
-@pytest.mark.parametrize("data, options, axes", [
-    (VOLUME[0, 0], {"metadata": None}, "YX"),
-    (VOLUME[0, 0], {}, "YX"),
-    (VOLUME[:, 0], {"metadata": {"axes": "ZYX"}}, "ZYX"),
-    (VOLUME[:, 0], {"metadata": {"axes": "TYX"}}, "TYX"),
-    (VOLUME[:1, 0], {"metadata": {"axes": "ZYX"}}, "ZYX"),
-    (VOLUME[:, 0], {"imagej": True, "metadata": {"axes": "ZYX"}}, "ZYX"),
-    (VOLUME[:, 0], {"imagej": True, "metadata": {"axes": "TYX"}}, "TYX"),
-    (VOLUME[:, 0], {"ome": True, "metadata": {"axes": "ZYX"}}, "ZYX"),
-    (VOLUME[0], {"ome": True, "metadata": {"axes": "CYX"}}, "CYX"),
-    (VOLUME[:, 0], {"ome": True, "metadata": {"axes": "TYX"}}, "TYX"),
-    (VOLUME[:1, 0], {"metadata": {}}, "YX"),
-])
+@pytest.mark.parametrize(
+    "data, options, axes",
+    [
+        (VOLUME[0, 0], {"metadata": None}, "YX"),
+        (VOLUME[0, 0], {}, "YX"),
+        (VOLUME[:, 0], {"metadata": {"axes": "ZYX"}}, "ZYX"),
+        (VOLUME[:, 0], {"metadata": {"axes": "TYX"}}, "TYX"),
+        (VOLUME[:1, 0], {"metadata": {"axes": "ZYX"}}, "ZYX"),
+        (VOLUME[:, 0], {"imagej": True, "metadata": {"axes": "ZYX"}}, "ZYX"),
+        (VOLUME[:, 0], {"imagej": True, "metadata": {"axes": "TYX"}}, "TYX"),
+        (VOLUME[:, 0], {"ome": True, "metadata": {"axes": "ZYX"}}, "ZYX"),
+        (VOLUME[0], {"ome": True, "metadata": {"axes": "CYX"}}, "CYX"),
+        (VOLUME[:, 0], {"ome": True, "metadata": {"axes": "TYX"}}, "TYX"),
+        (VOLUME[:1, 0], {"metadata": {}}, "YX"),
+    ],
+)
 def test_axes_come_from_metadata(tmp_path: Path, data: Any, options: Any, axes: str) -> None:
     image = read_image(save(tmp_path / "a.tif", data, **options))
     assert image.axes == axes
@@ -66,10 +70,14 @@ def test_axes_come_from_metadata(tmp_path: Path, data: Any, options: Any, axes: 
     assert image.data.dtype == data.dtype
 
 
-@pytest.mark.parametrize("options", [
-    {"imagej": True, "metadata": {"axes": "ZCYX"}}, {"ome": True, "metadata": {"axes": "ZCYX"}},
-    {"metadata": {"axes": "ZCYX"}},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"imagej": True, "metadata": {"axes": "ZCYX"}},
+        {"ome": True, "metadata": {"axes": "ZCYX"}},
+        {"metadata": {"axes": "ZCYX"}},
+    ],
+)
 def test_axes_are_brought_into_one_order(tmp_path: Path, options: Any) -> None:
     image = read_image(save(tmp_path / "a.tif", VOLUME, **options))
     assert image.axes == "CZYX"
@@ -104,8 +112,12 @@ def test_axes_that_make_no_sense_are_a_wrong_request(tmp_path: Path, axes: str) 
 @pytest.mark.parametrize("planar", [False, True])
 def test_colours_are_channels(tmp_path: Path, planar: bool) -> None:
     colours = VOLUME[0].astype(np.uint8)
-    path = save(tmp_path / "a.tif", colours if planar else colours.transpose(1, 2, 0),
-                photometric="rgb", planarconfig="separate" if planar else "contig")
+    path = save(
+        tmp_path / "a.tif",
+        colours if planar else colours.transpose(1, 2, 0),
+        photometric="rgb",
+        planarconfig="separate" if planar else "contig",
+    )
     for axes in (None, "CYX"):
         image = read_image(path, axes)
         assert image.axes == "CYX"
@@ -115,10 +127,15 @@ def test_colours_are_channels(tmp_path: Path, planar: bool) -> None:
         read_image(path, "ZYX")
 
 
-@pytest.mark.parametrize("data, axes", [
-    (VOLUME[0, 0], "YX"), (VOLUME[0, 0].astype(np.uint8), "YX"),
-    (VOLUME[0].transpose(1, 2, 0), "CYX"), (np.dstack([VOLUME[0].T] * 2)[..., :4], "CYX"),
-])
+@pytest.mark.parametrize(
+    "data, axes",
+    [
+        (VOLUME[0, 0], "YX"),
+        (VOLUME[0, 0].astype(np.uint8), "YX"),
+        (VOLUME[0].transpose(1, 2, 0), "CYX"),
+        (np.dstack([VOLUME[0].T] * 2)[..., :4], "CYX"),
+    ],
+)
 def test_png(tmp_path: Path, data: Any, axes: str) -> None:
     path = tmp_path / "a.PNG"
     path.write_bytes(png_encode(np.ascontiguousarray(data)))
@@ -127,10 +144,14 @@ def test_png(tmp_path: Path, data: Any, axes: str) -> None:
     np.testing.assert_array_equal(image.data, data if axes == "YX" else data.transpose(2, 0, 1))
 
 
-@pytest.mark.parametrize("attributes, axes", [
-    ({"axes": "ZYX"}, "ZYX"), ({"axes": ["t", "y", "x"]}, "TYX"),
-    ({"axistags": '{"axes": [{"key": "z"}, {"key": "y"}, {"key": "x"}]}'}, "ZYX"),
-])
+@pytest.mark.parametrize(
+    "attributes, axes",
+    [
+        ({"axes": "ZYX"}, "ZYX"),
+        ({"axes": ["t", "y", "x"]}, "TYX"),
+        ({"axistags": '{"axes": [{"key": "z"}, {"key": "y"}, {"key": "x"}]}'}, "ZYX"),
+    ],
+)
 def test_hdf5(tmp_path: Path, attributes: dict[str, Any], axes: str) -> None:
     path = tmp_path / "a.h5"
     with h5py.File(path, "w") as file:
@@ -190,10 +211,17 @@ def test_spacing_of_imagej_in_other_units(tmp_path: Path) -> None:
     assert read_image(left_out).spacing == (1, 0.5, 0.25)
 
 
-@pytest.mark.parametrize("metadata", [
-    {}, {"unit": "pixel"}, {"unit": "furlong"}, {"unit": "um", "spacing": 0},
-    {"unit": "um", "spacing": -1}, {"unit": "um", "spacing": "nan"},
-])
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"unit": "pixel"},
+        {"unit": "furlong"},
+        {"unit": "um", "spacing": 0},
+        {"unit": "um", "spacing": -1},
+        {"unit": "um", "spacing": "nan"},
+    ],
+)
 def test_spacing_of_imagej_that_is_not_known(tmp_path: Path, metadata: Any) -> None:
     assert read_image(imagej(tmp_path / "a.tif", VOLUME[:, 0], "ZYX", **metadata)).spacing is None
 
@@ -216,12 +244,21 @@ def test_spacing_of_ome_is_in_micrometres_by_default(tmp_path: Path) -> None:
     assert image.spacing == (0.5, 0.25)
 
 
-@pytest.mark.parametrize("per_unit, unit, spacing", [
-    (72, "INCH", None), (96, "INCH", None), (300, "INCH", None), (28.35, "CENTIMETER", None),
-    (1, "CENTIMETER", None), (1, "NONE", None), (4, "NONE", None),
-    (20_000, "CENTIMETER", (0.5, 0.5)), (50_800, "INCH", (0.5, 0.5)),
-    (4, "MICROMETER", (0.25, 0.25)),
-])
+@pytest.mark.parametrize(
+    "per_unit, unit, spacing",
+    [
+        (72, "INCH", None),
+        (96, "INCH", None),
+        (300, "INCH", None),
+        (28.35, "CENTIMETER", None),
+        (1, "CENTIMETER", None),
+        (1, "NONE", None),
+        (4, "NONE", None),
+        (20_000, "CENTIMETER", (0.5, 0.5)),
+        (50_800, "INCH", (0.5, 0.5)),
+        (4, "MICROMETER", (0.25, 0.25)),
+    ],
+)
 def test_spacing_of_resolution_tags(
     tmp_path: Path, per_unit: float, unit: str, spacing: Any
 ) -> None:
@@ -233,8 +270,13 @@ def test_spacing_of_resolution_tags(
 
 
 def test_spacing_of_described_unit_goes_before_the_default_inch(tmp_path: Path) -> None:
-    path = save(tmp_path / "a.tif", VOLUME[:, 0], resolution=(4, 2), resolutionunit="INCH",
-                metadata={"axes": "ZYX", "spacing": 2, "unit": "um"})
+    path = save(
+        tmp_path / "a.tif",
+        VOLUME[:, 0],
+        resolution=(4, 2),
+        resolutionunit="INCH",
+        metadata={"axes": "ZYX", "spacing": 2, "unit": "um"},
+    )
     assert read_image(path).spacing == (2, 0.5, 0.25)
 
 
@@ -276,31 +318,53 @@ def test_many_labels_are_ome(tmp_path: Path) -> None:
 
 
 # -- channels --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("dtype, shape, axes", [
-    (np.float32, (3, 2, 6, 7), "ZCYX"), (np.float64, (3, 2, 6, 7), "ZCYX"),
-    (np.float32, (2, 6, 7), "CYX"), (np.float32, (3, 2, 1, 7), "ZCYX"),
-], ids=["ImageJ", "OME", "image", "JSON"])
+@pytest.mark.parametrize(
+    "dtype, shape, axes",
+    [
+        (np.float32, (3, 2, 6, 7), "ZCYX"),
+        (np.float64, (3, 2, 6, 7), "ZCYX"),
+        (np.float32, (2, 6, 7), "CYX"),
+        (np.float32, (3, 2, 1, 7), "ZCYX"),
+    ],
+    ids=["ImageJ", "OME", "image", "JSON"],
+)
 def test_names_of_channels_come_back(
     tmp_path: Path, dtype: Any, shape: tuple[int, ...], axes: str
 ) -> None:
     data = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
-    write_tiff(tmp_path / "a.tif", data, (2.0, 0.5, 0.25)[-axes.count("Z") - 2:], axes,
-               ("DAPI", "Alexa 488"))
+    write_tiff(
+        tmp_path / "a.tif",
+        data,
+        (2.0, 0.5, 0.25)[-axes.count("Z") - 2 :],
+        axes,
+        ("DAPI", "Alexa 488"),
+    )
     image = read_image(tmp_path / "a.tif")
     assert image.channels == ("DAPI", "Alexa 488")
-    assert image.spacing == (2.0, 0.5, 0.25)[-axes.count("Z") - 2:]
+    assert image.spacing == (2.0, 0.5, 0.25)[-axes.count("Z") - 2 :]
     np.testing.assert_array_equal(image.data, np.moveaxis(data, axes.index("C"), 0))
 
 
 def test_names_of_channels_of_others(tmp_path: Path) -> None:
-    ome = save(tmp_path / "a.ome.tif", VOLUME, metadata={
-        "axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP", "mCherry"]}})
+    ome = save(
+        tmp_path / "a.ome.tif",
+        VOLUME,
+        metadata={"axes": "ZCYX", "Channel": {"Name": ["DAPI", "GFP", "mCherry"]}},
+    )
     assert read_image(ome).channels == ("DAPI", "GFP", "mCherry")
     # Names of planes are not those of channels, nor are too few of them.
     planes = [f"plane {k}" for k in range(15)]
     assert read_image(imagej(tmp_path / "b.tif", VOLUME, "ZCYX", Labels=planes)).channels == ()
-    assert read_image(save(tmp_path / "c.ome.tif", VOLUME, metadata={
-        "axes": "ZCYX", "Channel": {"Name": ["DAPI", "", "GFP"]}})).channels == ()
+    assert (
+        read_image(
+            save(
+                tmp_path / "c.ome.tif",
+                VOLUME,
+                metadata={"axes": "ZCYX", "Channel": {"Name": ["DAPI", "", "GFP"]}},
+            )
+        ).channels
+        == ()
+    )
     assert read_image(imagej(tmp_path / "d.tif", VOLUME[:, 0], "ZYX")).channels == ()
 
 
@@ -318,8 +382,12 @@ def test_czi(tmp_path: Path) -> None:
     with czi.create_czi(str(tmp_path / "a.czi")) as file:
         for z, c in np.ndindex(VOLUME.shape[:2]):
             file.write(VOLUME[z, c][..., np.newaxis], plane={"C": c, "Z": z, "T": 0})
-        file.write_metadata(channel_names={0: "DAPI", 1: "GFP", 2: "mCherry"}, scale_x=0.25e-6,
-                            scale_y=0.5e-6, scale_z=2e-6)
+        file.write_metadata(
+            channel_names={0: "DAPI", 1: "GFP", 2: "mCherry"},
+            scale_x=0.25e-6,
+            scale_y=0.5e-6,
+            scale_z=2e-6,
+        )
     image = read_image(tmp_path / "a.czi")
     assert (image.axes, image.spacing) == ("CZYX", (2.0, 0.5, 0.25))
     assert image.channels == ("DAPI", "GFP", "mCherry")
@@ -339,9 +407,13 @@ def test_ignore_label_becomes_minus_1(tmp_path: Path) -> None:
         read_labels(path)
 
 
-@pytest.mark.parametrize("data, words", [
-    (np.array([[0.5, 1]], np.float32), "fractional"), (np.array([[-2, 1]], np.int16), "from -2"),
-])
+@pytest.mark.parametrize(
+    "data, words",
+    [
+        (np.array([[0.5, 1]], np.float32), "fractional"),
+        (np.array([[-2, 1]], np.int16), "from -2"),
+    ],
+)
 def test_what_is_no_label_image_is_refused(tmp_path: Path, data: Any, words: str) -> None:
     with pytest.raises(DataError, match=rf"a\.tif.*{words}"):
         read_labels(save(tmp_path / "a.tif", data))
@@ -353,10 +425,14 @@ def test_colours_are_no_labels(tmp_path: Path) -> None:
         read_labels(path)
 
 
-@pytest.mark.parametrize("shape, spacing, axes, words", [
-    ((4, 5), None, "ZYX", r"\(4, 5\).*'ZYX'"), ((4, 5), None, "XY", "'XY'"),
-    ((2, 4, 5), (1.0, 1.0, 1.0), "TYX", "3 values, the labels have 2"),
-])
+@pytest.mark.parametrize(
+    "shape, spacing, axes, words",
+    [
+        ((4, 5), None, "ZYX", r"\(4, 5\).*'ZYX'"),
+        ((4, 5), None, "XY", "'XY'"),
+        ((2, 4, 5), (1.0, 1.0, 1.0), "TYX", "3 values, the labels have 2"),
+    ],
+)
 def test_labels_that_do_not_fit_are_not_written(
     tmp_path: Path, shape: tuple[int, ...], spacing: Any, axes: str, words: str
 ) -> None:
@@ -437,11 +513,14 @@ def test_damaged_files_raise_nothing_else(
         assert str(path) in str(error)
 
 
-@pytest.mark.parametrize("tag, value, words", [
-    ("StripByteCounts", 0, "pixels of plane 2 are missing"),
-    ("StripOffsets", 0, "pixels of plane 2 are missing"),
-    ("StripOffsets", 10**6, "truncated: plane 2 ends at byte 1000"),
-])
+@pytest.mark.parametrize(
+    "tag, value, words",
+    [
+        ("StripByteCounts", 0, "pixels of plane 2 are missing"),
+        ("StripOffsets", 0, "pixels of plane 2 are missing"),
+        ("StripOffsets", 10**6, "truncated: plane 2 ends at byte 1000"),
+    ],
+)
 def test_missing_pixels_do_not_pass_for_zeros(
     tmp_path: Path, tag: str, value: int, words: str
 ) -> None:
@@ -462,10 +541,17 @@ def test_missing_planes_do_not_pass_for_zeros(tmp_path: Path) -> None:
         read_image(path)
 
 
-@pytest.mark.parametrize("name, content", [
-    ("a.tif", b""), ("a.tif", b"no image"), ("a.png", b"no image"), ("a.h5", b"no image"),
-    ("a.tif", b"II*\0\x08\0\0\0"), ("a.jpg", b"whatever"),
-])
+@pytest.mark.parametrize(
+    "name, content",
+    [
+        ("a.tif", b""),
+        ("a.tif", b"no image"),
+        ("a.png", b"no image"),
+        ("a.h5", b"no image"),
+        ("a.tif", b"II*\0\x08\0\0\0"),
+        ("a.jpg", b"whatever"),
+    ],
+)
 def test_what_is_no_image_is_named(
     tmp_path: Path, name: str, content: bytes, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -497,7 +583,12 @@ def touch(folder: Path, *names: str) -> None:
 
 def test_stem() -> None:
     assert [stem(name) for name in ("a/b.tif", "b.OME.TIFF", "b.c.png", "b", ".tif")] == [
-        "b", "b", "b.c", "b", ".tif"]
+        "b",
+        "b",
+        "b.c",
+        "b",
+        ".tif",
+    ]
 
 
 def test_inputs_are_expanded_in_natural_order(tmp_path: Path) -> None:

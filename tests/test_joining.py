@@ -34,7 +34,7 @@ def maps_of(ndim, method, seed):
     offset = offset + rng.normal(scale=0.02, size=offset.shape)
     raw = np.zeros((2 * ndim + 1, *shape))
     raw[:ndim] = np.arctanh(np.clip(offset, -0.99, 0.99))
-    raw[ndim:2 * ndim] = np.log(np.log(2) * (method.unit / 2.5) ** 2) / method.bandwidth_scale
+    raw[ndim : 2 * ndim] = np.log(np.log(2) * (method.unit / 2.5) ** 2) / method.bandwidth_scale
     raw[-1] = np.where(distance.min(axis=0) < 7, 4 - distance.min(axis=0) / 3, -4)
     raw[-1] += rng.normal(scale=0.3, size=shape)
     return Maps(raw.astype(np.float16), method.maps(ndim), SPACINGS[ndim])
@@ -42,16 +42,22 @@ def maps_of(ndim, method, seed):
 
 def same_up_to_names(one, other):
     pairs = np.unique(np.stack([one.ravel(), other.ravel()]), axis=1)
-    return all(len(np.unique(side)) == pairs.shape[1] for side in pairs) and (
-        (one == 0) == (other == 0)).all()
+    return (
+        all(len(np.unique(side)) == pairs.shape[1] for side in pairs)
+        and ((one == 0) == (other == 0)).all()
+    )
 
 
 def in_blocks(maps, method, blocks):
     found = []
     for block in blocks:
         outer = (slice(None), *block.outer)
-        part = Maps(np.ascontiguousarray(maps.data[outer]), maps.specs, maps.spacing,
-                    tuple(side.start for side in block.outer))
+        part = Maps(
+            np.ascontiguousarray(maps.data[outer]),
+            maps.specs,
+            maps.spacing,
+            tuple(side.start for side in block.outer),
+        )
         found.append(cut_down(method.decode(part), block, maps.shape))
     return zip(*found, strict=True)
 
@@ -83,8 +89,9 @@ def test_objects_are_those_of_the_whole_image(refine, ndim, seed, data):
         places = np.argwhere(labels == number)
         assert np.array_equal(table["lower"][number - 1], places.min(axis=0))
         assert np.array_equal(table["upper"][number - 1], places.max(axis=0) + 1)
-    first = {label: number for label, number in zip(whole.labels.ravel(), labels.ravel(),
-                                                    strict=True)}
+    first = {
+        label: number for label, number in zip(whole.labels.ravel(), labels.ravel(), strict=True)
+    }
     order = [first[label] - 1 for label in range(1, numbers.count + 1)]
     np.testing.assert_allclose(table["centre"][order], whole.objects["centre"], atol=1e-4)
     np.testing.assert_array_equal(table["score"][order], whole.objects["score"])
@@ -96,36 +103,51 @@ def test_a_block_decodes_the_same_numbers_wherever_it_lies():
     far = Maps(maps.data, maps.specs, maps.spacing, (512, 4096))
     here, there = method.decode(maps), method.decode(far)
     assert same_up_to_names(here.labels, there.labels)
-    np.testing.assert_allclose(there.objects["centre"] - here.objects["centre"],
-                               np.tile([512.0, 4096.0], (len(here.objects["size"]), 1)), atol=1e-2)
+    np.testing.assert_allclose(
+        there.objects["centre"] - here.objects["centre"],
+        np.tile([512.0, 4096.0], (len(here.objects["size"]), 1)),
+        atol=1e-2,
+    )
 
 
 def test_an_object_whose_owner_does_not_know_it_is_counted():
     left = Block((slice(0, 1), slice(0, 4)), (slice(0, 1), slice(0, 6)))
     right = Block((slice(0, 1), slice(4, 8)), (slice(0, 1), slice(2, 8)))
+
     def table(places):
         n = len(places)
-        return {"position": np.array(places).reshape(-1, 2), "centre": np.zeros((n, 2)),
-                "score": np.ones(n), "size": np.ones(n, np.int64)}
+        return {
+            "position": np.array(places).reshape(-1, 2),
+            "centre": np.zeros((n, 2)),
+            "score": np.ones(n),
+            "size": np.ones(n, np.int64),
+        }
 
     nothing = cut_down(Segmentation(np.zeros((1, 6), np.int32), table([])), left, (1, 8))[1]
-    met = cut_down(Segmentation(np.array([[1, 1, 1, 0, 0, 0]], np.int32), table([(0, 1)])), right,
-                   (1, 8))[1]
+    met = cut_down(
+        Segmentation(np.array([[1, 1, 1, 0, 0, 0]], np.int32), table([(0, 1)])), right, (1, 8)
+    )[1]
     numbers = number_by_seeds([left, right], [nothing, met], (1, 8))
     assert (numbers.count, numbers.lost) == (1, 1)
 
 
 def test_objects_that_reach_the_end_of_what_was_read_are_marked():
     block = Block((slice(0, 1), slice(2, 5)), (slice(0, 1), slice(0, 7)))
-    objects = {"position": np.array([[0, 3], [0, 5]]), "centre": np.zeros((2, 2)),
-               "score": np.ones(2), "size": np.array([4, 3])}
-    found = cut_down(Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block,
-                     (1, 9))[1]
+    objects = {
+        "position": np.array([[0, 3], [0, 5]]),
+        "centre": np.zeros((2, 2)),
+        "score": np.ones(2),
+        "size": np.array([4, 3]),
+    }
+    found = cut_down(
+        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block, (1, 9)
+    )[1]
     # The first ends where the image does; the second goes on, but is another block's.
     assert found.cut.tolist() == [False, False]
     objects["position"] = np.array([[0, 3], [0, 4]])
-    found = cut_down(Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block,
-                     (1, 9))[1]
+    found = cut_down(
+        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block, (1, 9)
+    )[1]
     assert found.cut.tolist() == [False, True]
 
 
@@ -135,9 +157,15 @@ def pieces(mask):
     labels = labels.astype(np.int32)
     count = int(labels.max())
     places = np.array([np.argwhere(labels == k)[0] for k in range(1, count + 1)])
-    return Segmentation(labels, {
-        "position": places.reshape(-1, mask.ndim), "centre": np.zeros((count, mask.ndim)),
-        "score": np.ones(count), "size": np.bincount(labels.ravel(), minlength=count + 1)[1:]})
+    return Segmentation(
+        labels,
+        {
+            "position": places.reshape(-1, mask.ndim),
+            "centre": np.zeros((count, mask.ndim)),
+            "score": np.ones(count),
+            "size": np.bincount(labels.ravel(), minlength=count + 1)[1:],
+        },
+    )
 
 
 @given(ndim=st.sampled_from([2, 3]), seed=st.integers(0, 10**6), data=st.data())
@@ -146,8 +174,9 @@ def test_pieces_are_joined_over_faces(ndim, seed, data):
     mask = np.random.default_rng(seed).random(shape) < {2: 0.6, 3: 0.35}[ndim]
     size = data.draw(st.tuples(*(st.integers(2, n) for n in shape)))
     blocks = split(shape, size, (1,) * ndim, (1,) * ndim)
-    parts, found = zip(*(cut_down(pieces(mask[block.outer]), block, shape) for block in blocks),
-                       strict=True)
+    parts, found = zip(
+        *(cut_down(pieces(mask[block.outer]), block, shape) for block in blocks), strict=True
+    )
     numbers = number_by_faces(blocks, found)
     labels = assembled(parts, blocks, numbers, shape)
     assert same_up_to_names(labels, pieces(mask).labels)

@@ -31,10 +31,15 @@ from embedseg.labels import (
 from embedseg.overlaps import assign, iou, overlap_table, runs
 from strategies import Labels, boxes, labels, pairs_of_labels, spacings
 
-EYE = np.array([[7, 7, 0, 3],
-                [7, 0, 0, 3],
-                [-1, 0, 0, 3],
-                [0, 7, 7, 3]], np.int32)
+EYE = np.array(
+    [
+        [7, 7, 0, 3],
+        [7, 0, 0, 3],
+        [-1, 0, 0, 3],
+        [0, 7, 7, 3],
+    ],
+    np.int32,
+)
 
 
 def with_spacing(image: Labels) -> st.SearchStrategy[tuple[Labels, tuple[float, ...]]]:
@@ -107,10 +112,14 @@ def slow_medoids(image: Labels, spacing: tuple[float, ...]) -> NDArray[np.int64]
 
 
 def test_medoid_lies_in_a_hook_whose_centroid_does_not() -> None:
-    hook = np.array([[1, 1, 1, 1],
-                     [1, 0, 0, 0],
-                     [1, 0, 0, 0],
-                     [1, 0, 0, 0]])
+    hook = np.array(
+        [
+            [1, 1, 1, 1],
+            [1, 0, 0, 0],
+            [1, 0, 0, 0],
+            [1, 0, 0, 0],
+        ]
+    )
     assert centroids(hook, (1.0, 1.0)).tolist() == [[6 / 7, 6 / 7]]
     assert medoids(hook, (1.0, 1.0)).tolist() == [[0, 1]]  # and [1, 0], which comes later
     assert nearest_medians(hook, (1.0, 1.0)).tolist() == [[0, 0]]
@@ -168,17 +177,24 @@ def test_nearest_medians_are_object_pixels_near_the_median(
 
 # -- holes and pieces ------------------------------------------------------------------------------
 def test_holes_by_eye() -> None:
-    image = np.array([[5, 5, 5, 5, 5, 5, 0],
-                      [5, 0, 0, 5, 0, 5, 0],
-                      [5, 0, 3, 5, 5, 5, 0],
-                      [5, 5, 5, 5, 0, 5, 5],
-                      [0, 5, 0, 5, 5, -1, 0]], np.int32)
+    image = np.array(
+        [
+            [5, 5, 5, 5, 5, 5, 0],
+            [5, 0, 0, 5, 0, 5, 0],
+            [5, 0, 3, 5, 5, 5, 0],
+            [5, 5, 5, 5, 0, 5, 5],
+            [0, 5, 0, 5, 5, -1, 0],
+        ],
+        np.int32,
+    )
     filled = fill_holes(image)
-    assert filled.tolist() == [[5, 5, 5, 5, 5, 5, 0],
-                               [5, 0, 0, 5, 5, 5, 0],  # the left hole holds object 3
-                               [5, 0, 3, 5, 5, 5, 0],
-                               [5, 5, 5, 5, 5, 5, 5],  # closed by corners
-                               [0, 5, 0, 5, 5, -1, 0]]  # at the border
+    assert filled.tolist() == [
+        [5, 5, 5, 5, 5, 5, 0],
+        [5, 0, 0, 5, 5, 5, 0],  # the left hole holds object 3
+        [5, 0, 3, 5, 5, 5, 0],
+        [5, 5, 5, 5, 5, 5, 5],  # closed by corners
+        [0, 5, 0, 5, 5, -1, 0],
+    ]  # at the border
     assert image[1, 4] == 0
 
 
@@ -229,7 +245,8 @@ def test_runs_rebuild_the_array(values: list[int]) -> None:
 
 def test_iou_by_eye() -> None:
     assert iou(sparse.csr_array([[1, 1]]), np.array([3]), np.array([1, 2])).toarray().tolist() == [
-        [1 / 3, 1 / 4]]
+        [1 / 3, 1 / 4]
+    ]
 
 
 @given(st.integers(0, 2**32 - 1), st.sampled_from([0.1, 0.3, 0.5]))
@@ -253,19 +270,27 @@ def test_more_pairs_beat_better_pairs() -> None:
 
 # -- planes ----------------------------------------------------------------------------------------
 def test_planes_link_by_best_overlap() -> None:
-    planes = np.array([[[1, 1, 1, 0, 2, 2]],
-                       [[2, 2, 1, 1, 1, 0]],
-                       [[0, 0, 1, 1, 1, -1]],
-                       [[0, 0, 0, 0, 0, 0]],
-                       [[5, 5, 0, 0, 0, 0]]])
+    planes = np.array(
+        [
+            [[1, 1, 1, 0, 2, 2]],
+            [[2, 2, 1, 1, 1, 0]],
+            [[0, 0, 1, 1, 1, -1]],
+            [[0, 0, 0, 0, 0, 0]],
+            [[5, 5, 0, 0, 0, 0]],
+        ]
+    )
     # In plane 1 object 2 (IoU 2/3) follows 1; its object 1 overlaps both 1 (1/5) and 2 (1/4).
-    assert link_slices(planes, 0.25)[:, 0].tolist() == [[1, 1, 1, 0, 2, 2],
-                                                        [1, 1, 2, 2, 2, 0],
-                                                        [0, 0, 2, 2, 2, -1],
-                                                        [0, 0, 0, 0, 0, 0],
-                                                        [3, 3, 0, 0, 0, 0]]
-    assert link_slices(planes, 0.3)[:, 0].tolist()[1:3] == [[1, 1, 3, 3, 3, 0],
-                                                            [0, 0, 3, 3, 3, -1]]
+    assert link_slices(planes, 0.25)[:, 0].tolist() == [
+        [1, 1, 1, 0, 2, 2],
+        [1, 1, 2, 2, 2, 0],
+        [0, 0, 2, 2, 2, -1],
+        [0, 0, 0, 0, 0, 0],
+        [3, 3, 0, 0, 0, 0],
+    ]
+    assert link_slices(planes, 0.3)[:, 0].tolist()[1:3] == [
+        [1, 1, 3, 3, 3, 0],
+        [0, 0, 3, 3, 3, -1],
+    ]
 
 
 @given(boxes(shape=(6, 7)))
@@ -305,7 +330,10 @@ def test_an_axis_is_known_if_no_pixel_beside_is_unannotated(image):
         for axis, known in enumerate(row):
             line = np.eye(image.ndim, dtype=int)[axis]
             touched = any(
-                (0 <= at + sign * line).all() and (at + sign * line < image.shape).all()
+                (0 <= at + sign * line).all()
+                and (at + sign * line < image.shape).all()
                 and image[tuple(at + sign * line)] == -1
-                for at in np.argwhere(image == number) for sign in (-1, 1))
+                for at in np.argwhere(image == number)
+                for sign in (-1, 1)
+            )
             assert known == (not touched)

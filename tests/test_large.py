@@ -35,8 +35,14 @@ EMBEDDING = Embedding(unit=16.0, radius=4.0, seed_threshold=0.7)
 
 
 def config_of(method, ndim, **more):
-    return Config(ndim=ndim, spacing=SPACINGS[ndim], method=method,
-                  net=net_options({"type": "unet"}), train=TrainOptions(crop=(32,) * ndim), **more)
+    return Config(
+        ndim=ndim,
+        spacing=SPACINGS[ndim],
+        method=method,
+        net=net_options({"type": "unet"}),
+        train=TrainOptions(crop=(32,) * ndim),
+        **more,
+    )
 
 
 def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> Job:
@@ -46,10 +52,19 @@ def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> Job:
     image = open_lazy(folder / "maps.npy", AXES[ndim], maps.spacing)
     scratch = folder / "out.blocks"
     scratch.mkdir(exist_ok=True)
-    return Job(image, StoredMaps(), method.in_blocks(), maps.specs, maps.spacing, str(scratch),
-               tuple(min(s, n) for s, n in zip(size, maps.shape, strict=True)),
-               tuple(min(s, n) for s, n in zip(part or size, maps.shape, strict=True)),
-               (1,) * ndim, (0,) * ndim, halo)
+    return Job(
+        image,
+        StoredMaps(),
+        method.in_blocks(),
+        maps.specs,
+        maps.spacing,
+        str(scratch),
+        tuple(min(s, n) for s, n in zip(size, maps.shape, strict=True)),
+        tuple(min(s, n) for s, n in zip(part or size, maps.shape, strict=True)),
+        (1,) * ndim,
+        (0,) * ndim,
+        halo,
+    )
 
 
 def segmented(job, config, folder, workers=None):
@@ -147,11 +162,14 @@ def test_classes_need_no_joining_and_get_their_values_back(tmp_path):
     method = Semantic(names=names)
     raw = np.random.default_rng(0).normal(size=(3, 30, 44)).astype(np.float16)
     maps = Maps(raw, method.maps(2), (1.0, 1.0))
-    classes = tuple(ClassOptions(name=name, values=(value,))
-                    for name, value in zip(names, (0, 7, 200), strict=True))
+    classes = tuple(
+        ClassOptions(name=name, values=(value,))
+        for name, value in zip(names, (0, 7, 200), strict=True)
+    )
     job = job_of(tmp_path, maps, method, (8, 16), (0, 0))
     labels, result = segmented(
-        job, config_of(method, 2, data=DataOptions(classes=classes)), tmp_path)
+        job, config_of(method, 2, data=DataOptions(classes=classes)), tmp_path
+    )
     assert labels.dtype == np.uint8 and result.table is None
     assert np.array_equal(labels, np.array([0, 7, 200])[raw.argmax(axis=0)])
 
@@ -163,7 +181,7 @@ def large_object(length):
     shape = (40, 90)
     raw = np.zeros((5, *shape), np.float32)
     raw[4] = -6
-    raw[4, 12:26, 20:20 + length] = 6
+    raw[4, 12:26, 20 : 20 + length] = 6
     y, x = np.indices(shape)
     method = Embedding(unit=100.0, radius=30.0, seed_threshold=0.7, refine=None)
     raw[0] = np.arctanh((19 - y) / 100)
@@ -216,16 +234,30 @@ def test_nothing_is_done_twice(tmp_path):
     maps = maps_of(2, EMBEDDING, 3)
     job = job_of(tmp_path, maps, EMBEDDING, (20, 20), (24, 24))
     segmented(job, config_of(EMBEDDING, 2), tmp_path)
-    files = {path: path.stat().st_mtime_ns for path in (tmp_path / "out.blocks").rglob("*")
-             if path.is_file()}
+    files = {
+        path: path.stat().st_mtime_ns
+        for path in (tmp_path / "out.blocks").rglob("*")
+        if path.is_file()
+    }
     segmented(job, config_of(EMBEDDING, 2), tmp_path, Shuffled(0, stop=0))
     assert files == {path: path.stat().st_mtime_ns for path in files}
 
 
 def test_maps_are_deleted_once_every_block_around_has_been_decoded():
     maps = maps_of(2, EMBEDDING, 3)
-    job = Job(None, StoredMaps(), EMBEDDING, maps.specs, maps.spacing, "", (10, 10), (10, 10),
-              (1, 1), (0, 0), (10, 10))
+    job = Job(
+        None,
+        StoredMaps(),
+        EMBEDDING,
+        maps.specs,
+        maps.spacing,
+        "",
+        (10, 10),
+        (10, 10),
+        (1, 1),
+        (0, 0),
+        (10, 10),
+    )
     object.__setattr__(job, "image", type("Image", (), {"shape": (50, 60)})())
     todo = tasks(job, list(range(30)))
     places = {task.name: place for place, task in enumerate(todo)}
@@ -248,8 +280,10 @@ def test_a_full_disk_is_said_and_what_is_finished_is_kept(tmp_path, monkeypatch)
     maps = maps_of(2, EMBEDDING, 3)
     job = job_of(tmp_path, maps, EMBEDDING, (20, 20), (24, 24))
     monkeypatch.setattr(steps, "write_aside", full)
-    with pytest.raises(DataError, match="no space left on the disk; what is finished is kept"), \
-            running._disk(tmp_path):
+    with (
+        pytest.raises(DataError, match="no space left on the disk; what is finished is kept"),
+        running._disk(tmp_path),
+    ):
         segmented(job, config_of(EMBEDDING, 2), tmp_path)
     monkeypatch.setattr(steps, "write_aside", written)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out.blocks/found").iterdir()}
@@ -270,5 +304,9 @@ def test_what_a_block_gave_is_read_back(tmp_path):
 
 
 def _listed(found):
-    return [found.seeds.tolist(), {k: v.tolist() for k, v in found.table.items()},
-            found.cut.tolist(), [x.tolist() for x in (*found.first, *found.behind)]]
+    return [
+        found.seeds.tolist(),
+        {k: v.tolist() for k, v in found.table.items()},
+        found.cut.tolist(),
+        [x.tolist() for x in (*found.first, *found.behind)],
+    ]

@@ -41,13 +41,20 @@ def array(path: Path | str, data: Any, version: int = 3, **options: Any) -> Path
     return path
 
 
-def ome_zarr(path: Path | str, data: Any, axes: str = "ZYX", version: int = 3, levels: int = 2,
-             said: Any = None) -> Path | str:
+def ome_zarr(
+    path: Path | str,
+    data: Any,
+    axes: str = "ZYX",
+    version: int = 3,
+    levels: int = 2,
+    said: Any = None,
+) -> Path | str:
     """OME-Zarr image whose levels are every 2nd, 4th ... pixel along all axes of space."""
     group = zarr.open_group(path, mode="w", zarr_format=version)
     kinds = {"T": "time", "C": "channel"}
     described: list[dict[str, Any]] = [
-        {"name": axis.lower(), "type": kinds.get(axis, "space")} for axis in axes]
+        {"name": axis.lower(), "type": kinds.get(axis, "space")} for axis in axes
+    ]
     for axis in described:
         if axis["name"] in UNITS:
             axis["unit"] = UNITS[axis["name"]][0]
@@ -55,13 +62,22 @@ def ome_zarr(path: Path | str, data: Any, axes: str = "ZYX", version: int = 3, l
     for level in range(levels):
         step = tuple(slice(None, None, 2**level if axis in "ZYX" else 1) for axis in axes)
         scale = [UNITS[axis.lower()][1] / 10 * 2**level if axis in "ZYX" else 1 for axis in axes]
-        group.create_array(str(level), data=np.ascontiguousarray(data[step]),
-                           chunks=tuple(min(n, 7) for n in data[step].shape))
-        datasets.append({"path": str(level), "coordinateTransformations": [
-            {"type": "scale", "scale": scale}]})
+        group.create_array(
+            str(level),
+            data=np.ascontiguousarray(data[step]),
+            chunks=tuple(min(n, 7) for n in data[step].shape),
+        )
+        datasets.append(
+            {"path": str(level), "coordinateTransformations": [{"type": "scale", "scale": scale}]}
+        )
     # Half of the scale is said of each level, half of all.
-    image = {"axes": said or described, "datasets": datasets, "coordinateTransformations": [
-        {"type": "scale", "scale": [10 if axis in "ZYX" else 1 for axis in axes]}]}
+    image = {
+        "axes": said or described,
+        "datasets": datasets,
+        "coordinateTransformations": [
+            {"type": "scale", "scale": [10 if axis in "ZYX" else 1 for axis in axes]}
+        ],
+    }
     if version == 3:
         group.attrs["ome"] = {"version": "0.5", "multiscales": [image]}
     else:
@@ -99,8 +115,13 @@ def folder(path: Path, write: Callable[..., Any], planes: Any, suffix: str) -> P
 
 
 def rgb(path: Path) -> Path:
-    return tiff(path, VOLUME[0].astype(np.uint8).transpose(1, 2, 0), photometric="rgb",
-                tile=(16, 16), compression="zlib")
+    return tiff(
+        path,
+        VOLUME[0].astype(np.uint8).transpose(1, 2, 0),
+        photometric="rgb",
+        tile=(16, 16),
+        compression="zlib",
+    )
 
 
 #: How each kind of source is made, with the axes it has to be told, the array that it is, and axes.
@@ -112,44 +133,95 @@ SOURCES: dict[str, tuple[Callable[[Path], Any], str | None, Any, str]] = {
     "level as array": (lambda p: Path(ome_zarr(p / "a", ZYX)) / "0", "ZYX", ZYX, "ZYX"),
     "zarr v2": (lambda p: array(p / "a.zarr", ZYX, 2), "zyx", ZYX, "ZYX"),
     "zarr v3": (lambda p: array(p / "a", ZYX, dimension_names=["z", "y", "x"]), None, ZYX, "ZYX"),
-    "shards": (lambda p: array(p / "a", ZYX, chunks=(2, 4, 5), shards=(4, 8, 10)), "ZYX", ZYX,
-               "ZYX"),
+    "shards": (
+        lambda p: array(p / "a", ZYX, chunks=(2, 4, 5), shards=(4, 8, 10)),
+        "ZYX",
+        ZYX,
+        "ZYX",
+    ),
     "big-endian": (lambda p: array(p / "a", ZYX.astype(">u2"), 2), "ZYX", ZYX, "ZYX"),
-    "xarray": (lambda p: array(p / "a", ZYX, 2, attributes={"_ARRAY_DIMENSIONS": list("tyx")}),
-               None, ZYX, "TYX"),
+    "xarray": (
+        lambda p: array(p / "a", ZYX, 2, attributes={"_ARRAY_DIMENSIONS": list("tyx")}),
+        None,
+        ZYX,
+        "TYX",
+    ),
     "plain zarr": (lambda p: array(p / "a", ZYX[0]), None, ZYX[0], "YX"),
     "file url": (lambda p: f"file://{array(p / 'a', ZYX[0])}", None, ZYX[0], "YX"),
     "hdf5": (lambda p: hdf5(p / "a.h5", ZYX), "ZYX", ZYX, "ZYX"),
-    "chunked hdf5": (lambda p: hdf5(p / "a.h5", ZYX, chunks=(2, 8, 8), compression="gzip") /
-                     "group" / "raw", "ZYX", ZYX, "ZYX"),
+    "chunked hdf5": (
+        lambda p: hdf5(p / "a.h5", ZYX, chunks=(2, 8, 8), compression="gzip") / "group" / "raw",
+        "ZYX",
+        ZYX,
+        "ZYX",
+    ),
     "mapped tiff": (lambda p: tiff(p / "a.tif", ZYX, metadata={"axes": "ZYX"}), None, ZYX, "ZYX"),
-    "imagej": (lambda p: tiff(p / "a.tif", VOLUME, imagej=True, metadata={"axes": "ZCYX"}), None,
-               CZYX, "CZYX"),
-    "tiles": (lambda p: tiff(p / "a.tif", ZYX, metadata={"axes": "ZYX"}, tile=(16, 16),
-                             compression="zlib", bigtiff=True), None, ZYX, "ZYX"),
-    "strips": (lambda p: tiff(p / "a.ome.tif", VOLUME, metadata={"axes": "ZCYX"}, rowsperstrip=5,
-                              compression="zlib"), None, CZYX, "CZYX"),
-    "one plane": (lambda p: tiff(p / "a.tif", ZYX[0], tile=(16, 16), compression="zlib"), "ZYX",
-                  ZYX[:1], "ZYX"),
-    "added axes": (lambda p: tiff(p / "a.tif", ZYX, metadata={"axes": "ZYX"}), "CZYX", ZYX[None],
-                   "CZYX"),
+    "imagej": (
+        lambda p: tiff(p / "a.tif", VOLUME, imagej=True, metadata={"axes": "ZCYX"}),
+        None,
+        CZYX,
+        "CZYX",
+    ),
+    "tiles": (
+        lambda p: tiff(
+            p / "a.tif",
+            ZYX,
+            metadata={"axes": "ZYX"},
+            tile=(16, 16),
+            compression="zlib",
+            bigtiff=True,
+        ),
+        None,
+        ZYX,
+        "ZYX",
+    ),
+    "strips": (
+        lambda p: tiff(
+            p / "a.ome.tif", VOLUME, metadata={"axes": "ZCYX"}, rowsperstrip=5, compression="zlib"
+        ),
+        None,
+        CZYX,
+        "CZYX",
+    ),
+    "one plane": (
+        lambda p: tiff(p / "a.tif", ZYX[0], tile=(16, 16), compression="zlib"),
+        "ZYX",
+        ZYX[:1],
+        "ZYX",
+    ),
+    "added axes": (
+        lambda p: tiff(p / "a.tif", ZYX, metadata={"axes": "ZYX"}),
+        "CZYX",
+        ZYX[None],
+        "CZYX",
+    ),
     "colours": (lambda p: rgb(p / "a.tif"), None, VOLUME[0].astype(np.uint8), "CYX"),
     "npy": (lambda p: npy(p / "a.npy", ZYX), "ZYX", ZYX, "ZYX"),
-    "fortran npy": (lambda p: npy(p / "a.npy", np.asfortranarray(ZYX)), "XYZ",
-                    ZYX.transpose(2, 1, 0), "ZYX"),
+    "fortran npy": (
+        lambda p: npy(p / "a.npy", np.asfortranarray(ZYX)),
+        "XYZ",
+        ZYX.transpose(2, 1, 0),
+        "ZYX",
+    ),
     "png": (lambda p: png(p / "a.png", ZYX[0]), None, ZYX[0], "YX"),
     "png slices": (lambda p: folder(p / "a", png, ZYX, ".png"), None, ZYX, "ZYX"),
     "tiff slices": (lambda p: folder(p / "a", tiff, ZYX, ".tif"), "ZYX", ZYX, "ZYX"),
-    "coloured slices": (lambda p: folder(p / "a", png, VOLUME.transpose(0, 2, 3, 1), ".png"), None,
-                        CZYX, "CZYX"),
+    "coloured slices": (
+        lambda p: folder(p / "a", png, VOLUME.transpose(0, 2, 3, 1), ".png"),
+        None,
+        CZYX,
+        "CZYX",
+    ),
 }
 
 
 @pytest.fixture(scope="module")
 def opened(tmp_path_factory: pytest.TempPathFactory) -> dict[str, LazyImage]:
     """All kinds of sources, opened."""
-    return {name: open_lazy(make(tmp_path_factory.mktemp("source")), axes)
-            for name, (make, axes, _, _) in SOURCES.items()}
+    return {
+        name: open_lazy(make(tmp_path_factory.mktemp("source")), axes)
+        for name, (make, axes, _, _) in SOURCES.items()
+    }
 
 
 def whole(image: LazyImage) -> Any:
@@ -175,15 +247,17 @@ def test_what_images_are(opened: dict[str, LazyImage], name: str) -> None:
 def test_boxes_are_what_is_there(opened: dict[str, LazyImage], data: st.DataObject) -> None:
     name = data.draw(st.sampled_from(list(SOURCES)))
     image, expected = opened[name], SOURCES[name][2]
-    box = tuple(slice(*sorted(data.draw(st.tuples(*[st.integers(0, n + 2)] * 2))))
-                for n in image.shape)
+    box = tuple(
+        slice(*sorted(data.draw(st.tuples(*[st.integers(0, n + 2)] * 2)))) for n in image.shape
+    )
     np.testing.assert_array_equal(image.read(box), expected[box])
 
 
 def test_boxes_have_a_slice_per_axis(opened: dict[str, LazyImage]) -> None:
     image = opened["npy"]
-    np.testing.assert_array_equal(image.read((slice(None), slice(-3, None), slice(2))),
-                                  ZYX[:, -3:, :2])
+    np.testing.assert_array_equal(
+        image.read((slice(None), slice(-3, None), slice(2))), ZYX[:, -3:, :2]
+    )
     for box in ((slice(1),), (slice(1), slice(2), slice(0, 9, 2))):
         with pytest.raises(ValueError, match="axes ZYX: expected a slice for each"):
             image.read(box)
@@ -280,10 +354,14 @@ def test_spacing_that_is_asked_for_goes_before(tmp_path: Path) -> None:
             open_lazy(path, spacing=wrong)
 
 
-@pytest.mark.parametrize("axes", [
-    [{"name": axis} for axis in "zyx"], list("zyx"),
-    [{"name": axis, "type": "space", "unit": "furlong"} for axis in "zyx"],
-])
+@pytest.mark.parametrize(
+    "axes",
+    [
+        [{"name": axis} for axis in "zyx"],
+        list("zyx"),
+        [{"name": axis, "type": "space", "unit": "furlong"} for axis in "zyx"],
+    ],
+)
 def test_spacing_that_is_not_known(tmp_path: Path, axes: Any) -> None:
     image = open_lazy(ome_zarr(tmp_path / "a.zarr", ZYX, said=axes))
     assert (image.axes, image.spacing) == ("ZYX", None)
@@ -301,16 +379,22 @@ def test_a_level_without_a_scale_has_no_spacing(tmp_path: Path) -> None:
 
 
 def test_names_of_axes_are_read_by_what_they_are(tmp_path: Path) -> None:
-    axes = [{"name": "frame", "type": "time"}, {"name": "stain", "type": "channel"},
-            {"name": "y", "type": "space"}, {"name": "x", "type": "space"}]
+    axes = [
+        {"name": "frame", "type": "time"},
+        {"name": "stain", "type": "channel"},
+        {"name": "y", "type": "space"},
+        {"name": "x", "type": "space"},
+    ]
     image = open_lazy(ome_zarr(tmp_path / "a.zarr", VOLUME, "TCYX", said=axes))
     assert image.axes == "TCYX"
 
 
 def test_files_say_of_axes_and_spacing_what_they_say_elsewhere(tmp_path: Path) -> None:
     um = {"axes": "ZYX", "unit": "um", "spacing": 2}
-    paths = [tiff(tmp_path / "a.tif", ZYX, imagej=True, resolution=(4, 2), metadata=um),
-             hdf5(tmp_path / "a.h5", ZYX)]
+    paths = [
+        tiff(tmp_path / "a.tif", ZYX, imagej=True, resolution=(4, 2), metadata=um),
+        hdf5(tmp_path / "a.h5", ZYX),
+    ]
     with h5py.File(paths[1], "a") as file:
         file["group/raw"].attrs["element_size_um"] = [2, 0.5, 0.25]
     for path in paths:
@@ -319,12 +403,17 @@ def test_files_say_of_axes_and_spacing_what_they_say_elsewhere(tmp_path: Path) -
         assert image.spacing == read.spacing == (2, 0.5, 0.25)
 
 
-@pytest.mark.parametrize("make", [
-    lambda p: array(p / "a.zarr", ZYX), lambda p: array(p / "a.zarr", ZYX, 2),
-    lambda p: array(p / "a.zarr", ZYX, dimension_names=["a", "b", "c"]),
-    lambda p: npy(p / "a.npy", ZYX), lambda p: hdf5(p / "a.h5", ZYX),
-    lambda p: tiff(p / "a.tif", ZYX, metadata=None),
-])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda p: array(p / "a.zarr", ZYX),
+        lambda p: array(p / "a.zarr", ZYX, 2),
+        lambda p: array(p / "a.zarr", ZYX, dimension_names=["a", "b", "c"]),
+        lambda p: npy(p / "a.npy", ZYX),
+        lambda p: hdf5(p / "a.h5", ZYX),
+        lambda p: tiff(p / "a.tif", ZYX, metadata=None),
+    ],
+)
 def test_axes_are_not_guessed(tmp_path: Path, make: Callable[[Path], Path]) -> None:
     path = make(tmp_path)
     with pytest.raises(DataError, match=r"a\.\w+: shape \(5, 18, 37\).*pass --axes"):
@@ -343,9 +432,15 @@ def test_images_as_ome_zarr_writes_them(tmp_path: Path, version: str) -> None:
     from ome_zarr.writer import write_image
 
     group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=3 - (version == "0.4"))
-    write_image(CZYX, group, scale_factors=(2,), axes="czyx", fmt=format_from_version(version),
-                scale={"c": 1, "z": 2.0, "y": 0.5, "x": 0.25},
-                axes_units=dict.fromkeys("zyx", "micrometer"))
+    write_image(
+        CZYX,
+        group,
+        scale_factors=(2,),
+        axes="czyx",
+        fmt=format_from_version(version),
+        scale={"c": 1, "z": 2.0, "y": 0.5, "x": 0.25},
+        axes_units=dict.fromkeys("zyx", "micrometer"),
+    )
     omero = {"channels": [{"label": name, "color": "FFFFFF"} for name in ("DAPI", "GFP", "RFP")]}
     if version == "0.5":
         group.attrs["ome"] = group.attrs["ome"] | {"omero": omero}
@@ -370,8 +465,7 @@ class Quiet(http.server.SimpleHTTPRequestHandler):
 @pytest.fixture
 def served(tmp_path: Path) -> Iterator[str]:
     """URL of the test's folder."""
-    server = http.server.ThreadingHTTPServer(
-        ("127.0.0.1", 0), partial(Quiet, directory=tmp_path))
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=tmp_path))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     yield f"http://127.0.0.1:{server.server_port}"
@@ -387,9 +481,11 @@ def test_urls(tmp_path: Path, served: str, version: int) -> None:
     # One that reads anew each time, and one that keeps what it has read.
     for chain in ("", "simplecache::"):
         image = open_lazy(f"{chain}{served}/a.zarr", level=1)
-        assert image == LazyImage(f"{chain}{served}/a.zarr", *(
-            getattr(expected, name) for name in ("shape", "dtype", "axes", "spacing", "chunks")),
-            origin=image.origin)
+        assert image == LazyImage(
+            f"{chain}{served}/a.zarr",
+            *(getattr(expected, name) for name in ("shape", "dtype", "axes", "spacing", "chunks")),
+            origin=image.origin,
+        )
         np.testing.assert_array_equal(whole(image), whole(expected))
     with pytest.raises(DataError, match=r"http://.*/none\.zarr: no zarr store"):
         open_lazy(f"{served}/none.zarr")
@@ -417,8 +513,13 @@ def test_memory_is_a_place_too() -> None:
 # -- what is wrong ---------------------------------------------------------------------------------
 def test_what_is_a_store(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
-    stores = [array(tmp_path / "a", ZYX), array(tmp_path / "b", ZYX, 2),
-              ome_zarr(tmp_path / "c", ZYX, version=2), "s3://a/b", "none.ZARR"]
+    stores = [
+        array(tmp_path / "a", ZYX),
+        array(tmp_path / "b", ZYX, 2),
+        ome_zarr(tmp_path / "c", ZYX, version=2),
+        "s3://a/b",
+        "none.ZARR",
+    ]
     assert all(map(is_lazy_source, stores))
     assert not any(map(is_lazy_source, [tmp_path / "empty", npy(tmp_path / "a.npy", ZYX), "no"]))
 
@@ -459,14 +560,23 @@ def test_stores_that_are_broken(tmp_path: Path) -> None:
         open_lazy(path)
 
 
-@pytest.mark.parametrize("make, words", [
-    (lambda p: array(p / "a.zarr", ZYX[0].astype(complex)), "complex128, expected integers or f"),
-    (lambda p: npy(p / "a.npy", ZYX[0] * 1j), "complex128, expected integers or floats"),
-    (lambda p: npy(p / "a.npy", ZYX[:0, 0]), r"shape \(0, 37\) holds no pixels"),
-    (lambda p: npy(p / "a.jpg.npy", ZYX[0]).rename(p / "a.jpg"), "'.jpg' cannot be read in boxes"),
-    (lambda p: p / "a.tif", "no such file or folder"),
-    (lambda p: hdf5(p / "a.h5", ZYX) / "no", "expected a dataset 'no', found group/raw"),
-])
+@pytest.mark.parametrize(
+    "make, words",
+    [
+        (
+            lambda p: array(p / "a.zarr", ZYX[0].astype(complex)),
+            "complex128, expected integers or f",
+        ),
+        (lambda p: npy(p / "a.npy", ZYX[0] * 1j), "complex128, expected integers or floats"),
+        (lambda p: npy(p / "a.npy", ZYX[:0, 0]), r"shape \(0, 37\) holds no pixels"),
+        (
+            lambda p: npy(p / "a.jpg.npy", ZYX[0]).rename(p / "a.jpg"),
+            "'.jpg' cannot be read in boxes",
+        ),
+        (lambda p: p / "a.tif", "no such file or folder"),
+        (lambda p: hdf5(p / "a.h5", ZYX) / "no", "expected a dataset 'no', found group/raw"),
+    ],
+)
 def test_what_cannot_be_read(tmp_path: Path, make: Callable[[Path], Path], words: str) -> None:
     path = make(tmp_path)
     with pytest.raises(DataError, match=words) as error:
@@ -482,17 +592,23 @@ def test_only_images_with_levels_have_them(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("tail", [0, 3000])
 def test_truncated_files(tmp_path: Path, tail: int) -> None:
-    for path in (tiff(tmp_path / "a.tif", ZYX, metadata={"axes": "ZYX"}),
-                 npy(tmp_path / "a.npy", ZYX), hdf5(tmp_path / "a.h5", ZYX)):
+    for path in (
+        tiff(tmp_path / "a.tif", ZYX, metadata={"axes": "ZYX"}),
+        npy(tmp_path / "a.npy", ZYX),
+        hdf5(tmp_path / "a.h5", ZYX),
+    ):
         path.write_bytes(path.read_bytes()[:tail])
         with pytest.raises(DataError, match=str(path)):
             open_lazy(path, "ZYX")
 
 
-@pytest.mark.parametrize("odd, words", [
-    (ZYX[0][:9], r"shape \(9, 37\), but z8\.\w+ has \(18, 37\)"),
-    (ZYX[0].astype(np.uint8), r"type uint8, but z8\.\w+ has uint16"),
-])
+@pytest.mark.parametrize(
+    "odd, words",
+    [
+        (ZYX[0][:9], r"shape \(9, 37\), but z8\.\w+ has \(18, 37\)"),
+        (ZYX[0].astype(np.uint8), r"type uint8, but z8\.\w+ has uint16"),
+    ],
+)
 @pytest.mark.parametrize("write, suffix", [(png, ".png"), (tiff, ".tif")])
 def test_slices_of_several_kinds(
     tmp_path: Path, write: Callable[..., Path], suffix: str, odd: Any, words: str
@@ -509,10 +625,13 @@ def test_slices_that_are_missing(tmp_path: Path) -> None:
         open_lazy(path)
 
 
-@pytest.mark.parametrize("make, module", [
-    (lambda p: array(p / "a.zarr", ZYX[0]), "zarr"),
-    (lambda p: tiff(p / "a.tif", ZYX[0], compression="zlib"), "zarr"),
-])
+@pytest.mark.parametrize(
+    "make, module",
+    [
+        (lambda p: array(p / "a.zarr", ZYX[0]), "zarr"),
+        (lambda p: tiff(p / "a.tif", ZYX[0], compression="zlib"), "zarr"),
+    ],
+)
 def test_what_is_not_installed_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, make: Callable[[Path], Path], module: str
 ) -> None:

@@ -103,9 +103,7 @@ def test_large_images_keep_their_digits() -> None:
     # Where float32 rounds two errors to one, neighbours swap places: steps move by 1e-6. At an
     # error of 0 the hinge has its kink.
     apart = (1 - logits.abs()).abs() > 1e-6
-    torch.testing.assert_close(
-        rough.grad[apart], exact.grad.float()[apart], rtol=1e-4, atol=1e-14
-    )
+    torch.testing.assert_close(rough.grad[apart], exact.grad.float()[apart], rtol=1e-4, atol=1e-14)
 
 
 def test_half_precision_is_computed_in_single() -> None:

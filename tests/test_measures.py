@@ -21,43 +21,62 @@ from strategies import labels
 
 SPACINGS = {2: (0.5, 0.3), 3: (2.0, 0.5, 0.3)}
 NAMES = {
-    "equivalent_diameter_um": "equivalent_diameter_area", "axis_major_um": "axis_major_length",
-    "axis_minor_um": "axis_minor_length", "size_px": "num_pixels",
+    "equivalent_diameter_um": "equivalent_diameter_area",
+    "axis_major_um": "axis_major_length",
+    "axis_minor_um": "axis_minor_length",
+    "size_px": "num_pixels",
 }
 
 
 def regionprops(labels: np.ndarray, image: np.ndarray) -> dict[str, Any]:
     """The same table by scikit-image, object by object."""
-    ndim, axes = labels.ndim, "zyx"[-labels.ndim:]
-    wanted = ["label", "centroid", "bbox", "area", "solidity", *NAMES.values(), "intensity_mean",
-              "intensity_min", "intensity_max", "intensity_std"]
+    ndim, axes = labels.ndim, "zyx"[-labels.ndim :]
+    wanted = [
+        "label",
+        "centroid",
+        "bbox",
+        "area",
+        "solidity",
+        *NAMES.values(),
+        "intensity_mean",
+        "intensity_min",
+        "intensity_max",
+        "intensity_std",
+    ]
     wanted += ["orientation", "eccentricity"] if ndim == 2 else []
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # flat objects have no hull there
-        found = regionprops_table(labels, np.moveaxis(image, 0, -1), properties=wanted,
-                                  spacing=SPACINGS[ndim])
+        found = regionprops_table(
+            labels, np.moveaxis(image, 0, -1), properties=wanted, spacing=SPACINGS[ndim]
+        )
     table = {ours: found[theirs] for ours, theirs in NAMES.items()}
     table |= {f"centre_{axis}_um": found[f"centroid-{i}"] for i, axis in enumerate(axes)}
     table |= {f"box_{axis}_start": found[f"bbox-{i}"] for i, axis in enumerate(axes)}
     table |= {f"box_{axis}_stop": found[f"bbox-{i + ndim}"] for i, axis in enumerate(axes)}
-    table |= {f"{name}_c{channel + 1}": found[f"intensity_{name}-{channel}"]
-              for name in ("mean", "min", "max", "std") for channel in range(len(image))}
+    table |= {
+        f"{name}_c{channel + 1}": found[f"intensity_{name}-{channel}"]
+        for name in ("mean", "min", "max", "std")
+        for channel in range(len(image))
+    }
     table[f"{'area' if ndim == 2 else 'volume'}_um{ndim}"] = found["area"]
-    return table | {name: found[name] for name in ("orientation", "eccentricity", "solidity")
-                    if name in found}
+    return table | {
+        name: found[name] for name in ("orientation", "eccentricity", "solidity") if name in found
+    }
 
 
 def same(labels: np.ndarray, image: np.ndarray) -> None:
     found = measure(Objects(labels, SPACINGS[labels.ndim], image=image))
     for name, expected in regionprops(labels, image).items():
         if name == "orientation":  # at its two ends it is the same
-            np.testing.assert_allclose(np.sin(2 * found["orientation_rad"]), np.sin(2 * expected),
-                                       atol=1e-6)
+            np.testing.assert_allclose(
+                np.sin(2 * found["orientation_rad"]), np.sin(2 * expected), atol=1e-6
+            )
             continue
         known = np.isfinite(expected)
         # Where an axis has no length, it is the root of what rounding leaves.
-        np.testing.assert_allclose(found[name][known], expected[known], rtol=1e-6, atol=1e-5,
-                                   err_msg=name)
+        np.testing.assert_allclose(
+            found[name][known], expected[known], rtol=1e-6, atol=1e-5, err_msg=name
+        )
 
 
 @pytest.mark.parametrize("shape", [(80, 90), (16, 40, 36)])
@@ -115,7 +134,7 @@ def test_touching_as_found_pixel_by_pixel(labels: np.ndarray) -> None:
 
 
 def test_objects_are_found_across_what_is_looked_at_at_once(
-    monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     image, labels = blobs((60, 70), 20, seed=1)
     objects = Objects(labels, (1.0, 1.0), image=image[np.newaxis])

@@ -37,8 +37,10 @@ def alone(mask: Any, spacing: tuple[float, ...] = (1.0, 1.0, 1.0), **options: An
 
 def ellipsoid(radii: tuple[float, ...], spacing: tuple[float, ...]) -> np.ndarray:
     """Mask of an ellipsoid of these radii in µm, off the grid's centre."""
-    axes = [np.arange(-math.ceil(r / s) - 2, math.ceil(r / s) + 3) * s + offset
-            for r, s, offset in zip(radii, spacing, (0.3, 0.2, 0.1), strict=True)]
+    axes = [
+        np.arange(-math.ceil(r / s) - 2, math.ceil(r / s) + 3) * s + offset
+        for r, s, offset in zip(radii, spacing, (0.3, 0.2, 0.1), strict=True)
+    ]
     grids = np.meshgrid(*axes, indexing="ij")
     return sum((g / r) ** 2 for g, r in zip(grids, radii, strict=True)) <= 1
 
@@ -46,17 +48,21 @@ def ellipsoid(radii: tuple[float, ...], spacing: tuple[float, ...]) -> np.ndarra
 def area_of(radii: tuple[float, ...]) -> float:
     """Area of an ellipsoid: its element integrated over the angles."""
     a, b, c = radii
-    theta, phi = np.meshgrid((np.arange(400) + 0.5) * np.pi / 400,
-                             (np.arange(400) + 0.5) * np.pi / 200)
+    theta, phi = np.meshgrid(
+        (np.arange(400) + 0.5) * np.pi / 400, (np.arange(400) + 0.5) * np.pi / 200
+    )
     element = np.sin(theta) * np.sqrt(
-        (b * c * np.sin(theta) * np.cos(phi)) ** 2 + (a * c * np.sin(theta) * np.sin(phi)) ** 2
-        + (a * b * np.cos(theta)) ** 2)
+        (b * c * np.sin(theta) * np.cos(phi)) ** 2
+        + (a * c * np.sin(theta) * np.sin(phi)) ** 2
+        + (a * b * np.cos(theta)) ** 2
+    )
     return float(element.sum() * np.pi / 400 * np.pi / 200)
 
 
 def signed_volume(triangles: np.ndarray) -> float:
-    return float(np.einsum("ij,ij->", triangles[:, 0],
-                           np.cross(triangles[:, 1], triangles[:, 2])) / 6)
+    return float(
+        np.einsum("ij,ij->", triangles[:, 0], np.cross(triangles[:, 1], triangles[:, 2])) / 6
+    )
 
 
 def open_edges(faces: np.ndarray) -> int:
@@ -101,12 +107,15 @@ def test_places_are_those_of_the_voxels() -> None:
     np.testing.assert_allclose(mesh.vertices.max(0), (7.5, 9, 19.5), atol=1e-3)
 
 
-@pytest.mark.parametrize(("mask", "euler"), [
-    (np.ones((3, 3, 3)), 2),
-    (np.pad(np.zeros((1, 2, 2)), 2, constant_values=1)[2:-2], 0),  # a hole all through
-    (np.pad(np.zeros((2, 2, 2)), 2, constant_values=1), 4),  # a cavity
-    ([[[1, 1, 0, 0, 1, 1]] * 2] * 2, 4),  # two pieces
-])
+@pytest.mark.parametrize(
+    ("mask", "euler"),
+    [
+        (np.ones((3, 3, 3)), 2),
+        (np.pad(np.zeros((1, 2, 2)), 2, constant_values=1)[2:-2], 0),  # a hole all through
+        (np.pad(np.zeros((2, 2, 2)), 2, constant_values=1), 4),  # a cavity
+        ([[[1, 1, 0, 0, 1, 1]] * 2] * 2, 4),  # two pieces
+    ],
+)
 def test_euler_number_counts_holes_and_pieces(mask: Any, euler: int) -> None:
     for smooth in (0, 15):
         assert alone(mask, smooth=smooth).measures.euler == euler
@@ -114,17 +123,30 @@ def test_euler_number_counts_holes_and_pieces(mask: Any, euler: int) -> None:
 
 # -- closed and the right way out ------------------------------------------------------------------
 THIN = {
-    "voxel": np.ones((1, 1, 1)), "plate": np.ones((1, 9, 9)), "standing plate": np.ones((9, 9, 1)),
-    "line": np.ones((1, 1, 12)), "diagonal": np.eye(5)[np.newaxis], "corner": np.eye(3)[:, :, None]
-    * np.eye(3)[:, None, :], "noise": np.random.default_rng(0).random((9, 10, 11)) < 0.3,
+    "voxel": np.ones((1, 1, 1)),
+    "plate": np.ones((1, 9, 9)),
+    "standing plate": np.ones((9, 9, 1)),
+    "line": np.ones((1, 1, 12)),
+    "diagonal": np.eye(5)[np.newaxis],
+    "corner": np.eye(3)[:, :, None] * np.eye(3)[:, None, :],
+    "noise": np.random.default_rng(0).random((9, 10, 11)) < 0.3,
     "dense noise": np.random.default_rng(1).random((9, 10, 11)) < 0.7,
 }
 
 
 @pytest.mark.parametrize("name", THIN)
-@pytest.mark.parametrize("options", [
-    {"smooth": 0}, {}, {"step": 2}, {"step": 5}, {"decimate": 0.2}, {"smooth": 0, "decimate": 0.1},
-], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"smooth": 0},
+        {},
+        {"step": 2},
+        {"step": 5},
+        {"decimate": 0.2},
+        {"smooth": 0, "decimate": 0.1},
+    ],
+    ids=str,
+)
 def test_whatever_the_shape_its_surface_is_closed(name: str, options: dict[str, Any]) -> None:
     mesh = alone(THIN[name], (2.0, 1.0, 1.0), **options)
     assert mesh.measures.watertight
@@ -159,10 +181,16 @@ def test_objects_that_touch_are_apart() -> None:
 
 # -- accuracy --------------------------------------------------------------------------------------
 @pytest.mark.parametrize("options", [{}, {"decimate": 0.2}, {"step": 2}], ids=str)
-@pytest.mark.parametrize(("radii", "spacing"), [
-    ((20, 20, 20), (1, 1, 1)), ((20, 20, 20), (2, 1, 1)), ((20, 20, 20), (3, 1, 1)),
-    ((24, 30, 20), (2, 1, 1)), ((5, 8, 6), (0.5, 0.25, 0.25)),
-])
+@pytest.mark.parametrize(
+    ("radii", "spacing"),
+    [
+        ((20, 20, 20), (1, 1, 1)),
+        ((20, 20, 20), (2, 1, 1)),
+        ((20, 20, 20), (3, 1, 1)),
+        ((24, 30, 20), (2, 1, 1)),
+        ((5, 8, 6), (0.5, 0.25, 0.25)),
+    ],
+)
 def test_balls_and_ellipsoids_are_as_large_as_they_are(
     radii: tuple[float, ...], spacing: tuple[float, ...], options: dict[str, Any]
 ) -> None:
@@ -171,13 +199,15 @@ def test_balls_and_ellipsoids_are_as_large_as_they_are(
     assert mesh.measures.area == pytest.approx(area_of(radii), rel=0.05)
     assert mesh.measures.euler == 2
     assert signed_volume(mesh.vertices[mesh.faces].astype(float)) == pytest.approx(
-        mesh.measures.volume, rel=1e-4)
+        mesh.measures.volume, rel=1e-4
+    )
 
 
 def test_options_do_what_they_say() -> None:
     ball = ellipsoid((12, 12, 12), (1, 1, 1))
-    full, coarse, fewer, stairs = (alone(ball, **options) for options in (
-        {}, {"step": 2}, {"decimate": 0.2}, {"smooth": 0}))
+    full, coarse, fewer, stairs = (
+        alone(ball, **options) for options in ({}, {"step": 2}, {"decimate": 0.2}, {"smooth": 0})
+    )
     assert len(coarse.faces) < len(full.faces) / 3.5
     assert len(fewer.faces) == pytest.approx(0.2 * len(full.faces), rel=0.02)
     assert len(stairs.faces) == len(full.faces)
@@ -253,7 +283,8 @@ def test_other_formats_hold_it_too(tmp_path: Path, suffix: str) -> None:
     read = trimesh.load(path)
     parts = list(read.geometry.values()) if suffix == ".glb" else read.split()
     assert sorted(part.volume for part in parts) == pytest.approx(
-        sorted(row.volume for row in rows), rel=1e-4)
+        sorted(row.volume for row in rows), rel=1e-4
+    )
     if suffix != ".STL":
         colours = {tuple(part.visual.vertex_colors[0][:3]) for part in parts}
         assert len(colours) == 2
@@ -268,8 +299,17 @@ def test_table(tmp_path: Path) -> None:
     rows = save_surfaces(tmp_path / "a.ply", labels, (2.0, 1.0, 1.0))
     with (tmp_path / "a.csv").open(newline="") as file:
         read = list(csv.DictReader(file))
-    assert list(read[0]) == ["label", "voxels", "volume_um3", "area_um2", "vertices", "faces",
-                             "watertight", "capped", "euler"]
+    assert list(read[0]) == [
+        "label",
+        "voxels",
+        "volume_um3",
+        "area_um2",
+        "vertices",
+        "faces",
+        "watertight",
+        "capped",
+        "euler",
+    ]
     assert [row["label"] for row in read] == ["3", "9"]
     assert [int(row["voxels"]) for row in read] == [(labels == 3).sum(), (labels == 9).sum()]
     assert [row["capped"] for row in read] == ["False", "True"]
@@ -297,18 +337,22 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
         save_surfaces(tmp_path / "b.stl", labels, spacing, overwrite=True)
 
 
-@pytest.mark.parametrize(("labels", "options", "error", "words"), [
-    (np.ones((4, 5), np.int32), {}, DataError, r"shape \(4, 5\), a surface needs a volume"),
-    (np.full((3, 3, 3), 0.5), {}, DataError, "fractional"),
-    (np.ones((3, 3, 3)), {"spacing": (1.0, 1.0)}, UsageError, "has 2 values, the volume has 3"),
-    (np.zeros((3, 3, 3)), {}, DataError, "no object here"),
-    (np.ones((3, 3, 3)), {"wanted": [2]}, DataError, "no object 2 here, there are 1"),
-    (np.ones((3, 3, 3)), {"path": "a.step"}, UsageError, r"'\.step', expected \.stl \.ply"),
-    (np.ones((3, 3, 3)), {"path": "a"}, UsageError, "'this'"),
-    (np.ones((3, 3, 3)), {"preview": Path("a.xyz")}, UsageError, r"a\.xyz.* is a \.png"),
-])
-def test_bad_input(labels: Any, options: dict[str, Any], error: type[Exception], words: str,
-                   tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("labels", "options", "error", "words"),
+    [
+        (np.ones((4, 5), np.int32), {}, DataError, r"shape \(4, 5\), a surface needs a volume"),
+        (np.full((3, 3, 3), 0.5), {}, DataError, "fractional"),
+        (np.ones((3, 3, 3)), {"spacing": (1.0, 1.0)}, UsageError, "has 2 values, the volume has 3"),
+        (np.zeros((3, 3, 3)), {}, DataError, "no object here"),
+        (np.ones((3, 3, 3)), {"wanted": [2]}, DataError, "no object 2 here, there are 1"),
+        (np.ones((3, 3, 3)), {"path": "a.step"}, UsageError, r"'\.step', expected \.stl \.ply"),
+        (np.ones((3, 3, 3)), {"path": "a"}, UsageError, "'this'"),
+        (np.ones((3, 3, 3)), {"preview": Path("a.xyz")}, UsageError, r"a\.xyz.* is a \.png"),
+    ],
+)
+def test_bad_input(
+    labels: Any, options: dict[str, Any], error: type[Exception], words: str, tmp_path: Path
+) -> None:
     given = {"path": "a.stl", "spacing": (1.0, 1.0, 1.0), "name": "cells"} | options
     path = tmp_path / given.pop("path")
     with pytest.raises(error, match=words):
@@ -320,8 +364,9 @@ def test_too_little_memory_is_said_before(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr("embedseg.devices.available_memory", lambda _: 5 * 10**5)
     with pytest.raises(DataError, match=r"2 objects take about .* GB .*--step.*--label.*--each"):
         save_surfaces(tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0))
-    save_surfaces(tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0),
-                  options=MeshOptions(step=2), wanted=[9])
+    save_surfaces(
+        tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0), options=MeshOptions(step=2), wanted=[9]
+    )
 
 
 @pytest.mark.parametrize("library", ["trimesh", "fast_simplification"])
@@ -375,8 +420,7 @@ def cells(tmp_path: Path) -> Path:
 
 
 def test_mesh_of_a_file(cells: Path, tmp_path: Path, run: Run) -> None:
-    code, out, err = run("mesh", cells, "-o", tmp_path / "out/a.glb", "--plot",
-                         tmp_path / "a.png")
+    code, out, err = run("mesh", cells, "-o", tmp_path / "out/a.glb", "--plot", tmp_path / "a.png")
     assert (code, "spacing 2,1,1 µm, from the file" in err) == (0, True)
     assert "2 surfaces of" in out and "1 capped at the border" in out
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.csv", "a.glb"]
@@ -387,9 +431,24 @@ def test_mesh_of_a_file(cells: Path, tmp_path: Path, run: Run) -> None:
 
 
 def test_mesh_options(cells: Path, tmp_path: Path, run: Run) -> None:
-    code, out, err = run("mesh", cells, "-o", tmp_path / "a.stl", "--label", "3", "--each",
-                         "--spacing", "4,2,2", "--step", 2, "--smooth", 5, "--decimate", 0.5,
-                         "--json")
+    code, out, err = run(
+        "mesh",
+        cells,
+        "-o",
+        tmp_path / "a.stl",
+        "--label",
+        "3",
+        "--each",
+        "--spacing",
+        "4,2,2",
+        "--step",
+        2,
+        "--smooth",
+        5,
+        "--decimate",
+        0.5,
+        "--json",
+    )
     assert (code, "as given" in err) == (0, True)
     (row,) = json.loads(out)
     assert (row["label"], row["watertight"], row["capped"]) == (3, True, False)
@@ -398,8 +457,12 @@ def test_mesh_options(cells: Path, tmp_path: Path, run: Run) -> None:
 
 
 def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
-    tifffile.imwrite(tmp_path / "plain.tif", two_objects().astype(np.uint8), metadata=None,
-                     photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "plain.tif",
+        two_objects().astype(np.uint8),
+        metadata=None,
+        photometric="minisblack",
+    )
     code, _, err = run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl")
     assert (code, "--axes" in err) == (1, True)
     code, _, err = run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl", "--axes", "zyx")
@@ -450,8 +513,12 @@ print(len(rows), sum(row.watertight for row in rows), after - before)
 
 @pytest.mark.slow
 def test_ten_thousand_objects_take_little_memory(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", MANY, "22", "23", str(tmp_path / "many.stl")],
-                          capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", MANY, "22", "23", str(tmp_path / "many.stl")],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
     count, closed, kilobytes = map(int, done.stdout.split())
     assert count == closed == 22**3
     # What finding boxes takes beside 512 MiB of labels; nothing that grows with the objects.

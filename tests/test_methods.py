@@ -18,13 +18,19 @@ SHAPES = {2: (48, 40), 3: (12, 32, 28)}
 SPACING = {2: (1.0, 1.0), 3: (2.0, 1.0, 1.0)}
 OPTIONS = {
     "embedding": {"unit": 16.0, "radius": 4.0},
-    "semantic": {"names": ("ground", "one", "other"), "frequencies": (0.8, 0.15, 0.05),
-                 "weighting": "median"},
+    "semantic": {
+        "names": ("ground", "one", "other"),
+        "frequencies": (0.8, 0.15, 0.05),
+        "weighting": "median",
+    },
 }
 cases = pytest.mark.parametrize(
     ("method", "ndim"),
-    [(as_method({"type": name, **OPTIONS.get(name, {})}), ndim)
-     for name in METHODS for ndim in (2, 3)],
+    [
+        (as_method({"type": name, **OPTIONS.get(name, {})}), ndim)
+        for name in METHODS
+        for ndim in (2, 3)
+    ],
     ids=lambda case: getattr(case, "type", case),
 )
 
@@ -47,8 +53,9 @@ def ideal_embedding(method, labels, spacing):
 def ideal_boundary(method, labels, spacing):
     """Raw maps that know the targets, and of two neighbours where they meet."""
     targets = method.targets(labels, spacing)
-    return np.stack([np.where(targets[name].numpy() > 0, 6.0, -6.0)
-                     for name in ("foreground", "boundary")])
+    return np.stack(
+        [np.where(targets[name].numpy() > 0, 6.0, -6.0) for name in ("foreground", "boundary")]
+    )
 
 
 def ideal_semantic(method, labels, spacing):
@@ -71,8 +78,9 @@ def example(method, ndim, seed=0):
 
 
 def loss(method, raw, labels):
-    targets = {name: value[None] for name, value in
-               method.targets(labels, SPACING[labels.ndim]).items()}
+    targets = {
+        name: value[None] for name, value in method.targets(labels, SPACING[labels.ndim]).items()
+    }
     return method.loss(torch.as_tensor(raw)[None].double(), targets, SPACING[labels.ndim])
 
 
@@ -89,8 +97,9 @@ def test_what_is_scored_is_summed_up_laid_out_and_compared(method, ndim):
     scores = scoring.compare(labels, labels)
     summary = json.loads(json.dumps(scoring.summarise([("a", scores), ("b", scores)])))
     assert summary["n_images"] == 2 and scoring.table(summary)
-    assert all(len(row) == len(table.columns) for table in scoring.tables(summary)
-               for row in table.rows)
+    assert all(
+        len(row) == len(table.columns) for table in scoring.tables(summary) for row in table.rows
+    )
     assert scoring.headline(summary)[scoring.main[0]] == 1
     assert set(scoring.profile(summary).values()) == {1}
     assert all(isinstance(value, int | float) for value in scoring.row(scores).values())

@@ -17,16 +17,24 @@ from embedseg.types import DataError
 from strategies import Labels, pairs_of_labels
 
 # Object 1 is found exactly, 2 loses a third, 3 is split in halves, 4 is missed, 9 is not there.
-TRUTH = np.array([[1, 1, 0, 2, 2, 2],
-                  [1, 1, 0, 2, 2, 2],
-                  [0, 0, 0, 0, 0, 0],
-                  [3, 3, 3, 3, 0, 4],
-                  [0, 0, 0, 0, 0, 0]])
-PREDICTED = np.array([[6, 6, 0, 5, 5, 0],
-                      [6, 6, 0, 5, 5, 0],
-                      [0, 0, 0, 0, 0, 0],
-                      [7, 7, 8, 8, 0, 0],
-                      [0, 0, 0, 0, 0, 9]])
+TRUTH = np.array(
+    [
+        [1, 1, 0, 2, 2, 2],
+        [1, 1, 0, 2, 2, 2],
+        [0, 0, 0, 0, 0, 0],
+        [3, 3, 3, 3, 0, 4],
+        [0, 0, 0, 0, 0, 0],
+    ]
+)
+PREDICTED = np.array(
+    [
+        [6, 6, 0, 5, 5, 0],
+        [6, 6, 0, 5, 5, 0],
+        [0, 0, 0, 0, 0, 0],
+        [7, 7, 8, 8, 0, 0],
+        [0, 0, 0, 0, 0, 9],
+    ]
+)
 EMPTY = np.zeros((3, 4), int)
 ONE = np.ones((3, 4), int)
 
@@ -34,8 +42,13 @@ ONE = np.ones((3, 4), int)
 def slow_iou(truth: Labels, predicted: Labels) -> NDArray[np.float64]:
     """IoU of all pairs; truth without -1."""
     rows, columns = np.unique(truth[truth > 0]), np.unique(predicted[predicted > 0])
-    table = [[((truth == i) & (predicted == j)).sum() / ((truth == i) | (predicted == j)).sum()
-              for j in columns] for i in rows]
+    table = [
+        [
+            ((truth == i) & (predicted == j)).sum() / ((truth == i) | (predicted == j)).sum()
+            for j in columns
+        ]
+        for i in rows
+    ]
     return np.array(table, float).reshape(len(rows), len(columns))
 
 
@@ -95,10 +108,18 @@ def test_iou_equal_to_the_threshold_matches() -> None:
 
 
 # -- nothing there ---------------------------------------------------------------------------------
-@pytest.mark.parametrize(("truth", "predicted", "value"), [
-    (EMPTY, EMPTY, 1), (EMPTY, ONE, 0), (EMPTY - 1, ONE, 1), (EMPTY - 1, EMPTY, 1), (ONE, ONE, 1),
-    (np.zeros((0, 4), int), np.zeros((0, 4), int), 1),
-], ids=["empty", "spurious", "unannotated", "unannotated empty", "one", "no pixels"])
+@pytest.mark.parametrize(
+    ("truth", "predicted", "value"),
+    [
+        (EMPTY, EMPTY, 1),
+        (EMPTY, ONE, 0),
+        (EMPTY - 1, ONE, 1),
+        (EMPTY - 1, EMPTY, 1),
+        (ONE, ONE, 1),
+        (np.zeros((0, 4), int), np.zeros((0, 4), int), 1),
+    ],
+    ids=["empty", "spurious", "unannotated", "unannotated empty", "one", "no pixels"],
+)
 def test_without_objects_all_scores_are_defined(
     truth: NDArray[np.int64], predicted: NDArray[np.int64], value: float
 ) -> None:
@@ -179,8 +200,10 @@ def test_scores_are_those_of_the_slow_definitions(pair: tuple[Labels, Labels]) -
     if n_true and n_pred:
         sizes = [(truth == k).sum() for k in np.unique(truth[truth > 0])]
         ids = np.unique(predicted[predicted > 0])
-        covered = [[((truth == i) & (predicted == j)).sum() for j in ids]
-                   for i in np.unique(truth[truth > 0])]
+        covered = [
+            [((truth == i) & (predicted == j)).sum() for j in ids]
+            for i in np.unique(truth[truth > 0])
+        ]
         covering = 2 * np.array(covered) > np.array(sizes)[:, None]
         assert found.seg == pytest.approx((overlap * covering).sum() / n_true)
         assert found.aji == pytest.approx(slow_aji(truth, predicted))
@@ -216,9 +239,7 @@ def test_rand_and_voi_are_those_of_scikit_image(pair: tuple[Labels, Labels]) -> 
 
 # -- what must hold --------------------------------------------------------------------------------
 @given(pairs_of_labels(), st.permutations(range(1, 5)), st.integers(0, 1000))
-def test_numbers_do_not_matter(
-    pair: tuple[Labels, Labels], order: list[int], offset: int
-) -> None:
+def test_numbers_do_not_matter(pair: tuple[Labels, Labels], order: list[int], offset: int) -> None:
     truth, predicted = pair
     renumbered = np.array([0, *(offset + k for k in order)])[predicted]
     first, second = score(truth, predicted).to_dict(), score(truth, renumbered).to_dict()
@@ -261,11 +282,14 @@ def test_to_dict_holds_plain_numbers() -> None:
     assert {type(value) for value in found["f1"].values()} == {float}
 
 
-@pytest.mark.parametrize(("truth", "predicted", "words"), [
-    (EMPTY, EMPTY.T, r"\(4, 3\).*\(3, 4\)"),
-    (EMPTY - 2, EMPTY, "truth: values from -2"),
-    (EMPTY, EMPTY + 0.5, "predicted: fractional"),
-])
+@pytest.mark.parametrize(
+    ("truth", "predicted", "words"),
+    [
+        (EMPTY, EMPTY.T, r"\(4, 3\).*\(3, 4\)"),
+        (EMPTY - 2, EMPTY, "truth: values from -2"),
+        (EMPTY, EMPTY + 0.5, "predicted: fractional"),
+    ],
+)
 def test_bad_labels_are_named(
     truth: NDArray[np.float64], predicted: NDArray[np.float64], words: str
 ) -> None:

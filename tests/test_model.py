@@ -19,8 +19,14 @@ from embedseg.planning import plan
 from embedseg.synthetic import blobs, write_blobs
 from embedseg.types import DataError, UsageError, arrange
 
-FAST = {"net.width": 8, "net.depth": 2, "train.batch": 2, "train.steps_per_epoch": 3,
-        "train.precision": "32-true", "data.seed": 1}
+FAST = {
+    "net.width": 8,
+    "net.depth": 2,
+    "train.batch": 2,
+    "train.steps_per_epoch": 3,
+    "train.precision": "32-true",
+    "data.seed": 1,
+}
 CROPS = {2: "32,32", 3: "8,24,24"}
 #: Objects as one class.
 CLASSES = "ground=0,object=" + "+".join(map(str, range(1, 60)))
@@ -47,8 +53,9 @@ def same_weights(one: Segmenter, other: Segmenter) -> bool:
 
 
 def test_a_model_is_a_folder(data, tmp_path):
-    model = Segmenter.new(tiny(data), "cpu").fit(data, epochs=2, folder=tmp_path / "model",
-                                                 progress=False)
+    model = Segmenter.new(tiny(data), "cpu").fit(
+        data, epochs=2, folder=tmp_path / "model", progress=False
+    )
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names >= {"config.json", "weights.safetensors", "history.csv", "last.ckpt"}
     again = Segmenter.load(tmp_path / "model", "cpu")
@@ -71,8 +78,9 @@ def test_loading_leaves_the_random_numbers_of_its_caller_alone(data, tmp_path):
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_trained_tuned_and_applied(data, method, tmp_path):
     reading = DataOptions(classes=CLASSES if method_class(method).reads == "classes" else None)
-    config = plan(data, method=method, options=reading).changed(FAST | {
-        "train.crop": CROPS[plan(data).ndim], "data.min_foreground": 0.01})
+    config = plan(data, method=method, options=reading).changed(
+        FAST | {"train.crop": CROPS[plan(data).ndim], "data.min_foreground": 0.01}
+    )
     model = Segmenter.new(config, "cpu").fit(data, epochs=1, folder=tmp_path / "m", progress=False)
     again = Segmenter.load(tmp_path / "m", "cpu")
     assert again.config.method == model.config.method and again.config.method.type == method
@@ -95,11 +103,13 @@ def test_a_resumed_run_ends_in_the_same_weights(data, tmp_path, monkeypatch):
     step = loop.train_step
     monkeypatch.setattr(loop, "train_step", stop)
     with pytest.raises(RuntimeError, match="power"):
-        Segmenter.new(config, "cpu").fit(data, epochs=4, folder=tmp_path / "m", tune=False,
-                                         progress=False)
+        Segmenter.new(config, "cpu").fit(
+            data, epochs=4, folder=tmp_path / "m", tune=False, progress=False
+        )
     monkeypatch.setattr(loop, "train_step", step)
-    resumed = Segmenter.new(config, "cpu").fit(data, epochs=4, folder=tmp_path / "m", resume=True,
-                                               tune=False, progress=False)
+    resumed = Segmenter.new(config, "cpu").fit(
+        data, epochs=4, folder=tmp_path / "m", resume=True, tune=False, progress=False
+    )
     assert same_weights(whole, resumed)
     assert [row["step"] for row in resumed.history] == [3, 6, 9, 12]
 
@@ -115,8 +125,9 @@ def test_ctrl_c_keeps_the_best_so_far(data, tmp_path, monkeypatch):
         return step(run, *rest)
 
     monkeypatch.setattr(loop, "train_step", interrupted)
-    model = Segmenter.new(tiny(data), "cpu").fit(data, epochs=9, folder=tmp_path / "m",
-                                                 progress=False)
+    model = Segmenter.new(tiny(data), "cpu").fit(
+        data, epochs=9, folder=tmp_path / "m", progress=False
+    )
     assert len(model.history) == 1
     assert same_weights(model, Segmenter.load(tmp_path / "m", "cpu"))
 
@@ -133,7 +144,8 @@ def test_a_time_limit_bounds_the_run(data):
 def test_seeds_decide_everything(data):
     def fitted(seed):
         return Segmenter.new(tiny(data, **{"train.seed": seed}), "cpu").fit(
-            data, epochs=1, tune=False, progress=False)
+            data, epochs=1, tune=False, progress=False
+        )
 
     assert same_weights(fitted(3), fitted(3))
     assert not same_weights(fitted(3), fitted(4))
@@ -141,8 +153,9 @@ def test_seeds_decide_everything(data):
 
 def test_each_stage_can_be_looked_at(data):
     config = tiny(data)
-    model = Segmenter.new(config, "cpu").with_options({"method.seed_threshold": 0.0,
-                                                       "method.fg_threshold": 0.0})
+    model = Segmenter.new(config, "cpu").with_options(
+        {"method.seed_threshold": 0.0, "method.fg_threshold": 0.0}
+    )
     image = blobs({2: (41, 37), 3: (9, 26, 23)}[config.ndim], 4, seed=1)[0]
     maps = model.predict(image)
     assert maps.shape == image.shape and maps.data.dtype == np.float16
@@ -153,7 +166,7 @@ def test_each_stage_can_be_looked_at(data):
     again = model.find(image)
     np.testing.assert_array_equal(again.labels, labels)
     np.testing.assert_array_equal(again.objects["score"], found.objects["score"])
-    frames = model.find(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim:])
+    frames = model.find(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim :])
     np.testing.assert_array_equal(frames.labels[1], labels)
     assert frames.objects is None
     with pytest.raises(DataError, match="say what they are with axes"):
@@ -181,24 +194,33 @@ def test_a_2d_model_segments_volumes_by_planes(tmp_path, spacing):
         model.segment(volume)
 
 
-@pytest.mark.parametrize(("spacing", "directions", "steps"), [
-    (None, (0,), (1.0, 1.0, 1.0)),
-    ((8.0, 2.0, 2.0), (0,), (4.0, 1.0, 1.0)),
-    ((2.0, 2.0, 2.0), (0, 1, 2), (1.0, 1.0, 1.0)),
-])
-def test_scalars_of_planes_are_decoded_as_a_volume(tmp_path, monkeypatch, spacing, directions,
-                                                   steps):
+@pytest.mark.parametrize(
+    ("spacing", "directions", "steps"),
+    [
+        (None, (0,), (1.0, 1.0, 1.0)),
+        ((8.0, 2.0, 2.0), (0,), (4.0, 1.0, 1.0)),
+        ((2.0, 2.0, 2.0), (0, 1, 2), (1.0, 1.0, 1.0)),
+    ],
+)
+def test_scalars_of_planes_are_decoded_as_a_volume(
+    tmp_path, monkeypatch, spacing, directions, steps
+):
     config = plan(blob_folder(tmp_path, 3), ndim=2, method="boundary").changed(
-        FAST | {"train.crop": CROPS[2], "spacing": "1,1", "spacing_known": False})
+        FAST | {"train.crop": CROPS[2], "spacing": "1,1", "spacing_known": False}
+    )
     model, seen = Segmenter.new(config, "cpu"), []
     real = inference.predict_planes
-    monkeypatch.setattr(inference, "predict_planes", lambda *a, **k: (
-        seen.append(k["directions"]), real(*a, **k))[1])
+    monkeypatch.setattr(
+        inference,
+        "predict_planes",
+        lambda *a, **k: (seen.append(k["directions"]), real(*a, **k))[1],
+    )
     volume = blobs((8, 32, 32), 3, seed=5)[0]
     maps = model.predict(volume, planes=True, spacing=spacing)
     assert (seen, maps.spacing, maps.shape) == ([directions], steps, volume.shape)
-    assert np.array_equal(model.decode(maps).labels,
-                          model.segment(volume, planes=True, spacing=spacing))
+    assert np.array_equal(
+        model.decode(maps).labels, model.segment(volume, planes=True, spacing=spacing)
+    )
 
 
 def test_bad_folders_are_refused(tmp_path):
@@ -216,8 +238,9 @@ def test_bad_folders_are_refused(tmp_path):
 
 def test_a_model_is_saved_where_it_was_fitted(tmp_path):
     data = blob_folder(tmp_path / "data", 2)
-    Segmenter.new(tiny(data), "cpu").fit(data, epochs=1, folder=tmp_path / "m", tune=False,
-                                         progress=False).save(tmp_path / "m")
+    Segmenter.new(tiny(data), "cpu").fit(
+        data, epochs=1, folder=tmp_path / "m", tune=False, progress=False
+    ).save(tmp_path / "m")
     model = Segmenter.load(tmp_path / "m", "cpu")
     assert [row["epoch"] for row in model.history] == [1]
     model.save(tmp_path / "m")
@@ -239,8 +262,10 @@ def test_epochs_end_a_run_before_its_time_limit(data):
     assert model.history[-1]["step"] == 6
 
 
-@pytest.mark.parametrize(("text", "seconds"), [
-    ("15m", 900), ("90", 90), ("1h2m3s", 3723), (4, 4), ("1.5m", 90), ("0.5h", 1800)])
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [("15m", 900), ("90", 90), ("1h2m3s", 3723), (4, 4), ("1.5m", 90), ("0.5h", 1800)],
+)
 def test_durations(text, seconds):
     assert parse_duration(text) == seconds
 
@@ -260,8 +285,9 @@ def test_axes_are_put_in_order():
 
 @pytest.mark.slow
 def test_learns_blobs_and_says_the_same_in_another_process(data, tmp_path):
-    model = Segmenter.new(plan(data), "cpu").fit(data, time_limit="60s", folder=tmp_path / "m",
-                                                 progress=False)
+    model = Segmenter.new(plan(data), "cpu").fit(
+        data, time_limit="60s", folder=tmp_path / "m", progress=False
+    )
     (sample,) = load_split(data, "test")
     image = sample.image[0]
     labels = model.segment(image)

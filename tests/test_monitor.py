@@ -9,14 +9,16 @@ from matplotlib.image import imread
 from embedseg.monitor import Board, save_history
 from embedseg.types import UsageError
 
-ROWS = [{"epoch": 1.0, "step": 10.0, "minutes": 0.1, "rate": 1e-3, "total": 2.0},
-        {"epoch": 2.0, "step": 20.0, "minutes": 0.2, "rate": 1e-3, "total": 1.0,
-         "val_ap_mean": 0.5}]
+ROWS = [
+    {"epoch": 1.0, "step": 10.0, "minutes": 0.1, "rate": 1e-3, "total": 2.0},
+    {"epoch": 2.0, "step": 20.0, "minutes": 0.2, "rate": 1e-3, "total": 1.0, "val_ap_mean": 0.5},
+]
 
 
 @pytest.mark.parametrize("rows", [ROWS, ROWS[:1], [], [ROWS[0] | {"total": np.nan}]])
-def test_curves_are_drawn_of_whatever_there_is(rows: list[dict[str, float]], tmp_path: Path
-                                               ) -> None:
+def test_curves_are_drawn_of_whatever_there_is(
+    rows: list[dict[str, float]], tmp_path: Path
+) -> None:
     save_history(tmp_path / "new" / "history.png", rows)
     assert imread(tmp_path / "new" / "history.png").shape[1] == 1400
     assert [path.name for path in (tmp_path / "new").iterdir()] == ["history.png"]
@@ -33,8 +35,12 @@ def test_the_log_holds_what_the_history_does(tmp_path: Path) -> None:
     board.picture("preview", tmp_path / "history.png", 20)
     board.close()
     log = EventAccumulator(str(tmp_path)).Reload()
-    assert set(log.Tags()["scalars"]) == {"train/minutes", "train/rate", "train/total",
-                                          "val/ap_mean"}
+    assert set(log.Tags()["scalars"]) == {
+        "train/minutes",
+        "train/rate",
+        "train/total",
+        "val/ap_mean",
+    }
     assert [(e.step, e.value) for e in log.Scalars("train/total")] == [(10, 2.0), (20, 1.0)]
     assert log.Tags()["images"] == ["preview"]
 

@@ -34,15 +34,21 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 _settings = tempfile.TemporaryDirectory()
 atexit.register(_settings.cleanup)
 os.environ["NAPARI_CONFIG"] = str(Path(_settings.name) / "napari.yaml")
-pytest.importorskip("napari", reason="needs napari: pip install 'embedseg-nd[napari]'",
-                    exc_type=ImportError)
+pytest.importorskip(
+    "napari", reason="needs napari: pip install 'embedseg-nd[napari]'", exc_type=ImportError
+)
 pytest.importorskip("pytestqt", reason="needs pytest-qt")
 _probe = subprocess.run(
     [sys.executable, "-c", "from qtpy.QtWidgets import QApplication; QApplication([])"],
-    capture_output=True, text=True, timeout=300)
+    capture_output=True,
+    text=True,
+    timeout=300,
+)
 if _probe.returncode:
-    pytest.skip("Qt does not load here: " + _probe.stderr.strip()[-200:].split("\n")[-1],
-                allow_module_level=True)
+    pytest.skip(
+        "Qt does not load here: " + _probe.stderr.strip()[-200:].split("\n")[-1],
+        allow_module_level=True,
+    )
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of napari and what it imports
@@ -84,11 +90,13 @@ def bot(request: pytest.FixtureRequest) -> Iterator[QtBot]:
 
 
 @pytest.fixture
-def viewer(bot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
-           ) -> Iterator[Any]:
+def viewer(
+    bot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
     """A viewer that nobody sees, with the plugin; where nothing is drawn, OpenGL is not needed."""
-    monkeypatch.setattr("vispy.gloo.gl.glGetParameter",
-                        lambda name: "" if name == GL_EXTENSIONS else 4096)
+    monkeypatch.setattr(
+        "vispy.gloo.gl.glGetParameter", lambda name: "" if name == GL_EXTENSIONS else 4096
+    )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of napari
         made = napari.Viewer(show=False)
@@ -135,7 +143,8 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of a model of the boundary method that was not trained; see `Nets`."""
     config = planning.plan(data, method="boundary").changed(
-        {"net.width": 8, "net.depth": 2, "method.fg_threshold": 0.5})
+        {"net.width": 8, "net.depth": 2, "method.fg_threshold": 0.5}
+    )
     folder = tmp_path_factory.mktemp("models") / "model"
     Segmenter.new(config, "cpu").save(folder)
     return folder
@@ -147,8 +156,9 @@ def click(bot: QtBot, button: Any) -> None:
 
 
 def errors() -> list[str]:
-    return [str(record.message) for record in notification_manager.records
-            if record.severity >= "error"]
+    return [
+        str(record.message) for record in notification_manager.records if record.severity >= "error"
+    ]
 
 
 def open_blobs(viewer: Any, seed: int = 0, **more: Any) -> Any:
@@ -175,8 +185,9 @@ def segmented(bot: QtBot, widget: Segment) -> Any:
 
 
 def settle(bot: QtBot, widget: Segment) -> None:
-    bot.waitUntil(lambda: not (widget._pause.isActive() or widget.decoding.running),
-                  timeout=PATIENCE)
+    bot.waitUntil(
+        lambda: not (widget._pause.isActive() or widget.decoding.running), timeout=PATIENCE
+    )
 
 
 # -- the manifest ----------------------------------------------------------------------------------
@@ -184,8 +195,11 @@ def test_the_manifest_names_what_is_there() -> None:
     manifest = PluginManifest.from_file(MANIFEST)
     assert (manifest.name, manifest.display_name) == (NAME, "embedseg")
     manifest.validate_imports()
-    written = [suffix for each in manifest.contributions.writers or []
-               for suffix in each.filename_extensions]
+    written = [
+        suffix
+        for each in manifest.contributions.writers or []
+        for suffix in each.filename_extensions
+    ]
     assert set(written) == {e.suffix for e in EXPORTERS.values()} | {".tif", ".tiff"}
     (reader,) = manifest.contributions.readers or []
     assert reader.filename_patterns == [f"*{suffix}" for suffix in (*files.SUFFIXES, ".zarr")]
@@ -241,8 +255,10 @@ def test_centres_and_maps_lie_on_the_image(bot, viewer, nets, model) -> None:
     maps = viewer.layers["cells foreground"]
     assert maps.data.shape == (192, 48) and viewer.layers["cells boundary"].visible
     for end, sign in ((0, -1), (1, 1)):  # the outer edges of the pixels at the ends
-        np.testing.assert_allclose(maps.extent.world[end] + sign * maps.scale / 2,
-                                   layer.extent.world[end] + sign * layer.scale / 2)
+        np.testing.assert_allclose(
+            maps.extent.world[end] + sign * maps.scale / 2,
+            layer.extent.world[end] + sign * layer.scale / 2,
+        )
     widget.maps.setChecked(False)
     widget.centres.setChecked(False)
     settle(bot, widget)
@@ -272,7 +288,9 @@ def test_labels_of_another_model_go_beside(bot, viewer, nets, model, tmp_path) -
     second = segmented(bot, widget)
     assert second is not first and first in viewer.layers
     assert [Path(each.metadata["embedseg model"]) for each in (first, second)] == [
-        model, tmp_path / "m"]
+        model,
+        tmp_path / "m",
+    ]
 
 
 def test_maps_are_named_by_their_axes() -> None:
@@ -367,8 +385,9 @@ def test_a_model_of_images_takes_volumes_and_films(axes, nets, model) -> None:
     spacing = (4.0, 0.5, 0.5) if axes == "ZYX" else SPACING
     told: list[tuple[int, int]] = []
     segmenter = Segmenter.load(model, "cpu")
-    found = predict(segmenter, Image(image, axes, spacing), False,
-                    lambda *done: told.append(done)).decode(segmenter)
+    found = predict(
+        segmenter, Image(image, axes, spacing), False, lambda *done: told.append(done)
+    ).decode(segmenter)
     assert found.labels.shape == image.shape and told[-1][0] == told[-1][1] > 0
     single = segmenter.segment(image[0], spacing=SPACING)
     assert (found.labels[1] > 0).sum() == (single > 0).sum()
@@ -395,7 +414,8 @@ def test_every_method_gets_its_sliders(name, bot, viewer) -> None:
             assert controls.controls[option].value() == value
             type(method).model_validate(method.model_dump() | {option: value})
         if limits := controls.controls[option].slider and range_of(
-                fields[option], values, getattr(method, option)):
+            fields[option], values, getattr(method, option)
+        ):
             for end in limits[:2]:
                 type(method).model_validate(method.model_dump() | {option: end})
         controls.controls[option].set_value(getattr(method, option))
@@ -419,9 +439,20 @@ def test_an_option_may_be_switched_off(bot, viewer) -> None:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans are of nets that learn in a moment."""
     plan = planning.plan
-    monkeypatch.setattr(planning, "plan", lambda *args, **more: plan(*args, **more).changed({
-        "net.width": 8, "net.depth": 2, "train.batch": 2, "train.crop": "32,32",
-        "train.steps_per_epoch": 2, "train.precision": "32-true"}))
+    monkeypatch.setattr(
+        planning,
+        "plan",
+        lambda *args, **more: plan(*args, **more).changed(
+            {
+                "net.width": 8,
+                "net.depth": 2,
+                "train.batch": 2,
+                "train.crop": "32,32",
+                "train.steps_per_epoch": 2,
+                "train.precision": "32-true",
+            }
+        ),
+    )
 
 
 def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_path) -> None:
@@ -465,8 +496,12 @@ def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_
 
 def test_corrected_labels_become_data(bot, viewer, tiny, model, tmp_path) -> None:
     layer = open_blobs(viewer)
-    labels = viewer.add_labels(np.zeros((96, 96), np.int32), name="mine", scale=SPACING,
-                               metadata={"embedseg image": "cells", "embedseg model": str(model)})
+    labels = viewer.add_labels(
+        np.zeros((96, 96), np.int32),
+        name="mine",
+        scale=SPACING,
+        metadata={"embedseg image": "cells", "embedseg model": str(model)},
+    )
     viewer.add_image(np.zeros((9, 9)), name="other")
     widget = Correct(viewer)
     viewer.window.add_dock_widget(widget, name="Correct")
@@ -478,8 +513,10 @@ def test_corrected_labels_become_data(bot, viewer, tiny, model, tmp_path) -> Non
     folder = tmp_path / "data"
     widget.data.set_path(folder)
     click(bot, widget.add)
-    image, mask = (read_image(folder / "train/images/cells.tif"),
-                   read_labels(folder / "train/masks/cells.tif"))
+    image, mask = (
+        read_image(folder / "train/images/cells.tif"),
+        read_labels(folder / "train/masks/cells.tif"),
+    )
     np.testing.assert_array_equal(image.data, layer.data)
     np.testing.assert_array_equal(mask.data, labels.data)
     assert image.spacing == mask.spacing == SPACING and (mask.data == 3).any()
@@ -543,8 +580,9 @@ def test_labels_go_to_files_and_come_back(suffix, bot, viewer, tmp_path) -> None
     path = tmp_path / f"mine{suffix}"
     assert layer.save(str(path), plugin=NAME) == [str(path)]
     viewer.layers.remove(layer)
-    (back,) = viewer.open(path, plugin=NAME, **({"layer_type": "labels"} if suffix == ".tif"
-                                                else {}))
+    (back,) = viewer.open(
+        path, plugin=NAME, **({"layer_type": "labels"} if suffix == ".tif" else {})
+    )
     np.testing.assert_array_equal(np.asarray(back.data), labels)
     assert type(back).__name__ == "Labels" and list(back.scale) == [0.5, 0.25]
 
@@ -567,9 +605,9 @@ def test_outlines_need_an_open_image(bot, viewer, tmp_path) -> None:
 def test_images_come_with_axes_and_pixel_size(data, tmp_path) -> None:
     import h5py
 
-    (image, known, kind), = files.read(str(data / "test/images/test0.tif"))
+    ((image, known, kind),) = files.read(str(data / "test/images/test0.tif"))
     assert (kind, known["scale"], known["units"]) == ("image", [0.5, 0.5], ["um", "um"])
-    (labels, _, kind), = files.read(str(data / "test/masks/test0.tif"))
+    ((labels, _, kind),) = files.read(str(data / "test/masks/test0.tif"))
     assert kind == "labels" and labels.dtype == np.int32
     with h5py.File(tmp_path / "a.h5", "w") as file:
         for name, values in (("raw", image), ("label", labels)):
@@ -584,16 +622,32 @@ def test_layers_are_named_by_the_channels(bot, viewer, tmp_path) -> None:
 
     both = np.stack([blobs((40, 50), 3, seed=1)[0]] * 2)
     names = ["DAPI", "GFP"]
-    tifffile.imwrite(tmp_path / "a.ome.tif", both, photometric="minisblack",
-                     metadata={"axes": "CYX", "Channel": {"Name": names}})
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        both,
+        photometric="minisblack",
+        metadata={"axes": "CYX", "Channel": {"Name": names}},
+    )
     group = zarr.open_group(tmp_path / "b.zarr", mode="w")
     group.create_array("0", data=both)
     group.attrs["ome"] = {
-        "version": "0.5", "omero": {"channels": [{"label": name} for name in names]},
-        "multiscales": [{"axes": [{"name": "c", "type": "channel"},
-                                  *({"name": name, "type": "space"} for name in "yx")],
-                         "datasets": [{"path": "0", "coordinateTransformations": [
-                             {"type": "scale", "scale": [1, 1, 1]}]}]}]}
+        "version": "0.5",
+        "omero": {"channels": [{"label": name} for name in names]},
+        "multiscales": [
+            {
+                "axes": [
+                    {"name": "c", "type": "channel"},
+                    *({"name": name, "type": "space"} for name in "yx"),
+                ],
+                "datasets": [
+                    {
+                        "path": "0",
+                        "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}],
+                    }
+                ],
+            }
+        ],
+    }
     for name in ("a.ome.tif", "b.zarr"):
         viewer.open(str(tmp_path / name), plugin=NAME)
         stem = name.split(".")[0]
@@ -613,8 +667,10 @@ def test_widgets_and_samples_open_from_the_menus(bot, viewer) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of napari
         viewer.open_sample(NAME, "ovules")
-        docked = [viewer.window.add_plugin_dock_widget(NAME, title)[1]
-                  for title in ("Segment", "Train", "Correct and retrain")]
+        docked = [
+            viewer.window.add_plugin_dock_widget(NAME, title)[1]
+            for title in ("Segment", "Train", "Correct and retrain")
+        ]
     assert [type(each) for each in docked] == [Segment, Train, Correct]
     assert docked[0].image.layer().name == "ovules" and "µm" in docked[0].spacing.text()
     assert [layer.name for layer in viewer.layers] == ["ovules", "ovules truth"]

@@ -45,8 +45,10 @@ def assert_near(found: torch.Tensor, expected: torch.Tensor, tolerance: float = 
 
 
 both = pytest.mark.parametrize("ndim", [2, 3])
-cases = pytest.mark.parametrize(("name", "ndim"), [
-    (name, ndim) for name, options in SMALL.items() for ndim in net_options(options).ndims])
+cases = pytest.mark.parametrize(
+    ("name", "ndim"),
+    [(name, ndim) for name, options in SMALL.items() for ndim in net_options(options).ndims],
+)
 every = pytest.mark.parametrize("name", SMALL)
 
 
@@ -190,12 +192,19 @@ def test_devices_agree(name: str, ndim: int) -> None:
 @pytest.mark.filterwarnings("ignore:`isinstance.treespec, LeafSpec.`:FutureWarning")
 def test_onnx_computes_the_same_for_any_size(name: str, ndim: int, tmp_path: Path) -> None:
     net = small_net(name, ndim).eval()
-    sizes = {axis: d * torch.export.Dim(f"n{axis}", min=1, max=64) if d > 1
-             else torch.export.Dim(f"n{axis}", min=2, max=256)
-             for axis, d in enumerate(net.divisor, 2)}
+    sizes = {
+        axis: d * torch.export.Dim(f"n{axis}", min=1, max=64)
+        if d > 1
+        else torch.export.Dim(f"n{axis}", min=2, max=256)
+        for axis, d in enumerate(net.divisor, 2)
+    }
     program = torch.onnx.export(
-        net, (torch.randn(2, 1, *CROPS[ndim]),), dynamo=True, verbose=False,
-        dynamic_shapes=({0: torch.export.Dim("batch"), **sizes},))
+        net,
+        (torch.randn(2, 1, *CROPS[ndim]),),
+        dynamo=True,
+        verbose=False,
+        dynamic_shapes=({0: torch.export.Dim("batch"), **sizes},),
+    )
     assert program is not None
     program.save(str(tmp_path / "net.onnx"))
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")
@@ -210,9 +219,7 @@ def test_onnx_computes_the_same_for_any_size(name: str, ndim: int, tmp_path: Pat
 # -- the published size ----------------------------------------------------------------------------
 @pytest.mark.parametrize(("ndim", "millions"), [(2, 2.25), (3, 3.69)])
 def test_erfnet_has_the_published_size(ndim: int, millions: float) -> None:
-    net = net_options({"type": "erfnet"}).build(
-        ndim, 1, (2 * ndim, 1), (1.0,) * ndim, (64,) * ndim
-    )
+    net = net_options({"type": "erfnet"}).build(ndim, 1, (2 * ndim, 1), (1.0,) * ndim, (64,) * ndim)
     assert sum(p.numel() for p in net.parameters()) / 1e6 == pytest.approx(millions, rel=0.03)
 
 
@@ -225,25 +232,26 @@ def test_branches_and_stem_cost_what_they_should() -> None:
 
 
 # -- strides follow spacing and crop ---------------------------------------------------------------
-@pytest.mark.parametrize(("spacing", "crop", "expected"), [
-    ((1.0, 1.0), (64, 64), [(2, 2), (2, 2), (2, 2)]),
-    # No axis is pooled to fewer than 4 samples, and a short one does not hold the others back.
-    ((1.0, 1.0), (16, 64), [(2, 2), (2, 2), (1, 2)]),
-    ((1.0, 1.0, 1.0), (4, 64, 64), [(1, 2, 2), (1, 2, 2), (1, 2, 2)]),
-    # Four times as coarse: joins after one level; exactly twice: joins at once.
-    ((4.0, 1.0, 1.0), (32, 64, 64), [(1, 2, 2), (2, 2, 2), (2, 2, 2)]),
-    ((2.0, 1.0, 1.0), (32, 64, 64), [(2, 2, 2), (2, 2, 2), (2, 2, 2)]),
-    ((9.0, 1.0, 1.0), (32, 64, 64), [(1, 2, 2), (1, 2, 2), (1, 2, 2)]),
-])
+@pytest.mark.parametrize(
+    ("spacing", "crop", "expected"),
+    [
+        ((1.0, 1.0), (64, 64), [(2, 2), (2, 2), (2, 2)]),
+        # No axis is pooled to fewer than 4 samples, and a short one does not hold the others back.
+        ((1.0, 1.0), (16, 64), [(2, 2), (2, 2), (1, 2)]),
+        ((1.0, 1.0, 1.0), (4, 64, 64), [(1, 2, 2), (1, 2, 2), (1, 2, 2)]),
+        # Four times as coarse: joins after one level; exactly twice: joins at once.
+        ((4.0, 1.0, 1.0), (32, 64, 64), [(1, 2, 2), (2, 2, 2), (2, 2, 2)]),
+        ((2.0, 1.0, 1.0), (32, 64, 64), [(2, 2, 2), (2, 2, 2), (2, 2, 2)]),
+        ((9.0, 1.0, 1.0), (32, 64, 64), [(1, 2, 2), (1, 2, 2), (1, 2, 2)]),
+    ],
+)
 def test_strides(spacing: tuple[float, ...], crop: tuple[int, ...], expected: object) -> None:
     assert axis_strides(spacing, crop, 3) == expected
 
 
 def test_kernels_reach_along_a_coarse_axis_once_it_is_comparable() -> None:
     strides = axis_strides((4.0, 1.0, 1.0), (32, 64, 64), 2)
-    assert axis_kernels((4.0, 1.0, 1.0), (32, 64, 64), strides) == [
-        (1, 3, 3), (3, 3, 3), (3, 3, 3)
-    ]
+    assert axis_kernels((4.0, 1.0, 1.0), (32, 64, 64), strides) == [(1, 3, 3), (3, 3, 3), (3, 3, 3)]
 
 
 def test_an_axis_out_of_samples_does_not_make_the_others_coarse() -> None:
@@ -294,16 +302,18 @@ def test_up_without_overlap_does_not_mix_pixels() -> None:
 
 
 # -- planes at fine levels, volumes at coarse ones -------------------------------------------------
-@pytest.mark.parametrize(("spacing", "expected"), [
-    ((2.0, 1.0, 1.0), [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 1, 1)]),
-    ((10.0, 1.0, 1.0), [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2)]),
-])
+@pytest.mark.parametrize(
+    ("spacing", "expected"),
+    [
+        ((2.0, 1.0, 1.0), [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 1, 1)]),
+        ((10.0, 1.0, 1.0), [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 2, 2)]),
+    ],
+)
 def test_hybrid_pools_planes_before_volumes(spacing: tuple[float, ...], expected: object) -> None:
     options = net_options({"type": "unet2d3d"})
     assert options.strides(spacing, (16, 64, 64)) == expected
     net = options.build(3, 1, (2,), spacing, (16, 64, 64))
-    kernels = [layer.kernel_size for layer in net.encoder.modules()
-               if isinstance(layer, nn.Conv3d)]
+    kernels = [layer.kernel_size for layer in net.encoder.modules() if isinstance(layer, nn.Conv3d)]
     assert kernels == [(1, 3, 3)] * 4 + [(3, 3, 3)] * 4
 
 

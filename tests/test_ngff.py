@@ -37,19 +37,35 @@ FORMATS = {"0.4": 2, "0.5": 3}
 LABELS = np.kron(np.arange(5 * 6 * 7).reshape(5, 6, 7) % 4, np.ones((4, 4, 4), int))[:19, :23, :27]
 
 
-def made(path: Path, data: Any = LABELS, version: Version = "0.5", *, axes: str = "ZYX",
-         spacing: Spacing | None = (2.0, 0.5, 0.5), smallest: int = 4, **options: Any) -> Path:
+def made(
+    path: Path,
+    data: Any = LABELS,
+    version: Version = "0.5",
+    *,
+    axes: str = "ZYX",
+    spacing: Spacing | None = (2.0, 0.5, 0.5),
+    smallest: int = 4,
+    **options: Any,
+) -> Path:
     """Labels with all their levels."""
-    create_labels(path, data.shape, np.uint32, axes, spacing, version=version,
-                  **{"chunks": (8,) * data.ndim, **options})
+    create_labels(
+        path,
+        data.shape,
+        np.uint32,
+        axes,
+        spacing,
+        version=version,
+        **{"chunks": (8,) * data.ndim, **options},
+    )
     open_array(path)[:] = data
     add_pyramid(path, smallest=smallest)
     return path
 
 
 def content(path: Path) -> dict[str, bytes]:
-    return {str(file.relative_to(path)): file.read_bytes()
-            for file in path.rglob("*") if file.is_file()}
+    return {
+        str(file.relative_to(path)): file.read_bytes() for file in path.rglob("*") if file.is_file()
+    }
 
 
 def image(path: Path, version: Version, levels: int = 2, consolidated: bool = False) -> Path:
@@ -57,8 +73,14 @@ def image(path: Path, version: Version, levels: int = 2, consolidated: bool = Fa
     from ome_zarr.format import format_from_version
 
     group = zarr.open_group(path, mode="w", zarr_format=FORMATS[version])
-    write_image(LABELS.astype(np.uint16), group, axes="zyx", fmt=format_from_version(version),
-                scale_factors=[2**k for k in range(1, levels)], scale={"z": 2, "y": 0.5, "x": 0.5})
+    write_image(
+        LABELS.astype(np.uint16),
+        group,
+        axes="zyx",
+        fmt=format_from_version(version),
+        scale_factors=[2**k for k in range(1, levels)],
+        scale={"z": 2, "y": 0.5, "x": 0.5},
+    )
     if consolidated:
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message="Consolidated metadata")
@@ -93,20 +115,29 @@ def test_a_coarser_pixel_has_the_most_frequent_label(data: st.DataObject) -> Non
 
 
 def test_background_counts_and_the_smallest_of_several_wins() -> None:
-    fine = np.array([[0, 0, 5, 7, 2, 9],
-                     [0, 4, 7, 5, 3, 1]], np.uint64)
+    fine = np.array(
+        [
+            [0, 0, 5, 7, 2, 9],
+            [0, 4, 7, 5, 3, 1],
+        ],
+        np.uint64,
+    )
     np.testing.assert_array_equal(most_frequent(fine, (2, 2)), [[0, 5, 1]])
 
 
 @settings(max_examples=20)
 @given(hnp.array_shapes(min_dims=2, max_dims=3, max_side=9), st.integers(1, 4), st.data())
 def test_levels_are_those_of_the_whole_image(
-    tmp_path_factory: pytest.TempPathFactory, shape: tuple[int, ...], chunk: int,
+    tmp_path_factory: pytest.TempPathFactory,
+    shape: tuple[int, ...],
+    chunk: int,
     data: st.DataObject,
 ) -> None:
     fine = data.draw(labels(shape))
     path = tmp_path_factory.mktemp("labels") / "a"
-    made(path, fine, axes="ZYX"[-fine.ndim:], spacing=None, smallest=1, chunks=(chunk,) * fine.ndim)
+    made(
+        path, fine, axes="ZYX"[-fine.ndim :], spacing=None, smallest=1, chunks=(chunk,) * fine.ndim
+    )
     expected: NDArray[Any] = fine
     for level, (before, after) in enumerate(pairwise(shapes(path)), 1):
         step = tuple(1 + (a < b) for b, a in zip(before, after, strict=True))
@@ -138,7 +169,11 @@ def test_halving_brings_voxels_closest_to_cubes(sizes: list[float], levels: int)
 
 def test_which_axes_are_halved() -> None:
     assert halvings((100, 800, 800), (2, 0.5, 0.5), 100) == [
-        (1, 1, 1), (1, 2, 2), (1, 4, 4), (2, 8, 8)]
+        (1, 1, 1),
+        (1, 2, 2),
+        (1, 4, 4),
+        (2, 8, 8),
+    ]
     # Time never is, nor is one pixel; and it ends where nothing can be.
     assert halvings((9, 1, 4), (None, 0.1, 1), 1) == [(1, 1, 1), (1, 1, 2), (1, 1, 4)]
     assert halvings((1, 1), (1, 1), 1, levels=3) == [(1, 1)]
@@ -154,15 +189,21 @@ def test_what_a_group_says(tmp_path: Path, version: Version) -> None:
     described = ours["multiscales"][0]
     assert (ours if version == "0.5" else described)["version"] == version
     assert described["axes"] == [
-        {"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"]
+        {"name": axis, "type": "space", "unit": "micrometer"} for axis in "zyx"
+    ]
     assert described["type"] == "mode"
     assert ours["image-label"]["source"] == {"image": "../../"}
-    scales = [[step[step["type"]] for step in dataset["coordinateTransformations"]]
-              for dataset in described["datasets"]]
+    scales = [
+        [step[step["type"]] for step in dataset["coordinateTransformations"]]
+        for dataset in described["datasets"]
+    ]
     # The first pixel of level 2 covers 4 pixels of 0.5 µm, at 0, 0.5, 1 and 1.5.
     assert scales == [
-        [[2.0, 0.5, 0.5]], [[2.0, 1.0, 1.0], [0, 0.25, 0.25]], [[2.0, 2.0, 2.0], [0, 0.75, 0.75]],
-        [[4.0, 4.0, 4.0], [1.0, 1.75, 1.75]]]
+        [[2.0, 0.5, 0.5]],
+        [[2.0, 1.0, 1.0], [0, 0.25, 0.25]],
+        [[2.0, 2.0, 2.0], [0, 0.75, 0.75]],
+        [[4.0, 4.0, 4.0], [1.0, 1.75, 1.75]],
+    ]
     array: Any = open_array(path)
     assert (array.fill_value, array.chunks, array.dtype) == (0, (8, 8, 8), np.uint32)
     assert array.metadata.zarr_format == FORMATS[version]
@@ -185,13 +226,16 @@ def test_pixels_of_all_levels_lie_where_they_are(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-@pytest.mark.parametrize("axes, spacing", [
-    ("YX", None), ("YX", (0.5, 0.25)), ("TYX", (0.5, 0.5)), ("ZYX", (2.0, 0.5, 0.5))])
+@pytest.mark.parametrize(
+    "axes, spacing",
+    [("YX", None), ("YX", (0.5, 0.25)), ("TYX", (0.5, 0.5)), ("ZYX", (2.0, 0.5, 0.5))],
+)
 def test_others_read_it(
     tmp_path: Path, version: Version, axes: str, spacing: Spacing | None
 ) -> None:
-    path = made(tmp_path / "a.zarr", LABELS[(0,) * (3 - len(axes))], version, axes=axes,
-                spacing=spacing)
+    path = made(
+        tmp_path / "a.zarr", LABELS[(0,) * (3 - len(axes))], version, axes=axes, spacing=spacing
+    )
     (node,) = nodes(path)
     assert {type(spec) for spec in node.specs} == {Label, Multiscales}
     assert [axis["name"] for axis in node.metadata["axes"]] == list(axes.lower())
@@ -207,8 +251,15 @@ def test_others_read_it(
     for level, data in enumerate(node.data):
         ours = open_lazy(path, level=level)
         assert (ours.axes, ours.shape) == (axes, data.shape)
-        assert ours.spacing == (None if spacing is None else pytest.approx(tuple(
-            node.metadata["coordinateTransformations"][level][0]["scale"][-len(spacing):])))
+        assert ours.spacing == (
+            None
+            if spacing is None
+            else pytest.approx(
+                tuple(
+                    node.metadata["coordinateTransformations"][level][0]["scale"][-len(spacing) :]
+                )
+            )
+        )
 
 
 def test_chunks_without_labels_are_not_stored(tmp_path: Path) -> None:
@@ -218,7 +269,8 @@ def test_chunks_without_labels_are_not_stored(tmp_path: Path) -> None:
     open_array(path)[8:, 8:] = 0
     for level in range(3):
         assert [file.name for file in (path / str(level) / "c").rglob("*") if file.is_file()] == [
-            "0"], level
+            "0"
+        ], level
 
 
 def test_all_labels_fit(tmp_path: Path) -> None:
@@ -234,8 +286,9 @@ def test_a_run_after_a_kill_leaves_the_same_bytes(
 ) -> None:
     whole = content(made(tmp_path / "whole", version=version))
     path = tmp_path / "killed"
-    create_labels(path, LABELS.shape, np.uint32, "ZYX", (2.0, 0.5, 0.5), chunks=(8, 8, 8),
-                  version=version)
+    create_labels(
+        path, LABELS.shape, np.uint32, "ZYX", (2.0, 0.5, 0.5), chunks=(8, 8, 8), version=version
+    )
     open_array(path)[:] = LABELS
     fill, calls = ngff.fill_box, []
 
@@ -258,26 +311,39 @@ def test_a_run_after_a_kill_leaves_the_same_bytes(
         assert content(path) == whole
 
 
-def test_memory_does_not_grow_with_the_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-                                             ) -> None:
+def test_memory_does_not_grow_with_the_image(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     seen: list[int] = []
-    monkeypatch.setattr(ngff, "most_frequent", lambda labels, step: (
-        seen.append(labels.size), most_frequent(labels, step))[1])
+    monkeypatch.setattr(
+        ngff,
+        "most_frequent",
+        lambda labels, step: (seen.append(labels.size), most_frequent(labels, step))[1],
+    )
     made(tmp_path / "a")
     assert len(seen) > 10
     assert max(seen) <= 16**3 < LABELS.size / 2
 
 
-@pytest.mark.parametrize("change, words", [
-    ({"dtype": float}, "labels of type float64, expected integers"),
-    ({"axes": "CYX"}, r"shape \(4, 5, 6\) do not have the axes 'CYX'"),
-    ({"axes": "YX"}, r"shape \(4, 5, 6\) do not have the axes 'YX'"),
-    ({"spacing": (1.0, 1.0)}, "2 values, the labels have 3 space axes"),
-    ({"chunks": (4, 4)}, r"chunks \(4, 4\) do not fit"),
-])
+@pytest.mark.parametrize(
+    "change, words",
+    [
+        ({"dtype": float}, "labels of type float64, expected integers"),
+        ({"axes": "CYX"}, r"shape \(4, 5, 6\) do not have the axes 'CYX'"),
+        ({"axes": "YX"}, r"shape \(4, 5, 6\) do not have the axes 'YX'"),
+        ({"spacing": (1.0, 1.0)}, "2 values, the labels have 3 space axes"),
+        ({"chunks": (4, 4)}, r"chunks \(4, 4\) do not fit"),
+    ],
+)
 def test_what_does_not_fit(tmp_path: Path, change: dict[str, Any], words: str) -> None:
-    options: dict[str, Any] = {"shape": (4, 5, 6), "dtype": np.uint32, "axes": "ZYX",
-                               "spacing": None, "chunks": (4, 4, 4), **change}
+    options: dict[str, Any] = {
+        "shape": (4, 5, 6),
+        "dtype": np.uint32,
+        "axes": "ZYX",
+        "spacing": None,
+        "chunks": (4, 4, 4),
+        **change,
+    }
     with pytest.raises(DataError, match=words):
         create_labels(tmp_path / "a", **options)
     assert not (tmp_path / "a").exists()
@@ -323,8 +389,11 @@ def test_labels_inside_of_an_image(tmp_path: Path, version: Version, consolidate
     # And whoever opens the labels finds the image.
     assert "image.zarr" in {node.zarr.basename() for node in nodes(home / "labels/cells")}
     after = content(home)
-    assert all(after[name] == data for name, data in before.items()
-               if not name.endswith(("zarr.json", ".zmetadata")))
+    assert all(
+        after[name] == data
+        for name, data in before.items()
+        if not name.endswith(("zarr.json", ".zmetadata"))
+    )
 
 
 @pytest.mark.parametrize("levels", [1, 2, 4])
@@ -335,8 +404,9 @@ def test_labels_get_as_many_levels_as_the_image(tmp_path: Path, levels: int) -> 
     # They are what they would have been anyway.
     made(tmp_path / "b", smallest=1)
     for level in range(levels):
-        np.testing.assert_array_equal(open_array(path, level)[:],
-                                      open_array(tmp_path / "b", level)[:])
+        np.testing.assert_array_equal(
+            open_array(path, level)[:], open_array(tmp_path / "b", level)[:]
+        )
 
 
 @pytest.mark.parametrize("version", VERSIONS)
@@ -364,12 +434,12 @@ def test_what_others_say_of_labels_is_kept(tmp_path: Path) -> None:
     group.attrs.put({"ome": {"version": "0.5", "labels": ["theirs"]}, "note": 1})
     put_inside(made(tmp_path / "a"), home, "a")
     assert zarr.open_group(home / "labels", mode="r").attrs.asdict() == {
-        "ome": {"version": "0.5", "labels": ["theirs", "a"]}, "note": 1}
+        "ome": {"version": "0.5", "labels": ["theirs", "a"]},
+        "note": 1,
+    }
 
 
-def test_a_kill_before_the_move_is_mended(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kill_before_the_move_is_mended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     home, path = image(tmp_path / "image.zarr", "0.5"), made(tmp_path / "a")
 
     def dies(self: Path, target: Path) -> None:

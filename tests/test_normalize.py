@@ -16,7 +16,8 @@ ADAPTER: TypeAdapter[Normalization] = TypeAdapter(Normalization)
 KINDS = [Percentile(), Percentile(clip=True), ZScore(), Absolute(low=10, high=20)]
 shapes = hnp.array_shapes(min_dims=3, max_dims=4, max_side=6)
 images = st.one_of(
-    hnp.arrays(np.uint16, shapes), hnp.arrays(np.uint8, shapes),
+    hnp.arrays(np.uint16, shapes),
+    hnp.arrays(np.uint8, shapes),
     hnp.arrays(np.float32, shapes, elements=st.floats(-1e6, 1e6, width=32)),
 )
 
@@ -34,7 +35,8 @@ def test_percentiles_are_those_of_each_channel() -> None:
 def test_clip() -> None:
     normal = Percentile(low=10, high=90, clip=True).apply(np.arange(11.0).reshape(1, 1, 11))
     assert normal[0, 0].tolist() == pytest.approx(
-        [0, 0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1, 1])
+        [0, 0, 0.125, 0.25, 0.375, 0.5, 0.625, 0.75, 0.875, 1, 1]
+    )
 
 
 def test_few_bright_pixels_are_not_lost() -> None:
@@ -87,11 +89,17 @@ def test_options_are_saved_and_read(option: Normalization) -> None:
     assert ADAPTER.validate_json(ADAPTER.dump_json(option)) == option
 
 
-@pytest.mark.parametrize("options", [
-    {"type": "percentile", "low": 50, "high": 50}, {"type": "percentile", "high": 101},
-    {"type": "absolute", "low": 2, "high": 1}, {"type": "absolute"}, {"type": "median"},
-    {"type": "zscore", "low": 1},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"type": "percentile", "low": 50, "high": 50},
+        {"type": "percentile", "high": 101},
+        {"type": "absolute", "low": 2, "high": 1},
+        {"type": "absolute"},
+        {"type": "median"},
+        {"type": "zscore", "low": 1},
+    ],
+)
 def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ADAPTER.validate_python(options)

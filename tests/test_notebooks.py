@@ -17,8 +17,10 @@ from commands import Run
 EXAMPLES = Path(__file__).parents[1] / "examples"
 NOTEBOOKS = sorted(EXAMPLES.rglob("*.ipynb"))
 #: Notebooks of a folder go on from each other; the others stand alone.
-SERIES = [sorted(folder.glob("*.ipynb")) for folder in
-          sorted({path.parent for path in NOTEBOOKS} - {EXAMPLES})]
+SERIES = [
+    sorted(folder.glob("*.ipynb"))
+    for folder in sorted({path.parent for path in NOTEBOOKS} - {EXAMPLES})
+]
 SERIES += [[path] for path in sorted(EXAMPLES.glob("*.ipynb"))]
 #: Executes a notebook in a folder, and prints it with its outputs.
 EXECUTE = """
@@ -52,8 +54,9 @@ def prose(path: Path) -> list[str]:
 
 def folder(path: Path) -> str:
     """Where a notebook says that it writes."""
-    (found,) = re.findall(r'^OUT = Path\("(embedseg-examples/[\w-]+)"\)$',
-                          "\n".join(code(path)), flags=re.MULTILINE)
+    (found,) = re.findall(
+        r'^OUT = Path\("(embedseg-examples/[\w-]+)"\)$', "\n".join(code(path)), flags=re.MULTILINE
+    )
     return str(found)
 
 
@@ -92,7 +95,8 @@ def test_code_holds_no_absolute_path_and_has_a_fast_mode(path: Path) -> None:
 def test_links_lead_somewhere_and_every_notebook_is_listed() -> None:
     readme = (EXAMPLES / "README.md").read_text(encoding="utf-8")
     assert {link for link in re.findall(r"\]\(([^)]+)\)", readme) if link.endswith(".ipynb")} == {
-        name(path) for path in NOTEBOOKS}
+        name(path) for path in NOTEBOOKS
+    }
     for path in NOTEBOOKS:
         for link in re.findall(r"\]\(([^)]+)\)", "\n".join(prose(path))):
             assert (path.parent / link).is_file(), f"{name(path)}: {link}"
@@ -107,7 +111,8 @@ def test_commands_that_are_named_exist(run: Run) -> None:
     for command, options in used.items():
         shown = run(command, "--help").out
         assert not (missing := {option for option in options if option not in shown}), (
-            f"embedseg {command} has no {missing}")
+            f"embedseg {command} has no {missing}"
+        )
 
 
 def executed(path: Path, folder: Path) -> Any:
@@ -115,17 +120,16 @@ def executed(path: Path, folder: Path) -> Any:
 
     In a process of its own: after other tests in the same one, kernels take minutes to answer.
     """
-    done = subprocess.run([sys.executable, "-c", EXECUTE, path, folder], capture_output=True,
-                          text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", EXECUTE, path, folder], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return nbformat.reads(done.stdout, as_version=4)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("series", SERIES, ids=lambda series: name(series[0]).split("/01")[0])
-def test_notebooks_run(
-    series: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_notebooks_run(series: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("EMBEDSEG_FAST", "1")
     for path in series:
         book = executed(path, tmp_path)

@@ -23,9 +23,15 @@ def literal(matrix: torch.Tensor) -> torch.Tensor:
 
 def small_net() -> nn.Sequential:
     torch.manual_seed(0)
-    return nn.Sequential(nn.Conv2d(1, 16, 3), nn.BatchNorm2d(16), nn.ReLU(),
-                         nn.Conv2d(16, 32, 3), nn.ReLU(), nn.ConvTranspose2d(32, 16, 2, 2),
-                         nn.Conv2d(16, 2, 1))
+    return nn.Sequential(
+        nn.Conv2d(1, 16, 3),
+        nn.BatchNorm2d(16),
+        nn.ReLU(),
+        nn.Conv2d(16, 32, 3),
+        nn.ReLU(),
+        nn.ConvTranspose2d(32, 16, 2, 2),
+        nn.Conv2d(16, 2, 1),
+    )
 
 
 def descend(net: nn.Module, optimizer: torch.optim.Optimizer, steps: int) -> list[float]:
@@ -45,15 +51,16 @@ def test_the_fast_iteration_is_the_published_one(rows: int, columns: int, seed: 
     matrix = torch.randn(rows, columns, generator=torch.Generator().manual_seed(seed)).double()
     expected = literal(matrix) if rows <= columns else literal(matrix.T).T
     torch.testing.assert_close(orthogonalised(matrix), expected, rtol=1e-6, atol=1e-8)
-    torch.testing.assert_close(orthogonalised(matrix.float()), expected.float(),
-                               rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(
+        orthogonalised(matrix.float()), expected.float(), rtol=1e-2, atol=1e-3
+    )
 
 
 def test_singular_values_come_near_one_and_vectors_stay() -> None:
     left, _ = torch.linalg.qr(torch.randn(20, 20).double())
     right, _ = torch.linalg.qr(torch.randn(50, 20).double())
     matrix = left @ torch.diag(torch.logspace(0, -1.5, 20).double()) @ right.T
-    values = (left.T @ orthogonalised(matrix) @ right)
+    values = left.T @ orthogonalised(matrix) @ right
     assert (values.diagonal() > 0.6).all() and (values.diagonal() < 1.3).all()
     assert (values - torch.diag(values.diagonal())).abs().max() < 1e-6
     assert not orthogonalised(torch.zeros(3, 4)).any()

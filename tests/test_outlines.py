@@ -31,18 +31,21 @@ from strategies import boxes, labels
 BACK = {"roi": ".zip", "geojson": ".geojson", "coco": ".json"}
 
 #: A hole, a piece in the hole, pieces that meet at a corner, one at each border, single pixels.
-SCENE = np.array([
-    [1, 1, 1, 1, 1, 0, 2, 0],
-    [1, 0, 0, 0, 1, 2, 0, 3],
-    [1, 0, 1, 0, 1, 0, 3, 3],
-    [1, 0, 0, 0, 1, 4, 3, 3],
-    [1, 1, 1, 1, 0, 4, 4, 5],
-], np.int32)
+SCENE = np.array(
+    [
+        [1, 1, 1, 1, 1, 0, 2, 0],
+        [1, 0, 0, 0, 1, 2, 0, 3],
+        [1, 0, 1, 0, 1, 0, 3, 3],
+        [1, 0, 0, 0, 1, 4, 3, 3],
+        [1, 1, 1, 1, 0, 4, 4, 5],
+    ],
+    np.int32,
+)
 
 
 def export(folder: Path, kind: str, labels: np.ndarray, **known: Any) -> Path:
     path = folder / f"cells{EXPORTERS[kind].suffix}"
-    spacing = (2.0, 0.5, 0.5)[-labels.ndim:]
+    spacing = (2.0, 0.5, 0.5)[-labels.ndim :]
     export_objects(path, Objects(labels, spacing, "cells.tif", **known), kind, overwrite=True)
     return path
 
@@ -74,7 +77,7 @@ def check_outlines(labels: np.ndarray) -> None:
         for shell, *holes in polygons:
             own = fill([[shell, *holes]], mask.shape)
             part = np.zeros_like(mask)
-            part[own.top:, own.left:][:own.inside.shape[0], :own.inside.shape[1]] = own.inside
+            part[own.top :, own.left :][: own.inside.shape[0], : own.inside.shape[1]] = own.inside
             np.testing.assert_array_equal(part, pieces == pieces[part][0])
             assert area(shell) > 0 > max([area(hole) for hole in holes], default=-1)
             for ring in (shell, *holes):
@@ -84,8 +87,11 @@ def check_outlines(labels: np.ndarray) -> None:
                 # No corner on a straight line.
                 assert ((sides != 0) != (np.roll(sides, 1, 0) != 0)).all()
         seen.add((label, plane))
-    there = {(int(label), plane) for plane, image in enumerate(planes)
-             for label in np.unique(image[image > 0])}
+    there = {
+        (int(label), plane)
+        for plane, image in enumerate(planes)
+        for label in np.unique(image[image > 0])
+    }
     assert seen == there
 
 
@@ -112,15 +118,17 @@ def test_outlines_do_not_depend_on_what_is_traced_at_once(monkeypatch: pytest.Mo
 # -- there and back --------------------------------------------------------------------------------
 @pytest.mark.parametrize("kind", BACK)
 @given(labels=labels(max_label=5, unannotated=True))
-def test_anything_comes_back_as_it_was(kind: str, labels: np.ndarray,
-                                       tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_anything_comes_back_as_it_was(
+    kind: str, labels: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     there_and_back(kind, labels, tmp_path_factory.getbasetemp())
 
 
 @pytest.mark.parametrize("kind", BACK)
 @given(labels=boxes())
-def test_boxes_come_back_as_they_were(kind: str, labels: np.ndarray,
-                                      tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_boxes_come_back_as_they_were(
+    kind: str, labels: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     there_and_back(kind, labels * 70_001, tmp_path_factory.getbasetemp())
 
 
@@ -160,8 +168,9 @@ def test_rois_are_what_imagej_would_make(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("channels", "position", "z"), [(None, 2, 0), (1, 2, 0), (3, 0, 2)])
-def test_rois_of_a_volume_have_their_slice(channels: int | None, position: int, z: int,
-                                           tmp_path: Path) -> None:
+def test_rois_of_a_volume_have_their_slice(
+    channels: int | None, position: int, z: int, tmp_path: Path
+) -> None:
     volume = np.stack([0 * SCENE, SCENE, SCENE * (SCENE == 3)])
     image = None if channels is None else np.zeros((channels, *volume.shape))
     rois = roifile.roiread(export(tmp_path, "roi", volume, image=image))
@@ -194,8 +203,11 @@ def polygon(kind: ROI_TYPE, corners: Any, **more: Any) -> ImagejRoi:
 
 
 def composite(path: list[float]) -> ImagejRoi:
-    return ImagejRoi(roitype=ROI_TYPE.RECT, shape_roi_size=len(path),
-                     multi_coordinates=np.array(path, np.float32))
+    return ImagejRoi(
+        roitype=ROI_TYPE.RECT,
+        shape_roi_size=len(path),
+        multi_coordinates=np.array(path, np.float32),
+    )
 
 
 def read(folder: Path, *rois: ImagejRoi, shape: tuple[int, ...] = (6, 8)) -> np.ndarray:
@@ -210,7 +222,8 @@ def test_tools_of_imagej_by_eye(tmp_path: Path) -> None:
     for roi in (
         box(ROI_TYPE.RECT, 2, 1, 5, 3),
         box(ROI_TYPE.RECT, 0, 0, 0, 0, options=exact, xd=2.4, yd=1.4, widthd=3.0, heightd=2.0),
-        polygon(ROI_TYPE.POLYGON, corners), polygon(ROI_TYPE.TRACED, corners),
+        polygon(ROI_TYPE.POLYGON, corners),
+        polygon(ROI_TYPE.TRACED, corners),
         polygon(ROI_TYPE.FREEHAND, np.array(corners) + 0.3),
         composite([0, 2, 1, 1, 5, 1, 1, 5, 3, 1, 2, 3, 4]),
         # Its right side bulges by less than half a pixel.
@@ -224,8 +237,10 @@ def test_edges_belong_to_pixels_as_in_imagej() -> None:
     # Through the middles of pixels: to the left out, to the right in; above in, below out.
     square = np.array([[1.5, 1.5], [4.5, 1.5], [4.5, 3.5], [1.5, 3.5]])
     found = fill([[square]], (6, 8))
-    np.testing.assert_array_equal(np.argwhere(found.inside) + np.array([found.top, found.left]),
-                                  [[y, x] for y in (1, 2) for x in (2, 3, 4)])
+    np.testing.assert_array_equal(
+        np.argwhere(found.inside) + np.array([found.top, found.left]),
+        [[y, x] for y in (1, 2) for x in (2, 3, 4)],
+    )
 
 
 @pytest.mark.parametrize("size", [3, 8, 21, 60])
@@ -233,34 +248,44 @@ def test_ovals_are_those_of_imagej(size: int, tmp_path: Path) -> None:
     x = np.arange(size) + 0.5 - size / 2
     y = np.arange(2 * size) + 0.5 - size
     expected = (x / (size / 2)) ** 2 + (y[:, None] / size) ** 2 <= 1
-    found = read(tmp_path, box(ROI_TYPE.OVAL, 4, 5, 4 + size, 5 + 2 * size),
-                 shape=(2 * size + 9, size + 9))
+    found = read(
+        tmp_path, box(ROI_TYPE.OVAL, 4, 5, 4 + size, 5 + 2 * size), shape=(2 * size + 9, size + 9)
+    )
     assert np.count_nonzero(found[5:-4, 4:-5] != expected) <= 0.002 * size**2
     assert found.sum() == found[5:-4, 4:-5].sum()
 
 
 def test_a_rounded_rectangle_has_no_corners(tmp_path: Path) -> None:
-    found = read(tmp_path, box(ROI_TYPE.RECT, 0, 0, 20, 10, rounded_rect_arc_size=8),
-                 shape=(10, 20))
+    found = read(
+        tmp_path, box(ROI_TYPE.RECT, 0, 0, 20, 10, rounded_rect_arc_size=8), shape=(10, 20)
+    )
     assert found[0, 0] == found[-1, -1] == 0 and found[0, 3:-3].all() and found[3:-3].all()
     assert found.sum() == pytest.approx(200 - (4 - np.pi) * 16, abs=4)
 
 
 def test_what_has_no_area_is_left_out(tmp_path: Path) -> None:
     line = [[1, 1], [5, 4]]
-    path = draw(tmp_path, box(ROI_TYPE.RECT, 1, 1, 3, 3), polygon(ROI_TYPE.POLYLINE, line),
-                polygon(ROI_TYPE.POINT, line), ImagejRoi(roitype=ROI_TYPE.LINE, x2=5.0, y2=4.0),
-                box(ROI_TYPE.RECT, 0, 0, 4, 4, subtype=ROI_SUBTYPE.TEXT, text="a", text_name="b"))
+    path = draw(
+        tmp_path,
+        box(ROI_TYPE.RECT, 1, 1, 3, 3),
+        polygon(ROI_TYPE.POLYLINE, line),
+        polygon(ROI_TYPE.POINT, line),
+        ImagejRoi(roitype=ROI_TYPE.LINE, x2=5.0, y2=4.0),
+        box(ROI_TYPE.RECT, 0, 0, 4, 4, subtype=ROI_SUBTYPE.TEXT, text="a", text_name="b"),
+    )
     found = import_objects(path, (6, 8))
     assert (found.objects, found.lines) == (1, 4)
     assert "lines and points, which have no area: 4" in found.words()[0]
 
 
 def test_slices_of_imagej(tmp_path: Path) -> None:
-    rois = [box(ROI_TYPE.RECT, 0, 0, 2, 2, z_position=1),
-            box(ROI_TYPE.RECT, 0, 0, 3, 3, position=2),
-            box(ROI_TYPE.RECT, 5, 0, 6, 2, z_position=2), box(ROI_TYPE.RECT, 5, 5, 6, 6),
-            box(ROI_TYPE.RECT, 5, 5, 6, 6, z_position=4)]
+    rois = [
+        box(ROI_TYPE.RECT, 0, 0, 2, 2, z_position=1),
+        box(ROI_TYPE.RECT, 0, 0, 3, 3, position=2),
+        box(ROI_TYPE.RECT, 5, 0, 6, 2, z_position=2),
+        box(ROI_TYPE.RECT, 5, 5, 6, 6),
+        box(ROI_TYPE.RECT, 5, 5, 6, 6, z_position=4),
+    ]
     found = import_objects(draw(tmp_path, *rois), (3, 6, 8))
     assert [np.unique(plane).tolist() for plane in found.labels] == [[0, 1], [0, 2, 3], [0]]
     assert (found.planeless, found.outside) == (1, 1)
@@ -270,8 +295,10 @@ def test_slices_of_imagej(tmp_path: Path) -> None:
 
 
 def test_a_roi_file_and_names(tmp_path: Path) -> None:
-    rois = [box(ROI_TYPE.RECT, x, 0, x + 1, 2, name=name)
-            for x, name in enumerate(["0012", "0003-0004", "0012", "nucleus", "0013-z0001"])]
+    rois = [
+        box(ROI_TYPE.RECT, x, 0, x + 1, 2, name=name)
+        for x, name in enumerate(["0012", "0003-0004", "0012", "nucleus", "0013-z0001"])
+    ]
     rois[0].tofile(tmp_path / "a.roi")
     assert import_objects(tmp_path / "a.roi", (2, 3)).labels[0].tolist() == [12, 0, 0]
     with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
@@ -295,10 +322,14 @@ def test_geojson_is_what_qupath_reads(tmp_path: Path) -> None:
     assert ring[0] == ring[-1] and hole[0] == hole[-1]
     assert features["0001"]["geometry"]["type"] == "MultiPolygon"
     assert features["0005"]["geometry"] == {
-        "type": "Polygon", "coordinates": [[[7, 4], [8, 4], [8, 5], [7, 5], [7, 4]]]}
+        "type": "Polygon",
+        "coordinates": [[[7, 4], [8, 4], [8, 5], [7, 5], [7, 4]]],
+    }
     assert features["0003"]["properties"] == {
-        "objectType": "detection", "name": "0003",
-        "measurements": {"Label": 3, "Size px": 5, "Area µm^2": 1.25, "Score": 0.8765}}
+        "objectType": "detection",
+        "name": "0003",
+        "measurements": {"Label": 3, "Size px": 5, "Area µm^2": 1.25, "Score": 0.8765},
+    }
     before = path.read_bytes()
     assert export(tmp_path, "geojson", SCENE, scores={3: 0.87654321}).read_bytes() == before
 
@@ -306,8 +337,11 @@ def test_geojson_is_what_qupath_reads(tmp_path: Path) -> None:
 def test_geojson_of_a_volume_has_planes(tmp_path: Path) -> None:
     volume = np.stack([0 * SCENE, SCENE, SCENE * (SCENE == 3)])
     features = json.loads(export(tmp_path, "geojson", volume).read_text())["features"]
-    planes = [feature["geometry"]["plane"] for feature in features
-              if feature["properties"]["name"].startswith("0003")]
+    planes = [
+        feature["geometry"]["plane"]
+        for feature in features
+        if feature["properties"]["name"].startswith("0003")
+    ]
     assert planes == [{"c": -1, "z": 1, "t": 0}, {"c": -1, "z": 2, "t": 0}]
     assert features[0]["properties"]["measurements"]["Volume µm^3"] == 8.0
     assert len({feature["id"] for feature in features}) == 6
@@ -317,18 +351,46 @@ SQUARE = [[1, 1], [4, 1], [4, 3], [1, 3], [1, 1]]
 HOLE = [[2, 1], [3, 1], [3, 2], [2, 2], [2, 1]]
 
 
-@pytest.mark.parametrize("content", [
-    {"type": "FeatureCollection", "features": [
-        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]}}]},
-    {"features": [{"geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]},
-                   "properties": {"name": None, "classification": {"name": "Tumor"}}}]},
-    [{"type": "Feature", "geometry": {"type": "MultiPolygon", "coordinates": [[SQUARE, HOLE]]}}],
-    {"type": "Feature", "geometry": {"type": "GeometryCollection", "geometries": [
-        {"type": "Polygon", "coordinates": [SQUARE, HOLE]}]}},
-    {"type": "Polygon", "coordinates": [[[*corner, 0.0] for corner in SQUARE], HOLE]},
-    {"crs": 1, "type": "FeatureCollection", "features": [
-        {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]}}]},
-])
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "type": "FeatureCollection",
+            "features": [
+                {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]}}
+            ],
+        },
+        {
+            "features": [
+                {
+                    "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]},
+                    "properties": {"name": None, "classification": {"name": "Tumor"}},
+                }
+            ]
+        },
+        [
+            {
+                "type": "Feature",
+                "geometry": {"type": "MultiPolygon", "coordinates": [[SQUARE, HOLE]]},
+            }
+        ],
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "GeometryCollection",
+                "geometries": [{"type": "Polygon", "coordinates": [SQUARE, HOLE]}],
+            },
+        },
+        {"type": "Polygon", "coordinates": [[[*corner, 0.0] for corner in SQUARE], HOLE]},
+        {
+            "crs": 1,
+            "type": "FeatureCollection",
+            "features": [
+                {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]}}
+            ],
+        },
+    ],
+)
 @pytest.mark.parametrize("suffix", [".geojson", ".json"])
 def test_geojson_as_people_have_it(content: Any, suffix: str, tmp_path: Path) -> None:
     path = tmp_path / f"drawn{suffix}"
@@ -346,12 +408,14 @@ def coco(path: Path) -> COCO:
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 @given(labels=labels())
-def test_pycocotools_sees_the_same_pixels(labels: np.ndarray,
-                                          tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_pycocotools_sees_the_same_pixels(
+    labels: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     data = coco(export(tmp_path_factory.getbasetemp(), "coco", labels, scores={2: 0.5}))
     planes = labels if labels.ndim == 3 else labels[np.newaxis]
     assert [image["id"] for image in data.loadImgs(data.getImgIds())] == [
-        plane + 1 for plane in range(len(planes))]
+        plane + 1 for plane in range(len(planes))
+    ]
     seen = 0
     for row in data.loadAnns(data.getAnnIds()):
         mask = planes[row["image_id"] - 1] == row["label"]
@@ -379,14 +443,22 @@ def test_run_lengths_are_compressed_as_pycocotools_does() -> None:
 def test_coco_of_others(tmp_path: Path) -> None:
     path = tmp_path / "others.json"
     rows = [
-        {"id": 1, "image_id": 7, "segmentation": [[1, 1, 4, 1, 4, 3, 1, 3],
-                                                  [6, 1, 7, 1, 7, 2, 6, 2]]},
+        {
+            "id": 1,
+            "image_id": 7,
+            "segmentation": [
+                [1, 1, 4, 1, 4, 3, 1, 3],
+                [6, 1, 7, 1, 7, 2, 6, 2],
+            ],
+        },
         {"id": 2, "image_id": 7, "segmentation": {"size": [4, 8], "counts": [4, 2, 26]}},
         {"id": 3, "image_id": 9, "segmentation": [[0, 0, 8, 0, 8, 4, 0, 4]]},
         {"id": 4, "image_id": 7, "bbox": [0, 0, 1, 1]},
     ]
-    images = [{"id": 7, "file_name": "in/a.png", "height": 4, "width": 8},
-              {"id": 9, "file_name": "in/b.png", "height": 4, "width": 8}]
+    images = [
+        {"id": 7, "file_name": "in/a.png", "height": 4, "width": 8},
+        {"id": 9, "file_name": "in/b.png", "height": 4, "width": 8},
+    ]
     path.write_text(json.dumps({"images": images, "annotations": rows}))
     found = import_objects(path, image="a.tif")
     expected = np.zeros((4, 8), int)
@@ -421,9 +493,12 @@ def test_numbers_that_do_not_fit_are_given_anew() -> None:
 
 
 def test_what_is_outside_is_cut_off_and_counted(tmp_path: Path) -> None:
-    rois = [box(ROI_TYPE.RECT, -3, -3, 2, 2), box(ROI_TYPE.RECT, 7, 5, 90, 90),
-            box(ROI_TYPE.RECT, 20, 0, 30, 5), polygon(ROI_TYPE.FREEHAND, [[3.1, 3.1], [3.2, 3.1],
-                                                                          [3.1, 3.2]])]
+    rois = [
+        box(ROI_TYPE.RECT, -3, -3, 2, 2),
+        box(ROI_TYPE.RECT, 7, 5, 90, 90),
+        box(ROI_TYPE.RECT, 20, 0, 30, 5),
+        polygon(ROI_TYPE.FREEHAND, [[3.1, 3.1], [3.2, 3.1], [3.1, 3.2]]),
+    ]
     found = import_objects(draw(tmp_path, *rois), (6, 8))
     assert np.argwhere(found.labels == 2).tolist() == [[5, 7]]
     assert (found.labels == 1).sum() == 4 and found.outside == 2
@@ -435,24 +510,35 @@ def test_what_is_outside_is_cut_off_and_counted(tmp_path: Path) -> None:
 RING = {"type": "Polygon", "coordinates": [[[0, 0], [1, float("nan")], [1, 1]]]}
 
 
-@pytest.mark.parametrize(("name", "content", "words"), [
-    ("a.zip", b"PK nonsense", "corrupt or no zip of ImageJ ROIs"),
-    ("a.zip", b"PK\5\6" + bytes(18), "holds no ImageJ ROI"),
-    ("a.roi", b"Iout" + bytes(20), r"a\.roi is no ImageJ ROI, or broken"),
-    ("a.roi", b"GIF8" + bytes(90), r"a\.roi is no ImageJ ROI"),
-    ("a.geojson", b"{", "no GeoJSON"),
-    ("a.geojson", b'{"features": []}', "holds no object"),
-    ("a.geojson", b'{"features": [{"geometry": {"type": "Polygon"}}]}', "feature 1 of it is no"),
-    ("a.geojson", b'{"features": [{"a": 1', "this is no GeoJSON"),
-    ("a.geojson", b"\xff\xfe", "no GeoJSON"),
-    ("a.geojson", json.dumps(RING).encode(), "coordinates that are no numbers"),
-    ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "no outline.*lines and points"),
-    ("a.json", b'{"images": [{}], "annotations": []}', "no COCO file of instances"),
-    ("a.json", b'{"images": [], "annotations": []}', "no COCO file|holds 0 images"),
-    ("a.json", b'{"images": [{"id": 1, "height": 4, "width": 5}], "annotations": [{"image_id": 1, '
-               b'"segmentation": {"size": [4, 5], "counts": [7]}}]}', "annotation None is no"),
-    ("a.json", b"[1]", "no GeoJSON"),
-])
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.zip", b"PK nonsense", "corrupt or no zip of ImageJ ROIs"),
+        ("a.zip", b"PK\5\6" + bytes(18), "holds no ImageJ ROI"),
+        ("a.roi", b"Iout" + bytes(20), r"a\.roi is no ImageJ ROI, or broken"),
+        ("a.roi", b"GIF8" + bytes(90), r"a\.roi is no ImageJ ROI"),
+        ("a.geojson", b"{", "no GeoJSON"),
+        ("a.geojson", b'{"features": []}', "holds no object"),
+        (
+            "a.geojson",
+            b'{"features": [{"geometry": {"type": "Polygon"}}]}',
+            "feature 1 of it is no",
+        ),
+        ("a.geojson", b'{"features": [{"a": 1', "this is no GeoJSON"),
+        ("a.geojson", b"\xff\xfe", "no GeoJSON"),
+        ("a.geojson", json.dumps(RING).encode(), "coordinates that are no numbers"),
+        ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "no outline.*lines and points"),
+        ("a.json", b'{"images": [{}], "annotations": []}', "no COCO file of instances"),
+        ("a.json", b'{"images": [], "annotations": []}', "no COCO file|holds 0 images"),
+        (
+            "a.json",
+            b'{"images": [{"id": 1, "height": 4, "width": 5}], "annotations": [{"image_id": 1, '
+            b'"segmentation": {"size": [4, 5], "counts": [7]}}]}',
+            "annotation None is no",
+        ),
+        ("a.json", b"[1]", "no GeoJSON"),
+    ],
+)
 def test_broken_files_are_said(name: str, content: bytes, words: str, tmp_path: Path) -> None:
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=rf"a\.\w+: .*({words})"):
@@ -502,8 +588,9 @@ def test_zarr_is_replaced_only_by_zarr(tmp_path: Path) -> None:
     export(tmp_path, "ome-zarr", 2 * SCENE)
     (tmp_path / "mine.zarr").mkdir()
     with pytest.raises(UsageError, match="exists"):
-        export_objects(tmp_path / "mine.zarr", Objects(SCENE, (1.0, 1.0)), "ome-zarr",
-                       overwrite=True)
+        export_objects(
+            tmp_path / "mine.zarr", Objects(SCENE, (1.0, 1.0)), "ome-zarr", overwrite=True
+        )
     from embedseg.lazy import open_lazy
 
     image = open_lazy(path)

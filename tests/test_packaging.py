@@ -50,7 +50,8 @@ def test_wheel_holds_code_and_samples(installed: Path) -> None:
     assert {"py.typed", "ARCHITECTURE.md"} <= {p.name for p in (installed / "embedseg").iterdir()}
     assert (installed / "embedseg/napari/napari.yaml").is_file()
     assert {"page.html", "page.css", "page.js"} <= {
-        p.name for p in (installed / "embedseg/report").iterdir()}
+        p.name for p in (installed / "embedseg/report").iterdir()
+    }
 
 
 @pytest.mark.slow
@@ -61,8 +62,18 @@ def test_wheel_works_in_an_empty_folder(installed: Path, tmp_path: Path) -> None
     code = "from embedseg.cli import main; main()"
     out = run(sys.executable, "-c", code, "--version", cwd=tmp_path, PYTHONPATH=str(installed))
     assert re.search(r"\d+\.\d+\.\d+", out)
-    run(sys.executable, "-c", code, "demo", "--time-limit", "15s", "-o", "out", cwd=tmp_path,
-        PYTHONPATH=str(installed))
+    run(
+        sys.executable,
+        "-c",
+        code,
+        "demo",
+        "--time-limit",
+        "15s",
+        "-o",
+        "out",
+        cwd=tmp_path,
+        PYTHONPATH=str(installed),
+    )
     assert {path.name for path in (tmp_path / "out").iterdir()} >= {"scores.json", "overlays"}
     assert len(list((tmp_path / "out/overlays").glob("*.png"))) == 10
 

@@ -11,8 +11,11 @@ from embedseg.types import DataError, UsageError
 
 
 def samples(shape, n=5, spacing=None, count=2):
-    return [Sample(str(i), image[None], labels, spacing)
-            for i in range(count) for image, labels in [blobs(shape, n, seed=i)]]
+    return [
+        Sample(str(i), image[None], labels, spacing)
+        for i in range(count)
+        for image, labels in [blobs(shape, n, seed=i)]
+    ]
 
 
 @pytest.mark.parametrize(("shape", "spacing"), [((96, 80), None), ((16, 64, 48), (2.0, 0.5, 0.5))])

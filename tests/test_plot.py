@@ -148,8 +148,14 @@ def test_files(tmp_path: Path) -> None:
 
 def test_a_preview_shows_several_images(tmp_path: Path) -> None:
     noise = np.random.default_rng(0).random((60, 80)).astype(np.float32)
-    save_preview(tmp_path / "flat.png", [noise, noise[None]], [TRUTH, TRUTH], [PREDICTED] * 2,
-                 titles=["one", "two"], title="after 7 steps")
+    save_preview(
+        tmp_path / "flat.png",
+        [noise, noise[None]],
+        [TRUTH, TRUTH],
+        [PREDICTED] * 2,
+        titles=["one", "two"],
+        title="after 7 steps",
+    )
     flat = imread(tmp_path / "flat.png")
     assert flat.shape[1] <= 1600
     assert (flat[..., :3] == np.float32(MISSED) / 255).all(axis=-1).any()
@@ -170,7 +176,11 @@ def test_wrong_pixels_of_classes_are_marked_and_counted() -> None:
     predicted[10:, 10:20] = 1
     figure = overlay(np.zeros((20, 30)), truth, predicted, classes=CLASSES)
     assert [axes.get_title() for axes in figure.axes] == [
-        "image", "truth", "prediction", "wrong: 15.8 % of the pixels"]
+        "image",
+        "truth",
+        "prediction",
+        "wrong: 15.8 % of the pixels",
+    ]
     assert legend(figure) == ["ground", "wall", "organ"]
     wrong = (panels(figure)[3] == MISSED).all(-1)
     assert wrong.mean() == pytest.approx(90 / 600, abs=0.01)
@@ -181,10 +191,13 @@ def test_wrong_pixels_of_classes_are_marked_and_counted() -> None:
 
 def test_volumes_of_classes_have_two_views_and_need_no_truth() -> None:
     labels = np.random.default_rng(0).integers(0, 3, (8, 20, 24))
-    figure = overlay(np.zeros(labels.shape), None, labels, spacing=(4.0, 1.0, 1.0),
-                     classes=CLASSES)
+    figure = overlay(np.zeros(labels.shape), None, labels, spacing=(4.0, 1.0, 1.0), classes=CLASSES)
     assert [axes.get_title() for axes in figure.axes] == [
-        "image (z = 4)", "prediction (z = 4)", "image (y = 10)", "prediction (y = 10)"]
+        "image (z = 4)",
+        "prediction (z = 4)",
+        "image (y = 10)",
+        "prediction (y = 10)",
+    ]
     high, wide = panels(figure)[3].shape[:2]
     assert high / wide == pytest.approx(8 * 4 / 24, rel=0.1)
 
@@ -214,16 +227,24 @@ def test_directions_are_hues_and_lengths_brightness() -> None:
 
 
 def test_all_maps_are_shown_with_their_range() -> None:
-    specs = (MapSpec("offset", "vector", 3, "none"), MapSpec("width", "extent", 3, "none"),
-             MapSpec("class", "scalar", 2, "softmax", average="activated"))
+    specs = (
+        MapSpec("offset", "vector", 3, "none"),
+        MapSpec("width", "extent", 3, "none"),
+        MapSpec("class", "scalar", 2, "softmax", average="activated"),
+    )
     data = np.zeros((8, 6, 20, 24), np.float16)
     data[0], data[2, :, :, 12:] = 9.0, 0.5
     data[3:6, 3] = [[[1.0]], [[2.0]], [[3.0]]]
     figure = plot_maps(Maps(data, specs, (4.0, 1.0, 1.0)), np.zeros((2, 6, 20, 24)), title="t")
     names = [axes.get_title() for axes in figure.axes]
     # In the plane from the middle what lies along z is not seen; in the side view it is.
-    assert names[:5] == ["image", "offset, length 0 to 0.5", "width, 2 to 2",
-                         "class 0, 0.5 to 0.5", "class 1, 0.5 to 0.5"]
+    assert names[:5] == [
+        "image",
+        "offset, length 0 to 0.5",
+        "width, 2 to 2",
+        "class 0, 0.5 to 0.5",
+        "class 1, 0.5 to 0.5",
+    ]
     assert names[5:8] == ["image", "offset, length 9 to 9", "width, 0 to 2"]
     high, wide = panels(figure)[5].shape[:2]
     assert high / wide == pytest.approx(6 * 4 / 24, rel=0.1)
@@ -236,9 +257,12 @@ def test_curves_are_written(tmp_path: Path) -> None:
     save_sizes(tmp_path / "c.svg", np.array([[3.0, 9.0], [5.0, 9.0]]), unit="px", axes="YX")
     trials = [({"refine": None, "seed": 0.5}, 0.2), ({"refine": 0.4, "seed": 0.5}, 0.8)]
     save_trials(tmp_path / "d.svg", trials, "ap", title="nuclei")
-    words = {"a": ["IoU", "AP", "one"], "b": ["cell", "rim"],
-             "c": ["along Y, median 4", "along X, median 9"],
-             "d": ["nuclei", "refine", "None", "0.4", "seed", "ap of validation images"]}
+    words = {
+        "a": ["IoU", "AP", "one"],
+        "b": ["cell", "rim"],
+        "c": ["along Y, median 4", "along X, median 9"],
+        "d": ["nuclei", "refine", "None", "0.4", "seed", "ap of validation images"],
+    }
     for name, expected in words.items():
         text = (tmp_path / f"{name}.svg").read_text()
         assert [word for word in expected if f"<!-- {word} -->" in text] == expected

@@ -102,8 +102,13 @@ def test_tiled_is_untiled(shape: tuple[int, ...], data: st.DataObject) -> None:
     tta = data.draw(st.booleans())
     net, image = Pooling(divisor), picture(1, *shape)
     whole, tiled = (
-        predict(net, image, specs=specs(ndim), spacing=(1.0,) * ndim,
-                options=PredictOptions(tile=size, halo=halo, tta=tta))
+        predict(
+            net,
+            image,
+            specs=specs(ndim),
+            spacing=(1.0,) * ndim,
+            options=PredictOptions(tile=size, halo=halo, tta=tta),
+        )
         for size in (None, tile)
     )
     assert whole.shape == shape and whole.data.dtype == np.float16
@@ -118,15 +123,20 @@ def test_maps_of_a_box_are_those_of_the_image_for_less(
     ndim = len(shape)
     divisor = tuple(data.draw(st.sampled_from([1, 2, 4])) for _ in shape)
     halo = tuple(2 * d for d in divisor)
-    keep = tuple(slice(start := d * data.draw(st.integers(0, (n - 1) // d)),
-                       data.draw(st.integers(start + 1, n)))
-                 for n, d in zip(shape, divisor, strict=True))
+    keep = tuple(
+        slice(
+            start := d * data.draw(st.integers(0, (n - 1) // d)),
+            data.draw(st.integers(start + 1, n)),
+        )
+        for n, d in zip(shape, divisor, strict=True)
+    )
     tile = tuple(2 * h + data.draw(st.integers(6, 20)) for h in halo)
     options = PredictOptions(tile=data.draw(st.sampled_from([None, tile])), halo=halo)
     net, image = Pooling(divisor), picture(1, *shape)
     whole, part = (
         predict(net, image, specs=specs(ndim), spacing=(1.0,) * ndim, options=options, keep=box)
-        for box in (None, keep))
+        for box in (None, keep)
+    )
     np.testing.assert_allclose(part.data, whole.data[(slice(None), *keep)], atol=2e-3)
     net.sizes.clear()
     predict(net, image, specs=specs(ndim), spacing=(1.0,) * ndim, options=options, keep=keep)
@@ -137,8 +147,13 @@ def test_maps_of_a_box_are_those_of_the_image_for_less(
 
 def test_tiles_are_as_small_as_asked_for() -> None:
     net = Pooling((4, 4))
-    predict(net, picture(1, 100, 90), specs=specs(2), spacing=(1.0, 1.0),
-            options=PredictOptions(tile=(32, 48), halo=8))
+    predict(
+        net,
+        picture(1, 100, 90),
+        specs=specs(2),
+        spacing=(1.0, 1.0),
+        options=PredictOptions(tile=(32, 48), halo=8),
+    )
     assert max(net.sizes) == (32, 48) and len(net.sizes) == 7 * 3
 
 
@@ -146,8 +161,13 @@ def test_a_net_without_memory_of_position_needs_its_halo() -> None:
     """The comparison above can fail: without a halo, seams show."""
     net, image = Pooling((2, 2)), picture(1, 32, 32)
     whole, tiled = (
-        predict(net, image, specs=specs(2), spacing=(1.0, 1.0),
-                options=PredictOptions(tile=tile, halo=0))
+        predict(
+            net,
+            image,
+            specs=specs(2),
+            spacing=(1.0, 1.0),
+            options=PredictOptions(tile=tile, halo=0),
+        )
         for tile in (None, (8, 8))
     )
     assert np.abs(tiled.data - whole.data).max() > 0.01
@@ -170,26 +190,38 @@ def test_values_beyond_float16_stay_finite() -> None:
     assert np.isfinite(maps.data).all()
 
 
-@pytest.mark.parametrize(("ndim", "spacing"), [
-    (2, (1.0, 1.0)), (2, (2.0, 1.0)), (3, (2.0, 1.0, 1.0)), (3, (1.0, 2.0, 3.0)),
-])
+@pytest.mark.parametrize(
+    ("ndim", "spacing"),
+    [
+        (2, (1.0, 1.0)),
+        (2, (2.0, 1.0)),
+        (3, (2.0, 1.0, 1.0)),
+        (3, (1.0, 2.0, 3.0)),
+    ],
+)
 @pytest.mark.parametrize("average", ["raw", "activated"])
-def test_symmetries_agree_where_the_net_is_right(
-    ndim: int, spacing: Spacing, average: str
-) -> None:
+def test_symmetries_agree_where_the_net_is_right(ndim: int, spacing: Spacing, average: str) -> None:
     image = np.abs(picture(1, *(7, 8, 9)[:ndim]))
     plain, averaged = (
-        predict(ToPeak(ndim), image, specs=specs(ndim, average), spacing=spacing,
-                options=PredictOptions(tta=tta))
+        predict(
+            ToPeak(ndim),
+            image,
+            specs=specs(ndim, average),
+            spacing=spacing,
+            options=PredictOptions(tta=tta),
+        )
         for tta in (False, True)
     )
     np.testing.assert_allclose(averaged.data, plain.data, atol=2e-3)
 
 
-@pytest.mark.parametrize(("average", "expected"), [
-    ("raw", 1.0),  # (-1 + 3) / 2
-    ("activated", 0.45),  # logit of (sigmoid(-1) + sigmoid(3)) / 2 = (0.2689 + 0.9526) / 2
-])
+@pytest.mark.parametrize(
+    ("average", "expected"),
+    [
+        ("raw", 1.0),  # (-1 + 3) / 2
+        ("activated", 0.45),  # logit of (sigmoid(-1) + sigmoid(3)) / 2 = (0.2689 + 0.9526) / 2
+    ],
+)
 def test_symmetries_average_what_differs(average: str, expected: float) -> None:
     class Column(nn.Module):
         divisor = (1, 1)
@@ -198,15 +230,25 @@ def test_symmetries_average_what_differs(average: str, expected: float) -> None:
             return torch.tensor([-1.0, 3.0]).expand(1, 1, 2, 2)
 
     spec = MapSpec("seed", "scalar", 1, "sigmoid", average=average)  # type: ignore[arg-type]
-    maps = predict(Column(), np.zeros((1, 2, 2), np.float32), specs=(spec,), spacing=(1.0, 1.0),
-                   options=PredictOptions(tta=True))
+    maps = predict(
+        Column(),
+        np.zeros((1, 2, 2), np.float32),
+        specs=(spec,),
+        spacing=(1.0, 1.0),
+        options=PredictOptions(tta=True),
+    )
     np.testing.assert_allclose(maps.data, expected, atol=1e-2)
 
 
-@pytest.mark.parametrize("error", [
-    torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("MPS backend out of memory"),
-    RuntimeError("DefaultCPUAllocator: can't allocate memory"), MemoryError(),
-])
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("MPS backend out of memory"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory"),
+        MemoryError(),
+    ],
+)
 def test_tiles_are_halved_when_memory_runs_out(
     error: Exception, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -225,8 +267,13 @@ def test_tiles_are_halved_when_memory_runs_out(
 def test_memory_that_no_tile_fits_into_is_said() -> None:
     net = Limited(30, torch.OutOfMemoryError("CUDA out of memory"))
     with pytest.raises(UsageError, match=r"out of memory on cpu .* halo"):
-        predict(net, picture(1, 40, 40), specs=specs(2), spacing=(1.0, 1.0),
-                options=PredictOptions(halo=4))
+        predict(
+            net,
+            picture(1, 40, 40),
+            specs=specs(2),
+            spacing=(1.0, 1.0),
+            options=PredictOptions(halo=4),
+        )
 
 
 def test_other_errors_come_through() -> None:
@@ -247,8 +294,13 @@ def test_a_small_budget_makes_tiles_that_keep_to_it() -> None:
     gigabytes = 1e-3
     fitting = pixels_that_fit(net, 1, (4, 4), CPU, gigabytes * 1e9)
     net.sizes.clear()
-    predict(net, image, specs=specs(2), spacing=(1.0, 1.0),
-            options=PredictOptions(memory=gigabytes, halo=8))
+    predict(
+        net,
+        image,
+        specs=specs(2),
+        spacing=(1.0, 1.0),
+        options=PredictOptions(memory=gigabytes, halo=8),
+    )
     assert len(net.sizes) > 4
     assert fitting / 8 < max(prod(size) for size in net.sizes[1:]) <= fitting
 
@@ -292,8 +344,9 @@ def test_planes_average_a_field_that_they_see_in_part() -> None:
             return torch.cat([0.1 * ones, 0.3 * ones, ones, 3 * ones, image[0, :1]])[None]
 
     volume = picture(1, 4, 5, 6)
-    maps = predict_planes(Field(), volume, specs=specs(2), volume_specs=specs(3),
-                          spacing=(1.0, 1.0, 1.0))
+    maps = predict_planes(
+        Field(), volume, specs=specs(2), volume_specs=specs(3), spacing=(1.0, 1.0, 1.0)
+    )
     assert maps.specs == specs(3) and maps.shape == (4, 5, 6)
     # Z is first in both planes that show it; Y first in YX, second in ZY; X second in both.
     np.testing.assert_allclose(maps.raw("offset").mean((1, 2, 3)), [0.1, 0.2, 0.3], atol=1e-3)
@@ -309,13 +362,20 @@ def test_planes_in_one_direction_show_scalars_only() -> None:
             return image
 
     volume, seed = picture(1, 4, 5, 6), specs(3)[-1:]
-    maps = predict_planes(Copy(), volume, specs=seed, volume_specs=seed, directions=(0,),
-                          spacing=(4.0, 1.0, 1.0))
+    maps = predict_planes(
+        Copy(), volume, specs=seed, volume_specs=seed, directions=(0,), spacing=(4.0, 1.0, 1.0)
+    )
     assert maps.spacing == (4.0, 1.0, 1.0)
     np.testing.assert_allclose(maps.raw("seed"), volume, atol=2e-3)
     with pytest.raises(UsageError, match=r"axes \(0,\) do not show all components"):
-        predict_planes(ToPeak(2), volume, specs=specs(2), volume_specs=specs(3), directions=(0,),
-                       spacing=(4.0, 1.0, 1.0))
+        predict_planes(
+            ToPeak(2),
+            volume,
+            specs=specs(2),
+            volume_specs=specs(3),
+            directions=(0,),
+            spacing=(4.0, 1.0, 1.0),
+        )
 
 
 @pytest.mark.parametrize("tta", [False, True])
@@ -324,9 +384,14 @@ def test_planes_through_the_peak_point_at_it(tta: bool) -> None:
     distance = coordinates((5, 6, 7), (1.0, 1.0, 1.0)) - place.reshape(3, 1, 1, 1)
     # Separable, so the brightest pixel of any plane lies where the plane is nearest the peak.
     volume = np.exp(-(distance**2).sum(axis=0) / 50)[None].astype(np.float32)
-    maps = predict_planes(ToPeak(2), volume, specs=specs(2, "activated"),
-                          volume_specs=specs(3, "activated"), spacing=(1.0, 1.0, 1.0),
-                          options=PredictOptions(tta=tta))
+    maps = predict_planes(
+        ToPeak(2),
+        volume,
+        specs=specs(2, "activated"),
+        volume_specs=specs(3, "activated"),
+        spacing=(1.0, 1.0, 1.0),
+        options=PredictOptions(tta=tta),
+    )
     np.testing.assert_allclose(maps.raw("offset"), -distance / 10, atol=2e-3)
     np.testing.assert_allclose(maps.raw("bandwidth"), np.abs(distance) / 10, atol=2e-3)
     np.testing.assert_allclose(maps.raw("seed"), volume, atol=2e-3)
@@ -335,8 +400,14 @@ def test_planes_through_the_peak_point_at_it(tta: bool) -> None:
 def test_a_bar_counts_tiles_and_symmetries(capsys: pytest.CaptureFixture[str]) -> None:
     options = PredictOptions(tile=(16, 16), halo=4, tta=True)
     for progress in (False, True):
-        predict(Pooling((4, 4)), picture(1, 16, 32), specs=specs(2), spacing=(1.0, 1.0),
-                options=options, progress=progress)
+        predict(
+            Pooling((4, 4)),
+            picture(1, 16, 32),
+            specs=specs(2),
+            spacing=(1.0, 1.0),
+            options=options,
+            progress=progress,
+        )
         assert ("/32" in capsys.readouterr().err) == progress
 
 
@@ -350,27 +421,46 @@ def test_tiles_and_planes_are_told_and_may_be_the_last() -> None:
 
     net, options = Pooling((4, 4)), PredictOptions(tile=(16, 16), halo=4)
     with pytest.raises(Stopped):
-        predict(net, picture(1, 16, 32), specs=specs(2), spacing=(1.0, 1.0), options=options,
-                progress=tell)
+        predict(
+            net,
+            picture(1, 16, 32),
+            specs=specs(2),
+            spacing=(1.0, 1.0),
+            options=options,
+            progress=tell,
+        )
     assert told == [(0, 4), (1, 4), (2, 4)] and len(net.sizes) == 2
     assert net.training  # as it was
     told.clear()
     with pytest.raises(Stopped):
-        predict_planes(net, picture(1, 8, 8, 8), specs=specs(2), volume_specs=specs(3),
-                       spacing=(1.0,) * 3, progress=tell)
+        predict_planes(
+            net,
+            picture(1, 8, 8, 8),
+            specs=specs(2),
+            volume_specs=specs(3),
+            spacing=(1.0,) * 3,
+            progress=tell,
+        )
     assert told == [(1, 24), (2, 24), (3, 24)]
 
 
-
-@pytest.mark.parametrize(("options", "message"), [
-    ({"tile": (8, 8), "halo": 4}, r"tile \(8, 8\) must exceed twice the halo \(4, 4\)"),
-    ({"tile": (8, 8, 8)}, r"tile \(8, 8, 8\) has 3 values, expected 2"),
-    ({"halo": (8,)}, r"halo \(8,\) has 1 values, expected 2"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"tile": (8, 8), "halo": 4}, r"tile \(8, 8\) must exceed twice the halo \(4, 4\)"),
+        ({"tile": (8, 8, 8)}, r"tile \(8, 8, 8\) has 3 values, expected 2"),
+        ({"halo": (8,)}, r"halo \(8,\) has 1 values, expected 2"),
+    ],
+)
 def test_options_that_do_not_fit(options: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
-        predict(Pooling((2, 2)), picture(1, 40, 40), specs=specs(2), spacing=(1.0, 1.0),
-                options=PredictOptions.model_validate(options))
+        predict(
+            Pooling((2, 2)),
+            picture(1, 40, 40),
+            specs=specs(2),
+            spacing=(1.0, 1.0),
+            options=PredictOptions.model_validate(options),
+        )
 
 
 def test_options_are_checked() -> None:
@@ -383,8 +473,13 @@ def test_shapes_that_do_not_fit() -> None:
     with pytest.raises(DataError, match=r"\(40, 40\) does not fit spacing \(1.0, 1.0\)"):
         predict(Pooling((2, 2)), picture(40, 40), specs=specs(2), spacing=(1.0, 1.0))
     with pytest.raises(DataError, match=r"\(1, 40, 40\).*\(C, Z, Y, X\)"):
-        predict_planes(Pooling((2, 2)), picture(1, 40, 40), specs=specs(2),
-                       volume_specs=specs(3), spacing=(1.0, 1.0))
+        predict_planes(
+            Pooling((2, 2)),
+            picture(1, 40, 40),
+            specs=specs(2),
+            volume_specs=specs(3),
+            spacing=(1.0, 1.0),
+        )
     with pytest.raises(ValueError, match="puts out 5 channels, expected 7"):
         predict(Pooling((2, 2)), picture(1, 8, 8), specs=specs(3), spacing=(1.0, 1.0))
 
@@ -414,8 +509,14 @@ def test_cuda_equals_cpu() -> None:
     expected = predict(net, image, specs=specs(2), spacing=(1.0, 1.0))
     device = resolve_device("cuda")
     for tile in (None, (96, 128)):
-        found = predict(net.to(device), image, specs=specs(2), spacing=(1.0, 1.0),
-                        options=PredictOptions(tile=tile, halo=8), device=device)
+        found = predict(
+            net.to(device),
+            image,
+            specs=specs(2),
+            spacing=(1.0, 1.0),
+            options=PredictOptions(tile=tile, halo=8),
+            device=device,
+        )
         np.testing.assert_allclose(found.data, expected.data, atol=5e-3)
     assert 0 < available_memory(device)
 

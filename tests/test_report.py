@@ -78,9 +78,15 @@ class Reader(HTMLParser):
             self.text.append(data)
 
     def all(self, tag: str, **attributes: str) -> list[dict[str, str]]:
-        return [found for name, found in self.elements if name == tag and all(
-            found.get(key.replace("_", "-").strip("-")) == value
-            for key, value in attributes.items())]
+        return [
+            found
+            for name, found in self.elements
+            if name == tag
+            and all(
+                found.get(key.replace("_", "-").strip("-")) == value
+                for key, value in attributes.items()
+            )
+        ]
 
     @property
     def words(self) -> str:
@@ -91,7 +97,7 @@ def squares(shape: tuple[int, ...]) -> np.ndarray:
     """Six squares, or prisms, of 8 x 8 pixels."""
     labels = np.zeros(shape, np.int32)
     for k, (y, x) in enumerate([(4, 4), (4, 20), (4, 36), (20, 4), (20, 20), (20, 36)], 1):
-        labels[..., y:y + 8, x:x + 8] = k
+        labels[..., y : y + 8, x : x + 8] = k
     return labels
 
 
@@ -111,9 +117,15 @@ def samples(ndim: int, n: int = 3, classes: bool = False) -> list[Sample]:
     for seed in range(n):
         labels = squares(SHAPES[ndim])
         image = (labels > 0) + np.random.default_rng(seed).random(labels.shape, np.float32)
-        made.append(Sample(f"image {seed}", image[np.newaxis].astype(np.float32),
-                           (labels > 0).astype(np.int32) if classes else labels, (0.5,) * ndim,
-                           semantic=classes))
+        made.append(
+            Sample(
+                f"image {seed}",
+                image[np.newaxis].astype(np.float32),
+                (labels > 0).astype(np.int32) if classes else labels,
+                (0.5,) * ndim,
+                semantic=classes,
+            )
+        )
     return made
 
 
@@ -134,24 +146,46 @@ def judged(kind: str, ndim: int, n: int = 3) -> tuple[Segmenter, Gallery, list[S
         if kind == "semantic":
             found = np.where(np.arange(found.shape[-1]) < 10 * i, 1, found).astype(np.int32)
         count = int(found.max())
-        objects = None if kind == "semantic" else {
-            "score": np.linspace(0.1, 1, count), "size": np.ones(count)}
-        gallery.add(sample.name, sample.image, Segmentation(found, objects), sample.labels,
-                    spacing=sample.spacing)
-    model.history = [{"epoch": e, "step": 5 * e, "minutes": e / 7, "rate": 0.1, "total": 2 / e,
-                      "val_score": 1 - 1 / e} for e in range(1, 9)]
+        objects = (
+            None
+            if kind == "semantic"
+            else {"score": np.linspace(0.1, 1, count), "size": np.ones(count)}
+        )
+        gallery.add(
+            sample.name,
+            sample.image,
+            Segmentation(found, objects),
+            sample.labels,
+            spacing=sample.spacing,
+        )
+    model.history = [
+        {
+            "epoch": e,
+            "step": 5 * e,
+            "minutes": e / 7,
+            "rate": 0.1,
+            "total": 2 / e,
+            "val_score": 1 - 1 / e,
+        }
+        for e in range(1, 9)
+    ]
     return model, gallery, data
 
 
-@pytest.fixture(scope="module", params=[(kind, ndim) for kind in ("embedding", "semantic")
-                                        for ndim in (2, 3)], ids=lambda p: f"{p[0]}-{p[1]}D")
-def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-            ) -> tuple[str, int, Gallery, str, Path]:
+@pytest.fixture(
+    scope="module",
+    params=[(kind, ndim) for kind in ("embedding", "semantic") for ndim in (2, 3)],
+    ids=lambda p: f"{p[0]}-{p[1]}D",
+)
+def written(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[str, int, Gallery, str, Path]:
     kind, ndim = request.param
     path = tmp_path_factory.mktemp("report") / "report.html"
     model, gallery, data = judged(kind, ndim)
-    assert evaluation_report(path, model, gallery, data, title="on blobs",
-                             command="embedseg evaluate 'my model' data")
+    assert evaluation_report(
+        path, model, gallery, data, title="on blobs", command="embedseg evaluate 'my model' data"
+    )
     return kind, ndim, gallery, path.read_text(encoding="utf-8"), path
 
 
@@ -159,8 +193,16 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def test_a_page_says_what_is_known(written: Any) -> None:
     kind, _, gallery, html, _ = written
     page = Reader(html)
-    titles = ["Scores", "Errors", "Images", "All images", "Data", "Training", "Settings",
-              "How to get this again"]
+    titles = [
+        "Scores",
+        "Errors",
+        "Images",
+        "All images",
+        "Data",
+        "Training",
+        "Settings",
+        "How to get this again",
+    ]
     assert [found for found in titles if f" {found} " in page.words] == titles
     summary = gallery.scoring.summarise(gallery.results)
     for value in gallery.scoring.headline(summary).values():
@@ -168,10 +210,19 @@ def test_a_page_says_what_is_known(written: Any) -> None:
     assert "embedseg evaluate 'my model' data" in page.words
     assert "torch" in page.words and "3 images of" in page.words
     if kind == "embedding":
-        total = {name: sum(each.counts[name] for each in gallery.judged)
-                 for name in gallery.judged[0].counts}
-        assert total == {"matched": 10, "missed": 2, "split": 2, "merged": 4, "fragments": 4,
-                         "merging": 2, "spurious": 2}
+        total = {
+            name: sum(each.counts[name] for each in gallery.judged)
+            for name in gallery.judged[0].counts
+        }
+        assert total == {
+            "matched": 10,
+            "missed": 2,
+            "split": 2,
+            "merged": 4,
+            "fragments": 4,
+            "merging": 2,
+            "spurious": 2,
+        }
         for name in ("fragments", "merging", "spurious"):
             assert f"{total[name]} {name}" in page.words
         assert "µm" in page.words and "How large objects are" in page.words
@@ -210,7 +261,8 @@ def test_images_come_the_worst_first(written: Any) -> None:
     words = Reader(written[3]).words
     names = [entry.name for entry in gallery.pictured()]
     assert [words.index(f" {name} ") for name in names] == sorted(
-        words.index(f" {name} ") for name in names)
+        words.index(f" {name} ") for name in names
+    )
 
 
 def test_alternatives_say_numbers(written: Any) -> None:
@@ -267,8 +319,9 @@ def test_a_prediction_has_no_truth(tmp_path: Path) -> None:
     gallery = Gallery(model.config.method)
     for sample in data:
         gallery.add(sample.name, sample.image, Segmentation(sample.labels))
-    assert prediction_report(tmp_path / "r.html", model, gallery, failed=2, skipped=1,
-                             command="embedseg predict")
+    assert prediction_report(
+        tmp_path / "r.html", model, gallery, failed=2, skipped=1, command="embedseg predict"
+    )
     page = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert {image["data-layer"] for image in page.all("img")} == {"image", "prediction"}
     assert "6 objects" in page.words and "1 of 48 x 60 px" in page.words
@@ -277,8 +330,11 @@ def test_a_prediction_has_no_truth(tmp_path: Path) -> None:
 
 
 def test_a_benchmark_is_a_table_and_curves(tmp_path: Path) -> None:
-    records = [record(seed=seed, minutes=minutes) | {"trained": minutes, "device": "cpu"}
-               for minutes in (1.0, 5.0) for seed in (0, 1)]
+    records = [
+        record(seed=seed, minutes=minutes) | {"trained": minutes, "device": "cpu"}
+        for minutes in (1.0, 5.0)
+        for seed in (0, 1)
+    ]
     assert benchmark_report(tmp_path / "r.html", records, title="B")
     page = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert ".500 ± .000" in page.words and "Accuracy against time" in page.words
@@ -288,10 +344,12 @@ def test_a_benchmark_is_a_table_and_curves(tmp_path: Path) -> None:
 
 
 def test_the_best_of_a_benchmark_is_a_mean_over_seeds(tmp_path: Path) -> None:
-    records = [record(method, seed=seed, **{f"0.{t}": value for t in (50, 70, 90)})
-               | {"trained": 1.0, "device": "cpu"}
-               for method, values in {"lucky once": (0.9, 0.1), "even": (0.6, 0.7)}.items()
-               for seed, value in enumerate(values)]
+    records = [
+        record(method, seed=seed, **{f"0.{t}": value for t in (50, 70, 90)})
+        | {"trained": 1.0, "device": "cpu"}
+        for method, values in {"lucky once": (0.9, 0.1), "even": (0.6, 0.7)}.items()
+        for seed, value in enumerate(values)
+    ]
     assert benchmark_report(tmp_path / "r.html", records, title="B")
     before_tables = Reader((tmp_path / "r.html").read_text(encoding="utf-8")).words.split("Comp")[0]
     assert ".650" in before_tables and ".900" not in before_tables
@@ -302,7 +360,8 @@ def test_a_training_is_looked_at_on_validation_images(tmp_path: Path) -> None:
     model = Segmenter.new(plan(tmp_path / "data").changed({"net.width": 4, "net.depth": 2}), "cpu")
     model.history = [{"epoch": 1, "step": 5, "minutes": 0.1, "total": 1.0, "val_ap_mean": 0.2}]
     (tmp_path / "tuning.json").write_text(
-        '{"words": "tune: kept", "trials": [{"seed_threshold": 0.9, "ap_mean": 0.25}]}')
+        '{"words": "tune: kept", "trials": [{"seed_threshold": 0.9, "ap_mean": 0.25}]}'
+    )
     assert training_report(tmp_path / "r.html", model, tmp_path / "data", folder=tmp_path)
     page = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "2 of 2 validation images" in page.words and "5 steps" in page.words
@@ -327,8 +386,12 @@ def test_errors_are_painted_where_they_are() -> None:
     layers = ObjectView({}).paint(truth, found, judged)
     assert all(pixels.shape == (*truth.shape, 4) for pixels in layers.values())
     kinds, errors = error_types(truth[0], found[0]), layers["errors"]
-    areas = {MISSED: np.isin(truth, kinds.missed), SPURIOUS: np.isin(found, kinds.spurious),
-             SPLIT: np.isin(found, kinds.fragments), MERGED: np.isin(found, kinds.merging)}
+    areas = {
+        MISSED: np.isin(truth, kinds.missed),
+        SPURIOUS: np.isin(found, kinds.spurious),
+        SPLIT: np.isin(found, kinds.fragments),
+        MERGED: np.isin(found, kinds.merging),
+    }
     for colour, place in areas.items():
         here = (errors[..., :3] == colour).all(-1)
         assert here.any() and (here <= place | np.isin(truth, [*kinds.split, *kinds.merged])).all()
@@ -344,15 +407,25 @@ def test_classes_are_painted_in_their_colours() -> None:
     view = ClassView({"ground": "#303030", "wall": "#e69f00"})
     truth, found = np.array([[[0, 1, -1]]], np.int32), np.array([[[0, 0, 1]]], np.int32)
     layers = view.paint(truth, found, view.judge(truth, found))
-    assert layers["truth"][0, 0, 1, :3].tolist() == [0xe6, 0x9f, 0]
+    assert layers["truth"][0, 0, 1, :3].tolist() == [0xE6, 0x9F, 0]
     assert [tuple(pixel) for pixel in layers["errors"][0, 0, :, :3]] == [
-        (0, 0, 0), MISSED, NOT_ANNOTATED]
+        (0, 0, 0),
+        MISSED,
+        NOT_ANNOTATED,
+    ]
     assert view.columns(view.judge(truth, found)) == {"wrong pixels": "50.0 %"}
 
 
-@pytest.mark.parametrize(("shape", "spacing"), [
-    ((100, 200), (1.0, 1.0)), ((1500, 900), (1.0, 2.0)), ((7, 30, 20), (4.0, 1.0, 1.0)),
-    ((30, 2000, 50), (1.0, 0.1, 2.0)), ((1, 1), (1.0, 1.0))])
+@pytest.mark.parametrize(
+    ("shape", "spacing"),
+    [
+        ((100, 200), (1.0, 1.0)),
+        ((1500, 900), (1.0, 2.0)),
+        ((7, 30, 20), (4.0, 1.0, 1.0)),
+        ((30, 2000, 50), (1.0, 0.1, 2.0)),
+        ((1, 1), (1.0, 1.0)),
+    ],
+)
 def test_thumbnails_keep_the_aspect_and_stay_small(
     shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> None:
@@ -363,8 +436,10 @@ def test_thumbnails_keep_the_aspect_and_stay_small(
     assert image.shape == (*labels.shape, 3)
     assert max(labels.shape[1:]) <= 560 and len(labels) <= 20
     high, wide = np.multiply(shape, spacing)[-2:]
-    assert labels.shape[1] / labels.shape[2] == pytest.approx(high / wide, rel=0.1) or min(
-        labels.shape[1:]) < 10
+    assert (
+        labels.shape[1] / labels.shape[2] == pytest.approx(high / wide, rel=0.1)
+        or min(labels.shape[1:]) < 10
+    )
     assert len(set(slices)) == len(slices)
 
 
@@ -384,8 +459,12 @@ def test_pictures_are_kept_of_the_worst_and_the_best() -> None:
         truth[2:5, 2 * k] = k + 1
     order = np.random.default_rng(0).permutation(30)
     for n in order:
-        gallery.add(f"a{n}", truth.astype(np.float32), Segmentation(
-            np.where(truth > n, 0, truth).astype(np.int32)), truth)
+        gallery.add(
+            f"a{n}",
+            truth.astype(np.float32),
+            Segmentation(np.where(truth > n, 0, truth).astype(np.int32)),
+            truth,
+        )
     shown = [int(entry.name[1:]) for entry in gallery.pictured()]
     assert shown == [0, 1, 2, 3, 4, 5, 24, 25, 26, 27, 28, 29]
     (section,) = [s for s in _sections(gallery) if s.title == "Images"]
@@ -428,15 +507,24 @@ def test_names_are_no_code(tmp_path: Path) -> None:
     gallery = Gallery(as_method({"type": "embedding"}))
     gallery.add(NASTY, labels.astype(np.float32), Segmentation(labels), labels)
     chart = Chart(NASTY, NASTY, NASTY, (Series(NASTY, [0.0], [1.0]),), "bars", names=(NASTY,))
-    sections = [*_sections(gallery), Section(NASTY, [NASTY], [(NASTY, NASTY)],
-                                             [Table(NASTY, (NASTY,), [(NASTY,)])], [chart],
-                                             command=NASTY)]
+    sections = [
+        *_sections(gallery),
+        Section(
+            NASTY,
+            [NASTY],
+            [(NASTY, NASTY)],
+            [Table(NASTY, (NASTY,), [(NASTY,)])],
+            [chart],
+            command=NASTY,
+        ),
+    ]
     assert write_page(tmp_path / "r.html", lambda: Page(NASTY, NASTY, {NASTY: NASTY}, sections))
     html = (tmp_path / "r.html").read_text(encoding="utf-8")
     page = Reader(html)
     assert html.count("<script") == 1 and "alert(1)</script>\"'&--> ?" in page.words
     assert NASTY.replace("\udcff", "?") in {
-        attributes.get("alt", "").partition(", 30")[0] for attributes in page.all("img")}
+        attributes.get("alt", "").partition(", 30")[0] for attributes in page.all("img")
+    }
 
 
 def test_a_report_never_costs_the_work(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -507,9 +595,26 @@ def test_commands_leave_reports(ndim: int, tmp_path: Path, run: Run) -> None:
     data, model = tmp_path / "data", tmp_path / "model"
     write_blobs(data, ndim, splits={"train": 2, "val": 1, "test": 2})
     crop = {2: "32,32", 3: "8,32,32"}[ndim]
-    done = run("train", data, "-o", model, "--epochs", "1", "--device", "cpu", "--set",
-               "net.width=4", "--set", "net.depth=2", "--set", f"train.crop={crop}", "--set",
-               "train.steps_per_epoch=2", "--set", "train.batch=1")
+    done = run(
+        "train",
+        data,
+        "-o",
+        model,
+        "--epochs",
+        "1",
+        "--device",
+        "cpu",
+        "--set",
+        "net.width=4",
+        "--set",
+        "net.depth=2",
+        "--set",
+        f"train.crop={crop}",
+        "--set",
+        "train.steps_per_epoch=2",
+        "--set",
+        "train.batch=1",
+    )
     assert done.code == 0 and "report" not in done.err
     page = Reader((model / "report.html").read_text(encoding="utf-8"))
     assert f"embedseg train {data} -o {model} --epochs 1" in page.words
@@ -544,12 +649,15 @@ def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser)
 
     def hidden() -> list[bool]:
         found: list[bool] = browser.run(
-            "[...document.querySelectorAll('#image-1 img')].map(i => i.hidden)")
+            "[...document.querySelectorAll('#image-1 img')].map(i => i.hidden)"
+        )
         return found
 
     def pressed(which: str) -> list[str]:
-        found: list[str] = browser.run(f"[...document.querySelectorAll('{which} button')]"
-                                       ".map(b => b.getAttribute('aria-pressed'))")
+        found: list[str] = browser.run(
+            f"[...document.querySelectorAll('{which} button')]"
+            ".map(b => b.getAttribute('aria-pressed'))"
+        )
         return found
 
     assert hidden() == [False, True, True, False]
@@ -563,7 +671,8 @@ def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser)
     browser.press("Enter")
     assert hidden() == [False, True, False, False]
     assert browser.run("document.querySelector('#image-1 .layers').textContent") == (
-        "image, prediction, errors")
+        "image, prediction, errors"
+    )
     assert "3px" in browser.run("getComputedStyle(document.activeElement).outlineWidth")
     browser.click(".all button[data-layer=errors]")
     assert pressed(".all")[3] == pressed("#image-1")[3] == pressed("#image-3")[3] == "false"
@@ -573,12 +682,15 @@ def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser)
         browser.press("ArrowRight")
         words = f"z = {first.places[1]} (0 to {first.depth - 1})"
         assert browser.run("document.querySelector('#image-1 output').textContent") == words
-        assert browser.run(
-            "document.querySelector('#image-1 input').getAttribute('aria-valuetext')") == words
+        assert (
+            browser.run("document.querySelector('#image-1 input').getAttribute('aria-valuetext')")
+            == words
+        )
         top, high = browser.run(
             "(() => { const s = document.querySelector('#image-1 .stack').getBoundingClientRect(),"
             "i = document.querySelector('#image-1 img').getBoundingClientRect();"
-            "return [i.top - s.top, s.height]; })()")
+            "return [i.top - s.top, s.height]; })()"
+        )
         assert top == pytest.approx(-high, rel=0.01)
     assert browser.errors == []
     assert [url for url in browser.requests if not url.startswith("data:")] == [path.as_uri()]
@@ -586,8 +698,12 @@ def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser)
 
 def test_dark_light_narrow_and_printed(written: Any, browser: Browser) -> None:
     def colour() -> list[int]:
-        return [int(part) for part in re.findall(
-            r"\d+", browser.run("getComputedStyle(document.body).backgroundColor"))]
+        return [
+            int(part)
+            for part in re.findall(
+                r"\d+", browser.run("getComputedStyle(document.body).backgroundColor")
+            )
+        ]
 
     browser.open(written[4])
     assert min(colour()) > 200
@@ -600,7 +716,12 @@ def test_dark_light_narrow_and_printed(written: Any, browser: Browser) -> None:
     assert browser.run(display.format("#image-1 .printed")) != "none"
     assert len(browser.send("Page.printToPDF", printBackground=True)["data"]) > 10_000
     browser.media()
-    browser.send("Emulation.setDeviceMetricsOverride", width=360, height=640, deviceScaleFactor=1,
-                 mobile=False)
+    browser.send(
+        "Emulation.setDeviceMetricsOverride",
+        width=360,
+        height=640,
+        deviceScaleFactor=1,
+        mobile=False,
+    )
     assert browser.run("document.documentElement.scrollWidth") <= 360
     assert browser.errors == []

@@ -13,7 +13,7 @@ from embedseg.lazy import open_lazy
 
 def opened(folder, image, spacing):
     np.save(folder / "image.npy", image)
-    axes = "ZYX"[4 - image.ndim:]
+    axes = "ZYX"[4 - image.ndim :]
     return open_lazy(folder / "image.npy", "C" + axes, spacing)
 
 
@@ -26,8 +26,10 @@ def test_boxes_are_those_of_the_whole_image(tmp_path_factory, data, ndim):
     whole = resample(image, source, target)
     lazy = brought_to(opened(tmp_path_factory.mktemp("a"), image, source), target)
     assert lazy.shape == whole.shape
-    box = tuple(slice(*sorted((data.draw(st.integers(0, n - 1)), data.draw(st.integers(1, n)))))
-                for n in whole.shape[1:])
+    box = tuple(
+        slice(*sorted((data.draw(st.integers(0, n - 1)), data.draw(st.integers(1, n)))))
+        for n in whole.shape[1:]
+    )
     box = (slice(0, 2), *(slice(side.start, max(side.stop, side.start + 1)) for side in box))
     np.testing.assert_allclose(lazy.read(box), whole[box], atol=2e-5)
 

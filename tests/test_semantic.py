@@ -18,8 +18,20 @@ from embedseg.planning import explain, measured, plan, reading
 from embedseg.synthetic import blobs
 from embedseg.types import DataError, Maps, UsageError
 
-FAST = ["--set", "net.width=8", "--set", "net.depth=2", "--set", "train.batch=2",
-        "--set", "train.steps_per_epoch=20", "--set", "train.augment=none", "--device", "cpu"]
+FAST = [
+    "--set",
+    "net.width=8",
+    "--set",
+    "net.depth=2",
+    "--set",
+    "train.batch=2",
+    "--set",
+    "train.steps_per_epoch=20",
+    "--set",
+    "train.augment=none",
+    "--device",
+    "cpu",
+]
 
 
 def write_classes(folder, ndim):
@@ -37,8 +49,12 @@ def write_classes(folder, ndim):
             axes = "YX" if ndim == 2 else "ZYX"
             for kind, data in (("images", image), ("masks", mask.astype(np.uint8))):
                 (folder / split / kind).mkdir(parents=True, exist_ok=True)
-                tifffile.imwrite(folder / split / kind / f"{seed}.tif", data,
-                                 metadata={"axes": axes}, photometric="minisblack")
+                tifffile.imwrite(
+                    folder / split / kind / f"{seed}.tif",
+                    data,
+                    metadata={"axes": axes},
+                    photometric="minisblack",
+                )
     return folder
 
 
@@ -49,8 +65,9 @@ def data(request, tmp_path_factory):
 
 # -- options ---------------------------------------------------------------------------------------
 def test_classes_and_frequencies_come_from_the_data(data):
-    config = plan(data, method="semantic",
-                  options=DataOptions(classes="ground=0,membrane=2:#ff0000,inside=5"))
+    config = plan(
+        data, method="semantic", options=DataOptions(classes="ground=0,membrane=2:#ff0000,inside=5")
+    )
     method = config.method
     assert method.names == ("ground", "membrane", "inside")
     assert method.colours["membrane"] == "#ff0000"
@@ -79,11 +96,14 @@ def test_weights_by_eye():
     assert max(rare.weights()) == 5
 
 
-@pytest.mark.parametrize(("options", "problem"), [
-    ({"names": ["a"]}, "1 class"),
-    ({"names": ["a", "b"], "frequencies": [1.0]}, "frequencies: 1 values for 2 classes"),
-    ({"names": ["a", "b"], "membrane": "c"}, "no class 'c'; there are a, b"),
-])
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        ({"names": ["a"]}, "1 class"),
+        ({"names": ["a", "b"], "frequencies": [1.0]}, "frequencies: 1 values for 2 classes"),
+        ({"names": ["a", "b"], "membrane": "c"}, "no class 'c'; there are a, b"),
+    ],
+)
 def test_options_that_do_not_fit_are_refused(options, problem):
     with pytest.raises(ValidationError, match=problem):
         Semantic(**options)
@@ -111,8 +131,12 @@ def test_losses_equal_what_they_say_in_plain_loops():
     for focal in (0.0, 2.0):
         images = []
         for p, t in zip(logits.softmax(1), targets, strict=True):
-            costs = [-weights[k] * (1 - p[k, y, x]) ** focal * p[k, y, x].log()
-                     for y in range(4) for x in range(5) if (k := int(t[y, x])) >= 0]
+            costs = [
+                -weights[k] * (1 - p[k, y, x]) ** focal * p[k, y, x].log()
+                for y in range(4)
+                for x in range(5)
+                if (k := int(t[y, x])) >= 0
+            ]
             images.append(torch.stack(costs).mean())
         found = masked_cross_entropy(logits, targets, weights, focal)
         assert float(found) == pytest.approx(float(torch.stack(images).mean()), rel=1e-9)
@@ -129,9 +153,11 @@ def test_losses_have_the_gradients_they_should():
     logits = torch.randn(1, 3, 2, 3, generator=rng, dtype=torch.float64, requires_grad=True)
     targets = torch.tensor([[[0, 1, -1], [1, 0, 0]]])
     weights = torch.tensor([0.5, 1.0, 2.0], dtype=torch.float64)
-    for loss in (lambda raw: masked_cross_entropy(raw, targets, weights),
-                 lambda raw: masked_cross_entropy(raw, targets, weights, 2.0),
-                 lambda raw: multiclass_dice(raw.softmax(1), targets)):
+    for loss in (
+        lambda raw: masked_cross_entropy(raw, targets, weights),
+        lambda raw: masked_cross_entropy(raw, targets, weights, 2.0),
+        lambda raw: multiclass_dice(raw.softmax(1), targets),
+    ):
         assert torch.autograd.gradcheck(loss, (logits,))
 
 
@@ -161,8 +187,10 @@ def test_tilt_favours_rare_classes():
     raw[0] = np.log([[0.9, 0.6, 0.4]])
     raw[1] = np.log([[0.1, 0.4, 0.6]])
     maps = Maps(raw, method.maps(2), (1.0, 1.0))
-    tilted = [method.model_copy(update={"tilt": tilt}).decode(maps).labels.tolist()[0]
-              for tilt in (-0.5, 0.0, 0.5)]
+    tilted = [
+        method.model_copy(update={"tilt": tilt}).decode(maps).labels.tolist()[0]
+        for tilt in (-0.5, 0.0, 0.5)
+    ]
     assert tilted == [[0, 0, 0], [0, 0, 1], [0, 1, 1]]
     assert method.found([np.array([[0, 0, 1, 0]])]) == "often 75.0 %, rare 25.0 %"
 
@@ -171,17 +199,49 @@ def test_tilt_favours_rare_classes():
 def test_from_a_folder_to_classes(data, tmp_path, run):
     model, out = tmp_path / "model", tmp_path / "out"
     named = "ground=0,rim=2,inside=5"
-    crop = "32,32" if "2" in data.name or read_image(next((data / "test/images").iterdir())
-                                                     ).axes == "YX" else "8,32,32"
-    assert run("train", data, "-o", model, "--method", "semantic", "--classes", named,
-               "--epochs", 4, *FAST, "--set", f"train.crop={crop}").code == 0
+    crop = (
+        "32,32"
+        if "2" in data.name or read_image(next((data / "test/images").iterdir())).axes == "YX"
+        else "8,32,32"
+    )
+    assert (
+        run(
+            "train",
+            data,
+            "-o",
+            model,
+            "--method",
+            "semantic",
+            "--classes",
+            named,
+            "--epochs",
+            4,
+            *FAST,
+            "--set",
+            f"train.crop={crop}",
+        ).code
+        == 0
+    )
     assert {"history.png", "preview.png"} <= {path.name for path in model.iterdir()}
     done = run("evaluate", model, data, "--json", "--device", "cpu", "--plot", tmp_path / "e.svg")
     summary = json.loads(done.out)
     assert done.code == 0 and "<!-- inside -->" in (tmp_path / "e.svg").read_text()
     assert list(summary["iou"]) == ["ground", "rim", "inside"] and summary["iou_mean"] > 0.6
-    done = run("predict", model, data / "test/images", "-o", out, "--maps", "--pieces", "inside",
-               "--min-size", 3, "--device", "cpu", "--plot")
+    done = run(
+        "predict",
+        model,
+        data / "test/images",
+        "-o",
+        out,
+        "--maps",
+        "--pieces",
+        "inside",
+        "--min-size",
+        3,
+        "--device",
+        "cpu",
+        "--plot",
+    )
     assert done.code == 0 and "inside" in done.err and (out / "plots/0_maps.png").is_file()
     truth = read_labels(data / "test/masks/0.tif")
     found = read_labels(out / "0.tif")
@@ -193,8 +253,16 @@ def test_from_a_folder_to_classes(data, tmp_path, run):
     assert maps.data.dtype == np.float32 and maps.axes == "C" + truth.axes
     assert maps.channels == ("ground", "rim", "inside")
     np.testing.assert_allclose(maps.data.sum(axis=0), 1, atol=1e-3)
-    done = run("score", data / "test/masks", out, "--classes", named, "--json",
-               "--csv", tmp_path / "scores.csv")
+    done = run(
+        "score",
+        data / "test/masks",
+        out,
+        "--classes",
+        named,
+        "--json",
+        "--csv",
+        tmp_path / "scores.csv",
+    )
     assert done.code == 0 and json.loads(done.out)["iou"] == pytest.approx(summary["iou"])
     assert "iou_rim" in (tmp_path / "scores.csv").read_text()
     done = run("predict", model, data / "test/images", "-o", out / "more", "--pieces", "odd")
@@ -203,9 +271,16 @@ def test_from_a_folder_to_classes(data, tmp_path, run):
 
 def test_planes_of_a_volume_are_classified_one_by_one(tmp_path):
     data = write_classes(tmp_path / "data", 3)
-    config = plan(data, method="semantic", ndim=2).changed({
-        "net.width": 8, "net.depth": 2, "train.batch": 2, "train.crop": [32, 32],
-        "train.steps_per_epoch": 20, "train.augment": "none"})
+    config = plan(data, method="semantic", ndim=2).changed(
+        {
+            "net.width": 8,
+            "net.depth": 2,
+            "train.batch": 2,
+            "train.crop": [32, 32],
+            "train.steps_per_epoch": 20,
+            "train.augment": "none",
+        }
+    )
     model = Segmenter.new(config, "cpu").fit(data, epochs=8, progress=False)
     volume = read_image(data / "test/images/0.tif").data
     truth = np.searchsorted([0, 2, 5], read_labels(data / "test/masks/0.tif").data)

@@ -34,16 +34,26 @@ def slices(folder: Path, names: str, data: Any = GREY) -> Path:
     """Folder of PNGs; each slice is brighter by one."""
     folder.mkdir(exist_ok=True)
     for place, name in enumerate(names.split()):
-        (folder / f"{name}.png").write_bytes(png_encode(np.ascontiguousarray(data + place)
-                                                        .astype(data.dtype)))
+        (folder / f"{name}.png").write_bytes(
+            png_encode(np.ascontiguousarray(data + place).astype(data.dtype))
+        )
     return folder
 
 
 # -- reading ---------------------------------------------------------------------------------------
-@pytest.mark.parametrize("names", [
-    "z0 z1 z2", "z9 z10 z11", "a_z098_x a_z099_x a_z100_x", "slice", "1 2", "img10 img20 img30",
-    "s_0001_z=0.10um s_0002_z=0.15um s_0003_z=0.20um", "scan2_1 scan2_2 scan2_3",
-])
+@pytest.mark.parametrize(
+    "names",
+    [
+        "z0 z1 z2",
+        "z9 z10 z11",
+        "a_z098_x a_z099_x a_z100_x",
+        "slice",
+        "1 2",
+        "img10 img20 img30",
+        "s_0001_z=0.10um s_0002_z=0.15um s_0003_z=0.20um",
+        "scan2_1 scan2_2 scan2_3",
+    ],
+)
 def test_slices_are_read_in_natural_order(tmp_path: Path, names: str) -> None:
     volume = read_stack(slices(tmp_path, names))
     assert (volume.axes, volume.spacing, volume.data.dtype) == ("ZYX", None, np.uint8)
@@ -57,8 +67,9 @@ def test_the_number_of_the_slice_gives_the_order(tmp_path: Path) -> None:
 
 def test_tiffs_and_hidden_files(tmp_path: Path) -> None:
     for place in range(3):
-        tifffile.imwrite(tmp_path / f"z{place}.tif", GREY.astype(np.uint16) + place,
-                         photometric="minisblack")
+        tifffile.imwrite(
+            tmp_path / f"z{place}.tif", GREY.astype(np.uint16) + place, photometric="minisblack"
+        )
     (tmp_path / ".z3.tif").write_text("left by a system")
     (tmp_path / "notes.txt").write_text("mine")
     volume = read_stack(tmp_path, "ZYX")
@@ -71,16 +82,19 @@ def test_colours_are_channels(tmp_path: Path) -> None:
     assert volume.data[:, :, 0, 0].tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
-@pytest.mark.parametrize(("names", "words"), [
-    ("z1 z2 z4", "slice 3 is missing, between z2.png and z4.png"),
-    ("z1 z3", "slice 2 is missing"),
-    ("z1 z2 z9", "slices 3 to 8 are missing, between z2.png and z9.png"),
-    ("z10 z20 z40", "slice 30 is missing"),
-    ("z1 z01 z2", "z01.png and z1.png are both slice 1|z1.png and z01.png are both slice 1"),
-    ("z1 z2 mask_2", "differ in more than a number"),
-    ("a b", "a.png and b.png differ in more than a number"),
-    ("20260101120000 20260101120001 20260301120000", "missing"),
-])
+@pytest.mark.parametrize(
+    ("names", "words"),
+    [
+        ("z1 z2 z4", "slice 3 is missing, between z2.png and z4.png"),
+        ("z1 z3", "slice 2 is missing"),
+        ("z1 z2 z9", "slices 3 to 8 are missing, between z2.png and z9.png"),
+        ("z10 z20 z40", "slice 30 is missing"),
+        ("z1 z01 z2", "z01.png and z1.png are both slice 1|z1.png and z01.png are both slice 1"),
+        ("z1 z2 mask_2", "differ in more than a number"),
+        ("a b", "a.png and b.png differ in more than a number"),
+        ("20260101120000 20260101120001 20260301120000", "missing"),
+    ],
+)
 def test_what_is_wrong_with_numbers(tmp_path: Path, names: str, words: str) -> None:
     with pytest.raises(DataError, match=words):
         read_stack(slices(tmp_path, names))
@@ -93,11 +107,14 @@ def test_one_slice_in_two_formats(tmp_path: Path) -> None:
         read_stack(tmp_path)
 
 
-@pytest.mark.parametrize(("other", "words"), [
-    (GREY[:3], r"z3\.png: shape \(3, 5\), but z1\.png has \(4, 5\)"),
-    (GREY.astype(np.uint16), r"z3\.png: type uint16, but z1\.png has uint8"),
-    (np.dstack([GREY] * 3), r"z3\.png: axes CYX, but z1\.png has YX"),
-])
+@pytest.mark.parametrize(
+    ("other", "words"),
+    [
+        (GREY[:3], r"z3\.png: shape \(3, 5\), but z1\.png has \(4, 5\)"),
+        (GREY.astype(np.uint16), r"z3\.png: type uint16, but z1\.png has uint8"),
+        (np.dstack([GREY] * 3), r"z3\.png: axes CYX, but z1\.png has YX"),
+    ],
+)
 def test_slices_of_several_kinds(tmp_path: Path, other: Any, words: str) -> None:
     slices(tmp_path, "z1 z2")
     slices(tmp_path, "z3", other)
@@ -112,8 +129,9 @@ def test_no_slices_and_broken_ones(tmp_path: Path) -> None:
     (tmp_path / "z2.png").write_bytes((tmp_path / "z2.png").read_bytes()[:40])
     with pytest.raises(DataError, match=r"z2\.png: corrupt"):
         read_stack(tmp_path)
-    tifffile.imwrite(tmp_path / "z2.tif", np.zeros((3, 4, 5)), metadata={"axes": "ZYX"},
-                     photometric="minisblack")
+    tifffile.imwrite(
+        tmp_path / "z2.tif", np.zeros((3, 4, 5)), metadata={"axes": "ZYX"}, photometric="minisblack"
+    )
     for name in ("z1.png", "z2.png"):
         (tmp_path / name).unlink()
     with pytest.raises(DataError, match=r"z2\.tif: .*expected a slice"):
@@ -122,12 +140,18 @@ def test_no_slices_and_broken_ones(tmp_path: Path) -> None:
 
 def test_a_file_with_a_volume(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint8), imagej=True, resolution=(4, 2),
-                     metadata={"axes": "ZYX", "spacing": 2.0, "unit": "um"})
+    tifffile.imwrite(
+        path,
+        np.zeros((3, 4, 5), np.uint8),
+        imagej=True,
+        resolution=(4, 2),
+        metadata={"axes": "ZYX", "spacing": 2.0, "unit": "um"},
+    )
     volume = read_stack(path)
     assert (volume.axes, volume.spacing) == ("ZYX", (2.0, 0.5, 0.25))
-    tifffile.imwrite(path, np.zeros((3, 4, 5), np.uint8), metadata={"axes": "TYX"},
-                     photometric="minisblack")
+    tifffile.imwrite(
+        path, np.zeros((3, 4, 5), np.uint8), metadata={"axes": "TYX"}, photometric="minisblack"
+    )
     with pytest.raises(DataError, match=r"a\.tif: shape \(3, 4, 5\) \(TYX\), expected a volume"):
         read_stack(path)
     assert read_stack(path, "ZYX").axes == "ZYX"
@@ -254,7 +278,13 @@ def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run
     assert (code, "spacing 2,1,1 µm, as given" in err) == (0, True)
     assert "30 slices written" in said and "2 surfaces of" in said
     assert {path.name for path in out.iterdir()} == {
-        "slices", "labels.tif", "montage.png", "surface.stl", "surface.csv", "surface.png"}
+        "slices",
+        "labels.tif",
+        "montage.png",
+        "surface.stl",
+        "surface.csv",
+        "surface.png",
+    }
     assert [path.name for path in slice_files(out / "slices")][:2] == ["s5.png", "s6.png"]
     labels = read_labels(out / "labels.tif")
     assert (labels.axes, labels.spacing) == ("ZYX", (2.0, 1.0, 1.0))
@@ -266,14 +296,34 @@ def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run
         assert float(row["volume_um3"]) == pytest.approx(2 * int(row["voxels"]), rel=0.01)
     for name in ("montage.png", "surface.png"):
         assert imread(out / name)[..., :3].std() > 0.02
-    assert model.calls == [{"axes": "ZYX", "spacing": (2.0, 1.0, 1.0), "tta": None,
-                            "planes": True, "progress": False, "shape": (30, 40, 60)}]
+    assert model.calls == [
+        {
+            "axes": "ZYX",
+            "spacing": (2.0, 1.0, 1.0),
+            "tta": None,
+            "planes": True,
+            "progress": False,
+            "shape": (30, 40, 60),
+        }
+    ]
 
 
 def test_working_size_is_taken_back(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
     model.config.ndim = 3
-    code, said, _ = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--size", 30,
-                        "--spacing", "2,1,1", "--no-mesh", "--tta")
+    code, said, _ = run(
+        "stack",
+        source,
+        "-o",
+        tmp_path / "out",
+        "--model",
+        tmp_path,
+        "--size",
+        30,
+        "--spacing",
+        "2,1,1",
+        "--no-mesh",
+        "--tta",
+    )
     assert (code, "surface" in said) == (0, False)
     (call,) = model.calls
     assert (call["shape"], call["spacing"]) == ((30, 20, 30), (2.0, 2.0, 2.0))
@@ -285,8 +335,24 @@ def test_working_size_is_taken_back(source: Path, tmp_path: Path, model: Bright,
 
 
 def test_options_reach_the_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
-    code, _, err = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--label", 2,
-                       "--mesh-format", "ply", "--step", 2, "--smooth", 3, "--decimate", 0.5)
+    code, _, err = run(
+        "stack",
+        source,
+        "-o",
+        tmp_path / "out",
+        "--model",
+        tmp_path,
+        "--label",
+        2,
+        "--mesh-format",
+        "ply",
+        "--step",
+        2,
+        "--smooth",
+        3,
+        "--decimate",
+        0.5,
+    )
     assert (code, "taken to be 1,1,1" in err) == (0, True)
     with (tmp_path / "out/surface.csv").open(newline="") as file:
         assert [row["label"] for row in csv.DictReader(file)] == ["2"]
@@ -296,12 +362,15 @@ def test_options_reach_the_surfaces(source: Path, tmp_path: Path, model: Bright,
     assert run(*args, "--overwrite")[0] == 0
     # Of the earlier run nothing remains; what is not of this command is left alone.
     assert sorted(path.name for path in (tmp_path / "out").glob("[ns]*")) == [
-        "notes.txt", "slices", "surface.csv", "surface.png", "surface.stl"]
+        "notes.txt",
+        "slices",
+        "surface.csv",
+        "surface.png",
+        "surface.stl",
+    ]
 
 
-def test_classes_have_their_colours(
-    source: Path, tmp_path: Path, model: Bright, run: Run
-) -> None:
+def test_classes_have_their_colours(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
     model.config.method.colours = {"cell": "#000000", "left": "#ff0000", "right": "#0102fa"}
     model.config.data.classes = find_named("cell=0,left=7,right=20+30")
     assert run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--no-mesh")[0] == 0
@@ -327,7 +396,10 @@ def test_labels_are_kept_where_surfaces_fail(
     code, _, err = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--label", 9)
     assert (code, "labels.tif: no object 9 here, there are 1, 2" in err) == (1, True)
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "slices", "labels.tif", "montage.png"}
+        "slices",
+        "labels.tif",
+        "montage.png",
+    }
 
 
 def test_bad_usage_comes_before_the_work(
@@ -337,7 +409,8 @@ def test_bad_usage_comes_before_the_work(
     for more, words in [
         (("--mesh-format", "step"), "expected .stl .ply .obj .glb"),
         (("--spacing", "1,1"), "--spacing 1,1: 2 values"),
-        (("--label", "x"), "--label 'x'"), (("--size", "0"), "--size"),
+        (("--label", "x"), "--label 'x'"),
+        (("--size", "0"), "--size"),
     ]:
         code, _, err = run(*args, *more)
         assert (code, words in err) == (2, True), err
@@ -354,11 +427,22 @@ def test_stack_with_a_model_of_a_folder(source: Path, tmp_path: Path, run: Run) 
     from embedseg.synthetic import write_blobs
 
     write_blobs(tmp_path / "data", ndim=2, splits={"train": 2, "val": 1, "test": 1})
-    config = plan(tmp_path / "data", method="boundary").changed({
-        "net.width": 8, "net.depth": 2, "method.fg_threshold": 0, "method.boundary_threshold": 1})
+    config = plan(tmp_path / "data", method="boundary").changed(
+        {"net.width": 8, "net.depth": 2, "method.fg_threshold": 0, "method.boundary_threshold": 1}
+    )
     Segmenter.new(config, "cpu").save(tmp_path / "model")
-    code, _, err = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path / "model",
-                       "--device", "cpu", "--size", 32)
+    code, _, err = run(
+        "stack",
+        source,
+        "-o",
+        tmp_path / "out",
+        "--model",
+        tmp_path / "model",
+        "--device",
+        "cpu",
+        "--size",
+        32,
+    )
     assert code == 0, err
     with (tmp_path / "out/surface.csv").open(newline="") as file:
         (row,) = csv.DictReader(file)

@@ -24,8 +24,15 @@ from embedseg.synthetic import write_blobs
 from embedseg.types import DataError, UsageError
 from embedseg.validate import Look
 
-TINY = {"net.width": 8, "net.depth": 2, "net.norm": "group", "train.batch": 4,
-        "train.crop": "32,32", "train.steps_per_epoch": 5, "train.precision": "32-true"}
+TINY = {
+    "net.width": 8,
+    "net.depth": 2,
+    "net.norm": "group",
+    "train.batch": 4,
+    "train.crop": "32,32",
+    "train.steps_per_epoch": 5,
+    "train.precision": "32-true",
+}
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +48,8 @@ def tiny(data: Path, **more) -> Config:
 
 def fitted(config: Config, data: Path, epochs: int = 4, **more) -> Segmenter:
     return Segmenter.new(config, "cpu").fit(
-        data, epochs=epochs, **{"tune": False, "progress": False} | more)
+        data, epochs=epochs, **{"tune": False, "progress": False} | more
+    )
 
 
 def weights(model: Segmenter) -> dict[str, torch.Tensor]:
@@ -135,8 +143,10 @@ def test_a_translated_net_learns_the_same(data):
 
 def test_long_gradients_are_cut(data):
     start = Segmenter.new(tiny(data), "cpu")
-    still, free = (fitted(tiny(data, train__clip=clip, train__weight_decay=0), data, 1)
-                   for clip in (1e-12, 1e12))
+    still, free = (
+        fitted(tiny(data, train__clip=clip, train__weight_decay=0), data, 1)
+        for clip in (1e-12, 1e12)
+    )
     # Adam divides by the gradient's size plus 1e-8: far below that it does not move.
     assert gap(start, still) < 1e-5 < 1e-3 < gap(start, free)
 
@@ -168,8 +178,9 @@ def test_averaged_weights_are_kept_and_resumed(data, tmp_path, monkeypatch):
 
 def test_training_stops_when_validation_gets_no_better(data, monkeypatch):
     scores = iter([0.1, 0.3, 0.2, 0.3, *[0.25] * 50])
-    monkeypatch.setattr(loop, "validate",
-                        lambda *_, **__: Look({"ap_mean": next(scores), "ap_50": 0.0}, []))
+    monkeypatch.setattr(
+        loop, "validate", lambda *_, **__: Look({"ap_mean": next(scores), "ap_50": 0.0}, [])
+    )
     model = fitted(tiny(data, train__patience=0.32), data, 20)
     # Best at epoch 2; more than 32 % of 20 epochs later is epoch 9.
     assert [row["epoch"] for row in model.history][-1] == 9
@@ -211,8 +222,16 @@ def test_who_watches_is_told_each_step_and_may_stop(data, tmp_path):
 @pytest.mark.parametrize(("watched", "first"), [(False, 0.4), (True, 0.05)])
 def test_who_watches_sees_images_soon(data, watched, first):
     config = tiny(data)
-    run = Run(Segmenter.new(config, "cpu").net, config.method, config.train, config.spacing, [], [],
-              limit=100.0, watch=print if watched else None)
+    run = Run(
+        Segmenter.new(config, "cpu").net,
+        config.method,
+        config.train,
+        config.spacing,
+        [],
+        [],
+        limit=100.0,
+        watch=print if watched else None,
+    )
     looks = []
     for spent in range(100):
         run.state.spent = float(spent)

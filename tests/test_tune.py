@@ -37,8 +37,9 @@ def test_what_was_tried_is_kept_beside_the_model(tmp_path):
     write_tuned(tmp_path, found)
     held = read_tuned(tmp_path)
     assert held["words"] == found.words
-    assert held["trials"] == [{name: getattr(METHOD, name) for name in METHOD.search_space()}
-                              | {"ap_mean": 1.0}]
+    assert held["trials"] == [
+        {name: getattr(METHOD, name) for name in METHOD.search_space()} | {"ap_mean": 1.0}
+    ]
     (tmp_path / "tuning.json").write_text("no JSON")
     assert read_tuned(tmp_path) is None
 

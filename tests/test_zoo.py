@@ -40,15 +40,28 @@ SMALL = {name: NARROW.get(name, {"width": 4, "depth": 2}) for name in NETS}
 METHOD_OPTIONS = {"semantic": {"names": ["ground", "cell"]}}
 
 
-def config_of(ndim: int, *, net: str = "unet", method: str = "embedding", channels: int = 1,
-              normalize: object = None) -> Config:
+def config_of(
+    ndim: int,
+    *,
+    net: str = "unet",
+    method: str = "embedding",
+    channels: int = 1,
+    normalize: object = None,
+) -> Config:
     options = METHOD_OPTIONS.get(method, {})
-    classes = [{"name": name, "values": [k], "colour": colour_of(k)}
-               for k, name in enumerate(options.get("names", ()))]
+    classes = [
+        {"name": name, "values": [k], "colour": colour_of(k)}
+        for k, name in enumerate(options.get("names", ()))
+    ]
     tree = {
-        "ndim": ndim, "channels": channels, "spacing": SPACINGS[ndim], "spacing_known": True,
-        "method": {"type": method, **options}, "net": {"type": net, **SMALL[net]},
-        "train": {"crop": CROPS[ndim]}, "data": {"classes": classes or None},
+        "ndim": ndim,
+        "channels": channels,
+        "spacing": SPACINGS[ndim],
+        "spacing_known": True,
+        "method": {"type": method, **options},
+        "net": {"type": net, **SMALL[net]},
+        "train": {"crop": CROPS[ndim]},
+        "data": {"classes": classes or None},
     }
     return Config.model_validate(tree if normalize is None else tree | {"normalize": normalize})
 
@@ -94,9 +107,15 @@ def image_of(config: Config) -> np.ndarray:
 NET_CASES = [(name, ndim) for name in NETS for ndim in net_class(name).ndims]
 
 
-@pytest.mark.parametrize(("name", "ndim"), [
-    pytest.param(*case, marks=[] if case in {("unet", 2), ("unet2d3d", 3)} else pytest.mark.slow)
-    for case in NET_CASES])
+@pytest.mark.parametrize(
+    ("name", "ndim"),
+    [
+        pytest.param(
+            *case, marks=[] if case in {("unet", 2), ("unet2d3d", 3)} else pytest.mark.slow
+        )
+        for case in NET_CASES
+    ],
+)
 def test_onnx_file_computes_the_same(name: str, ndim: int, tmp_path: Path) -> None:
     folder = save(tmp_path / "model", ndim, net=name, channels=2)
     assert export_model(folder, tmp_path / "net.onnx") == "onnx"
@@ -118,7 +137,10 @@ def test_onnx_file_holds_what_it_takes_to_use_it(flat: Path, tmp_path: Path, run
     assert Config.model_validate_json(facts["embedseg.config"]) == load_config(flat / "config.json")
     assert json.loads(facts["embedseg.divisor"]) == [4, 4]
     assert [each["name"] for each in json.loads(facts["embedseg.maps"])] == [
-        "offset", "bandwidth", "seed"]
+        "offset",
+        "bandwidth",
+        "seed",
+    ]
     assert facts["embedseg.name"] == "my net" and "normalised" in meta.description
     again = run("export", flat, "-o", tmp_path / "a.onnx")
     assert again.code == 2 and "exists" in again.last
@@ -148,15 +170,18 @@ def done(steps: list[dict], image: np.ndarray) -> np.ndarray:
         if step["id"] == "scale_range":
             assert len(kwargs["axes"]) == len(space)
             low, high = np.percentile(
-                image, (kwargs["min_percentile"], kwargs["max_percentile"]), space, keepdims=True)
+                image, (kwargs["min_percentile"], kwargs["max_percentile"]), space, keepdims=True
+            )
             image = (image - low) / (high - low + kwargs["eps"])
         elif step["id"] == "zero_mean_unit_variance":
             assert len(kwargs["axes"]) == len(space)
             image = (image - image.mean(space, keepdims=True)) / (
-                image.std(space, keepdims=True) + kwargs["eps"])
+                image.std(space, keepdims=True) + kwargs["eps"]
+            )
         elif step["id"] == "scale_linear":
-            gain, offset = (np.reshape(kwargs[name], (-1, *(1 for _ in space)))
-                            for name in ("gain", "offset"))
+            gain, offset = (
+                np.reshape(kwargs[name], (-1, *(1 for _ in space))) for name in ("gain", "offset")
+            )
             image = image * gain + offset
         else:
             assert step["id"] == "clip"
@@ -170,8 +195,9 @@ def test_described_steps_normalise_as_the_model_does(normal: typing.Any, ndim: i
     config = config_of(ndim, channels=2, normalize=normal.model_dump(mode="json"))
     image = image_of(config)
     (described,) = inputs(config, (4,) * ndim, "a.npy")
-    np.testing.assert_allclose(done(described["preprocessing"], image), normal.apply(image),
-                               rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(
+        done(described["preprocessing"], image), normal.apply(image), rtol=1e-4, atol=1e-4
+    )
 
 
 def test_every_normalisation_can_be_described() -> None:
@@ -180,8 +206,10 @@ def test_every_normalisation_can_be_described() -> None:
 
 
 def test_what_of_decoding_the_standard_knows() -> None:
-    found = {name: activation_of(as_method({"type": name, **METHOD_OPTIONS.get(name, {})}).maps(2))
-             for name in METHODS}
+    found = {
+        name: activation_of(as_method({"type": name, **METHOD_OPTIONS.get(name, {})}).maps(2))
+        for name in METHODS
+    }
     assert found == {"embedding": "none", "boundary": "sigmoid", "semantic": "softmax"}
 
 
@@ -195,7 +223,14 @@ def test_axes_say_sizes_and_spacing() -> None:
     ]
     (made,) = outputs(config, "b.npy")
     assert made["axes"][1]["channel_names"] == [
-        "offset0", "offset1", "offset2", "bandwidth0", "bandwidth1", "bandwidth2", "seed"]
+        "offset0",
+        "offset1",
+        "offset2",
+        "bandwidth0",
+        "bandwidth1",
+        "bandwidth2",
+        "seed",
+    ]
     unknown = config.model_copy(update={"spacing_known": False})
     assert "unit" not in inputs(unknown, (2, 4, 4), "a.npy")[0]["axes"][2]
 
@@ -244,11 +279,16 @@ def test_example_is_a_validation_image_or_a_plane_of_one(tmp_path: Path) -> None
 # -- what is refused -------------------------------------------------------------------------------
 def test_bad_requests_say_what_is_wrong(flat: Path, tmp_path: Path, run: Run) -> None:
     assert run("export", flat, "-o", tmp_path / "a.h5").last.endswith(
-        "a.h5: the name does not say in which format; bioimageio ends with .zip, onnx with .onnx")
-    assert "a.zip: bioimageio ends" in run(
-        "export", flat, "-o", tmp_path / "a.zip", "--to", "onnx").last
-    assert "no format 'tflite'; there are bioimageio, onnx" in run(
-        "export", flat, "-o", tmp_path / "a.zip", "--to", "tflite").last
+        "a.h5: the name does not say in which format; bioimageio ends with .zip, onnx with .onnx"
+    )
+    assert (
+        "a.zip: bioimageio ends"
+        in run("export", flat, "-o", tmp_path / "a.zip", "--to", "onnx").last
+    )
+    assert (
+        "no format 'tflite'; there are bioimageio, onnx"
+        in run("export", flat, "-o", tmp_path / "a.zip", "--to", "tflite").last
+    )
     empty = tmp_path / "empty"
     empty.mkdir()
     assert "no model here" in run("export", empty, "-o", tmp_path / "a.onnx").last
@@ -264,8 +304,9 @@ def test_ensembles_are_exported_member_by_member(flat: Path, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
-def test_missing_libraries_are_named(kind: str, flat: Path, tmp_path: Path, run: Run,
-                                     monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_libraries_are_named(
+    kind: str, flat: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     for library in EXPORTERS[kind].libraries:
         monkeypatch.setitem(sys.modules, library, None)
     found = run("export", flat, "-o", tmp_path / f"a{EXPORTERS[kind].suffix}")
@@ -281,13 +322,15 @@ def assert_same_model(one: Path, other: Path) -> None:
             assert (one / name).read_bytes() == (other / name).read_bytes()
     before, after = Segmenter.load(one, "cpu"), Segmenter.load(other, "cpu")
     image = image_of(before.config)
-    axes = "C" + "ZYX"[-before.config.ndim:]
-    np.testing.assert_array_equal(before.predict(image, axes=axes).data,
-                                  after.predict(image, axes=axes).data)
+    axes = "C" + "ZYX"[-before.config.ndim :]
+    np.testing.assert_array_equal(
+        before.predict(image, axes=axes).data, after.predict(image, axes=axes).data
+    )
 
 
-def test_a_package_gives_the_model_back(flat: Path, package: Path, tmp_path: Path, run: Run
-                                        ) -> None:
+def test_a_package_gives_the_model_back(
+    flat: Path, package: Path, tmp_path: Path, run: Run
+) -> None:
     found = run("import", package, "-o", tmp_path / "back")
     assert found.code == 0 and "embedseg predict" in found.out
     assert_same_model(flat, tmp_path / "back")
@@ -328,13 +371,23 @@ def test_code_of_a_package_is_not_run(flat: Path, tmp_path: Path) -> None:
             return exec, (code.decode(),)
 
     torch.save({"weight": Trap()}, tmp_path / "weights.pt")
-    bad = in_package(tmp_path / "bad.zip", flat, **{
-        "architecture.py": code, "embedseg.py": code, "safetensors.py": code,
-        "weights.pt": (tmp_path / "weights.pt").read_bytes()})
+    bad = in_package(
+        tmp_path / "bad.zip",
+        flat,
+        **{
+            "architecture.py": code,
+            "embedseg.py": code,
+            "safetensors.py": code,
+            "weights.pt": (tmp_path / "weights.pt").read_bytes(),
+        },
+    )
     import_model(bad, tmp_path / "back")
     assert not mark.exists()
     assert sorted(path.name for path in (tmp_path / "back").iterdir()) == [
-        "config.json", "history.csv", "weights.safetensors"]
+        "config.json",
+        "history.csv",
+        "weights.safetensors",
+    ]
 
 
 def test_other_files_are_refused_with_the_reason(flat: Path, tmp_path: Path, run: Run) -> None:
@@ -375,10 +428,12 @@ WHY_NOT = why_not()
 
 def zoo(test: Test) -> Test:
     """Mark a test that writes packages; what bioimageio leaves open is not ours."""
-    for mark in (pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "works"),
-                 pytest.mark.usefixtures("tidy"),
-                 pytest.mark.filterwarnings("ignore::ResourceWarning"),
-                 pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")):
+    for mark in (
+        pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "works"),
+        pytest.mark.usefixtures("tidy"),
+        pytest.mark.filterwarnings("ignore::ResourceWarning"),
+        pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    ):
         test = mark(test)
     return test
 
@@ -397,26 +452,43 @@ def exported(folder: Path, **about: typing.Any) -> Path:
 
 
 @zoo
-@pytest.mark.parametrize(("ndim", "method", "normal"), [
-    (2, "boundary", "clipped"),
-    pytest.param(3, "embedding", "percentile", marks=pytest.mark.slow),
-    pytest.param(2, "semantic", "zscore", marks=pytest.mark.slow),
-    pytest.param(3, "semantic", "absolute", marks=pytest.mark.slow),
-    pytest.param(2, "embedding", "fixed", marks=pytest.mark.slow),
-])
-def test_a_package_passes_the_zoos_test_and_comes_back(ndim: int, method: str, normal: str,
-                                                       tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("ndim", "method", "normal"),
+    [
+        (2, "boundary", "clipped"),
+        pytest.param(3, "embedding", "percentile", marks=pytest.mark.slow),
+        pytest.param(2, "semantic", "zscore", marks=pytest.mark.slow),
+        pytest.param(3, "semantic", "absolute", marks=pytest.mark.slow),
+        pytest.param(2, "embedding", "fixed", marks=pytest.mark.slow),
+    ],
+)
+def test_a_package_passes_the_zoos_test_and_comes_back(
+    ndim: int, method: str, normal: str, tmp_path: Path
+) -> None:
     from bioimageio.core import test_description
     from bioimageio.spec import load_model_description
 
-    save(tmp_path / "model", ndim, method=method, channels=2,
-         normalize=NORMALS[normal].model_dump(mode="json"))
-    output = exported(tmp_path, authors=("A. Author", "B. Author"), license="CC-BY-4.0",
-                      name="My model", description="What it does.")
+    save(
+        tmp_path / "model",
+        ndim,
+        method=method,
+        channels=2,
+        normalize=NORMALS[normal].model_dump(mode="json"),
+    )
+    output = exported(
+        tmp_path,
+        authors=("A. Author", "B. Author"),
+        license="CC-BY-4.0",
+        name="My model",
+        description="What it does.",
+    )
     assert test_description(output, determinism="seed_only").status == "passed"
     found = load_model_description(output)
     assert (found.name, found.description, found.license) == (
-        "My model", "What it does.", "CC-BY-4.0")
+        "My model",
+        "What it does.",
+        "CC-BY-4.0",
+    )
     assert [author.name for author in found.authors] == ["A. Author", "B. Author"]
     assert found.weights.onnx and found.weights.pytorch_state_dict and len(found.cite) == 3
     import_model(output, tmp_path / "back")
@@ -425,7 +497,8 @@ def test_a_package_passes_the_zoos_test_and_comes_back(ndim: int, method: str, n
 
 @zoo
 def test_a_package_that_does_not_reproduce_its_example_is_refused(
-        tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from embedseg.zoo import describing
 
     save(tmp_path / "model")
@@ -436,10 +509,12 @@ def test_a_package_that_does_not_reproduce_its_example_is_refused(
 
 
 @zoo
-@pytest.mark.parametrize(("about", "words"), [
-    ({"name": "né"}, "name"), ({"license": "none of these"}, "license")])
-def test_what_the_zoo_does_not_allow_is_said(about: dict[str, str], words: str, tmp_path: Path
-                                             ) -> None:
+@pytest.mark.parametrize(
+    ("about", "words"), [({"name": "né"}, "name"), ({"license": "none of these"}, "license")]
+)
+def test_what_the_zoo_does_not_allow_is_said(
+    about: dict[str, str], words: str, tmp_path: Path
+) -> None:
     save(tmp_path / "model")
     with pytest.raises(UsageError, match=rf"does not allow this\n(.|\n)*{words}"):
         exported(tmp_path, **about)

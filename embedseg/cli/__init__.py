@@ -8,12 +8,20 @@ from collections.abc import Sequence
 
 # Imported for their commands.
 from embedseg.cli import (  # noqa: F401  # isort: skip
-    training, using, judging, converting, surfaces, versus, sharing)
+    training,
+    using,
+    judging,
+    converting,
+    surfaces,
+    versus,
+    sharing,
+)
 from embedseg.cli.helping import place
 from embedseg.cli.shared import app, explain_error, log_to_stderr
 
-app.registered_commands.sort(key=lambda each: place(
-    str(each.name or getattr(each.callback, "__name__", ""))))
+app.registered_commands.sort(
+    key=lambda each: place(str(each.name or getattr(each.callback, "__name__", "")))
+)
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -35,32 +35,76 @@ if TYPE_CHECKING:
 LABELS, SUFFIXES = "tif", (".tif", ".tiff")
 
 
-@command("embedseg convert labels.tif -o cells.zip",
-         "embedseg convert labels.tif -o cells.csv --image image.tif --clear-border",
-         "embedseg convert cells.geojson -o masks.tif --like image.tif")
+@command(
+    "embedseg convert labels.tif -o cells.zip",
+    "embedseg convert labels.tif -o cells.csv --image image.tif --clear-border",
+    "embedseg convert cells.geojson -o masks.tif --like image.tif",
+)
 def convert(
-    source: Annotated[Path, typer.Argument(
-        metavar="LABELS", help="Label image or volume; or what was drawn elsewhere: ImageJ ROIs "
-        "(.zip, .roi), QuPath's .geojson, COCO's .json.")],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="LABELS",
+            help="Label image or volume; or what was drawn elsewhere: ImageJ ROIs "
+            "(.zip, .roi), QuPath's .geojson, COCO's .json.",
+        ),
+    ],
     output: Annotated[Path, typer.Option("-o", "--output", metavar="OUT", help="File to write.")],
-    to: Annotated[str | None, typer.Option(
-        "--to", metavar="FORMAT", help="roi (.zip), geojson, csv (a table of measures), coco "
-        "(.json), ome-zarr (.zarr) or tif (labels).", show_default="by the name of OUT",
-        autocompletion=one_of("roi", "geojson", "csv", "coco", "ome-zarr", "tif"))] = None,
-    image: Annotated[Path | None, typer.Option(
-        "--image", metavar="IMAGE", help="The image that the labels belong to: the table then has "
-        "the intensities of objects.", show_default=False)] = None,
-    like: Annotated[Path | None, typer.Option(
-        "--like", metavar="IMAGE", help="The image they were drawn on, for its size and spacing.",
-        show_default="--image", rich_help_panel=OUTLINES)] = None,
-    shape: Annotated[str | None, typer.Option(
-        "--shape", metavar="Z,Y,X", help="Size of that image, pixels.", show_default=False,
-        rich_help_panel=OUTLINES)] = None,
-    link: Annotated[bool, typer.Option(
-        "--link", help="Make one object of those that overlap from plane to plane.",
-        rich_help_panel=OUTLINES)] = False,
-    largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
-    clear_border: ClearBorder = False, spacing: SpacingText = None, axes: Axes = None,
+    to: Annotated[
+        str | None,
+        typer.Option(
+            "--to",
+            metavar="FORMAT",
+            help="roi (.zip), geojson, csv (a table of measures), coco "
+            "(.json), ome-zarr (.zarr) or tif (labels).",
+            show_default="by the name of OUT",
+            autocompletion=one_of("roi", "geojson", "csv", "coco", "ome-zarr", "tif"),
+        ),
+    ] = None,
+    image: Annotated[
+        Path | None,
+        typer.Option(
+            "--image",
+            metavar="IMAGE",
+            help="The image that the labels belong to: the table then has "
+            "the intensities of objects.",
+            show_default=False,
+        ),
+    ] = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(
+            "--like",
+            metavar="IMAGE",
+            help="The image they were drawn on, for its size and spacing.",
+            show_default="--image",
+            rich_help_panel=OUTLINES,
+        ),
+    ] = None,
+    shape: Annotated[
+        str | None,
+        typer.Option(
+            "--shape",
+            metavar="Z,Y,X",
+            help="Size of that image, pixels.",
+            show_default=False,
+            rich_help_panel=OUTLINES,
+        ),
+    ] = None,
+    link: Annotated[
+        bool,
+        typer.Option(
+            "--link",
+            help="Make one object of those that overlap from plane to plane.",
+            rich_help_panel=OUTLINES,
+        ),
+    ] = False,
+    largest_piece: LargestPiece = False,
+    fill_holes: FillHoles = False,
+    min_size: MinSize = 0,
+    clear_border: ClearBorder = False,
+    spacing: SpacingText = None,
+    axes: Axes = None,
     plot: Annotated[Path | None, plot_option("Draw the objects, over --image if given")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -76,8 +120,12 @@ def convert(
     from embedseg.plot import save_overlay
 
     given, kind = parse_spacing(spacing), _kind(to, output)
-    options = CleanOptions(largest_piece=largest_piece, fill_holes=fill_holes, min_size=min_size,
-                           clear_border=clear_border)
+    options = CleanOptions(
+        largest_piece=largest_piece,
+        fill_holes=fill_holes,
+        min_size=min_size,
+        clear_border=clear_border,
+    )
     if kind == LABELS:
         refuse_file(output, overwrite)
     else:
@@ -89,14 +137,25 @@ def convert(
     if kind == LABELS:
         write_labels(output, labels, given or found.spacing, found.axes)
     else:
-        objects = Objects(labels, said_spacing(found, given), (image or like or source).name,
-                          image=pixels, channels=shown.channels if shown else (),
-                          progress=at_terminal())
+        objects = Objects(
+            labels,
+            said_spacing(found, given),
+            (image or like or source).name,
+            image=pixels,
+            channels=shown.channels if shown else (),
+            progress=at_terminal(),
+        )
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(present(labels))
     if plot:
-        save_overlay(plot, (labels > 0)[None] if pixels is None else pixels, None, labels,
-                     spacing=given or found.spacing, title=source.name)
+        save_overlay(
+            plot,
+            (labels > 0)[None] if pixels is None else pixels,
+            None,
+            labels,
+            spacing=given or found.spacing,
+            title=source.name,
+        )
     typer.echo(f"{count} object{'s' * (count != 1)} written to {output}")
 
 
@@ -107,13 +166,17 @@ def _kind(asked: str | None, output: Path) -> str:
 
     suffix = output.suffix.lower()
     known = {name: exporter.suffix for name, exporter in EXPORTERS.items()}
-    found = asked or next((name for name, own in known.items() if own == suffix),
-                          LABELS if suffix in SUFFIXES else None)
+    found = asked or next(
+        (name for name, own in known.items() if own == suffix),
+        LABELS if suffix in SUFFIXES else None,
+    )
     if found == LABELS and suffix not in SUFFIXES:
         raise UsageError(f"{output}: label images end with {SUFFIXES[0]}")
     if found is None:
-        raise UsageError(f"{output}: the name does not say in which format; --to does: "
-                         + ", ".join([*known, LABELS]))
+        raise UsageError(
+            f"{output}: the name does not say in which format; --to does: "
+            + ", ".join([*known, LABELS])
+        )
     return found
 
 
@@ -134,26 +197,39 @@ def parse_formats(text: str | None) -> tuple[str, ...]:
     return formats
 
 
-def write_beside(target: Path, kind: str, image: Image, found: Segmentation,
-                 spacing: tuple[float, ...] | None) -> None:
+def write_beside(
+    target: Path, kind: str, image: Image, found: Segmentation, spacing: tuple[float, ...] | None
+) -> None:
     """Write what was found in an image in a format, beside its labels and with their name."""
     from embedseg.export.objects import EXPORTERS, Objects, export_objects
     from embedseg.types import DataError
 
     if "T" in image.axes:
-        raise DataError(f"{image.path}: has a time axis ({image.axes}), --also is for images and "
-                        "volumes")
+        raise DataError(
+            f"{image.path}: has a time axis ({image.axes}), --also is for images and volumes"
+        )
     scores = found.objects["score"].tolist() if found.objects is not None else []
-    objects = Objects(found.labels, spacing or (1.0,) * found.labels.ndim,
-                      image.path.name if image.path else target.name,
-                      dict(enumerate(scores, 1)), _with_channels(image), image.channels)
+    objects = Objects(
+        found.labels,
+        spacing or (1.0,) * found.labels.ndim,
+        image.path.name if image.path else target.name,
+        dict(enumerate(scores, 1)),
+        _with_channels(image),
+        image.channels,
+    )
     # What is there is of a run that was cut off: its labels would be there too.
     export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)
 
 
 # -- what is read ----------------------------------------------------------------------------------
-def _read(source: Path, image: Path | None, like: Path | None, shape: str | None, link: bool,
-          axes: str | None) -> Image:
+def _read(
+    source: Path,
+    image: Path | None,
+    like: Path | None,
+    shape: str | None,
+    link: bool,
+    axes: str | None,
+) -> Image:
     """Return labels: as they are in a file or store, or made of outlines."""
     from dataclasses import replace
 
@@ -165,21 +241,25 @@ def _read(source: Path, image: Path | None, like: Path | None, shape: str | None
     if source.suffix.lower() in IMPORTERS:
         return _drawn(source, like or (None if shape else image), shape, link, axes)
     if like or shape or link:
-        raise UsageError(f"{source}: --like, --shape and --link are for outlines: "
-                         + " ".join(IMPORTERS))
+        raise UsageError(
+            f"{source}: --like, --shape and --link are for outlines: " + " ".join(IMPORTERS)
+        )
     if is_lazy_source(source):
         found = _stored(source, axes)
         found = replace(found, data=check_labels(found.data, name=str(source)))
     else:
         found = read_labels(source, axes)
     if found.axes not in ("YX", "ZYX"):
-        raise DataError(f"{source}: shape {found.data.shape} ({found.axes}), expected labels of an "
-                        "image (YX) or a volume (ZYX); --axes says what the axes are")
+        raise DataError(
+            f"{source}: shape {found.data.shape} ({found.axes}), expected labels of an "
+            "image (YX) or a volume (ZYX); --axes says what the axes are"
+        )
     return found
 
 
-def _drawn(source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
-           ) -> Image:
+def _drawn(
+    source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
+) -> Image:
     from embedseg.export.reading import import_objects
     from embedseg.io import Image
     from embedseg.types import UsageError
@@ -189,11 +269,11 @@ def _drawn(source: Path, like: Path | None, shape: str | None, link: bool, axes:
     size, spacing = _shape(shape), None
     if like:
         image = _image(like, axes)
-        size, spacing = image.data.shape[-len(image.axes.replace("C", "")):], image.spacing
+        size, spacing = image.data.shape[-len(image.axes.replace("C", "")) :], image.spacing
     found = import_objects(source, size, image=like.name if like else None, link=link)
     for words in found.words():
         say(f"{source}: {words}")
-    return Image(found.labels, "ZYX"[-found.labels.ndim:], spacing, source)
+    return Image(found.labels, "ZYX"[-found.labels.ndim :], spacing, source)
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

@@ -21,8 +21,24 @@ COMPARED = "What is compared"
 WRITTEN = "What is written"
 
 #: In which order `--help` lists the commands; others come last.
-ORDER = ("demo", "check", "plan", "train", "tune", "evaluate", "predict", "convert", "score",
-         "info", "ensemble", "benchmark", "stack", "mesh", "export", "import")
+ORDER = (
+    "demo",
+    "check",
+    "plan",
+    "train",
+    "tune",
+    "evaluate",
+    "predict",
+    "convert",
+    "score",
+    "info",
+    "ensemble",
+    "benchmark",
+    "stack",
+    "mesh",
+    "export",
+    "import",
+)
 
 Rows = list[tuple[str, str]]
 
@@ -70,6 +86,7 @@ def one_of(*names: str) -> Callable[[str], list[str]]:
     >>> one_of("train", "test", "val")("t")
     ['train', 'test']
     """
+
     def complete(incomplete: str) -> list[str]:
         return begun(names, incomplete)
 

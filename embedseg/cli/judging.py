@@ -36,22 +36,48 @@ if TYPE_CHECKING:
     from embedseg.config import Config
     from embedseg.scoring import Scoring
 
-CsvFile = Annotated[Path | None, typer.Option(
-    "--csv", metavar="FILE", help="Write the scores of each image.", show_default=False,
-    rich_help_panel=WRITTEN)]
+CsvFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--csv",
+        metavar="FILE",
+        help="Write the scores of each image.",
+        show_default=False,
+        rich_help_panel=WRITTEN,
+    ),
+]
 
 
 @command("embedseg evaluate nuclei my_data", "embedseg evaluate nuclei my_data --split val --json")
 def evaluate(
-    context: typer.Context, model: Model, data: Data,
-    split: Annotated[str, typer.Option(
-        "--split", help="train, val or test.", autocompletion=one_of("train", "val", "test"),
-    )] = "test",
-    tta: Tta = False, planes: Planes = False, settings: Settings = None,
-    device: Device = "auto", json: Json = False, csv: CsvFile = None, plot: PlotScores = None,
-    report: Annotated[Path | None, typer.Option(
-        "--report", metavar="FILE", help="Write a page with scores, errors and pictures, "
-        "evaluation.html say.", show_default=False, rich_help_panel=WRITTEN)] = None,
+    context: typer.Context,
+    model: Model,
+    data: Data,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="train, val or test.",
+            autocompletion=one_of("train", "val", "test"),
+        ),
+    ] = "test",
+    tta: Tta = False,
+    planes: Planes = False,
+    settings: Settings = None,
+    device: Device = "auto",
+    json: Json = False,
+    csv: CsvFile = None,
+    plot: PlotScores = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            "--report",
+            metavar="FILE",
+            help="Write a page with scores, errors and pictures, evaluation.html say.",
+            show_default=False,
+            rich_help_panel=WRITTEN,
+        ),
+    ] = None,
 ) -> None:
     """Segment a split of a data folder and compare with its masks; an ensemble's members too."""
     from embedseg.data import load_split
@@ -64,7 +90,7 @@ def evaluate(
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
         samples = load_split(data, split, segmenter.config.data)
     for sample in samples:
-        check_fit(segmenter, "ZYX"[-sample.labels.ndim:], planes, sample.path)
+        check_fit(segmenter, "ZYX"[-sample.labels.ndim :], planes, sample.path)
     scoring, told = segmenter.config.method.scoring(), {}
     folders = segmenter.ensemble.folders if segmenter.ensemble else ()
     for folder in (*folders, model):
@@ -72,16 +98,34 @@ def evaluate(
         sliced = planes or one.config.ndim < samples[0].labels.ndim
         results = []
         for sample, found, scores in score_samples(
-                one, samples, tta=tta or None, planes=sliced or None, progress=at_terminal(),
-                scoring=scoring):
+            one,
+            samples,
+            tta=tta or None,
+            planes=sliced or None,
+            progress=at_terminal(),
+            scoring=scoring,
+        ):
             results.append((sample.name, scores))
             if gallery and one is segmenter:
-                gallery.add(sample.name, sample.image, found, sample.labels, scores=scores,
-                            spacing=sample.spacing)
+                gallery.add(
+                    sample.name,
+                    sample.image,
+                    found,
+                    sample.labels,
+                    scores=scores,
+                    spacing=sample.spacing,
+                )
         told[folder.name] = scoring.summarise(results)
     if report and gallery:
-        evaluation_report(report, segmenter, gallery, samples, folder=model, command=typed(context),
-                          title=f"{model.name} on {data.name}: {split}")
+        evaluation_report(
+            report,
+            segmenter,
+            gallery,
+            samples,
+            folder=model,
+            command=typed(context),
+            title=f"{model.name} on {data.name}: {split}",
+        )
     if plot:
         plot_scores(plot, told, scoring)
     _show_scores(results, scoring, json, csv, members=told if folders else {})
@@ -98,16 +142,33 @@ def _side_by_side(summaries: dict[str, Any], scoring: Scoring) -> str:
     return "\n".join(lines)
 
 
-@command("embedseg score my_data/test/masks labels", "embedseg score truth labels --json",
-         "embedseg score truth labels --classes cell=0,membrane=1")
+@command(
+    "embedseg score my_data/test/masks labels",
+    "embedseg score truth labels --json",
+    "embedseg score truth labels --classes cell=0,membrane=1",
+)
 def score(
-    truth: Annotated[Path, typer.Argument(
-        metavar="TRUTH_DIR", exists=True, file_okay=False, help="Folder of true label images.")],
-    predicted: Annotated[Path, typer.Argument(
-        metavar="PREDICTED_DIR", exists=True, file_okay=False,
-        help="Folder of predicted label images, whoever made them.")],
-    axes: Axes = None, ignore_label: IgnoreLabel = None, classes: ClassesText = None,
-    json: Json = False, csv: CsvFile = None, plot: PlotScores = None,
+    truth: Annotated[
+        Path,
+        typer.Argument(
+            metavar="TRUTH_DIR", exists=True, file_okay=False, help="Folder of true label images."
+        ),
+    ],
+    predicted: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PREDICTED_DIR",
+            exists=True,
+            file_okay=False,
+            help="Folder of predicted label images, whoever made them.",
+        ),
+    ],
+    axes: Axes = None,
+    ignore_label: IgnoreLabel = None,
+    classes: ClassesText = None,
+    json: Json = False,
+    csv: CsvFile = None,
+    plot: PlotScores = None,
 ) -> None:
     """Compare two folders of label images: of objects, or of the classes that are named."""
     from embedseg.data import DataOptions
@@ -115,17 +176,29 @@ def score(
     from embedseg.methods import as_method
 
     named = DataOptions.model_validate(given_options(None, None, None, None, classes)).classes
-    method = as_method({"type": "semantic", "names": [each.name for each in named]} if named
-                       else {"type": "embedding"})
-    results = score_folders(truth, predicted, axes=axes and axes.upper(), classes=named,
-                            ignore_label=ignore_label, scoring=method.scoring())
+    method = as_method(
+        {"type": "semantic", "names": [each.name for each in named]}
+        if named
+        else {"type": "embedding"}
+    )
+    results = score_folders(
+        truth,
+        predicted,
+        axes=axes and axes.upper(),
+        classes=named,
+        ignore_label=ignore_label,
+        scoring=method.scoring(),
+    )
     if plot:
         plot_scores(plot, {predicted.name: method.scoring().summarise(results)}, method.scoring())
     _show_scores(results, method.scoring(), json, csv)
 
 
 def _show_scores(
-    results: Sequence[tuple[str, Any]], scoring: Scoring, json: bool, csv: Path | None,
+    results: Sequence[tuple[str, Any]],
+    scoring: Scoring,
+    json: bool,
+    csv: Path | None,
     members: dict[str, Any] | None = None,
 ) -> None:
     from embedseg.evaluate import write_csv
@@ -144,7 +217,8 @@ def _show_scores(
 # -- info ------------------------------------------------------------------------------------------
 @command("embedseg info nuclei")
 def info(
-    model: Model, json: Json = False,
+    model: Model,
+    json: Json = False,
     plot: Annotated[Path | None, plot_option("Draw how its training went")] = None,
 ) -> None:
     """Say what a model is, what it was trained on and how it decodes."""
@@ -158,29 +232,42 @@ def info(
     history, members = read_history(model / "history.csv"), []
     if (model / ENSEMBLE).is_file():
         found = read_ensemble(model, resolve_device("cpu"))
-        members = [{"name": folder.name, "weight": weight,
-                    **_facts(load_config(folder / "config.json"))}
-                   for folder, weight in zip(found.folders, found.weights, strict=True)]
+        members = [
+            {"name": folder.name, "weight": weight, **_facts(load_config(folder / "config.json"))}
+            for folder, weight in zip(found.folders, found.weights, strict=True)
+        ]
     if plot:
         _plot_history(plot, model, history)
     parameters = sum(each["parameters"] for each in members) or _facts(config)["parameters"]
     if json:
-        print_json({"config": config.model_dump(mode="json"), "parameters": parameters,
-                    "history": history, **({"members": members} if members else {})})
+        print_json(
+            {
+                "config": config.model_dump(mode="json"),
+                "parameters": parameters,
+                "history": history,
+                **({"members": members} if members else {}),
+            }
+        )
         return
     unit = "µm" if config.spacing_known else "pixels (nothing is known)"
     kind = f"ensemble of {len(members)} nets" if members else config.net.type
-    typer.echo(f"{model}: {config.method.type} with {kind} of "
-               f"{parameters / 1e6:.2f} million parameters, {config.ndim}D, "
-               f"{config.channels} channel(s)")
+    typer.echo(
+        f"{model}: {config.method.type} with {kind} of "
+        f"{parameters / 1e6:.2f} million parameters, {config.ndim}D, "
+        f"{config.channels} channel(s)"
+    )
     for each in members:
-        typer.echo(f"  {each['name']}: {each['net']} in {each['ndim']}D, "
-                   f"{each['parameters'] / 1e6:.2f} million parameters, weight {each['weight']:g}")
+        typer.echo(
+            f"  {each['name']}: {each['net']} in {each['ndim']}D, "
+            f"{each['parameters'] / 1e6:.2f} million parameters, weight {each['weight']:g}"
+        )
     typer.echo(f"spacing: {', '.join(f'{s:g}' for s in config.spacing)} {unit}")
     if history:
         last = history[-1]
-        typer.echo(f"trained: {last['step']:.0f} steps in {last['minutes']:.1f} minutes, "
-                   f"{best_score(history, config.method.primary)}")
+        typer.echo(
+            f"trained: {last['step']:.0f} steps in {last['minutes']:.1f} minutes, "
+            f"{best_score(history, config.method.primary)}"
+        )
     for part in ("normalize", "method", "net", "train", "predict", "data"):
         typer.echo(f"{part}:")
         for key, value in getattr(config, part).model_dump(mode="json").items():

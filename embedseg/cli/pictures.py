@@ -37,8 +37,14 @@ def _checked(path: Path | None) -> Path | None:
 
 def plot_option(text: str) -> Any:
     """Return the option that asks for a picture; it replaces an older one."""
-    return typer.Option("--plot", metavar="PICTURE", help=f"{text} (png, pdf or svg).",
-                        show_default=False, callback=_checked, rich_help_panel=WRITTEN)
+    return typer.Option(
+        "--plot",
+        metavar="PICTURE",
+        help=f"{text} (png, pdf or svg).",
+        show_default=False,
+        callback=_checked,
+        rich_help_panel=WRITTEN,
+    )
 
 
 PlotScores = Annotated[Path | None, plot_option("Draw the scores over the threshold, or by class")]
@@ -52,12 +58,20 @@ def plot_data(path: Path, data: Path, options: DataOptions) -> None:
     from embedseg.plot import save_preview
 
     samples = load_training(data, options).train
-    some = [samples[i] for i in
-            np.linspace(0, len(samples) - 1, min(len(samples), SHOWN)).round().astype(int)]
-    save_preview(path, [each.image for each in some], None, [each.labels for each in some],
-                 spacing=some[0].spacing, titles=[each.name for each in some],
-                 title=f"{len(some)} of {len(samples)} images of {data.name}",
-                 classes={each.name: each.colour for each in options.classes or ()})
+    some = [
+        samples[i]
+        for i in np.linspace(0, len(samples) - 1, min(len(samples), SHOWN)).round().astype(int)
+    ]
+    save_preview(
+        path,
+        [each.image for each in some],
+        None,
+        [each.labels for each in some],
+        spacing=some[0].spacing,
+        titles=[each.name for each in some],
+        title=f"{len(some)} of {len(samples)} images of {data.name}",
+        classes={each.name: each.colour for each in options.classes or ()},
+    )
 
 
 def plot_statistics(path: Path, stats: Statistics) -> None:
@@ -66,35 +80,58 @@ def plot_statistics(path: Path, stats: Statistics) -> None:
 
     if stats.classes:
         names = [each.name for each in stats.classes]
-        save_profiles(path, {"training images": dict(zip(names, stats.frequencies, strict=True))},
-                      ("class", "share of the annotated pixels"))
+        save_profiles(
+            path,
+            {"training images": dict(zip(names, stats.frequencies, strict=True))},
+            ("class", "share of the annotated pixels"),
+        )
         return
-    save_sizes(path, stats.extents, unit="µm" if stats.spacing_known else "px",
-               axes="ZYX"[-stats.ndim:], title=f"{len(stats.extents)} objects")
+    save_sizes(
+        path,
+        stats.extents,
+        unit="µm" if stats.spacing_known else "px",
+        axes="ZYX"[-stats.ndim :],
+        title=f"{len(stats.extents)} objects",
+    )
 
 
 def plot_scores(path: Path, summaries: Mapping[str, Any], scoring: Scoring) -> None:
     """Draw the profiles of scores."""
     from embedseg.plot_curves import save_profiles
 
-    save_profiles(path, {name: scoring.profile(each) for name, each in summaries.items()},
-                  scoring.axes)
+    save_profiles(
+        path, {name: scoring.profile(each) for name, each in summaries.items()}, scoring.axes
+    )
 
 
-def plot_found(folder: Path, name: str, image: Image, labels: NDArray[Any], maps: Maps | None,
-               segmenter: Segmenter) -> None:
+def plot_found(
+    folder: Path,
+    name: str,
+    image: Image,
+    labels: NDArray[Any],
+    maps: Maps | None,
+    segmenter: Segmenter,
+) -> None:
     """Draw what was found in an image, and the maps it was found from."""
     from embedseg.plot import save_overlay
     from embedseg.plot_maps import save_maps
 
-    save_overlay(folder / f"{name}.png", image.data, None, labels, spacing=image.spacing,
-                 title=name, classes=segmenter.config.method.colours)
+    save_overlay(
+        folder / f"{name}.png",
+        image.data,
+        None,
+        labels,
+        spacing=image.spacing,
+        title=name,
+        classes=segmenter.config.method.colours,
+    )
     if maps is not None:
         save_maps(folder / f"{name}_maps.png", maps, image.data, title=name)
 
 
-def write_maps(maps: Maps, folder: Path, name: str, spacing_known: bool,
-               classes: Sequence[str] = ()) -> None:
+def write_maps(
+    maps: Maps, folder: Path, name: str, spacing_known: bool, classes: Sequence[str] = ()
+) -> None:
     """Write each map of an image as float32 TIFF; channels that are classes have their names."""
     from embedseg.formats import write_tiff
     from embedseg.io import write_aside
@@ -103,6 +140,13 @@ def write_maps(maps: Maps, folder: Path, name: str, spacing_known: bool,
     for spec in maps.specs:
         # ImageJ wants channels behind Z.
         data = maps[spec.name] if axes == "CYX" else maps[spec.name].swapaxes(0, 1)
-        write_aside(folder / f"{name}_{spec.name}.tif", partial(
-            write_tiff, data=data, spacing=spacing if spacing_known else None, axes=axes,
-            channels=tuple(classes) if len(classes) == spec.channels else ()))
+        write_aside(
+            folder / f"{name}_{spec.name}.tif",
+            partial(
+                write_tiff,
+                data=data,
+                spacing=spacing if spacing_known else None,
+                axes=axes,
+                channels=tuple(classes) if len(classes) == spec.channels else (),
+            ),
+        )

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None,
+    no_args_is_help=True,
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     epilog="\b\nExample:\n  embedseg demo\n  embedseg train my_data -o nuclei --time-limit 15m",
@@ -35,8 +36,7 @@ F = TypeVar("F", bound=Callable[..., None])
 
 def command(*examples: str, name: str | None = None) -> Callable[[F], F]:
     """Register a command whose help ends with examples."""
-    return app.command(name, cls=GroupedCommand,
-                       epilog="\b\nExample:\n  " + "\n  ".join(examples))
+    return app.command(name, cls=GroupedCommand, epilog="\b\nExample:\n  " + "\n  ".join(examples))
 
 
 def _print_version(asked: bool) -> None:
@@ -49,10 +49,16 @@ def _print_version(asked: bool) -> None:
 
 @app.callback()
 def root(
-    version: Annotated[bool, typer.Option(
-        "--version", help="Print the version.", callback=_print_version, is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option(
-        "--debug", help="Show where an error comes from; also after the command.")] = False,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show where an error comes from; also after the command."),
+    ] = False,
 ) -> None:
     """Find every object in microscopy images, in 2D and 3D.
 
@@ -68,48 +74,114 @@ def _folder(metavar: str, text: str) -> Any:
 
 Data = Annotated[Path, _folder("DATA", "Folder with train|val|test, each with images and masks.")]
 Model = Annotated[Path, _folder("MODEL", "Folder of a trained model.")]
-MethodName = Annotated[str, typer.Option(
-    "--method", help="What is learned and decoded.", autocompletion=methods)]
-Masks = Annotated[str | None, typer.Option(
-    "--masks", help="Folder of the masks beside images.", show_default="masks",
-    rich_help_panel=READING)]
-Axes = Annotated[str | None, typer.Option(
-    "--axes", metavar="AXES", help="Order of the axes, such as ZYX, CYX or TYX.",
-    show_default="what the files say", rich_help_panel=READING)]
-SpacingText = Annotated[str | None, typer.Option(
-    "--spacing", metavar="Z,Y,X", help="Size of a pixel along each space axis, µm.",
-    show_default="what the files say, else 1", rich_help_panel=READING)]
-IgnoreLabel = Annotated[int | None, typer.Option(
-    "--ignore-label", help="Value of masks that means 'not annotated', besides -1.",
-    show_default=False, rich_help_panel=READING)]
-ClassesText = Annotated[str | None, typer.Option(
-    "--classes", metavar="NAME=VALUE,...", help="What values of masks of classes mean, for methods "
-    "that tell classes apart: cell=0,membrane=1+2; with a colour, cell=0:#303030.",
-    show_default="a class per value", rich_help_panel=READING)]
-Settings = Annotated[list[str] | None, typer.Option(
-    "--set", metavar="KEY=VALUE", help="Change one setting, such as train.batch=8; repeatable.",
-    show_default=False)]
-Device = Annotated[str, typer.Option(
-    "--device", help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=devices)]
+MethodName = Annotated[
+    str, typer.Option("--method", help="What is learned and decoded.", autocompletion=methods)
+]
+Masks = Annotated[
+    str | None,
+    typer.Option(
+        "--masks",
+        help="Folder of the masks beside images.",
+        show_default="masks",
+        rich_help_panel=READING,
+    ),
+]
+Axes = Annotated[
+    str | None,
+    typer.Option(
+        "--axes",
+        metavar="AXES",
+        help="Order of the axes, such as ZYX, CYX or TYX.",
+        show_default="what the files say",
+        rich_help_panel=READING,
+    ),
+]
+SpacingText = Annotated[
+    str | None,
+    typer.Option(
+        "--spacing",
+        metavar="Z,Y,X",
+        help="Size of a pixel along each space axis, µm.",
+        show_default="what the files say, else 1",
+        rich_help_panel=READING,
+    ),
+]
+IgnoreLabel = Annotated[
+    int | None,
+    typer.Option(
+        "--ignore-label",
+        help="Value of masks that means 'not annotated', besides -1.",
+        show_default=False,
+        rich_help_panel=READING,
+    ),
+]
+ClassesText = Annotated[
+    str | None,
+    typer.Option(
+        "--classes",
+        metavar="NAME=VALUE,...",
+        help="What values of masks of classes mean, for methods "
+        "that tell classes apart: cell=0,membrane=1+2; with a colour, cell=0:#303030.",
+        show_default="a class per value",
+        rich_help_panel=READING,
+    ),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Change one setting, such as train.batch=8; repeatable.",
+        show_default=False,
+    ),
+]
+Device = Annotated[
+    str, typer.Option("--device", help="auto, cpu, cuda, cuda:1 or mps.", autocompletion=devices)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what is there.")]
-Tta = Annotated[bool, typer.Option(
-    "--tta", help="Average over flips and quarter turns: slower, a little better.",
-    rich_help_panel=PREDICTING)]
-Planes = Annotated[bool, typer.Option(
-    "--planes", help="Apply a 2D model to volumes, plane by plane.",
-    rich_help_panel=PREDICTING)]
-MinSize = Annotated[int, typer.Option(
-    "--min-size", min=0, help="Drop objects, or pieces of classes, of fewer pixels.",
-    rich_help_panel=TIDYING)]
-LargestPiece = Annotated[bool, typer.Option(
-    "--largest-piece", help="Of an object in several pieces keep the largest.",
-    rich_help_panel=TIDYING)]
-FillHoles = Annotated[bool, typer.Option(
-    "--fill-holes", help="Fill holes of objects.", rich_help_panel=TIDYING)]
-ClearBorder = Annotated[bool, typer.Option(
-    "--clear-border", help="Drop objects that touch the border of the image.",
-    rich_help_panel=TIDYING)]
+Tta = Annotated[
+    bool,
+    typer.Option(
+        "--tta",
+        help="Average over flips and quarter turns: slower, a little better.",
+        rich_help_panel=PREDICTING,
+    ),
+]
+Planes = Annotated[
+    bool,
+    typer.Option(
+        "--planes", help="Apply a 2D model to volumes, plane by plane.", rich_help_panel=PREDICTING
+    ),
+]
+MinSize = Annotated[
+    int,
+    typer.Option(
+        "--min-size",
+        min=0,
+        help="Drop objects, or pieces of classes, of fewer pixels.",
+        rich_help_panel=TIDYING,
+    ),
+]
+LargestPiece = Annotated[
+    bool,
+    typer.Option(
+        "--largest-piece",
+        help="Of an object in several pieces keep the largest.",
+        rich_help_panel=TIDYING,
+    ),
+]
+FillHoles = Annotated[
+    bool, typer.Option("--fill-holes", help="Fill holes of objects.", rich_help_panel=TIDYING)
+]
+ClearBorder = Annotated[
+    bool,
+    typer.Option(
+        "--clear-border",
+        help="Drop objects that touch the border of the image.",
+        rich_help_panel=TIDYING,
+    ),
+]
 
 
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:
@@ -161,11 +233,21 @@ def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in parts}
 
 
-def given_options(masks: str | None, axes: str | None, spacing: str | None,
-                  ignore_label: int | None, classes: str | None = None) -> dict[str, Any]:
+def given_options(
+    masks: str | None,
+    axes: str | None,
+    spacing: str | None,
+    ignore_label: int | None,
+    classes: str | None = None,
+) -> dict[str, Any]:
     """Return the options of reading data that were given."""
-    options = {"masks": masks, "axes": axes and axes.upper(), "spacing": parse_spacing(spacing),
-               "ignore_label": ignore_label, "classes": classes}
+    options = {
+        "masks": masks,
+        "axes": axes and axes.upper(),
+        "spacing": parse_spacing(spacing),
+        "ignore_label": ignore_label,
+        "classes": classes,
+    }
     return {name: value for name, value in options.items() if value is not None}
 
 
@@ -177,9 +259,14 @@ def reading_options(given: dict[str, Any], changes: dict[str, str]) -> DataOptio
     from embedseg.config import parse_value
     from embedseg.data import DataOptions
 
-    return DataOptions.model_validate(given | {
-        key.removeprefix("data."): parse_value(value) for key, value in changes.items()
-        if key.startswith("data.")})
+    return DataOptions.model_validate(
+        given
+        | {
+            key.removeprefix("data."): parse_value(value)
+            for key, value in changes.items()
+            if key.startswith("data.")
+        }
+    )
 
 
 def typed(context: typer.Context) -> str:
@@ -204,13 +291,16 @@ def said_spacing(image: Image, given: tuple[float, ...] | None) -> tuple[float, 
     axes = [axis for axis in image.axes if axis in "ZYX"]
     found = given or image.spacing
     if found is None:
-        say(f"{image.path}: nothing says how large a pixel is, taken to be "
-            f"{','.join('1' * len(axes))}; --spacing says")
+        say(
+            f"{image.path}: nothing says how large a pixel is, taken to be "
+            f"{','.join('1' * len(axes))}; --spacing says"
+        )
         return (1.0,) * len(axes)
     words = ",".join(f"{size:g}" for size in found)
     if len(found) != len(axes):
-        raise UsageError(f"--spacing {words}: {len(found)} values, expected {len(axes)} "
-                         f"({', '.join(axes)})")
+        raise UsageError(
+            f"--spacing {words}: {len(found)} values, expected {len(axes)} ({', '.join(axes)})"
+        )
     say(f"spacing {words} µm, {'as given' if given else 'from the file'}")
     return found
 

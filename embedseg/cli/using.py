@@ -60,46 +60,108 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("embedseg")
 
-@command("embedseg predict nuclei new_images/ -o labels",
-         "embedseg predict nuclei 'day*/*.tif' -o labels --set method.seed_threshold=0.8",
-         "embedseg predict nuclei new_images/ -o labels --also roi,csv --clear-border",
-         "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50",
-         "embedseg predict nuclei brain.zarr -o cells.zarr --workers 4")
+
+@command(
+    "embedseg predict nuclei new_images/ -o labels",
+    "embedseg predict nuclei 'day*/*.tif' -o labels --set method.seed_threshold=0.8",
+    "embedseg predict nuclei new_images/ -o labels --also roi,csv --clear-border",
+    "embedseg predict neuropil slices/ -o classes --pieces mitochondria --min-size 50",
+    "embedseg predict nuclei brain.zarr -o cells.zarr --workers 4",
+)
 def predict(
-    context: typer.Context, model: Model,
-    inputs: Annotated[list[str], typer.Argument(
-        metavar="INPUT...", help="Image files, folders or patterns.")],
-    output: Annotated[Path, typer.Option(
-        "-o", "--output", metavar="OUT", help="Folder for the label images, <stem>.tif; in blocks "
-        "*.zarr, IMAGE.zarr/labels/NAME or *.tif.")],
-    tta: Tta = False, planes: Planes = False, spacing: SpacingText = None, axes: Axes = None,
-    frames: Annotated[bool, typer.Option(
-        "--frames", help="Segment a time axis frame by frame; --axes with a T says so too.",
-        rich_help_panel=READING)] = False,
-    maps: Annotated[bool, typer.Option(
-        "--maps", help="Also write what the net predicts, such as class probabilities, as float32 "
-        "into OUT/maps, <stem>_<map>.tif, in the model's pixels.",
-        rich_help_panel=WRITTEN)] = False,
-    plot: Annotated[bool, typer.Option(
-        "--plot", help="Draw objects and maps too, into OUT/plots, <stem>.png and "
-        "<stem>_maps.png.", rich_help_panel=WRITTEN)] = False,
-    pieces: Annotated[str | None, typer.Option(
-        "--pieces", metavar="CLASS,...", help="Of a model of classes: number the connected pieces "
-        "of a class as objects too, into OUT/CLASS.", show_default=False,
-        rich_help_panel=WRITTEN)] = None,
-    also_as: Annotated[str | None, typer.Option(
-        "--also", metavar="FORMAT,...", help="Write objects beside the labels too: roi (ImageJ), "
-        "geojson (QuPath), csv (measures), coco, ome-zarr.", show_default=False,
-        rich_help_panel=WRITTEN, autocompletion=objects)] = None,
-    largest_piece: LargestPiece = False, fill_holes: FillHoles = False, min_size: MinSize = 0,
+    context: typer.Context,
+    model: Model,
+    inputs: Annotated[
+        list[str], typer.Argument(metavar="INPUT...", help="Image files, folders or patterns.")
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="OUT",
+            help="Folder for the label images, <stem>.tif; in blocks "
+            "*.zarr, IMAGE.zarr/labels/NAME or *.tif.",
+        ),
+    ],
+    tta: Tta = False,
+    planes: Planes = False,
+    spacing: SpacingText = None,
+    axes: Axes = None,
+    frames: Annotated[
+        bool,
+        typer.Option(
+            "--frames",
+            help="Segment a time axis frame by frame; --axes with a T says so too.",
+            rich_help_panel=READING,
+        ),
+    ] = False,
+    maps: Annotated[
+        bool,
+        typer.Option(
+            "--maps",
+            help="Also write what the net predicts, such as class probabilities, as float32 "
+            "into OUT/maps, <stem>_<map>.tif, in the model's pixels.",
+            rich_help_panel=WRITTEN,
+        ),
+    ] = False,
+    plot: Annotated[
+        bool,
+        typer.Option(
+            "--plot",
+            help="Draw objects and maps too, into OUT/plots, <stem>.png and <stem>_maps.png.",
+            rich_help_panel=WRITTEN,
+        ),
+    ] = False,
+    pieces: Annotated[
+        str | None,
+        typer.Option(
+            "--pieces",
+            metavar="CLASS,...",
+            help="Of a model of classes: number the connected pieces "
+            "of a class as objects too, into OUT/CLASS.",
+            show_default=False,
+            rich_help_panel=WRITTEN,
+        ),
+    ] = None,
+    also_as: Annotated[
+        str | None,
+        typer.Option(
+            "--also",
+            metavar="FORMAT,...",
+            help="Write objects beside the labels too: roi (ImageJ), "
+            "geojson (QuPath), csv (measures), coco, ome-zarr.",
+            show_default=False,
+            rich_help_panel=WRITTEN,
+            autocompletion=objects,
+        ),
+    ] = None,
+    largest_piece: LargestPiece = False,
+    fill_holes: FillHoles = False,
+    min_size: MinSize = 0,
     clear_border: ClearBorder = False,
-    min_score: Annotated[float, typer.Option(
-        "--min-score", min=0, max=1, help="Leave out objects with a lower score: the probability, "
-        "learned on the validation images, that an object is a true one.",
-        rich_help_panel=TIDYING)] = 0.0,
-    block: BlockSize = None, halo: Halo = None, workers: Workers = 1, scheduler: Scheduler = None,
-    threads: Threads = None, memory: Memory = None, level: Level = 0, dry_run: DryRun = False,
-    settings: Settings = None, overwrite: Overwrite = False, device: Device = "auto",
+    min_score: Annotated[
+        float,
+        typer.Option(
+            "--min-score",
+            min=0,
+            max=1,
+            help="Leave out objects with a lower score: the probability, "
+            "learned on the validation images, that an object is a true one.",
+            rich_help_panel=TIDYING,
+        ),
+    ] = 0.0,
+    block: BlockSize = None,
+    halo: Halo = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+    threads: Threads = None,
+    memory: Memory = None,
+    level: Level = 0,
+    dry_run: DryRun = False,
+    settings: Settings = None,
+    overwrite: Overwrite = False,
+    device: Device = "auto",
 ) -> None:
     """Segment images into label images; what is there already is skipped.
 
@@ -115,20 +177,35 @@ def predict(
     from embedseg.types import DataError, UsageError
 
     size, changes = parse_spacing(spacing), parse_settings(settings)
-    formats, tidy = parse_formats(also_as), CleanOptions(
-        largest_piece=largest_piece, fill_holes=fill_holes, min_size=min_size,
-        clear_border=clear_border)
+    formats, tidy = (
+        parse_formats(also_as),
+        CleanOptions(
+            largest_piece=largest_piece,
+            fill_holes=fill_holes,
+            min_size=min_size,
+            clear_border=clear_border,
+        ),
+    )
     if min_score:
         changes["method.min_score"] = str(min_score)
     blocks = Blocks(block, halo, workers, scheduler, threads, memory, level, dry_run)
     if blocks.wanted(inputs, output):
         if maps or plot or pieces or frames or formats or tidy != CleanOptions():
-            raise UsageError("--maps, --plot, --pieces, --frames, --also and what tidies objects "
-                             "are not for images in blocks")
+            raise UsageError(
+                "--maps, --plot, --pieces, --frames, --also and what tidies objects "
+                "are not for images in blocks"
+            )
         if tta or planes:
             changes |= {"predict.tta": str(tta).lower(), "predict.planes": str(planes).lower()}
-        predict_in_blocks(Segmenter.load(model, device).with_options(changes), inputs, output,
-                          blocks, axes=axes and axes.upper(), spacing=size, overwrite=overwrite)
+        predict_in_blocks(
+            Segmenter.load(model, device).with_options(changes),
+            inputs,
+            output,
+            blocks,
+            axes=axes and axes.upper(),
+            spacing=size,
+            overwrite=overwrite,
+        )
         return
     files = {path: output / f"{stem(path)}.tif" for path in expand_inputs(inputs)}
     _refuse_replaced(files)
@@ -138,17 +215,29 @@ def predict(
     if not missing:
         return
     segmenter = Segmenter.load(model, device).with_options(changes)
-    also = _Also(output / "maps" if maps else None, output / "plots" if plot else None,
-                 _class_folders(segmenter, pieces, output), tidy, formats,
-                 Gallery(segmenter.config.method))
+    also = _Also(
+        output / "maps" if maps else None,
+        output / "plots" if plot else None,
+        _class_folders(segmenter, pieces, output),
+        tidy,
+        formats,
+        Gallery(segmenter.config.method),
+    )
     output.mkdir(parents=True, exist_ok=True)
     bad = []
     for number, path in enumerate(missing, 1):
         begun = time.monotonic()
         try:
             found = _predict_file(
-                segmenter, path, files[path], also, axes=axes and axes.upper(), spacing=size,
-                frames=frames, tta=tta or None, planes=planes or None,
+                segmenter,
+                path,
+                files[path],
+                also,
+                axes=axes and axes.upper(),
+                spacing=size,
+                frames=frames,
+                tta=tta or None,
+                planes=planes or None,
             )
         except UsageError:
             raise
@@ -158,15 +247,26 @@ def predict(
             explain_error(error)
             bad.append(path)
         else:
-            say(f"[{number}/{len(missing)}] {path.name}: {found} "
-                f"({time.monotonic() - begun:.1f} s)")
+            say(
+                f"[{number}/{len(missing)}] {path.name}: {found} ({time.monotonic() - begun:.1f} s)"
+            )
     prediction_report(
-        output / "report.html", segmenter, also.gallery, title=f"Found by {model.name}",
-        folder=model, failed=len(bad), skipped=len(files) - len(missing), command=typed(context))
+        output / "report.html",
+        segmenter,
+        also.gallery,
+        title=f"Found by {model.name}",
+        folder=model,
+        failed=len(bad),
+        skipped=len(files) - len(missing),
+        command=typed(context),
+    )
     typer.echo(f"{len(missing) - len(bad)} label images written to {output}")
     if bad:
-        raise DataError(f"{len(bad)} of {len(missing)} files failed: "
-                        + ", ".join(path.name for path in bad[:5]) + " ..." * (len(bad) > 5))
+        raise DataError(
+            f"{len(bad)} of {len(missing)} files failed: "
+            + ", ".join(path.name for path in bad[:5])
+            + " ..." * (len(bad) > 5)
+        )
 
 
 def _refuse_replaced(files: dict[Path, Path]) -> None:
@@ -176,8 +276,10 @@ def _refuse_replaced(files: dict[Path, Path]) -> None:
     inputs = {path.resolve() for path in files}
     for path, target in files.items():
         if target.resolve() in inputs:
-            raise UsageError(f"{path}: its labels would replace the image {target}; "
-                             "choose another folder with -o")
+            raise UsageError(
+                f"{path}: its labels would replace the image {target}; "
+                "choose another folder with -o"
+            )
 
 
 class _Also(NamedTuple):
@@ -201,29 +303,63 @@ def _class_folders(segmenter: Segmenter, text: str | None, output: Path) -> dict
     names = list(segmenter.config.method.colours)
     for name in parse_list(text):
         if name not in names:
-            raise UsageError(f"--pieces {name}: the model knows " + (
-                f"the classes {', '.join(names)}" if names else "no classes, it finds objects"))
+            raise UsageError(
+                f"--pieces {name}: the model knows "
+                + (f"the classes {', '.join(names)}" if names else "no classes, it finds objects")
+            )
     return {names.index(name): output / name for name in parse_list(text)}
 
 
 def _predict_file(
-    segmenter: Segmenter, path: Path, target: Path, also: _Also, *, axes: str | None,
-    spacing: tuple[float, ...] | None, frames: bool, tta: bool | None, planes: bool | None,
+    segmenter: Segmenter,
+    path: Path,
+    target: Path,
+    also: _Also,
+    *,
+    axes: str | None,
+    spacing: tuple[float, ...] | None,
+    frames: bool,
+    tta: bool | None,
+    planes: bool | None,
 ) -> str:
     """Segment one file and say what was found."""
     from embedseg.cleaning import CleanOptions
 
-    more = (also.maps or also.plots or also.pieces or also.formats
-            or also.tidy != CleanOptions() or frames or planes)
+    more = (
+        also.maps
+        or also.plots
+        or also.pieces
+        or also.formats
+        or also.tidy != CleanOptions()
+        or frames
+        or planes
+    )
     if not more and too_large(segmenter, path, axes, spacing):
         return in_blocks_instead(segmenter, path, target, axes, spacing)
-    return _predict_image(segmenter, path, target, also, axes=axes, spacing=spacing, frames=frames,
-                          tta=tta, planes=planes)
+    return _predict_image(
+        segmenter,
+        path,
+        target,
+        also,
+        axes=axes,
+        spacing=spacing,
+        frames=frames,
+        tta=tta,
+        planes=planes,
+    )
 
 
 def _predict_image(
-    segmenter: Segmenter, path: Path, target: Path, also: _Also, *, axes: str | None,
-    spacing: tuple[float, ...] | None, frames: bool, tta: bool | None, planes: bool | None,
+    segmenter: Segmenter,
+    path: Path,
+    target: Path,
+    also: _Also,
+    *,
+    axes: str | None,
+    spacing: tuple[float, ...] | None,
+    frames: bool,
+    tta: bool | None,
+    planes: bool | None,
 ) -> str:
     from embedseg.classes import to_values
     from embedseg.cleaning import tidied
@@ -239,16 +375,26 @@ def _predict_image(
     spacing = spacing or image.spacing
     if spacing is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
-    options: dict[str, Any] = {"axes": image.axes, "spacing": spacing, "tta": tta,
-                               "planes": planes, "progress": at_terminal()}
+    options: dict[str, Any] = {
+        "axes": image.axes,
+        "spacing": spacing,
+        "tta": tta,
+        "planes": planes,
+        "progress": at_terminal(),
+    }
     predicted = None
     # Planes may be segmented one by one, without maps of the whole.
     if also.maps or (also.plots and not planes):
         predicted = segmenter.predict(image.data, **options)
-        segmented = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing):])
+        segmented = segmenter.on_grid(predicted, image.data.shape[-len(predicted.spacing) :])
         if also.maps:
-            write_maps(predicted, also.maps, stem(path), segmenter.config.spacing_known,
-                       tuple(segmenter.config.method.colours))
+            write_maps(
+                predicted,
+                also.maps,
+                stem(path),
+                segmenter.config.spacing_known,
+                tuple(segmenter.config.method.colours),
+            )
     else:
         segmented = segmenter.find(image.data, **options)
     space, classes = image.axes.replace("C", ""), segmenter.config.data.classes
@@ -256,8 +402,9 @@ def _predict_image(
         segmented = tidied(segmented, also.tidy, frames="T" in space)
     labels = segmented.labels
     for index, folder in also.pieces.items():
-        write_labels(folder / target.name, _pieces(labels == index, also.tidy, "T" in space),
-                     spacing, space)
+        write_labels(
+            folder / target.name, _pieces(labels == index, also.tidy, "T" in space), spacing, space
+        )
     written = to_values(labels, classes) if classes else labels
     for kind in also.formats:
         write_beside(target, kind, image, replace(segmented, labels=written), spacing)
@@ -285,12 +432,20 @@ def _pieces(mask: NDArray[Any], tidy: CleanOptions, frames: bool) -> NDArray[Any
 @command("embedseg demo", "embedseg demo --ndim 3 -o volume_demo")
 def demo(
     ndim: Annotated[int, typer.Option("--ndim", min=2, max=3, help="2 or 3.")] = 2,
-    output: Annotated[Path, typer.Option(
-        "-o", "--output", metavar="DIR", help="Folder for model, labels, pictures and scores.",
-    )] = Path("embedseg-demo"),
-    time_limit: Annotated[str, typer.Option(
-        "--time-limit", metavar="DURATION", help="Length of the training.")] = "200s",
-    device: Device = "auto", overwrite: Overwrite = False,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for model, labels, pictures and scores.",
+        ),
+    ] = Path("embedseg-demo"),
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", metavar="DURATION", help="Length of the training.")
+    ] = "200s",
+    device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Train on the images that come with the package, and segment the ones held back."""
     from embedseg.demo import demo
@@ -300,7 +455,9 @@ def demo(
     refuse_used(output, overwrite)
     summary = demo(output, ndim=ndim, time_limit=time_limit, device=device)
     typer.echo(object_table(summary))
-    typer.echo(f"\n{output}: scores.json, labels, and in overlays a picture of every image\n"
-               "\nNext, with your own images:\n"
-               f"  embedseg predict {output / 'model'} IMAGES -o labels\n"
-               "  embedseg train MY_DATA -o my_model --time-limit 15m")
+    typer.echo(
+        f"\n{output}: scores.json, labels, and in overlays a picture of every image\n"
+        "\nNext, with your own images:\n"
+        f"  embedseg predict {output / 'model'} IMAGES -o labels\n"
+        "  embedseg train MY_DATA -o my_model --time-limit 15m"
+    )

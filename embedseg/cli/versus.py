@@ -33,41 +33,98 @@ from embedseg.cli.shared import (
 )
 
 
-@command("embedseg benchmark my_data -o comparison --time-limit 4m",
-         "embedseg benchmark my_data -o comparison --nets unet,erfnet --ndim 2,3 --seeds 3",
-         "embedseg benchmark my_data -o comparison --presets default,paper --time-limit 5m,15m")
+@command(
+    "embedseg benchmark my_data -o comparison --time-limit 4m",
+    "embedseg benchmark my_data -o comparison --nets unet,erfnet --ndim 2,3 --seeds 3",
+    "embedseg benchmark my_data -o comparison --presets default,paper --time-limit 5m,15m",
+)
 def benchmark(
-    context: typer.Context, data: Data,
-    output: Annotated[Path, typer.Option(
-        "-o", "--output", metavar="DIR", help="Folder for the table, the curves and all models. "
-        "What was cut off goes on from there.")],
-    methods: Annotated[str, typer.Option(
-        "--methods", metavar="NAMES", help="What is learned and decoded: embedding and boundary "
-        "find objects, semantic tells classes apart.", rich_help_panel=COMPARED,
-        autocompletion=helping.methods)] = "embedding,boundary",
-    nets: Annotated[str | None, typer.Option(
-        "--nets", metavar="NAMES", help="cenet, erfnet, unet, unet2d3d, unetpp.",
-        show_default="the preset's", rich_help_panel=COMPARED,
-        autocompletion=helping.nets)] = None,
-    ndim: Annotated[str | None, typer.Option(
-        "--ndim", metavar="2,3", help="2 trains on the planes of volumes and is applied to planes.",
-        show_default="that of the data", rich_help_panel=COMPARED)] = None,
-    presets: Annotated[str, typer.Option(
-        "--presets", metavar="NAMES", help="Recipes of training: default, paper.",
-        rich_help_panel=COMPARED, autocompletion=helping.presets)] = "default",
-    time_limit: Annotated[str, typer.Option(
-        "--time-limit", metavar="DURATIONS", help="Length of each training, or several: 5m,15m.",
-        rich_help_panel=COMPARED)] = "4m",
-    seeds: Annotated[int, typer.Option(
-        "--seeds", min=1, help="Trainings of each kind.", rich_help_panel=COMPARED)] = 2,
-    split: Annotated[str, typer.Option(
-        "--split", help="What is scored: test or val.", rich_help_panel=COMPARED,
-        autocompletion=helping.one_of("test", "val"))] = "test",
-    masks: Masks = None, axes: Axes = None, spacing: SpacingText = None,
-    ignore_label: IgnoreLabel = None, classes: ClassesText = None, settings: Settings = None,
+    context: typer.Context,
+    data: Data,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for the table, the curves and all models. "
+            "What was cut off goes on from there.",
+        ),
+    ],
+    methods: Annotated[
+        str,
+        typer.Option(
+            "--methods",
+            metavar="NAMES",
+            help="What is learned and decoded: embedding and boundary "
+            "find objects, semantic tells classes apart.",
+            rich_help_panel=COMPARED,
+            autocompletion=helping.methods,
+        ),
+    ] = "embedding,boundary",
+    nets: Annotated[
+        str | None,
+        typer.Option(
+            "--nets",
+            metavar="NAMES",
+            help="cenet, erfnet, unet, unet2d3d, unetpp.",
+            show_default="the preset's",
+            rich_help_panel=COMPARED,
+            autocompletion=helping.nets,
+        ),
+    ] = None,
+    ndim: Annotated[
+        str | None,
+        typer.Option(
+            "--ndim",
+            metavar="2,3",
+            help="2 trains on the planes of volumes and is applied to planes.",
+            show_default="that of the data",
+            rich_help_panel=COMPARED,
+        ),
+    ] = None,
+    presets: Annotated[
+        str,
+        typer.Option(
+            "--presets",
+            metavar="NAMES",
+            help="Recipes of training: default, paper.",
+            rich_help_panel=COMPARED,
+            autocompletion=helping.presets,
+        ),
+    ] = "default",
+    time_limit: Annotated[
+        str,
+        typer.Option(
+            "--time-limit",
+            metavar="DURATIONS",
+            help="Length of each training, or several: 5m,15m.",
+            rich_help_panel=COMPARED,
+        ),
+    ] = "4m",
+    seeds: Annotated[
+        int,
+        typer.Option("--seeds", min=1, help="Trainings of each kind.", rich_help_panel=COMPARED),
+    ] = 2,
+    split: Annotated[
+        str,
+        typer.Option(
+            "--split",
+            help="What is scored: test or val.",
+            rich_help_panel=COMPARED,
+            autocompletion=helping.one_of("test", "val"),
+        ),
+    ] = "test",
+    masks: Masks = None,
+    axes: Axes = None,
+    spacing: SpacingText = None,
+    ignore_label: IgnoreLabel = None,
+    classes: ClassesText = None,
+    settings: Settings = None,
     plot: Annotated[Path | None, plot_option("Draw the curves there too")] = None,
     device: Device = "auto",
-    json: Json = False, overwrite: Overwrite = False,
+    json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Train methods and nets for the same time and put their scores into one table."""
     from embedseg.benchmarking import Bench, entries
@@ -84,22 +141,33 @@ def benchmark(
     if set(axis_counts) - {"2", "3"}:
         raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")
     runs = entries(
-        methods=parse_list(methods), nets=parse_list(nets) or (None,),
-        ndims=[int(count) for count in axis_counts] or (None,), presets=parse_list(presets),
-        minutes=[parse_duration(text) / 60 for text in parse_list(time_limit)], seeds=seeds,
+        methods=parse_list(methods),
+        nets=parse_list(nets) or (None,),
+        ndims=[int(count) for count in axis_counts] or (None,),
+        presets=parse_list(presets),
+        minutes=[parse_duration(text) / 60 for text in parse_list(time_limit)],
+        seeds=seeds,
     )
     bench = Bench(data, output, split, options, changes, device)
-    say(f"{len(runs)} trainings, {sum(run.minutes for run in runs):.0f} minutes and what scoring "
-        "takes")
+    say(
+        f"{len(runs)} trainings, {sum(run.minutes for run in runs):.0f} minutes and what scoring "
+        "takes"
+    )
     with findings_first(data, options, runs[0].method):
         records = compare(bench, runs, overwrite=overwrite)
     if plot:
         save_curves(plot, records)
-    benchmark_report(output / "report.html", records, command=typed(context),
-                     title=f"Benchmark on {data.name}: {split}")
+    benchmark_report(
+        output / "report.html",
+        records,
+        command=typed(context),
+        title=f"Benchmark on {data.name}: {split}",
+    )
     if json:
         print_json(records)
     else:
         typer.echo("\n".join(table(records)))
-    say(f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, and the "
-        "models in runs")
+    say(
+        f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, and the "
+        "models in runs"
+    )

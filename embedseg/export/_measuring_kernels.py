@@ -13,8 +13,9 @@ FAR = 2**40
 
 
 @numba.njit(cache=True, nogil=True)
-def moments(volume: NDArray[np.int32], ids: NDArray[np.int32], lower: NDArray[np.int64]
-            ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def moments(
+    volume: NDArray[np.int32], ids: NDArray[np.int32], lower: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return per object the sums of its pixels' coordinates and of their products.
 
     Parameters
@@ -49,8 +50,12 @@ def moments(volume: NDArray[np.int32], ids: NDArray[np.int32], lower: NDArray[np
 
 
 @numba.njit(cache=True, nogil=True)
-def intensities(labels: NDArray[np.int32], values: NDArray[np.float64], ids: NDArray[np.int32],
-                table: NDArray[np.float64]) -> None:
+def intensities(
+    labels: NDArray[np.int32],
+    values: NDArray[np.float64],
+    ids: NDArray[np.int32],
+    table: NDArray[np.float64],
+) -> None:
     """Add pixels to sums, least and largest values: columns 0 to 2 of an (n, 3) table."""
     last, k = np.int32(0), 0
     for i in range(len(labels)):
@@ -64,8 +69,13 @@ def intensities(labels: NDArray[np.int32], values: NDArray[np.float64], ids: NDA
 
 
 @numba.njit(cache=True, nogil=True)
-def deviations(labels: NDArray[np.int32], values: NDArray[np.float64], ids: NDArray[np.int32],
-               means: NDArray[np.float64], squares: NDArray[np.float64]) -> None:
+def deviations(
+    labels: NDArray[np.int32],
+    values: NDArray[np.float64],
+    ids: NDArray[np.int32],
+    means: NDArray[np.float64],
+    squares: NDArray[np.float64],
+) -> None:
     """Add the squared distances of pixels from the mean of their object."""
     last, k = np.int32(0), 0
     for i in range(len(labels)):
@@ -77,8 +87,12 @@ def deviations(labels: NDArray[np.int32], values: NDArray[np.float64], ids: NDAr
 
 
 @numba.njit(cache=True, nogil=True)
-def convex_areas(plane: NDArray[np.int32], ids: NDArray[np.int32], lower: NDArray[np.int64],
-                 upper: NDArray[np.int64]) -> NDArray[np.int64]:
+def convex_areas(
+    plane: NDArray[np.int32],
+    ids: NDArray[np.int32],
+    lower: NDArray[np.int64],
+    upper: NDArray[np.int64],
+) -> NDArray[np.int64]:
     """Return the pixels in the convex hull of each object of an image.
 
     The hull is that of the middles of all edges of pixels, and a pixel is in it if its middle is.

@@ -41,7 +41,9 @@ def count_corners(inside: NDArray[np.bool_]) -> int:
 
 @numba.njit(cache=True, nogil=True)
 def trace(
-    volume: NDArray[np.int32], labels: NDArray[np.int32], planes: NDArray[np.int64],
+    volume: NDArray[np.int32],
+    labels: NDArray[np.int32],
+    planes: NDArray[np.int64],
     boxes: NDArray[np.int64],
 ) -> tuple[NDArray[np.int32], NDArray[np.int64], NDArray[np.int32], NDArray[np.int64]]:
     """Trace objects, each in a plane and a box.
@@ -94,8 +96,20 @@ def _trace_one(inside: NDArray[np.bool_], points: Any, ends: Any, pieces: Any, f
 
 
 @numba.njit(cache=True, nogil=True)
-def _go(inside: Any, y0: int, x0: int, way: int, gone: Any, seen: Any, stack: Any, piece: int,
-        points: Any, ends: Any, pieces: Any, filled: Any) -> None:
+def _go(
+    inside: Any,
+    y0: int,
+    x0: int,
+    way: int,
+    gone: Any,
+    seen: Any,
+    stack: Any,
+    piece: int,
+    points: Any,
+    ends: Any,
+    pieces: Any,
+    filled: Any,
+) -> None:
     """Go once around, from the upper end of a pixel's left edge.
 
     Where pixels of the object meet diagonally the way keeps to its own pixel. If it comes there a
@@ -124,8 +138,17 @@ def _go(inside: Any, y0: int, x0: int, way: int, gone: Any, seen: Any, stack: An
 
 
 @numba.njit(cache=True, nogil=True)
-def _close(stack: Any, start: int, depth: int, seen: Any, piece: int, points: Any, ends: Any,
-           pieces: Any, filled: Any) -> int:
+def _close(
+    stack: Any,
+    start: int,
+    depth: int,
+    seen: Any,
+    piece: int,
+    points: Any,
+    ends: Any,
+    pieces: Any,
+    filled: Any,
+) -> int:
     """Store a ring, the end of the way gone so far; where it began belongs to the rest as well."""
     first, area = filled[0], 0
     for k in range(start, depth):

@@ -39,12 +39,17 @@ def write_coco(path: Path, objects: Objects) -> None:
     planes = range(len(objects.labels)) if objects.ndim == 3 else (0,)
     images: list[dict[str, Any]] = [
         {"id": plane + 1, "width": width, "height": height, "file_name": objects.name}
-        for plane in planes]
+        for plane in planes
+    ]
     if objects.ndim == 3:
         for plane, image in enumerate(images):
             image |= {"file_name": f"{stem(objects.name)}_z{plane + 1:04d}.tif", "plane": plane}
-    head = {"info": {"description": objects.name}, "licenses": [], "categories": [CATEGORY],
-            "images": images}
+    head = {
+        "info": {"description": objects.name},
+        "licenses": [],
+        "categories": [CATEGORY],
+        "images": images,
+    }
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(head)[:-1] + ', "annotations": [')
         for number, outline in enumerate(objects.outlines(), 1):
@@ -62,12 +67,19 @@ def _annotation(objects: Objects, outline: Outline) -> dict[str, Any]:
     if len(rings) > len(outline.polygons):
         plane = objects.labels if objects.ndim == 2 else objects.labels[outline.plane]
         inside = plane[top:bottom, left:right] == outline.label
-        segmentation = {"size": list(shape), "counts": compress(run_lengths(
-            Mask(top, left, inside), shape))}
-    row = {"image_id": outline.plane + 1, "category_id": CATEGORY["id"], "iscrowd": 0,
-           "area": round(sum(_area(ring) for ring in rings)),
-           "bbox": [left, top, right - left, bottom - top], "label": outline.label,
-           "segmentation": segmentation}
+        segmentation = {
+            "size": list(shape),
+            "counts": compress(run_lengths(Mask(top, left, inside), shape)),
+        }
+    row = {
+        "image_id": outline.plane + 1,
+        "category_id": CATEGORY["id"],
+        "iscrowd": 0,
+        "area": round(sum(_area(ring) for ring in rings)),
+        "bbox": [left, top, right - left, bottom - top],
+        "label": outline.label,
+        "segmentation": segmentation,
+    }
     if outline.label in objects.scores:
         row["score"] = round(objects.scores[outline.label], 4)
     return row
@@ -140,8 +152,9 @@ def expand(text: str) -> NDArray[np.int64]:
 
 
 # -- in --------------------------------------------------------------------------------------------
-def read_coco(path: Path, shape: Sequence[int] | None, image: str | None
-              ) -> tuple[tuple[int, ...], Iterator[Drawn]]:
+def read_coco(
+    path: Path, shape: Sequence[int] | None, image: str | None
+) -> tuple[tuple[int, ...], Iterator[Drawn]]:
     """Read the instances of one image, or of a volume whose planes are the images.
 
     Parameters
@@ -170,32 +183,41 @@ def read_coco(path: Path, shape: Sequence[int] | None, image: str | None
     except (ValueError, TypeError, KeyError, AttributeError, StopIteration) as error:
         if isinstance(error, DataError):
             raise
-        raise DataError(f"{path}: no COCO file of instances ({type(error).__name__}: {error})"
-                        ) from error
+        raise DataError(
+            f"{path}: no COCO file of instances ({type(error).__name__}: {error})"
+        ) from error
     if shape is not None and tuple(shape[-2:]) != size:
-        raise DataError(f"{path}: is of an image of {size[0]} x {size[1]} pixels, expected "
-                        f"{shape[-2]} x {shape[-1]}")
+        raise DataError(
+            f"{path}: is of an image of {size[0]} x {size[1]} pixels, expected "
+            f"{shape[-2]} x {shape[-1]}"
+        )
     flat = len(shape) == 2 if shape is not None else not any("plane" in one for one in images)
     return (size if flat else (len(planes), *size)), _instances(path, read, planes, size)
 
 
-def _planes(path: Path, images: list[dict[str, Any]], shape: Sequence[int] | None,
-            name: str | None) -> dict[Any, int]:
+def _planes(
+    path: Path, images: list[dict[str, Any]], shape: Sequence[int] | None, name: str | None
+) -> dict[Any, int]:
     """Return which images are meant, by their id, and the plane of each."""
     whole = {one["id"]: place for place, one in enumerate(images)}
-    if len(images) == 1 or all("plane" in one for one in images) or (
-            shape is not None and len(shape) == 3 and shape[0] == len(images)):
+    if (
+        len(images) == 1
+        or all("plane" in one for one in images)
+        or (shape is not None and len(shape) == 3 and shape[0] == len(images))
+    ):
         return whole
     found = [one for one in images if name and stem(one["file_name"]) == stem(name)]
     if len(found) != 1:
         names = ", ".join(str(one.get("file_name")) for one in images[:5])
-        raise DataError(f"{path}: holds {len(images)} images ({names} ...), --like names one of "
-                        "them")
+        raise DataError(
+            f"{path}: holds {len(images)} images ({names} ...), --like names one of them"
+        )
     return {found[0]["id"]: 0}
 
 
-def _instances(path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
-               ) -> Iterator[Drawn]:
+def _instances(
+    path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
+) -> Iterator[Drawn]:
     for row in read.get("annotations", []):
         if row.get("image_id") not in planes:
             continue
@@ -203,8 +225,10 @@ def _instances(path: Path, read: dict[str, Any], planes: dict[Any, int], size: t
             label = label_of(str(row.get("label", "")))
             yield Drawn(label, planes[row["image_id"]], _mask(row.get("segmentation"), size))
         except (ValueError, TypeError, KeyError, IndexError) as error:
-            raise DataError(f"{path}: annotation {row.get('id')} is no instance "
-                            f"({type(error).__name__}: {error})") from error
+            raise DataError(
+                f"{path}: annotation {row.get('id')} is no instance "
+                f"({type(error).__name__}: {error})"
+            ) from error
 
 
 def _mask(segmentation: Any, size: tuple[int, int]) -> Mask | None:
@@ -214,8 +238,11 @@ def _mask(segmentation: Any, size: tuple[int, int]) -> Mask | None:
         return fill([[np.array(ring, np.float64).reshape(-1, 2)] for ring in segmentation], size)
     counts = segmentation["counts"]
     lengths = expand(counts) if isinstance(counts, str) else np.array(counts, np.int64)
-    if tuple(segmentation["size"]) != size or lengths.sum() != size[0] * size[1] or (
-            lengths < 0).any():
+    if (
+        tuple(segmentation["size"]) != size
+        or lengths.sum() != size[0] * size[1]
+        or (lengths < 0).any()
+    ):
         raise ValueError(f"run lengths of {lengths.sum()} pixels in an image of {size}")
     return _unrolled(lengths, size[0])
 

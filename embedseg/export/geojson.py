@@ -48,18 +48,25 @@ def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
     title, label = objects.title(outline), outline.label
     polygons = [[_closed(ring) for ring in polygon] for polygon in outline.polygons]
     geometry: dict[str, Any] = (
-        {"type": "Polygon", "coordinates": polygons[0]} if len(polygons) == 1 else
-        {"type": "MultiPolygon", "coordinates": polygons})
+        {"type": "Polygon", "coordinates": polygons[0]}
+        if len(polygons) == 1
+        else {"type": "MultiPolygon", "coordinates": polygons}
+    )
     if objects.ndim == 3:
         geometry["plane"] = {"c": -1, "z": outline.plane, "t": 0}
     size = objects.sizes[label]
     measured = float(np.prod(objects.spacing)) * size
-    measurements = {"Label": label, "Size px": size,
-                    f"{objects.quantity.title()} µm^{objects.ndim}": float(f"{measured:.6g}")}
+    measurements = {
+        "Label": label,
+        "Size px": size,
+        f"{objects.quantity.title()} µm^{objects.ndim}": float(f"{measured:.6g}"),
+    }
     if label in objects.scores:
         measurements["Score"] = round(objects.scores[label], 4)
     return {
-        "type": "Feature", "id": str(uuid.uuid5(NAMESPACE, title)), "geometry": geometry,
+        "type": "Feature",
+        "id": str(uuid.uuid5(NAMESPACE, title)),
+        "geometry": geometry,
         "properties": {"objectType": "detection", "name": title, "measurements": measurements},
     }
 
@@ -91,8 +98,9 @@ def read_geojson(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
             yield _drawn(feature, shape)
     except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
         place = f"feature {count} of it" if count else "this"
-        raise DataError(f"{path}: {place} is no GeoJSON ({type(error).__name__}: {error})"
-                        ) from error
+        raise DataError(
+            f"{path}: {place} is no GeoJSON ({type(error).__name__}: {error})"
+        ) from error
     if not count:
         raise DataError(f"{path}: holds no object")
 
@@ -119,8 +127,11 @@ def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
     properties = feature.get("properties") or {}
     plane = geometry.get("plane") or properties.get("plane") or {}
     name = properties.get("name")
-    return Drawn(label_of(name) if isinstance(name, str) else None, int(plane.get("z", 0)),
-                 _mask(geometry, shape))
+    return Drawn(
+        label_of(name) if isinstance(name, str) else None,
+        int(plane.get("z", 0)),
+        _mask(geometry, shape),
+    )
 
 
 def _mask(geometry: dict[str, Any], shape: Sequence[int]) -> Mask | None:
@@ -137,5 +148,7 @@ def _polygons(geometry: dict[str, Any]) -> list[list[NDArray[np.float64]]]:
         return []
     polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
     # Corners may have a third coordinate, a height.
-    return [[np.array([corner[:2] for corner in ring], np.float64) for ring in polygon]
-            for polygon in polygons]
+    return [
+        [np.array([corner[:2] for corner in ring], np.float64) for ring in polygon]
+        for polygon in polygons
+    ]

@@ -68,8 +68,11 @@ def measure(objects: Objects) -> dict[str, Column]:
     for name, corners in (("start", lower), ("stop", upper)):
         table |= {f"box_{axis}_{name}": corners[:, i] for i, axis in enumerate(axes)}
     scaled = size * float(np.prod(objects.spacing))
-    table |= {"size_px": size, f"{objects.quantity}_um{objects.ndim}": scaled,
-              "equivalent_diameter_um": (2 * objects.ndim * scaled / np.pi) ** (1 / objects.ndim)}
+    table |= {
+        "size_px": size,
+        f"{objects.quantity}_um{objects.ndim}": scaled,
+        "equivalent_diameter_um": (2 * objects.ndim * scaled / np.pi) ** (1 / objects.ndim),
+    }
     table |= shape | {
         "solidity": size / np.maximum(_convex(objects, ids, lower, upper), 1),
         "touches_border": np.isin(ids, bordering(objects.labels)),
@@ -81,14 +84,16 @@ def measure(objects: Objects) -> dict[str, Column]:
 
 
 def _corners(objects: Objects) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    table = np.array([[(part.start, part.stop) for part in box] for box in objects.boxes.values()],
-                     np.int64).reshape(-1, objects.ndim, 2)
+    table = np.array(
+        [[(part.start, part.stop) for part in box] for box in objects.boxes.values()], np.int64
+    ).reshape(-1, objects.ndim, 2)
     return table[..., 0], table[..., 1]
 
 
 # -- places and shapes -----------------------------------------------------------------------------
-def _shape(objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64],
-           size: NDArray[np.int64]) -> dict[str, Column]:
+def _shape(
+    objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64], size: NDArray[np.int64]
+) -> dict[str, Column]:
     """Return centres by axis, and axes of the ellipse or ellipsoid."""
     ndim, spacing = objects.ndim, np.asarray(objects.spacing, np.float64)
     volume = objects.labels.reshape((1,) * (3 - ndim) + objects.labels.shape)
@@ -98,33 +103,43 @@ def _shape(objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64],
     half = products[:, -ndim:, -ndim:] / size[:, None, None]
     square = np.tril(half) + np.tril(half, -1).transpose(0, 2, 1)
     spread = (square - mean[:, :, None] * mean[:, None]) * spacing[:, None] * spacing
-    return {axis: (lower[:, i] + mean[:, i]) * spacing[i]
-            for i, axis in enumerate("zyx"[-ndim:])} | _ellipse(spread)
+    return {
+        axis: (lower[:, i] + mean[:, i]) * spacing[i] for i, axis in enumerate("zyx"[-ndim:])
+    } | _ellipse(spread)
 
 
 def _ellipse(spread: NDArray[np.float64]) -> dict[str, Column]:
     """Return the axes of ellipses or ellipsoids with these covariances, (n, ndim, ndim)."""
     values = np.maximum(np.linalg.eigvalsh(spread)[:, ::-1], 0) if len(spread) else spread[:, 0]
     if spread.shape[1] == 3:
-        return {"axis_major_um": 2 * np.sqrt(5 * values[:, 0]),
-                "axis_minor_um": 2 * np.sqrt(5 * values[:, 2])}
-    across = 1 - np.divide(values[:, 1], values[:, 0], out=np.ones(len(values)),
-                           where=values[:, 0] > 0)
+        return {
+            "axis_major_um": 2 * np.sqrt(5 * values[:, 0]),
+            "axis_minor_um": 2 * np.sqrt(5 * values[:, 2]),
+        }
+    across = 1 - np.divide(
+        values[:, 1], values[:, 0], out=np.ones(len(values)), where=values[:, 0] > 0
+    )
     yy, yx, xx = spread[:, 0, 0], spread[:, 0, 1], spread[:, 1, 1]
     angle = 0.5 * np.arctan2(2 * yx, yy - xx)
-    return {"axis_major_um": 4 * np.sqrt(values[:, 0]), "axis_minor_um": 4 * np.sqrt(values[:, 1]),
-            "orientation_rad": np.where(yy == xx, np.where(yx > 0, np.pi / 4, -np.pi / 4), angle),
-            "eccentricity": np.sqrt(np.maximum(across, 0))}
+    return {
+        "axis_major_um": 4 * np.sqrt(values[:, 0]),
+        "axis_minor_um": 4 * np.sqrt(values[:, 1]),
+        "orientation_rad": np.where(yy == xx, np.where(yx > 0, np.pi / 4, -np.pi / 4), angle),
+        "eccentricity": np.sqrt(np.maximum(across, 0)),
+    }
 
 
-def _convex(objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64],
-            upper: NDArray[np.int64]) -> Column:
+def _convex(
+    objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64], upper: NDArray[np.int64]
+) -> Column:
     """Return how many pixels the convex hull of each object has."""
     if objects.ndim == 2:
         areas: Column = convex_areas(objects.labels, ids, lower, upper)
         return areas
-    return np.array([_convex_volume(objects.labels[box] == label)
-                     for label, box in objects.boxes.items()], np.int64)
+    return np.array(
+        [_convex_volume(objects.labels[box] == label) for label, box in objects.boxes.items()],
+        np.int64,
+    )
 
 
 def _convex_volume(mask: NDArray[np.bool_]) -> int:
@@ -177,14 +192,17 @@ def touching(labels: NDArray[np.int32]) -> NDArray[np.int64]:
     return np.stack([codes >> 32, codes & (2**32 - 1)], axis=1)
 
 
-def _intensities(objects: Objects, ids: NDArray[np.int32], size: NDArray[np.int64]
-                 ) -> dict[str, Column]:
+def _intensities(
+    objects: Objects, ids: NDArray[np.int32], size: NDArray[np.int64]
+) -> dict[str, Column]:
     image = objects.image
     if image is None:
         return {}
     if image.shape[1:] != objects.labels.shape:
-        raise DataError(f"{objects.name}: labels of shape {objects.labels.shape} do not belong to "
-                        f"an image of shape {image.shape[1:]}")
+        raise DataError(
+            f"{objects.name}: labels of shape {objects.labels.shape} do not belong to "
+            f"an image of shape {image.shape[1:]}"
+        )
     flat, table = objects.labels.reshape(-1), {}
     for key, channel in zip(_keys(objects.channels, len(image)), image, strict=True):
         values = channel.reshape(-1)

@@ -97,8 +97,12 @@ class Mesh:
 
 
 def mesh_labels(
-    labels: NDArray[Any], spacing: Spacing, *, wanted: Sequence[int] = (),
-    options: MeshOptions | None = None, boxes: Mapping[int, Box] | None = None,
+    labels: NDArray[Any],
+    spacing: Spacing,
+    *,
+    wanted: Sequence[int] = (),
+    options: MeshOptions | None = None,
+    boxes: Mapping[int, Box] | None = None,
     name: str = "labels",
 ) -> Iterator[Mesh]:
     """Make closed surfaces of objects, one after the other, each from the box around it.
@@ -146,8 +150,12 @@ def mesh_labels(
         dense += more
         yield mesh
     if dense:
-        log.info("%d of %d meshes keep more faces than asked: with fewer they would not stay "
-                 "closed or keep their volume", dense, len(chosen))
+        log.info(
+            "%d of %d meshes keep more faces than asked: with fewer they would not stay "
+            "closed or keep their volume",
+            dense,
+            len(chosen),
+        )
 
 
 def libraries() -> Any:
@@ -167,8 +175,7 @@ def libraries() -> Any:
 
 
 # -- what is asked for -----------------------------------------------------------------------------
-def check_volume(labels: NDArray[Any], spacing: Spacing, name: str = "labels"
-                 ) -> NDArray[np.int32]:
+def check_volume(labels: NDArray[Any], spacing: Spacing, name: str = "labels") -> NDArray[np.int32]:
     """Return the labels of a volume, or say why they are not such.
 
     Raises
@@ -177,11 +184,13 @@ def check_volume(labels: NDArray[Any], spacing: Spacing, name: str = "labels"
         As in `mesh_labels`.
     """
     if labels.ndim != 3:
-        raise DataError(f"{name}: shape {labels.shape}, a surface needs a volume of three axes "
-                        "(Z, Y, X)")
+        raise DataError(
+            f"{name}: shape {labels.shape}, a surface needs a volume of three axes (Z, Y, X)"
+        )
     if len(spacing) != 3:
-        raise UsageError(f"spacing {tuple(spacing)} has {len(spacing)} values, the volume has 3 "
-                         "axes (Z, Y, X)")
+        raise UsageError(
+            f"spacing {tuple(spacing)} has {len(spacing)} values, the volume has 3 axes (Z, Y, X)"
+        )
     return check_labels(labels, name=name)
 
 
@@ -201,14 +210,17 @@ def choose(there: Sequence[int], wanted: Sequence[int], name: str = "labels") ->
     if not there:
         raise DataError(f"{name}: no object here, all is background")
     if missing := sorted(set(wanted) - set(there)):
-        raise DataError(f"{name}: no object {shorten(map(str, missing))} here, there are "
-                        + shorten(map(str, there)))
+        raise DataError(
+            f"{name}: no object {shorten(map(str, missing))} here, there are "
+            + shorten(map(str, there))
+        )
     return sorted(set(wanted)) or list(there)
 
 
 # -- one object ------------------------------------------------------------------------------------
-def _mesh(labels: NDArray[np.int32], label: int, box: Box, spacing: Spacing, options: MeshOptions
-          ) -> tuple[Mesh, bool]:
+def _mesh(
+    labels: NDArray[np.int32], label: int, box: Box, spacing: Spacing, options: MeshOptions
+) -> tuple[Mesh, bool]:
     """Return the mesh of an object, and whether it has many more faces than asked."""
     mask = labels[box] == label
     voxels = int(np.count_nonzero(mask))
@@ -221,8 +233,9 @@ def _mesh(labels: NDArray[np.int32], label: int, box: Box, spacing: Spacing, opt
         surface = smoothed(surface, options.smooth, voxels * float(np.prod(spacing)), reach)
     before = len(surface.faces)
     surface = decimated(surface, options.decimate)
-    capped = any(part.start == 0 or part.stop == n
-                 for part, n in zip(box, labels.shape, strict=True))
+    capped = any(
+        part.start == 0 or part.stop == n for part, n in zip(box, labels.shape, strict=True)
+    )
     dense = len(surface.faces) > 1.5 * max(4, options.decimate * before)
     return _measured(surface, label, voxels, capped), dense
 
@@ -239,14 +252,23 @@ def _march(mask: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDA
             break
         step //= 2
     vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
-        padded, LEVEL, step_size=step)
+        padded, LEVEL, step_size=step
+    )
     return vertices.astype(np.float64) - step, np.ascontiguousarray(faces)
 
 
 def _measured(surface: Any, label: int, voxels: int, capped: bool) -> Mesh:
     measures = Measures(
-        label, voxels, volume_of(surface), float(surface.area), len(surface.vertices),
-        len(surface.faces), bool(surface.is_watertight), capped, int(surface.euler_number),
+        label,
+        voxels,
+        volume_of(surface),
+        float(surface.area),
+        len(surface.vertices),
+        len(surface.faces),
+        bool(surface.is_watertight),
+        capped,
+        int(surface.euler_number),
     )
-    return Mesh(np.asarray(surface.vertices, np.float32), np.asarray(surface.faces, np.int32),
-                measures)
+    return Mesh(
+        np.asarray(surface.vertices, np.float32), np.asarray(surface.faces, np.int32), measures
+    )

@@ -40,9 +40,17 @@ UNITS = {"volume": "volume_um3", "area": "area_um2"}
 
 
 def save_surfaces(
-    path: Path | str, labels: NDArray[Any], spacing: Spacing, *, wanted: Sequence[int] = (),
-    options: MeshOptions | None = None, each: bool = False, preview: Path | None = None,
-    overwrite: bool = False, name: str = "labels", progress: bool = False,
+    path: Path | str,
+    labels: NDArray[Any],
+    spacing: Spacing,
+    *,
+    wanted: Sequence[int] = (),
+    options: MeshOptions | None = None,
+    each: bool = False,
+    preview: Path | None = None,
+    overwrite: bool = False,
+    name: str = "labels",
+    progress: bool = False,
 ) -> list[Measures]:
     """Make surfaces of the objects of a volume and write them, and a table beside them.
 
@@ -96,8 +104,9 @@ def save_surfaces(
     shown: list[Mesh] = []
 
     def made() -> Iterator[Mesh]:
-        meshes = mesh_labels(labels, spacing, wanted=chosen, options=options, boxes=boxes,
-                             name=name)
+        meshes = mesh_labels(
+            labels, spacing, wanted=chosen, options=options, boxes=boxes, name=name
+        )
         for mesh in tqdm(meshes, "surfaces", len(chosen), disable=not progress, leave=False):
             rows.append(mesh.measures)
             if preview:
@@ -111,8 +120,9 @@ def save_surfaces(
     return rows
 
 
-def check_outputs(path: Path, *, each: bool = False, preview: Path | None = None,
-                  overwrite: bool = False) -> None:
+def check_outputs(
+    path: Path, *, each: bool = False, preview: Path | None = None, overwrite: bool = False
+) -> None:
     """See that surfaces can be written, before work is put into them.
 
     Raises
@@ -121,8 +131,10 @@ def check_outputs(path: Path, *, each: bool = False, preview: Path | None = None
         If the format is unknown, a library is missing, or something is there already.
     """
     if path.suffix.lower() not in WRITERS:
-        raise UsageError(f"{path}: surfaces cannot be written as {path.suffix or 'this'!r}, "
-                         "expected " + " ".join(WRITERS))
+        raise UsageError(
+            f"{path}: surfaces cannot be written as {path.suffix or 'this'!r}, "
+            "expected " + " ".join(WRITERS)
+        )
     if preview and preview.suffix.lower() != ".png":
         raise UsageError(f"{preview}: the picture of surfaces is a .png")
     libraries()
@@ -175,8 +187,9 @@ def count_vertices(labels: NDArray[Any], ids: NDArray[np.int32]) -> NDArray[np.i
     return counts
 
 
-def _check_memory(vertices: NDArray[np.float64], box: int, suffix: str, each: bool, name: str
-                  ) -> None:
+def _check_memory(
+    vertices: NDArray[np.float64], box: int, suffix: str, each: bool, name: str
+) -> None:
     """See that surfaces of so many vertices fit into what is free."""
     import torch
 
@@ -188,9 +201,11 @@ def _check_memory(vertices: NDArray[np.float64], box: int, suffix: str, each: bo
     needed = at_once * kept + vertices.max() * WORKING + box * BOX
     free = SHARE * available_memory(torch.device("cpu"))
     if needed > free:
-        raise DataError(f"{name}: surfaces of {len(vertices)} objects take about "
-                        f"{needed / 1e9:.2g} GB of memory, expected at most {free / 1e9:.2g} GB; "
-                        "a larger --step, some objects by --label, or --each takes less")
+        raise DataError(
+            f"{name}: surfaces of {len(vertices)} objects take about "
+            f"{needed / 1e9:.2g} GB of memory, expected at most {free / 1e9:.2g} GB; "
+            "a larger --step, some objects by --label, or --each takes less"
+        )
 
 
 def _write_table(path: Path, rows: Sequence[Measures]) -> None:
@@ -258,5 +273,8 @@ def _write_glb(path: Path, meshes: Iterable[Mesh]) -> None:
 
 #: What writes a file, by its suffix.
 WRITERS: dict[str, Callable[[Path, Iterable[Mesh]], None]] = {
-    ".stl": _write_stl, ".ply": _write_ply, ".obj": _write_obj, ".glb": _write_glb,
+    ".stl": _write_stl,
+    ".ply": _write_ply,
+    ".obj": _write_obj,
+    ".glb": _write_glb,
 }

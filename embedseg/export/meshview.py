@@ -29,8 +29,9 @@ def thinned(mesh: Mesh, faces: int) -> Mesh:
         return mesh
     surface = libraries().Trimesh(mesh.vertices, mesh.faces, process=False)
     fewer = surface.simplify_quadric_decimation(face_count=faces)
-    return Mesh(np.asarray(fewer.vertices, np.float32), np.asarray(fewer.faces, np.int32),
-                mesh.measures)
+    return Mesh(
+        np.asarray(fewer.vertices, np.float32), np.asarray(fewer.faces, np.int32), mesh.measures
+    )
 
 
 def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = "") -> None:
@@ -57,14 +58,15 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
     triangles, colours = _visible(shown)
     low, high = triangles.min((0, 1)), triangles.max((0, 1))
     figure = Figure(figsize=(9, 8), dpi=100, facecolor="white")
-    axes = Axes3D(figure, auto_add_to_figure=False, proj_type="ortho", elev=ELEVATION,
-                  azim=AZIMUTH)
+    axes = Axes3D(figure, auto_add_to_figure=False, proj_type="ortho", elev=ELEVATION, azim=AZIMUTH)
     figure.add_axes(axes)
-    axes.add_collection3d(Poly3DCollection(triangles, facecolors=colours, edgecolors=colours,
-                                           linewidths=0.5))
+    axes.add_collection3d(
+        Poly3DCollection(triangles, facecolors=colours, edgecolors=colours, linewidths=0.5)
+    )
     extent = np.maximum(high - low, 1e-3 * (high - low).max())
-    for axis, name, start, size in zip((axes.xaxis, axes.yaxis, axes.zaxis), "xyz", low, extent,
-                                       strict=True):
+    for axis, name, start, size in zip(
+        (axes.xaxis, axes.yaxis, axes.zaxis), "xyz", low, extent, strict=True
+    ):
         axis.set_view_interval(start, start + size, ignore=True)
         axis.set_major_locator(MaxNLocator(max(1, round(TICKS * size / extent.max()))))
         axis.set_label_text(f"{name}, µm")

@@ -145,8 +145,9 @@ def label_of(title: str) -> int | None:
     return label if 0 < label <= np.iinfo(np.int32).max else None
 
 
-def export_objects(path: Path | str, objects: Objects, kind: str, *, overwrite: bool = False
-                   ) -> None:
+def export_objects(
+    path: Path | str, objects: Objects, kind: str, *, overwrite: bool = False
+) -> None:
     """Write objects as a file of another program: all of it or nothing.
 
     Parameters
@@ -177,12 +178,16 @@ def export_objects(path: Path | str, objects: Objects, kind: str, *, overwrite: 
     path = Path(path)
     check_export(path, kind, overwrite=overwrite)
     if objects.ndim not in (2, 3):
-        raise DataError(f"{objects.name}: shape {objects.labels.shape}, expected labels of an "
-                        "image (YX) or a volume (ZYX)")
+        raise DataError(
+            f"{objects.name}: shape {objects.labels.shape}, expected labels of an "
+            "image (YX) or a volume (ZYX)"
+        )
     check_labels(objects.labels, name=objects.name)
     if len(objects.spacing) != objects.ndim:
-        raise UsageError(f"spacing {tuple(objects.spacing)} has {len(objects.spacing)} values, "
-                         f"the labels have {objects.ndim} axes")
+        raise UsageError(
+            f"spacing {tuple(objects.spacing)} has {len(objects.spacing)} values, "
+            f"the labels have {objects.ndim} axes"
+        )
     module, _, function = EXPORTERS[kind].target.partition(":")
     write = getattr(import_module(module), function)
     if EXPORTERS[kind].folder:

@@ -187,8 +187,16 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
     for row in volume.reshape(-1, volume.shape[-1]):
         there[row] = True
         row[...] = numbers[row]
-    found = Painted(volume.reshape(shape), int(there[1:].sum()), len(losers), sum(losers.values()),
-                    int((~there[1:]).sum()), outside, lines, planeless)
+    found = Painted(
+        volume.reshape(shape),
+        int(there[1:].sum()),
+        len(losers),
+        sum(losers.values()),
+        int((~there[1:]).sum()),
+        outside,
+        lines,
+        planeless,
+    )
     if not found.objects:
         raise DataError("; ".join(["no outline of an object in this image", *found.words()]))
     return found

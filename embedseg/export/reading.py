@@ -40,8 +40,9 @@ class Canvas(NamedTuple):
             If they are not known.
         """
         if self.shape is None:
-            raise UsageError(f"{path}: does not say how large the image is; --like IMAGE does, or "
-                             "--shape Y,X")
+            raise UsageError(
+                f"{path}: does not say how large the image is; --like IMAGE does, or --shape Y,X"
+            )
         return self.shape[-2:]
 
 
@@ -75,12 +76,16 @@ def _json(path: Path, canvas: Canvas) -> tuple[Shape, Iterator[Drawn]]:
 
 #: What reads a file, by its suffix.
 IMPORTERS: dict[str, Reader] = {
-    ".zip": _rois, ".roi": _rois, ".geojson": _geojson, ".json": _json,
+    ".zip": _rois,
+    ".roi": _rois,
+    ".geojson": _geojson,
+    ".json": _json,
 }
 
 
-def import_objects(path: Path | str, shape: Shape | None = None, *, image: str | None = None,
-                   link: bool = False) -> Painted:
+def import_objects(
+    path: Path | str, shape: Shape | None = None, *, image: str | None = None, link: bool = False
+) -> Painted:
     """Make a label image of ImageJ ROIs, QuPath's GeoJSON or COCO.
 
     Outlines that carry a number of ours as name ("7", "0007-z0003") become the object of that
@@ -116,8 +121,10 @@ def import_objects(path: Path | str, shape: Shape | None = None, *, image: str |
     """
     path = Path(path)
     if path.suffix.lower() not in IMPORTERS:
-        raise UsageError(f"{path}: outlines cannot be read from {path.suffix or 'this'!r}, "
-                         "expected " + " ".join(IMPORTERS))
+        raise UsageError(
+            f"{path}: outlines cannot be read from {path.suffix or 'this'!r}, "
+            "expected " + " ".join(IMPORTERS)
+        )
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     if shape is not None and (len(shape) not in (2, 3) or min(shape) < 1):

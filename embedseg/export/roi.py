@@ -140,18 +140,24 @@ def _mask(roi: ImagejRoi, shape: Sequence[int]) -> Mask | None:
         return None
     if roi.roitype in (ROI_TYPE.RECT, ROI_TYPE.OVAL):
         x, y, width, height = (
-            (roi.xd, roi.yd, roi.widthd, roi.heightd) if roi.subpixelrect else
-            (roi.left, roi.top, roi.right - roi.left, roi.bottom - roi.top))
-        arcs = (width, height) if roi.roitype == ROI_TYPE.OVAL else (
-            min(roi.rounded_rect_arc_size, width), min(roi.rounded_rect_arc_size, height))
+            (roi.xd, roi.yd, roi.widthd, roi.heightd)
+            if roi.subpixelrect
+            else (roi.left, roi.top, roi.right - roi.left, roi.bottom - roi.top)
+        )
+        arcs = (
+            (width, height)
+            if roi.roitype == ROI_TYPE.OVAL
+            else (min(roi.rounded_rect_arc_size, width), min(roi.rounded_rect_arc_size, height))
+        )
         return fill([[_rounded(x, y, width, height, arcs)]], shape)
     if roi.roitype in (ROI_TYPE.POLYGON, ROI_TYPE.FREEHAND, ROI_TYPE.TRACED):
         return fill([[np.asarray(roi.coordinates())]], shape)
     return None
 
 
-def _rounded(x: float, y: float, width: float, height: float, arcs: tuple[float, float]
-             ) -> NDArray[np.float64]:
+def _rounded(
+    x: float, y: float, width: float, height: float, arcs: tuple[float, float]
+) -> NDArray[np.float64]:
     """Return the corners of a rectangle whose corners are quarters of an ellipse of that size."""
     turn = np.arange(ELLIPSE) * 2 * math.pi / ELLIPSE
     unit = np.stack([np.cos(turn), np.sin(turn)], 1)
@@ -187,6 +193,8 @@ def _curve(controls: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return points of a Bézier curve after its first one."""
     t = np.arange(1, CURVE + 1)[:, np.newaxis] / CURVE
     degree = len(controls) - 1
-    parts = [math.comb(degree, k) * t**k * (1 - t) ** (degree - k) * controls[k]
-             for k in range(degree + 1)]
+    parts = [
+        math.comb(degree, k) * t**k * (1 - t) ** (degree - k) * controls[k]
+        for k in range(degree + 1)
+    ]
     return np.asarray(np.sum(parts, axis=0))

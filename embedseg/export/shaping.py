@@ -65,7 +65,8 @@ def smoothed(surface: Any, iterations: int, volume: float, reach: float) -> Any:
     while iterations:
         trial = surface.copy()
         filter_taubin(  # type: ignore[no-untyped-call]
-            trial, SHRINK, GROW, 2 * iterations, neighbours)
+            trial, SHRINK, GROW, 2 * iterations, neighbours
+        )
         if volume_of(trial) >= LEFT * volume_of(surface):
             surface = trial
             break

@@ -59,8 +59,9 @@ class BlockEstimate:
 
     def lines(self) -> list[str]:
         """Say it to a person."""
-        size, net, decode = (" x ".join(map(str, values))
-                             for values in (self.size, self.net_halo, self.decode_halo))
+        size, net, decode = (
+            " x ".join(map(str, values)) for values in (self.size, self.net_halo, self.decode_halo)
+        )
         return [
             f"blocks: {self.blocks} of {size} pixels",
             f"halo: {net} pixels for the net, {decode} for objects",
@@ -100,24 +101,37 @@ def estimate_blocks(
     # Tiles on a GPU take none of the memory that is told.
     tile = tile_memory(options.memory, model.device) if model.device.type == "cpu" else 0.0
     return BlockEstimate(
-        len(job.net_blocks), job.size, job.net_halo, job.decode_halo, _memory(job, tile),
-        _disk(job), pixels / prod(job.shape), pixels / speed / options.workers, options.workers)
+        len(job.net_blocks),
+        job.size,
+        job.net_halo,
+        job.decode_halo,
+        _memory(job, tile),
+        _disk(job),
+        pixels / prod(job.shape),
+        pixels / speed / options.workers,
+        options.workers,
+    )
 
 
 def seen_in_words(share: float) -> str:
     """Say how many times the pixels of the image the net sees."""
-    return (f"net: sees {share:.1f} times the pixels of the image, for the halos"
-            + ("; more --memory makes its tiles larger" if share > MANY else ""))
+    return f"net: sees {share:.1f} times the pixels of the image, for the halos" + (
+        "; more --memory makes its tiles larger" if share > MANY else ""
+    )
 
 
 def pixels_seen(job: Job) -> int:
     """Return the pixels that the net sees, with halos of blocks and of tiles."""
     assert isinstance(job.source, ModelMaps)
     source = load_source(job.source.folder, job.device)
-    alike = Counter((block.outer_shape, tuple((side.start, side.stop) for side in block.local))
-                    for block in job.net_blocks)
-    return sum(count * source.seen(_channels(job), shape, tuple(slice(*side) for side in kept))
-               for (shape, kept), count in alike.items())
+    alike = Counter(
+        (block.outer_shape, tuple((side.start, side.stop) for side in block.local))
+        for block in job.net_blocks
+    )
+    return sum(
+        count * source.seen(_channels(job), shape, tuple(slice(*side) for side in kept))
+        for (shape, kept), count in alike.items()
+    )
 
 
 def _channels(job: Job) -> int:
@@ -127,8 +141,9 @@ def _channels(job: Job) -> int:
 def _speed(job: Job) -> float:
     """Return pixels per second that go through the net."""
     edge = int(TIMED ** (1 / len(job.shape)))
-    box = tuple(slice(0, min(n, -(-edge // d) * d))
-                for n, d in zip(job.shape, job.divisor, strict=True))
+    box = tuple(
+        slice(0, min(n, -(-edge // d) * d)) for n, d in zip(job.shape, job.divisor, strict=True)
+    )
     values = read(job.image, box)
     keep = tuple(slice(0, n) for n in values.shape[1:])
     job.source(values, job.device, keep)

@@ -68,10 +68,18 @@ def tasks(job: Job, blocks: Sequence[int], level: int = 0) -> list[Task]:
             if j not in begun:
                 begun.add(j)
                 found.append(Task(f"maps {j}", make_maps, (j,)))
-        found.append(Task(f"objects {k}", decode_block, (k, level),
-                          tuple(f"maps {j}" for j in needs[k]), counts=True))
-        found += [Task(f"release {j}", release, (j,), tuple(users[j]))
-                  for j in needs[k] if last[j] == k]
+        found.append(
+            Task(
+                f"objects {k}",
+                decode_block,
+                (k, level),
+                tuple(f"maps {j}" for j in needs[k]),
+                counts=True,
+            )
+        )
+        found += [
+            Task(f"release {j}", release, (j,), tuple(users[j])) for j in needs[k] if last[j] == k
+        ]
     return found
 
 
@@ -126,8 +134,15 @@ class _Dask:
             for number, task in enumerate(tasks):
                 # Early blocks first: their maps can be deleted the sooner.
                 future = self.client.submit(
-                    _work, task.step, job, task.arguments, [futures[name] for name in task.after],
-                    key=f"embedseg-{id(job)}-{task.name}", pure=False, priority=-number)
+                    _work,
+                    task.step,
+                    job,
+                    task.arguments,
+                    [futures[name] for name in task.after],
+                    key=f"embedseg-{id(job)}-{task.name}",
+                    pure=False,
+                    priority=-number,
+                )
                 futures[task.name], tasks_of[future.key] = future, task
             for future in as_completed(list(futures.values())):
                 future.result()
@@ -165,13 +180,18 @@ def _client(options: BlockOptions) -> AbstractContextManager[Any]:
             return _closing(distributed.Client(options.scheduler, timeout=ANSWER), None)
         except (OSError, ValueError) as error:
             raise UsageError(f"scheduler {options.scheduler}: no answer ({error})") from error
-    environment = {f"distributed.nanny.pre-spawn-environ.{name}": value
-                   for name, value in ALLOCATION.items()}
+    environment = {
+        f"distributed.nanny.pre-spawn-environ.{name}": value for name, value in ALLOCATION.items()
+    }
     with dask.config.set(environment):
         cluster = distributed.LocalCluster(
-            n_workers=options.workers, threads_per_worker=1, processes=True,
-            memory_limit=options.memory or "auto", dashboard_address=":0",
-            silence_logs=logging.ERROR)
+            n_workers=options.workers,
+            threads_per_worker=1,
+            processes=True,
+            memory_limit=options.memory or "auto",
+            dashboard_address=":0",
+            silence_logs=logging.ERROR,
+        )
     return _closing(distributed.Client(cluster), cluster)
 
 

@@ -49,7 +49,11 @@ class Halo:
 
 
 def probe(
-    maps: Callable[[Box], Maps], shape: Axes, divisor: Axes, *, tolerance: float = TOLERANCE,
+    maps: Callable[[Box], Maps],
+    shape: Axes,
+    divisor: Axes,
+    *,
+    tolerance: float = TOLERANCE,
 ) -> Halo:
     """Find the smallest halo for which the maps at the edge of a block are right.
 
@@ -84,8 +88,12 @@ def probe(
         if error < tolerance:
             return found
     if len(halos) > 1:
-        log.warning("the maps still change by %.2g with a halo of %s pixels; block borders may "
-                    "be off by as much", found.error, "x".join(map(str, halos[-1])))
+        log.warning(
+            "the maps still change by %.2g with a halo of %s pixels; block borders may "
+            "be off by as much",
+            found.error,
+            "x".join(map(str, halos[-1])),
+        )
     return Halo(halos[-1], found.error)
 
 
@@ -147,8 +155,9 @@ def remember(folder: Path, about: Any, halo: Halo) -> None:
     try:
         write_text(folder / NAME, text)
     except OSError as error:
-        log.info("%s: cannot be written (%s), so the halo will be looked for again",
-                 folder / NAME, error)
+        log.info(
+            "%s: cannot be written (%s), so the halo will be looked for again", folder / NAME, error
+        )
 
 
 def _fingerprint(folder: Path, about: Any) -> str:

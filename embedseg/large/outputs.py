@@ -49,8 +49,10 @@ class Output:
             return "zarr"
         if self.path.suffix.lower() in (".tif", ".tiff"):
             return "tiff"
-        raise UsageError(f"{self.path}: expected *.zarr, *.tif or IMAGE.zarr/labels/NAME for the "
-                         "labels of an image in blocks")
+        raise UsageError(
+            f"{self.path}: expected *.zarr, *.tif or IMAGE.zarr/labels/NAME for the "
+            "labels of an image in blocks"
+        )
 
     @property
     def store(self) -> Path:
@@ -91,8 +93,9 @@ class Output:
             if not os.access(folder, os.W_OK):
                 raise UsageError(f"{folder}: cannot be written to")
 
-    def create(self, labels: Path, block: Axes, shape: Axes, dtype: np.dtype[Any],
-               spacing: Spacing | None) -> None:
+    def create(
+        self, labels: Path, block: Axes, shape: Axes, dtype: np.dtype[Any], spacing: Spacing | None
+    ) -> None:
         """Make the array that blocks are written into, where there is none yet."""
         if labels.exists():
             return
@@ -100,9 +103,15 @@ class Output:
         shutil.rmtree(aside, ignore_errors=True)
         version = ngff.store_version(self.store) if self.kind == "inside" else "0.5"
         ngff.create_labels(
-            aside, shape, dtype, self.image.axes.replace("C", ""), spacing,
-            chunks=tuple(_chunk(n, CHUNK[len(shape)]) for n in block), version=version,
-            source=self._source())
+            aside,
+            shape,
+            dtype,
+            self.image.axes.replace("C", ""),
+            spacing,
+            chunks=tuple(_chunk(n, CHUNK[len(shape)]) for n in block),
+            version=version,
+            source=self._source(),
+        )
         aside.rename(labels)
 
     def _source(self) -> str:
@@ -115,8 +124,12 @@ class Output:
     def finish(self, labels: Path, progress: bool, fill: ngff.Filling | None = None) -> None:
         """Give what was put together its name, and coarser levels: `fill` fills them."""
         if self.kind == "tiff":
-            write_aside(self.path, lambda aside: _to_tiff(
-                labels, aside, self.image.axes.replace("C", ""), self.image.spacing))
+            write_aside(
+                self.path,
+                lambda aside: _to_tiff(
+                    labels, aside, self.image.axes.replace("C", ""), self.image.spacing
+                ),
+            )
             return
         ngff.add_pyramid(labels, progress=progress, fill=fill)
         shutil.rmtree(self.path, ignore_errors=True)
@@ -127,12 +140,20 @@ class Output:
 
     def write_table(self, table: dict[str, NDArray[Any]], axes: str) -> None:
         """Write a row per object: its number, centre in µm, box and size in pixels, score."""
+
         def write(aside: Path) -> None:
             with open(aside, "w", newline="", encoding="utf-8") as file:
                 out = csv.writer(file)
-                out.writerow(["label", *(f"centre_{axis}" for axis in axes),
-                              *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
-                              "size", "score", "cut"])
+                out.writerow(
+                    [
+                        "label",
+                        *(f"centre_{axis}" for axis in axes),
+                        *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
+                        "size",
+                        "score",
+                        "cut",
+                    ]
+                )
                 out.writerows(_rows(table))
 
         write_aside(self.table, write)
@@ -140,9 +161,15 @@ class Output:
 
 def _rows(table: dict[str, NDArray[Any]]) -> Iterator[list[Any]]:
     for k in range(len(table["size"])):
-        yield [k + 1, *(f"{value:.6g}" for value in table["centre"][k]), *table["lower"][k],
-               *table["upper"][k], table["size"][k], f"{table['score'][k]:.6g}",
-               int(table["cut"][k])]
+        yield [
+            k + 1,
+            *(f"{value:.6g}" for value in table["centre"][k]),
+            *table["lower"][k],
+            *table["upper"][k],
+            table["size"][k],
+            f"{table['score'][k]:.6g}",
+            int(table["cut"][k]),
+        ]
 
 
 def _chunk(block: int, most: int) -> int:
@@ -166,8 +193,15 @@ def _to_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None) -> No
     for axis, size in zip(axes, spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
-        file.write(_tiles(array), shape=array.shape, dtype=array.dtype, tile=(TILE, TILE),
-                   compression="zlib", photometric="minisblack", metadata=metadata)
+        file.write(
+            _tiles(array),
+            shape=array.shape,
+            dtype=array.dtype,
+            tile=(TILE, TILE),
+            compression="zlib",
+            photometric="minisblack",
+            metadata=metadata,
+        )
 
 
 def _tiles(array: Any) -> Iterator[NDArray[Any]]:
@@ -176,14 +210,18 @@ def _tiles(array: Any) -> Iterator[NDArray[Any]]:
     deep = array.shape[0] if array.ndim == 3 else 1
     for z in range(0, deep, step := _planes(array)):
         # A chunk is read once where planes are small enough, else once per row of tiles.
-        whole = array[z:z + step] if array.ndim == 3 and step > 1 else None
+        whole = array[z : z + step] if array.ndim == 3 and step > 1 else None
         for plane in range(z, min(z + step, deep)):
             for y in range(0, rows, TILE):
-                strip = (whole[plane - z, y:y + TILE] if whole is not None
-                         else array[plane, y:y + TILE] if array.ndim == 3
-                         else array[y:y + TILE])
+                strip = (
+                    whole[plane - z, y : y + TILE]
+                    if whole is not None
+                    else array[plane, y : y + TILE]
+                    if array.ndim == 3
+                    else array[y : y + TILE]
+                )
                 for x in range(0, columns, TILE):
-                    yield np.ascontiguousarray(strip[:, x:x + TILE])
+                    yield np.ascontiguousarray(strip[:, x : x + TILE])
 
 
 def _planes(array: Any) -> int:

@@ -74,7 +74,10 @@ class BlockOptions:
 
 
 def plan_blocks(
-    model: Applied | Ensemble, image: LazyImage, scratch: Path, options: BlockOptions,
+    model: Applied | Ensemble,
+    image: LazyImage,
+    scratch: Path,
+    options: BlockOptions,
     home: Path | None = None,
 ) -> Job:
     """Decide on blocks and halos, and write the model that processes will load.
@@ -110,7 +113,7 @@ def plan_blocks(
     first = _look(ready, source, str(model.device), _corner(ready, divisor))
     for path in _configs(frozen):
         held = load_config(path)
-        save_config(held.changed({"predict.halo": list(seen.pixels[-held.ndim:])}), path)
+        save_config(held.changed({"predict.halo": list(seen.pixels[-held.ndim :])}), path)
     load_source.cache_clear()
     shape = ready.shape[-ndim:]
     size = _size(shape, options.block or BLOCK[ndim], divisor)
@@ -119,15 +122,32 @@ def plan_blocks(
         reach = (0,) * ndim
     for name, value in (("halo of the net", seen.pixels), ("halo of decoding", reach)):
         if len(value) != ndim or any(
-                s < n and s < h for s, n, h in zip(size, shape, value, strict=False)):
-            raise UsageError(f"blocks of {_text(size)} pixels are smaller than the {name}, "
-                             f"{_text(value)}; choose larger ones")
-    log.info("blocks of %s, read %s and decoded %s beyond", _text(size), _text(seen.pixels),
-             _text(reach))
+            s < n and s < h for s, n, h in zip(size, shape, value, strict=False)
+        ):
+            raise UsageError(
+                f"blocks of {_text(size)} pixels are smaller than the {name}, "
+                f"{_text(value)}; choose larger ones"
+            )
+    log.info(
+        "blocks of %s, read %s and decoded %s beyond", _text(size), _text(seen.pixels), _text(reach)
+    )
     part = fit(size, reach, tuple(min(n, GRAIN) for n in size), _pixels(options, first))
-    return Job(ready, source, method, first.specs, first.spacing, str(scratch), size, part, divisor,
-               seen.pixels, reach, str(model.device), _threads(options),
-               _pixels(options, first) if options.memory else MOST)
+    return Job(
+        ready,
+        source,
+        method,
+        first.specs,
+        first.spacing,
+        str(scratch),
+        size,
+        part,
+        divisor,
+        seen.pixels,
+        reach,
+        str(model.device),
+        _threads(options),
+        _pixels(options, first) if options.memory else MOST,
+    )
 
 
 def _threads(options: BlockOptions) -> int | None:
@@ -150,23 +170,32 @@ def _text(values: Axes) -> str:
 def _check(model: Applied | Ensemble, image: LazyImage, ndim: int) -> None:
     config, channels = model.config, image.shape[0] if "C" in image.axes else 1
     if "T" in image.axes:
-        raise DataError(f"{image.source}: has a time axis ({image.axes}); in blocks an image is "
-                        "segmented, not a film: store its frames one by one")
+        raise DataError(
+            f"{image.source}: has a time axis ({image.axes}); in blocks an image is "
+            "segmented, not a film: store its frames one by one"
+        )
     if channels != config.channels:
         raise DataError(f"{image.source}: {channels} channel(s), the model has {config.channels}")
     if ndim < config.ndim or (ndim > config.ndim and not config.predict.planes):
-        raise DataError(f"{image.source}: {ndim}D ({image.axes}), the model is {config.ndim}D"
-                        + ("; --planes applies it to volumes" if ndim > config.ndim else ""))
+        raise DataError(
+            f"{image.source}: {ndim}D ({image.axes}), the model is {config.ndim}D"
+            + ("; --planes applies it to volumes" if ndim > config.ndim else "")
+        )
     if ndim > config.ndim and model.links_planes(image.spacing):
-        raise UsageError(f"{image.source}: planes of this volume can only be segmented one by one "
-                         "and linked, which is not done in blocks; side views need a known spacing "
-                         "with axes within a factor of 3")
+        raise UsageError(
+            f"{image.source}: planes of this volume can only be segmented one by one "
+            "and linked, which is not done in blocks; side views need a known spacing "
+            "with axes within a factor of 3"
+        )
 
 
 def _divisor(model: Applied | Ensemble, ndim: int) -> Axes:
     """Return what boxes begin at multiples of, so that the net sees the same grid in each."""
-    configs = ([load_config(folder / "config.json") for folder in model.folders]
-               if isinstance(model, Ensemble) else [model.config])
+    configs = (
+        [load_config(folder / "config.json") for folder in model.folders]
+        if isinstance(model, Ensemble)
+        else [model.config]
+    )
     divisor = (1,) * ndim
     for config in configs:
         own = config.net.divisor(config.spacing, config.train.crop)
@@ -178,8 +207,10 @@ def _divisor(model: Applied | Ensemble, ndim: int) -> Axes:
 
 def _size(shape: Axes, wanted: Axes, divisor: Axes) -> Axes:
     if len(wanted) != len(shape) or min(wanted) < 1:
-        raise UsageError(f"block {_text(wanted)}: expected {len(shape)} positive values for an "
-                         f"image of {_text(shape)} pixels")
+        raise UsageError(
+            f"block {_text(wanted)}: expected {len(shape)} positive values for an "
+            f"image of {_text(shape)} pixels"
+        )
     return tuple(-(-min(n, w) // d) * d for n, w, d in zip(shape, wanted, divisor, strict=True))
 
 
@@ -188,8 +219,9 @@ def _reach(config: Config, spacing: Spacing, ndim: int) -> Axes:
     extent = config.extent or (32.0 * min(spacing),) * ndim
     if len(extent) < ndim:
         extent = (max(extent),) * ndim
-    return tuple(int(np.ceil(REACH * length / step))
-                 for length, step in zip(extent, spacing, strict=True))
+    return tuple(
+        int(np.ceil(REACH * length / step)) for length, step in zip(extent, spacing, strict=True)
+    )
 
 
 # -- the model as all processes load it ------------------------------------------------------------
@@ -214,8 +246,12 @@ def freeze(
         predict = config.predict
         if predict.tile is None and predict.memory is None:
             predict = predict.model_copy(update={"memory": tile})
-        save_config(config.model_copy(update={
-            "normalize": config.normalize.fixed(values), "predict": predict}), path)
+        save_config(
+            config.model_copy(
+                update={"normalize": config.normalize.fixed(values), "predict": predict}
+            ),
+            path,
+        )
 
 
 def tile_memory(memory: str | None, device: torch.device) -> float:
@@ -246,8 +282,10 @@ def sample(image: LazyImage) -> NDArray[Any]:
         edge = int((SAMPLE / BOXES) ** (1 / ndim))
         length = tuple(min(n, edge) for n in shape)
         counts = tuple(min(each, -(-n // edge)) for n in shape)
-    starts = [np.linspace(0, n - size, count).astype(int)
-              for n, size, count in zip(shape, length, counts, strict=True)]
+    starts = [
+        np.linspace(0, n - size, count).astype(int)
+        for n, size, count in zip(shape, length, counts, strict=True)
+    ]
     parts = []
     for corner in product(*starts):
         box = tuple(slice(int(c), int(c) + size) for c, size in zip(corner, length, strict=True))
@@ -257,41 +295,50 @@ def sample(image: LazyImage) -> NDArray[Any]:
 
 # -- what the net sees -----------------------------------------------------------------------------
 def _probed(
-    model: Applied | Ensemble, image: LazyImage | Resampled, source: ModelMaps, divisor: Axes,
+    model: Applied | Ensemble,
+    image: LazyImage | Resampled,
+    source: ModelMaps,
+    divisor: Axes,
     home: Path,
 ) -> halo.Halo:
     """Return the halo of the net, looked up in the model's folder or found and kept there."""
     predict, ndim = model.config.predict, len(divisor)
     if predict.halo is not None:
         given = predict.halo
-        pixels = (given,) * ndim if isinstance(given, int) else (given[0],) * (
-            ndim - len(given)) + tuple(given)
+        pixels = (
+            (given,) * ndim
+            if isinstance(given, int)
+            else (given[0],) * (ndim - len(given)) + tuple(given)
+        )
         return halo.Halo(pixels, float("nan"))
     about = [list(divisor), predict.tta]
     found = halo.remembered(home, about)
     if found is None:
         log.info("looking for how far the net sees")
         device = str(model.device)
-        found = halo.probe(lambda box: _look(image, source, device, box), image.shape[-ndim:],
-                           divisor)
+        found = halo.probe(
+            lambda box: _look(image, source, device, box), image.shape[-ndim:], divisor
+        )
         halo.remember(home, about, found)
     return found
 
 
 def _corner(image: LazyImage | Resampled, divisor: Axes) -> Box:
-    return tuple(slice(0, min(n, d * -(-16 // d)))
-                 for n, d in zip(image.shape[-len(divisor):], divisor, strict=True))
+    return tuple(
+        slice(0, min(n, d * -(-16 // d)))
+        for n, d in zip(image.shape[-len(divisor) :], divisor, strict=True)
+    )
 
 
-def _look(
-    image: LazyImage | Resampled, source: ModelMaps, device: str, box: Box
-) -> Maps:
+def _look(image: LazyImage | Resampled, source: ModelMaps, device: str, box: Box) -> Maps:
     maps = source.maps(read(image, box), device)
     wanted = tuple(side.stop - side.start for side in box)
     if maps.shape != wanted:
-        raise DataError(f"{image.source}: has a spacing of {image.spacing} µm, not that of the "
-                        f"model, {maps.spacing}; in blocks, volumes are not resampled for a 2D "
-                        "model: choose another level of the image, or resample it first")
+        raise DataError(
+            f"{image.source}: has a spacing of {image.spacing} µm, not that of the "
+            f"model, {maps.spacing}; in blocks, volumes are not resampled for a 2D "
+            "model: choose another level of the image, or resample it first"
+        )
     return maps
 
 

@@ -101,7 +101,8 @@ def brought_to(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
     first = len(image.shape) - len(spacing)
     lengths = tuple(
         n if same_spacing((s, t)) else max(1, round(n * s / t))
-        for n, s, t in zip(image.shape[first:], image.spacing, spacing, strict=True))
+        for n, s, t in zip(image.shape[first:], image.spacing, spacing, strict=True)
+    )
     if lengths == image.shape[first:]:
         return image
     return Resampled(image, image.shape[:first] + lengths, spacing)
@@ -124,8 +125,7 @@ def stretch(side: slice, n: int, m: int) -> tuple[slice, NDArray[np.int64]]:
     return slice(start, stop), places - side.start
 
 
-def on_grid(labels: NDArray[Any], inner: Box, shape: Axes, grid: Axes
-            ) -> tuple[Box, NDArray[Any]]:
+def on_grid(labels: NDArray[Any], inner: Box, shape: Axes, grid: Axes) -> tuple[Box, NDArray[Any]]:
     """Return the box of an image that a block's labels belong to, and the labels in it.
 
     Parameters
@@ -142,19 +142,24 @@ def on_grid(labels: NDArray[Any], inner: Box, shape: Axes, grid: Axes
     return tuple(box for box, _ in both), labels[np.ix_(*(places for _, places in both))]
 
 
-def table_on_grid(table: dict[str, NDArray[Any]], shape: Axes, grid: Axes
-                  ) -> dict[str, NDArray[Any]]:
+def table_on_grid(
+    table: dict[str, NDArray[Any]], shape: Axes, grid: Axes
+) -> dict[str, NDArray[Any]]:
     """Return a table of objects with boxes in pixels of the image, and sizes about so."""
     if shape == grid:
         return table
     boxes = {}
     for name in ("lower", "upper"):
-        boxes[name] = np.stack([_starts(table[name][:, d], n, m) for d, (n, m) in
-                                enumerate(zip(shape, grid, strict=True))], axis=1)
+        boxes[name] = np.stack(
+            [
+                _starts(table[name][:, d], n, m)
+                for d, (n, m) in enumerate(zip(shape, grid, strict=True))
+            ],
+            axis=1,
+        )
     size = np.round(table["size"] * (np.prod(grid) / np.prod(shape))).astype(np.int64)
     return table | boxes | {"size": size}
 
 
 def _starts(places: NDArray[np.int64], n: int, m: int) -> NDArray[np.int64]:
     return np.clip(np.ceil((2 * m * places / n - 1) / 2), 0, m).astype(np.int64)
-

@@ -80,8 +80,14 @@ class Result:
 
 
 def segment_blocks(
-    model: Applied | Ensemble, image: LazyImage, output: Path, options: BlockOptions, *,
-    home: Path | None = None, overwrite: bool = False, progress: bool = False,
+    model: Applied | Ensemble,
+    image: LazyImage,
+    output: Path,
+    options: BlockOptions,
+    *,
+    home: Path | None = None,
+    overwrite: bool = False,
+    progress: bool = False,
 ) -> Result:
     """Segment an image block by block; see `embedseg.model.Segmenter.segment_blocks`."""
     target = Output(output, image)
@@ -116,12 +122,14 @@ def work(job: Job, target: Output, workers: Engine, config: Config, progress: bo
     found = [load_found(job.found_file(k, level)) for k, level in enumerate(levels)]
     numbers, table = _numbered(job, blocks, found, config)
     largest = max((int(of.max(initial=0)) for of in numbers.of), default=0)
-    dtype = np.dtype("uint8" if table is None and largest < 2**8
-                     else "uint32" if largest < 2**32 else "uint64")
+    dtype = np.dtype(
+        "uint8" if table is None and largest < 2**8 else "uint32" if largest < 2**32 else "uint64"
+    )
     target.create(job.output, job.part, job.grid, dtype, target.image.spacing)
     left = [k for k in range(len(blocks)) if not job.written_file(k).exists()]
-    writing = [Task(f"write {k}", write_block, (k, levels[k], numbers.of[k]), counts=True)
-               for k in left]
+    writing = [
+        Task(f"write {k}", write_block, (k, levels[k], numbers.of[k]), counts=True) for k in left
+    ]
     # On another grid blocks share chunks, which two processes must not write at once.
     writers = workers if job.grid == job.shape else Here()
     _run(job, writers, writing, "write", len(blocks), progress)
@@ -130,15 +138,28 @@ def work(job: Job, target: Output, workers: Engine, config: Config, progress: bo
     if table is not None:
         table = table_on_grid(table, job.shape, job.grid)
         target.write_table(table, target.image.axes.replace("C", "").lower())
-    return Result(target.path, target.table if table is not None else None, numbers.count,
-                  len(blocks), sum(level > 0 for level in levels), cut, numbers.lost)
+    return Result(
+        target.path,
+        target.table if table is not None else None,
+        numbers.count,
+        len(blocks),
+        sum(level > 0 for level in levels),
+        cut,
+        numbers.lost,
+    )
 
 
 def coarsening(job: Job, workers: Engine) -> Filling:
     """Return what has the workers fill the coarser levels of the output."""
+
     def fill(level: int, boxes: Iterable[Box], step: Axes) -> Iterator[Task]:
-        return workers.run(job, (Task(f"level {level} {number}", coarsen, (level, box, step))
-                                 for number, box in enumerate(boxes)))
+        return workers.run(
+            job,
+            (
+                Task(f"level {level} {number}", coarsen, (level, box, step))
+                for number, box in enumerate(boxes)
+            ),
+        )
 
     return fill
 
@@ -155,36 +176,48 @@ def _find(job: Job, workers: Engine, progress: bool) -> list[int]:
         left = [k for k in current if not job.found_file(k, level).exists()]
         words = "segment" if level == 0 else "wider halos"
         _run(job, workers, tasks(job, left, level), words, len(current), progress)
-        if (job.method.join != "seed-ownership" or level == RETRIES
-                or job.widest(level + 1) > job.most):
+        if (
+            job.method.join != "seed-ownership"
+            or level == RETRIES
+            or job.widest(level + 1) > job.most
+        ):
             break
         cut = {k for k in current if load_found(job.found_file(k, level)).cut.any()}
         # Blocks beside hold a part of such an object, which they have to see whole as well.
         current = sorted({j for k in cut for j in job.around(k, level)})
         if not current:
             break
-        log.info("%d blocks hold objects that reach beyond what was decoded; %d are decoded "
-                 "again with halos twice as wide", len(cut), len(current))
+        log.info(
+            "%d blocks hold objects that reach beyond what was decoded; %d are decoded "
+            "again with halos twice as wide",
+            len(cut),
+            len(current),
+        )
         for k in current:
             levels[k] = level + 1
     return levels
 
 
-def _run(job: Job, workers: Engine, todo: Sequence[Task], words: str, total: int,
-         progress: bool) -> None:
+def _run(
+    job: Job, workers: Engine, todo: Sequence[Task], words: str, total: int, progress: bool
+) -> None:
     done = total - sum(task.counts for task in todo)
     with tqdm(desc=words, unit="block", total=total, initial=done, disable=not progress) as bar:
         for task in workers.run(job, todo):
             bar.update(task.counts)
 
 
-def _numbered(job: Job, blocks: Sequence[Block], found: Sequence[Found], config: Config
-              ) -> tuple[Numbers, dict[str, NDArray[Any]] | None]:
+def _numbered(
+    job: Job, blocks: Sequence[Block], found: Sequence[Found], config: Config
+) -> tuple[Numbers, dict[str, NDArray[Any]] | None]:
     """Return the number of each object of each block in the image, and the table of objects."""
     ndim = len(job.shape)
     if job.method.join == "none":
-        values = (np.array([each.values[0] for each in config.data.classes], np.int64)
-                  if config.data.classes else np.arange(2**8))
+        values = (
+            np.array([each.values[0] for each in config.data.classes], np.int64)
+            if config.data.classes
+            else np.arange(2**8)
+        )
         return Numbers([values] * len(blocks), 0, 0), None
     if job.method.join == "seed-ownership":
         numbers = number_by_seeds(blocks, found, job.shape)
@@ -203,22 +236,36 @@ def _numbered(job: Job, blocks: Sequence[Block], found: Sequence[Found], config:
 
 def _warn(cut: int, lost: int, table: dict[str, NDArray[Any]] | None) -> None:
     if cut and table is not None:
-        places = ", ".join(str(tuple(int(n) for n in low)) for low in
-                           table["lower"][np.flatnonzero(table["cut"])[:5]])
-        log.warning("%d objects reach beyond the widest halo and may be cut (column cut of the "
-                    "table), the first at %s; a larger --halo would hold them", cut, places)
+        places = ", ".join(
+            str(tuple(int(n) for n in low))
+            for low in table["lower"][np.flatnonzero(table["cut"])[:5]]
+        )
+        log.warning(
+            "%d objects reach beyond the widest halo and may be cut (column cut of the "
+            "table), the first at %s; a larger --halo would hold them",
+            cut,
+            places,
+        )
     if lost:
-        log.warning("%d objects look different from the block beside them; a larger --halo would "
-                    "mend that", lost)
+        log.warning(
+            "%d objects look different from the block beside them; a larger --halo would mend that",
+            lost,
+        )
 
 
 # -- going on after a kill -------------------------------------------------------------------------
 def _asked(model: Applied | Ensemble, image: LazyImage, options: BlockOptions) -> dict[str, Any]:
     """Return what has to be the same for a run to go on."""
     asked = {
-        "image": image.source, "shape": image.shape, "axes": image.axes,
-        "spacing": image.spacing, "block": options.block, "halo": options.halo,
-        "threads": options.threads, "memory": options.memory, "weights": _digest(model),
+        "image": image.source,
+        "shape": image.shape,
+        "axes": image.axes,
+        "spacing": image.spacing,
+        "block": options.block,
+        "halo": options.halo,
+        "threads": options.threads,
+        "memory": options.memory,
+        "weights": _digest(model),
         "model": model.config.model_dump(mode="json", exclude={"train"}),
     }
     held: dict[str, Any] = json.loads(json.dumps(asked))
@@ -249,8 +296,10 @@ def _resume(scratch: Path, asked: dict[str, Any], goes_on: bool, overwrite: bool
     if scratch.exists() and not overwrite:
         before = _before(scratch) or {}
         other = sorted(name for name in asked if before.get(name) != asked[name])
-        raise UsageError(f"{scratch}: holds a run that was cut off, with another "
-                         f"{', '.join(other)}; remove it, or --overwrite")
+        raise UsageError(
+            f"{scratch}: holds a run that was cut off, with another "
+            f"{', '.join(other)}; remove it, or --overwrite"
+        )
     shutil.rmtree(scratch, ignore_errors=True)
     scratch.mkdir(parents=True)
     write_text(scratch / ASKED, json.dumps(asked, indent=2) + "\n")
@@ -271,13 +320,16 @@ def _finished(target: Output, asked: dict[str, Any]) -> Result | None:
         return None
     held = json.loads((scratch / RESULT).read_text(encoding="utf-8"))
     shutil.rmtree(scratch)
-    return Result(**held | {"labels": target.path,
-                            "table": target.table if held["table"] else None})
+    return Result(
+        **held | {"labels": target.path, "table": target.table if held["table"] else None}
+    )
 
 
 def _plain(result: Result) -> dict[str, Any]:
-    return {name: str(value) if isinstance(value, Path) else value
-            for name, value in asdict(result).items()}
+    return {
+        name: str(value) if isinstance(value, Path) else value
+        for name, value in asdict(result).items()
+    }
 
 
 @contextmanager
@@ -288,5 +340,7 @@ def _disk(scratch: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in (errno.ENOSPC, errno.EDQUOT):
             raise
-        raise DataError(f"{scratch}: no space left on the disk; what is finished is kept, the "
-                        "same command goes on once there is room") from error
+        raise DataError(
+            f"{scratch}: no space left on the disk; what is finished is kept, the "
+            "same command goes on once there is room"
+        ) from error

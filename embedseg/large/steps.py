@@ -141,13 +141,13 @@ class Job:
     @property
     def shape(self) -> Axes:
         """Shape of what is worked on, in space."""
-        return self.image.shape[-len(self.size):]
+        return self.image.shape[-len(self.size) :]
 
     @property
     def grid(self) -> Axes:
         """Shape of the image itself in space, and of the output."""
         image = self.image.image if isinstance(self.image, Resampled) else self.image
-        return image.shape[-len(self.size):]
+        return image.shape[-len(self.size) :]
 
     @property
     def net_blocks(self) -> list[Block]:
@@ -199,8 +199,7 @@ def make_maps(job: Job, k: int) -> None:
     if job.maps_file(k).exists():
         return
     block = job.net_blocks[k]
-    kept = np.ascontiguousarray(job.source(
-        read(job.image, block.outer), job.device, block.local))
+    kept = np.ascontiguousarray(job.source(read(job.image, block.outer), job.device, block.local))
     _save(job.maps_file(k), lambda file: np.save(file, kept))
 
 
@@ -231,11 +230,14 @@ def _assembled(job: Job, block: Block, blocks: Sequence[int]) -> Maps:
     data = np.empty((count, *block.outer_shape), np.float16)
     for j in blocks:
         inner = job.net_blocks[j].inner
-        there = tuple(slice(max(a.start, b.start), min(a.stop, b.stop))
-                      for a, b in zip(inner, block.outer, strict=True))
+        there = tuple(
+            slice(max(a.start, b.start), min(a.stop, b.stop))
+            for a, b in zip(inner, block.outer, strict=True)
+        )
         stored = np.load(job.maps_file(j), mmap_mode="r")
         data[(slice(None), *relative(there, block.outer))] = stored[
-            (slice(None), *relative(there, inner))]
+            (slice(None), *relative(there, inner))
+        ]
     return Maps(data, job.specs, job.spacing, tuple(side.start for side in block.outer))
 
 
@@ -283,9 +285,17 @@ def save_found(path: Path, labels: NDArray[np.int32], found: Found) -> None:
     parts: dict[str, Any] = {f"first{axis}": layer for axis, layer in enumerate(found.first)}
     parts |= {f"behind{axis}": layer for axis, layer in enumerate(found.behind)}
     parts |= {f"table_{name}": values for name, values in found.table.items()}
-    _save(path, lambda file: np.savez(
-        file, labels=np.frombuffer(packed, np.uint8), shape=np.array(labels.shape),
-        seeds=found.seeds, cut=found.cut, **parts))
+    _save(
+        path,
+        lambda file: np.savez(
+            file,
+            labels=np.frombuffer(packed, np.uint8),
+            shape=np.array(labels.shape),
+            seeds=found.seeds,
+            cut=found.cut,
+            **parts,
+        ),
+    )
 
 
 def load_labels(path: Path) -> NDArray[np.int32]:
@@ -301,9 +311,13 @@ def load_labels(path: Path) -> NDArray[np.int32]:
 def load_found(path: Path) -> Found:
     """Return the objects that `save_found` wrote."""
     with np.load(path) as held:
+
         def numbered(name: str) -> tuple[NDArray[np.int32], ...]:
             return tuple(held[f"{name}{axis}"] for axis in range(8) if f"{name}{axis}" in held)
 
-        table = {name.removeprefix("table_"): held[name] for name in held.files
-                 if name.startswith("table_")}
+        table = {
+            name.removeprefix("table_"): held[name]
+            for name in held.files
+            if name.startswith("table_")
+        }
         return Found(held["seeds"], table, held["cut"], numbered("first"), numbered("behind"))

@@ -53,8 +53,21 @@ def boxes(e: Any, labels: Any) -> Any:
 
 
 @numba.njit(cache=True, nogil=True)
-def near(e: Any, labels: Any, k: int, centre: Any, weight: Any, far: float, lower: Any,
-         upper: Any, low: Any, high: Any, strides: Any, keys: Any, where: Any) -> int:
+def near(
+    e: Any,
+    labels: Any,
+    k: int,
+    centre: Any,
+    weight: Any,
+    far: float,
+    lower: Any,
+    upper: Any,
+    low: Any,
+    high: Any,
+    strides: Any,
+    keys: Any,
+    where: Any,
+) -> int:
     """Collect q and place of the annotated pixels outside object k with q up to `far`.
 
     `low` and `high` bound where in the image they may lie.
@@ -144,9 +157,23 @@ def extent(own: Any, known: Any, strides: Any, low: Any, high: Any) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def image_loss(e: Any, s: Any, labels: Any, centres: Any, known: Any, strides: Any, unit: float,
-               scale: float, most: float, grad_e: Any, grad_s: Any, grad_v: Any, phi: Any,
-               key_type: Any, bit_type: Any) -> Any:
+def image_loss(
+    e: Any,
+    s: Any,
+    labels: Any,
+    centres: Any,
+    known: Any,
+    strides: Any,
+    unit: float,
+    scale: float,
+    most: float,
+    grad_e: Any,
+    grad_s: Any,
+    grad_v: Any,
+    phi: Any,
+    key_type: Any,
+    bit_type: Any,
+) -> Any:
     """Value of both parts for one image; gradients and likelihoods into the arrays for them."""
     ndim, pixels = e.shape
     total = max(0, labels.max())
@@ -194,8 +221,9 @@ def image_loss(e: Any, s: Any, labels: Any, centres: Any, known: Any, strides: A
         # -- those outside whose error is above the least error inside
         error = 2.0 * (1.0 - np.exp(-least))
         far = most if error <= 0.0 else min(most, -np.log(0.5 * error))
-        count = near(e, labels, k + 1, centres[k], weight, far, lower, upper, low, high, strides,
-                     keys, where)
+        count = near(
+            e, labels, k + 1, centres[k], weight, far, lower, upper, low, high, strides, keys, where
+        )
         moved = sort(bits, where, count, spare_bits, spare_where)
         others, others_at = (spare_keys, spare_where) if moved else (keys, where)
         # -- both lists together in order of falling error

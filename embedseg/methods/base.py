@@ -153,8 +153,10 @@ class Method(BaseModel, ABC):
     def head_maps(self, ndim: int) -> tuple[tuple[MapSpec, ...], ...]:
         """Return the maps of each decoder branch."""
         specs = self.maps(ndim)
-        return tuple(tuple(spec for spec in specs if spec.head == head)
-                     for head in sorted({spec.head for spec in specs}))
+        return tuple(
+            tuple(spec for spec in specs if spec.head == head)
+            for head in sorted({spec.head for spec in specs})
+        )
 
     def heads(self, ndim: int) -> tuple[int, ...]:
         """Return the number of channels of each decoder branch."""

@@ -74,15 +74,22 @@ class Boundary(InstanceMethod):
     thickness: float = Field(default=1.5, ge=1)
     boundary_weight: float = Field(default=1.0, ge=0)
     decoder: Literal["components", "watershed", "boundary-watershed"] = Field(
-        default="components", description="Where objects begin: pieces without the boundary, "
-        "middles of these pieces, or basins of the boundary map.")
+        default="components",
+        description="Where objects begin: pieces without the boundary, "
+        "middles of these pieces, or basins of the boundary map.",
+    )
     fg_threshold: float = Field(
-        default=0.5, ge=0, le=1, description="Pixels above this are foreground.")
+        default=0.5, ge=0, le=1, description="Pixels above this are foreground."
+    )
     boundary_threshold: float = Field(
-        default=0.5, ge=0, le=1, description="Objects begin where the boundary is below this.")
+        default=0.5, ge=0, le=1, description="Objects begin where the boundary is below this."
+    )
     sigma: float = Field(
-        default=1.0, ge=0, description="Smoothing before the beginnings of objects are sought, "
-        "pixels of the finest axis.")
+        default=1.0,
+        ge=0,
+        description="Smoothing before the beginnings of objects are sought, "
+        "pixels of the finest axis.",
+    )
 
     def plan(self, stats: Statistics) -> Self:
         """Take the smallest object from the data."""
@@ -97,8 +104,10 @@ class Boundary(InstanceMethod):
 
     def maps(self, ndim: int) -> tuple[MapSpec, ...]:
         """Return the two maps, from one branch."""
-        return (MapSpec("foreground", "scalar", 1, "sigmoid", average="activated"),
-                MapSpec("boundary", "scalar", 1, "sigmoid", average="activated"))
+        return (
+            MapSpec("foreground", "scalar", 1, "sigmoid", average="activated"),
+            MapSpec("boundary", "scalar", 1, "sigmoid", average="activated"),
+        )
 
     def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
         """Return foreground and boundary, (*space) int8: 1, 0, or -1 where nothing is known."""
@@ -111,8 +120,10 @@ class Boundary(InstanceMethod):
             unsure = edt.edt(labels >= 0, anisotropy=steps) <= reach
             boundary[edge & unsure] = -1
         foreground = np.where(labels < 0, -1, labels > 0)
-        return {"foreground": torch.from_numpy(foreground.astype(np.int8)),
-                "boundary": torch.from_numpy(boundary.astype(np.int8))}
+        return {
+            "foreground": torch.from_numpy(foreground.astype(np.int8)),
+            "boundary": torch.from_numpy(boundary.astype(np.int8)),
+        }
 
     def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
         """Start with little of both."""
@@ -163,21 +174,22 @@ class Boundary(InstanceMethod):
         }
 
 
-def _components(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
-                ) -> NDArray[Any]:
+def _components(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
     return _grow(boundary, face_pieces(core), inside)
 
 
-def _distance_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
-                        ) -> NDArray[Any]:
+def _distance_watershed(
+    method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
+) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
     distance = smoothed(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
     return _grow(-distance, face_pieces(_maxima(distance) & core), inside)
 
 
-def _boundary_watershed(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
-                        ) -> NDArray[Any]:
+def _boundary_watershed(
+    method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
+) -> NDArray[Any]:
     smooth = smoothed(boundary, method.sigma, spacing)
     core = inside & (smooth < method.boundary_threshold)
     return _grow(smooth, face_pieces(_maxima(-smooth) & core), inside)
@@ -206,8 +218,10 @@ def _table(
     numbers = np.arange(1, int(labels.max(initial=0)) + 1)
     surely = ndimage.maximum_position(foreground - boundary, labels, numbers)
     sizes = np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:].astype(np.int64)
-    inside, edge = (np.array(ndimage.mean(values, labels, numbers), np.float32).reshape(-1)
-                    for values in (foreground, boundary))
+    inside, edge = (
+        np.array(ndimage.mean(values, labels, numbers), np.float32).reshape(-1)
+        for values in (foreground, boundary)
+    )
     most = np.array(ndimage.maximum(foreground - boundary, labels, numbers)).reshape(-1)
     return {
         "position": np.array(surely, np.int64).reshape(-1, labels.ndim),
@@ -215,6 +229,13 @@ def _table(
         "score": inside,
         "size": sizes,
         # How sure of the foreground, how little boundary within, how sure somewhere, how large.
-        "evidence": np.stack([log_odds(inside), -log_odds(edge), log_odds((most + 1) / 2),
-                              np.log(np.maximum(sizes, 1))], axis=1).astype(np.float32),
+        "evidence": np.stack(
+            [
+                log_odds(inside),
+                -log_odds(edge),
+                log_odds((most + 1) / 2),
+                np.log(np.maximum(sizes, 1)),
+            ],
+            axis=1,
+        ).astype(np.float32),
     }

@@ -51,8 +51,9 @@ def probability(evidence: NDArray[Any], weights: Sequence[float]) -> NDArray[np.
     ['0.50', '0.88']
     """
     constant, *slopes = weights
-    return np.asarray(expit(constant + np.asarray(evidence, np.float64) @ np.array(slopes)),
-                      np.float32)
+    return np.asarray(
+        expit(constant + np.asarray(evidence, np.float64) @ np.array(slopes)), np.float32
+    )
 
 
 def learn(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] | None:
@@ -86,8 +87,13 @@ def learn(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] 
     # Laplace's rule for the constant: with no wrong object at all it would be infinite.
     start = np.zeros(scaled.shape[1])
     start[0] = np.log((true.sum() + 1) / ((~true).sum() + 1))
-    found = minimize(cost, start, jac=True, method="L-BFGS-B",
-                     bounds=[(start[0] - 3, start[0] + 3), *[(None, None)] * values.shape[1]]).x
+    found = minimize(
+        cost,
+        start,
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(start[0] - 3, start[0] + 3), *[(None, None)] * values.shape[1]],
+    ).x
     slopes = found[1:] / spread
     return tuple(round(float(w), 6) for w in (found[0] - slopes @ mean, *slopes))
 
@@ -102,8 +108,10 @@ def gathered(
     evidence, true = [], []
     for segmentation, truth in zip(found, truths, strict=True):
         objects: Mapping[str, NDArray[Any]] = segmentation.objects or {}
-        hits, wrong = (match(truth, segmentation.labels)[:, 1],
-                       errors(truth, segmentation.labels)[1])
+        hits, wrong = (
+            match(truth, segmentation.labels)[:, 1],
+            errors(truth, segmentation.labels)[1],
+        )
         rows = np.concatenate([hits, wrong]) - 1
         evidence.append(np.asarray(objects["evidence"], np.float64)[rows])
         true.append(np.arange(len(rows)) < len(hits))
@@ -129,5 +137,8 @@ def reliability(score: NDArray[Any], true: NDArray[np.bool_], bins: int = 10) ->
     [Bin(objects=2, score=0.15, true=0.0), Bin(objects=2, score=0.85, true=1.0)]
     """
     order = np.argsort(score, kind="stable")
-    return [Bin(len(part), round(float(np.mean(score[part])), 4), float(np.mean(true[part])))
-            for part in np.array_split(order, bins) if len(part)]
+    return [
+        Bin(len(part), round(float(np.mean(score[part])), 4), float(np.mean(true[part])))
+        for part in np.array_split(order, bins)
+        if len(part)
+    ]

@@ -94,14 +94,20 @@ class Embedding(InstanceMethod):
     smoothness_weight: float = Field(default=10.0, ge=0)
     seed_weight: float = Field(default=1.0, ge=0)
     fg_threshold: float = Field(
-        default=0.5, ge=0, le=1, description="Pixels with a lower seed score are background.")
+        default=0.5, ge=0, le=1, description="Pixels with a lower seed score are background."
+    )
     seed_threshold: float = Field(
-        default=0.9, ge=0, le=1, description="Objects begin where the seed score is higher.")
+        default=0.9, ge=0, le=1, description="Objects begin where the seed score is higher."
+    )
     seeds: Literal["greedy", "peaks"] = "greedy"
     max_radius: float | None = Field(default=None, gt=0)
     refine: float | None = Field(
-        default=0.4, gt=0, lt=1, description="Least likelihood of a pixel to belong to its object "
-        "once all are found; without it objects stay as they were found.")
+        default=0.4,
+        gt=0,
+        lt=1,
+        description="Least likelihood of a pixel to belong to its object "
+        "once all are found; without it objects stay as they were found.",
+    )
 
     def plan(self, stats: Statistics) -> Self:
         """Tie the unit, the first bandwidth and the smallest object to the objects' sizes."""
@@ -112,15 +118,18 @@ class Embedding(InstanceMethod):
         ball = np.pi if stats.ndim == 2 else 4 / 3 * np.pi
         radius = float(np.median((volume / ball) ** (1 / stats.ndim)))
         fraction = float(np.clip(stats.foreground_fraction, 1e-3, 0.999))
-        return self.model_copy(update={
-            "unit": round(float(np.percentile(longest, 98)), 4),
-            "radius": round(radius, 4),
-            "foreground_weight": 10.0 if stats.ndim == 2
-            else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
-            "min_object_size": smallest,
-            # In pixels; no object is that wide, so only a wild bandwidth is cut.
-            "max_radius": float(np.ceil(stats.extents.max())),
-        })
+        return self.model_copy(
+            update={
+                "unit": round(float(np.percentile(longest, 98)), 4),
+                "radius": round(radius, 4),
+                "foreground_weight": 10.0
+                if stats.ndim == 2
+                else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
+                "min_object_size": smallest,
+                # In pixels; no object is that wide, so only a wild bandwidth is cut.
+                "max_radius": float(np.ceil(stats.extents.max())),
+            }
+        )
 
     def reasons(self, unit: str) -> list[str]:
         """Say what was tied to the size of the objects."""
@@ -202,8 +211,9 @@ class Embedding(InstanceMethod):
         parts = channel_slices(maps.specs)
         # A longer offset than this unit allows becomes its longest.
         raw[parts["offset"]] = np.arctanh(np.clip(maps["offset"] * shrink, -0.9995, 0.9995))
-        raw[parts["bandwidth"]] = (before.bandwidth_scale * maps["bandwidth"]
-                                   - 2 * np.log(shrink)) / self.bandwidth_scale
+        raw[parts["bandwidth"]] = (
+            before.bandwidth_scale * maps["bandwidth"] - 2 * np.log(shrink)
+        ) / self.bandwidth_scale
         return Maps(raw.astype(np.float16), maps.specs, maps.spacing)
 
     def loss(
@@ -215,14 +225,21 @@ class Embedding(InstanceMethod):
         maps = activate(full_precision(raw), self.maps(ndim))
         labels = targets["labels"]
         grid = torch.meshgrid(
-            *(torch.arange(n, device=raw.device) * step
-              for n, step in zip(raw.shape[2:], spacing, strict=True)),
+            *(
+                torch.arange(n, device=raw.device) * step
+                for n, step in zip(raw.shape[2:], spacing, strict=True)
+            ),
             indexing="ij",
         )
         embedding = torch.stack(grid).to(maps["offset"]) + self.unit * maps["offset"]
         parts = instance_loss(
-            embedding, maps["bandwidth"], labels, targets["centres"], targets.get("known"),
-            unit=self.unit, scale=self.bandwidth_scale,
+            embedding,
+            maps["bandwidth"],
+            labels,
+            targets["centres"],
+            targets.get("known"),
+            unit=self.unit,
+            scale=self.bandwidth_scale,
         )
         weight = torch.where(labels > 0, self.foreground_weight, 1.0) * (labels >= 0)
         wrong = (maps["seed"][:, 0] - parts.likelihood) ** 2
@@ -234,25 +251,43 @@ class Embedding(InstanceMethod):
             + self.smoothness_weight * parts.smoothness
             + self.seed_weight * seed
         )
-        return {"instance": parts.instance, "smoothness": parts.smoothness, "seed": seed,
-                "total": total}
+        return {
+            "instance": parts.instance,
+            "smoothness": parts.smoothness,
+            "seed": seed,
+            "total": total,
+        }
 
     def decode(self, maps: Maps) -> Segmentation:
         """Cluster the embeddings around seeds."""
         found = cluster_raw(
-            maps.raw("offset"), maps.raw("bandwidth"), maps.raw("seed")[0],
-            spacing=maps.spacing, unit=self.unit, bandwidth_scale=self.bandwidth_scale,
-            fg_threshold=self.fg_threshold, seed_threshold=self.seed_threshold,
-            min_object_size=self.min_object_size, seeds=self.seeds, max_radius=self.max_radius,
-            refine=self.refine, origin=maps.origin,
+            maps.raw("offset"),
+            maps.raw("bandwidth"),
+            maps.raw("seed")[0],
+            spacing=maps.spacing,
+            unit=self.unit,
+            bandwidth_scale=self.bandwidth_scale,
+            fg_threshold=self.fg_threshold,
+            seed_threshold=self.seed_threshold,
+            min_object_size=self.min_object_size,
+            seeds=self.seeds,
+            max_radius=self.max_radius,
+            refine=self.refine,
+            origin=maps.origin,
         )
         # The seed, how close the embeddings are, how much of it other objects took.
         kept = found.size / np.maximum(found.claimed, 1)
         evidence = [log_odds(found.score), log_odds(found.compactness), np.log(kept)]
-        return self.judged(found.labels, {
-            "position": found.position, "centre": found.centre, "score": found.score,
-            "size": found.size, "evidence": np.stack(evidence, axis=1).astype(np.float32),
-        })
+        return self.judged(
+            found.labels,
+            {
+                "position": found.position,
+                "centre": found.centre,
+                "score": found.score,
+                "size": found.size,
+                "evidence": np.stack(evidence, axis=1).astype(np.float32),
+            },
+        )
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the two thresholds and the smallest object."""

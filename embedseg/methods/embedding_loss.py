@@ -31,8 +31,10 @@ from embedseg.methods._embedding_loss_kernels import image_loss
 
 #: By the bytes of a value: the q from which a pixel outside is left out, and the types in which
 #: q is sorted.
-FAR = {8: (30.0, np.dtype(np.float64), np.dtype(np.uint64)),
-       4: (16.6, np.dtype(np.float32), np.dtype(np.uint32))}
+FAR = {
+    8: (30.0, np.dtype(np.float64), np.dtype(np.uint64)),
+    4: (16.6, np.dtype(np.float32), np.dtype(np.uint32)),
+}
 
 
 class InstanceLoss(NamedTuple):
@@ -54,8 +56,14 @@ class InstanceLoss(NamedTuple):
 
 
 def literal_instance_loss(
-    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
-    known: Tensor | None = None, *, unit: float, scale: float,
+    embedding: Tensor,
+    bandwidth: Tensor,
+    labels: Tensor,
+    centres: Tensor,
+    known: Tensor | None = None,
+    *,
+    unit: float,
+    scale: float,
 ) -> InstanceLoss:
     """Compute the loss one object at a time, as published.
 
@@ -117,8 +125,15 @@ def _beside(mask: Tensor, known: Tensor) -> Tensor:
 
 
 def batched_instance_loss(
-    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
-    known: Tensor | None = None, *, unit: float, scale: float, most: int = 2**24,
+    embedding: Tensor,
+    bandwidth: Tensor,
+    labels: Tensor,
+    centres: Tensor,
+    known: Tensor | None = None,
+    *,
+    unit: float,
+    scale: float,
+    most: int = 2**24,
 ) -> InstanceLoss:
     """Compute the loss of many objects at once, without waiting for the device in between.
 
@@ -134,8 +149,10 @@ def batched_instance_loss(
     shape = labels.shape[1:]
     numbers = torch.arange(1, count + 1, device=labels.device)
     places = [
-        axis.reshape(-1) for axis in torch.meshgrid(
-            *(torch.arange(n, device=labels.device) for n in shape), indexing="ij")
+        axis.reshape(-1)
+        for axis in torch.meshgrid(
+            *(torch.arange(n, device=labels.device) for n in shape), indexing="ij"
+        )
     ]
     instance, smoothness, likelihood = [], [], []
     for b in range(batch):
@@ -161,24 +178,34 @@ def batched_instance_loss(
                 beside = (places[d] >= low) & (places[d] <= high)
                 valid = valid & (axes[now, d, None] | beside)
             middle = centres[b, now].to(e)
-            q = torch.stack([weight[now, d, None] * (e[d] - middle[:, d, None]) ** 2
-                             for d in range(ndim)]).sum(dim=0)
+            q = torch.stack(
+                [weight[now, d, None] * (e[d] - middle[:, d, None]) ** 2 for d in range(ndim)]
+            ).sum(dim=0)
             chance = torch.exp(-q)
             hinge = lovasz_hinge(torch.where(valid, 2 * chance - 1, -3.0), mine)
             parts.append((hinge * there[now]).sum())
             phi = phi + (chance.detach() * mine).sum(dim=0)
         instance.append(sum(parts, e.sum() * 0) / present)
         likelihood.append(phi.reshape(shape))
-    return InstanceLoss(torch.stack(instance).mean(), torch.stack(smoothness).mean(),
-                        torch.stack(likelihood))
+    return InstanceLoss(
+        torch.stack(instance).mean(), torch.stack(smoothness).mean(), torch.stack(likelihood)
+    )
 
 
 class _Compiled(torch.autograd.Function):
     """Value and gradient at once: the backward pass only multiplies."""
 
     @staticmethod
-    def forward(ctx: Any, embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
-                known: Tensor | None, unit: float, scale: float) -> tuple[Tensor, Tensor, Tensor]:
+    def forward(
+        ctx: Any,
+        embedding: Tensor,
+        bandwidth: Tensor,
+        labels: Tensor,
+        centres: Tensor,
+        known: Tensor | None,
+        unit: float,
+        scale: float,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         batch, ndim = embedding.shape[:2]
 
         def flat(tensor: Tensor) -> NDArray[Any]:
@@ -197,8 +224,22 @@ class _Compiled(torch.autograd.Function):
 
         def image(b: int) -> tuple[float, float]:
             value: tuple[float, float] = image_loss(
-                e[b], s[b], ids[b], middle[b], axes[b], strides, unit, scale, far,
-                grad_e[b], grad_s[b], grad_v[b], phi[b], key, bits)
+                e[b],
+                s[b],
+                ids[b],
+                middle[b],
+                axes[b],
+                strides,
+                unit,
+                scale,
+                far,
+                grad_e[b],
+                grad_s[b],
+                grad_v[b],
+                phi[b],
+                key,
+                bits,
+            )
             return value
 
         threads = min(batch, torch.get_num_threads())
@@ -208,9 +249,9 @@ class _Compiled(torch.autograd.Function):
         else:
             values = np.array([image(b) for b in range(batch)])
         shape = embedding.shape
-        ctx.save_for_backward(*(
-            torch.from_numpy(g).reshape(shape) / batch for g in (grad_e, grad_s, grad_v)
-        ))
+        ctx.save_for_backward(
+            *(torch.from_numpy(g).reshape(shape) / batch for g in (grad_e, grad_s, grad_v))
+        )
         likelihood = torch.from_numpy(phi).reshape(labels.shape)
         ctx.mark_non_differentiable(likelihood)
         instance, smoothness = embedding.new_tensor(values.mean(axis=0))
@@ -225,13 +266,22 @@ class _Compiled(torch.autograd.Function):
 
 
 def instance_loss(
-    embedding: Tensor, bandwidth: Tensor, labels: Tensor, centres: Tensor,
-    known: Tensor | None = None, *, unit: float, scale: float,
+    embedding: Tensor,
+    bandwidth: Tensor,
+    labels: Tensor,
+    centres: Tensor,
+    known: Tensor | None = None,
+    *,
+    unit: float,
+    scale: float,
 ) -> InstanceLoss:
     """Compute the loss by the faster implementation for the device; see `literal_instance_loss`."""
     if embedding.device.type != "cpu":
         return batched_instance_loss(
             embedding, bandwidth, labels, centres, known, unit=unit, scale=scale
         )
-    return InstanceLoss(*_Compiled.apply(  # type: ignore[no-untyped-call]
-        embedding, bandwidth, labels, centres, known, unit, scale))
+    return InstanceLoss(
+        *_Compiled.apply(  # type: ignore[no-untyped-call]
+            embedding, bandwidth, labels, centres, known, unit, scale
+        )
+    )

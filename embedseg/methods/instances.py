@@ -35,11 +35,11 @@ class InstanceMethod(Method, ABC):
 
     primary: ClassVar[str] = "ap_mean"
 
-    min_object_size: int = Field(
-        default=0, ge=0, description="Objects need more pixels than this.")
+    min_object_size: int = Field(default=0, ge=0, description="Objects need more pixels than this.")
     confidence: tuple[float, ...] | None = None
     min_score: float = Field(
-        default=0.0, ge=0, le=1, description="Objects with a lower score are left out.")
+        default=0.0, ge=0, le=1, description="Objects with a lower score are left out."
+    )
 
     def score(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
         """Return the mean AP over IoU 0.50 to 0.90, and AP at 0.50."""
@@ -72,8 +72,7 @@ class InstanceMethod(Method, ABC):
         if keep.all():
             return Segmentation(labels, objects)
         names = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
-        return Segmentation(names[labels], {name: values[keep]
-                                            for name, values in objects.items()})
+        return Segmentation(names[labels], {name: values[keep] for name, values in objects.items()})
 
 
 def smallest_object(stats: Statistics) -> int:

@@ -83,8 +83,12 @@ class Semantic(Method):
     membrane: str | None = None
     regions: Literal["planes", "volume"] = "planes"
     tilt: float = Field(
-        default=0.0, ge=-2, le=2, description="Favours rare classes: 0 takes the likeliest, 1 "
-        "treats all as if they were equally frequent.")
+        default=0.0,
+        ge=-2,
+        le=2,
+        description="Favours rare classes: 0 takes the likeliest, 1 "
+        "treats all as if they were equally frequent.",
+    )
 
     @model_validator(mode="after")
     def _fits(self) -> Self:
@@ -94,8 +98,9 @@ class Semantic(Method):
         if len(self.names) < 2:
             raise ValueError(f"names: {len(self.names)} class(es), expected two or more")
         if self.membrane is not None and self.membrane not in self.names:
-            raise ValueError(f"membrane: no class {self.membrane!r}; there are "
-                             + ", ".join(self.names))
+            raise ValueError(
+                f"membrane: no class {self.membrane!r}; there are " + ", ".join(self.names)
+            )
         return self
 
     def plan(self, stats: Statistics) -> Self:
@@ -110,26 +115,36 @@ class Semantic(Method):
             raise DataError("the masks were read as objects, not as classes (data.classes)")
         for each, share in zip(stats.classes, stats.frequencies, strict=True):
             if share == 0:
-                raise DataError(f"no pixel of the training masks belongs to the class {each.name} "
-                                f"(values {', '.join(map(str, each.values))}); leave it out")
+                raise DataError(
+                    f"no pixel of the training masks belongs to the class {each.name} "
+                    f"(values {', '.join(map(str, each.values))}); leave it out"
+                )
         names = tuple(each.name for each in stats.classes)
         called = [name for name in names if name.lower() in MEMBRANES]
-        return self.model_copy(update={
-            "names": names, "palette": tuple(each.colour for each in stats.classes),
-            "frequencies": tuple(round(share, 6) for share in stats.frequencies),
-            "membrane": self.membrane if self.membrane in names else next(iter(called), None),
-            # A net of planes, though their pixels are square, knows nothing of what joins them.
-            "regions": "volume" if stats.ndim == 3 and max(stats.spacing) <= 2 * min(stats.spacing)
-            else "planes",
-        })
+        return self.model_copy(
+            update={
+                "names": names,
+                "palette": tuple(each.colour for each in stats.classes),
+                "frequencies": tuple(round(share, 6) for share in stats.frequencies),
+                "membrane": self.membrane if self.membrane in names else next(iter(called), None),
+                # A net of planes, though their pixels are square, knows nothing of what joins them.
+                "regions": "volume"
+                if stats.ndim == 3 and max(stats.spacing) <= 2 * min(stats.spacing)
+                else "planes",
+            }
+        )
 
     def reasons(self, unit: str) -> list[str]:
         """Say what weighs how much."""
         lines = []
         if self.weighting != "none":
-            lines = ["classes weigh " + ", ".join(
-                f"{name} {weight:.2f}" for name, weight in
-                zip(self.names, self.weights(), strict=True))]
+            lines = [
+                "classes weigh "
+                + ", ".join(
+                    f"{name} {weight:.2f}"
+                    for name, weight in zip(self.names, self.weights(), strict=True)
+                )
+            ]
         if self.membrane:
             lines.append(f"regions between pixels of the class {self.membrane} are scored too")
         return lines
@@ -204,15 +219,18 @@ class Semantic(Method):
     def scoring(self) -> ClassScoring:
         """Score classes."""
         return ClassScoring(
-            self.names, self.names.index(self.membrane) if self.membrane else None,
-            self.regions == "planes")
+            self.names,
+            self.names.index(self.membrane) if self.membrane else None,
+            self.regions == "planes",
+        )
 
     def found(self, frames: Sequence[NDArray[np.int32]]) -> str:
         """Say which share of the pixels belongs to each class."""
         counts = sum(np.bincount(frame.ravel(), minlength=len(self.names)) for frame in frames)
         shares = 100 * np.asarray(counts) / max(1, sum(frame.size for frame in frames))
-        return ", ".join(f"{name} {share:.1f} %"
-                         for name, share in zip(self.names, shares, strict=True))
+        return ", ".join(
+            f"{name} {share:.1f} %" for name, share in zip(self.names, shares, strict=True)
+        )
 
     @property
     def colours(self) -> Mapping[str, str]:

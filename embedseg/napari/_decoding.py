@@ -120,16 +120,21 @@ class Predicted:
 
     def _channel(self, name: str, channel: int) -> NDArray[np.float32]:
         shown = [[maps[name][channel] for maps in frame.maps] for frame in self.frames]
-        whole = [np.stack(each) if frame.linked else each[0]
-                 for each, frame in zip(shown, self.frames, strict=True)]
+        whole = [
+            np.stack(each) if frame.linked else each[0]
+            for each, frame in zip(shown, self.frames, strict=True)
+        ]
         return np.stack(whole) if self.film else whole[0]
 
 
 def _features(table: Mapping[str, Any]) -> dict[str, NDArray[Any]]:
     """Return the table of objects as columns of a labels layer; label 0 is the background."""
     count = len(table["size"])
-    return {"index": np.arange(1, count + 1), "score": np.round(table["score"], 3),
-            "size": np.asarray(table["size"])}
+    return {
+        "index": np.arange(1, count + 1),
+        "score": np.round(table["score"], 3),
+        "size": np.asarray(table["size"]),
+    }
 
 
 def predict(model: Segmenter, image: Image, tta: bool, tell: Tell) -> Predicted:
@@ -150,6 +155,7 @@ def predict(model: Segmenter, image: Image, tta: bool, tell: Tell) -> Predicted:
     todo = frames(image)
     done = []
     for number, frame in enumerate(todo):
+
         def part(n: int, total: int, number: int = number) -> None:
             tell(round(100 * (number + n / max(total, 1))), 100 * len(todo))
 
@@ -160,16 +166,18 @@ def predict(model: Segmenter, image: Image, tta: bool, tell: Tell) -> Predicted:
 def _frame(model: Segmenter, data: NDArray[Any], image: Image, tta: bool, tell: Tell) -> Frame:
     """Apply the net to one image, (C, *space)."""
     shape, spacing, config = data.shape[1:], image.spacing, model.config
-    axes = "C" + "ZYX"[-len(shape):]
+    axes = "C" + "ZYX"[-len(shape) :]
     planes = len(shape) == config.ndim + 1
     if not (planes and model.source.links_planes(spacing)):
-        maps = model.predict(data, axes=axes, spacing=spacing, tta=tta, planes=planes,
-                             progress=tell)
+        maps = model.predict(
+            data, axes=axes, spacing=spacing, tta=tta, planes=planes, progress=tell
+        )
         return Frame((maps,), shape, False)
     inner, found = spacing and spacing[1:], []
     for number in range(shape[0]):
         tell(number, shape[0])
-        found.append(model.predict(data[:, number], axes="CYX", spacing=inner, tta=tta,
-                                   planes=False))
+        found.append(
+            model.predict(data[:, number], axes="CYX", spacing=inner, tta=tta, planes=False)
+        )
     tell(shape[0], shape[0])
     return Frame(tuple(found), shape, True)

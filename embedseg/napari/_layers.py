@@ -20,8 +20,9 @@ AXES = {2: ("YX",), 3: ("ZYX", "TYX", "CYX"), 4: ("TZYX", "CZYX", "ZCYX", "TCYX"
 def possible_axes(layer: Any) -> list[str]:
     """Return what the axes of an image or labels layer may be; what the layer says comes first."""
     colours = bool(getattr(layer, "rgb", False))
-    found = [axes + "C" * colours for axes in AXES.get(layer.ndim, ())
-             if not (colours and "C" in axes)]
+    found = [
+        axes + "C" * colours for axes in AXES.get(layer.ndim, ()) if not (colours and "C" in axes)
+    ]
     said = "".join(layer.axis_labels).upper() + "C" * colours
     return sorted(found, key=lambda axes: axes != said)
 
@@ -48,9 +49,13 @@ def spacing_of(layer: Any, axes: str) -> Spacing | None:
     """
     # Colours have no scale.
     own = axes if len(axes) == layer.ndim else axes.replace("C", "")
-    return _known([(float(step), str(unit))
-                   for axis, step, unit in zip(own, layer.scale, layer.units, strict=True)
-                   if axis in "ZYX"])
+    return _known(
+        [
+            (float(step), str(unit))
+            for axis, step, unit in zip(own, layer.scale, layer.units, strict=True)
+            if axis in "ZYX"
+        ]
+    )
 
 
 def _known(steps: Sequence[tuple[float, str]]) -> Spacing | None:
@@ -71,8 +76,9 @@ def as_image(layer: Any, axes: str) -> Image:
     """
     data = pixels(layer)
     if data.ndim != len(axes):
-        raise UsageError(f"{layer.name}: shape {data.shape} has {data.ndim} axes, not those of "
-                         f"{axes}")
+        raise UsageError(
+            f"{layer.name}: shape {data.shape} has {data.ndim} axes, not those of {axes}"
+        )
     order = "".join(axis for axis in "TCZYX" if axis in axes)
     data = data.transpose([axes.index(axis) for axis in order])
     if getattr(layer, "rgb", False):
@@ -114,8 +120,13 @@ def spacing_in(attributes: Mapping[str, Any], ndim: int) -> Spacing | None:
     scale: Sequence[float] = attributes.get("scale", (1.0,) * ndim)
     units = attributes.get("units") or ("pixel",) * ndim
     names = attributes.get("axis_labels") or ("",) * ndim
-    return _known([(abs(float(step)), str(unit)) for step, unit, name in
-                   zip(scale, units, names, strict=True) if name != "T"])
+    return _known(
+        [
+            (abs(float(step)), str(unit))
+            for step, unit, name in zip(scale, units, names, strict=True)
+            if name != "T"
+        ]
+    )
 
 
 def free_name(taken: Sequence[str], name: str) -> str:

@@ -52,8 +52,9 @@ class Results:
         self.labels: Any = None
         self._sum = 0
 
-    def show_labels(self, job: Job, found: Found, colours: Mapping[str, str],
-                    known: Mapping[str, Any]) -> None:
+    def show_labels(
+        self, job: Job, found: Found, colours: Mapping[str, str], known: Mapping[str, Any]
+    ) -> None:
         """Show labels in the layer of the last ones, unless a person has changed that since.
 
         `colours` are those of classes, none for objects; `known` goes into the layer's metadata.
@@ -68,11 +69,15 @@ class Results:
                 layer.metadata = {k: v for k, v in layer.metadata.items() if k != PART}
             table: dict[int | None, str] = dict(enumerate(colours.values()))
             own = {"colormap": DirectLabelColormap(color_dict=table | {None: "transparent"})}
-            name = free_name([each.name for each in self.viewer.layers],
-                             f"{job.layer.name} labels")
+            name = free_name([each.name for each in self.viewer.layers], f"{job.layer.name} labels")
             self.labels = self.viewer.add_labels(
-                found.labels, name=name, features=found.features, **job.place,
-                **(own if colours else {}), metadata=_mark(job, "labels") | dict(known))
+                found.labels,
+                name=name,
+                features=found.features,
+                **job.place,
+                **(own if colours else {}),
+                metadata=_mark(job, "labels") | dict(known),
+            )
         self._sum = _sum(found.labels)
 
     def show_centres(self, job: Job, found: Found | None) -> None:
@@ -85,14 +90,20 @@ class Results:
             layer.data = found.centres
         else:
             self.viewer.add_points(
-                found.centres, name=f"{job.layer.name} centres",
-                size=max(2.0, max(found.labels.shape) / 80), face_color="yellow",
-                border_color="black", metadata=_mark(job, "centres"), **job.place)
+                found.centres,
+                name=f"{job.layer.name} centres",
+                size=max(2.0, max(found.labels.shape) / 80),
+                face_color="yellow",
+                border_color="black",
+                metadata=_mark(job, "centres"),
+                **job.place,
+            )
 
     def show_maps(self, job: Job | None) -> None:
         """Show the maps, the last of them visible; None takes them away."""
-        for layer in [each for each in self.viewer.layers
-                      if each.metadata.get(PART, ("",))[0] == "maps"]:
+        for layer in [
+            each for each in self.viewer.layers if each.metadata.get(PART, ("",))[0] == "maps"
+        ]:
             self.viewer.layers.remove(layer)
         if job is None:
             return
@@ -101,10 +112,14 @@ class Results:
             both = float(np.nanmin(picture)) < 0
             limit = float(np.nanmax(np.abs(picture))) or 1.0
             self.viewer.add_image(
-                picture, name=f"{job.layer.name} {name}", metadata=_mark(job, "maps"),
-                colormap="PuOr" if both else "magma", visible=name == list(pictures)[-1],
+                picture,
+                name=f"{job.layer.name} {name}",
+                metadata=_mark(job, "maps"),
+                colormap="PuOr" if both else "magma",
+                visible=name == list(pictures)[-1],
                 contrast_limits=(-limit, limit) if both else (0, limit),
-                **_on_grid_of_maps(job, picture.shape))
+                **_on_grid_of_maps(job, picture.shape),
+            )
         # The labels stay on top.
         if self.labels in self.viewer.layers:
             self.viewer.layers.move(self.viewer.layers.index(self.labels), -1)
@@ -112,8 +127,10 @@ class Results:
     def _held(self, job: Job, part: str) -> Any:
         """Return the layer with a part of the results of an image, if it is still there."""
         mark = (part, job.layer.name)
-        return next((layer for layer in reversed(self.viewer.layers)
-                     if layer.metadata.get(PART) == mark), None)
+        return next(
+            (layer for layer in reversed(self.viewer.layers) if layer.metadata.get(PART) == mark),
+            None,
+        )
 
 
 def _mark(job: Job, part: str) -> dict[str, Any]:

@@ -149,8 +149,11 @@ class Controls(QObject):
     def settings(self) -> dict[str, Any]:
         """Return what differs from the method, by dotted names of a configuration."""
         found = {name: control.value() for name, control in self.controls.items()}
-        return {f"method.{name}": value for name, value in found.items()
-                if not _same(value, self._start[name])}
+        return {
+            f"method.{name}": value
+            for name, value in found.items()
+            if not _same(value, self._start[name])
+        }
 
     def reset(self) -> None:
         """Go back to what the method has."""

@@ -77,17 +77,25 @@ class Training(QWidget):
         self.work = Work(self)
         self.go = button("Train", "Begin a new training", lambda: self.start(resume=False))
         self.halt = button("Stop", "End the training; the best so far is kept", self.stop)
-        self.resume = button("Resume", "Go on with the training in the model's folder, up to the "
-                             "time limit", lambda: self.start(resume=True))
+        self.resume = button(
+            "Resume",
+            "Go on with the training in the model's folder, up to the time limit",
+            lambda: self.start(resume=True),
+        )
         self.preview = QCheckBox("show validation images in the viewer")
         self.preview.setChecked(True)
-        self.preview.setToolTip("Up to four images with what the model finds in them, after each "
-                                "validation")
+        self.preview.setToolTip(
+            "Up to four images with what the model finds in them, after each validation"
+        )
         self.progress, self.curves = Progress(), Curves(viewer)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        for each in (in_a_row(self.go, self.halt, self.resume), self.progress, self.preview,
-                     self.curves):
+        for each in (
+            in_a_row(self.go, self.halt, self.resume),
+            self.progress,
+            self.preview,
+            self.curves,
+        ):
             layout.addWidget(each)
         self.curves.hide()
         self.work.told.connect(self._show_news)
@@ -135,8 +143,11 @@ class Training(QWidget):
         done = standing.progress >= 1
         self.progress.show_share(None if done else standing.progress)
         if not stopping:
-            self.progress.say("searching thresholds …" if done else
-                              in_words(standing.step, standing.history, news.primary))
+            self.progress.say(
+                "searching thresholds …"
+                if done
+                else in_words(standing.step, standing.history, news.primary)
+            )
         self.curves.show_history(standing.history)
         if standing.look is not None and self.preview.isChecked():
             show_look(self.viewer, standing.look, news.spacing)
@@ -195,7 +206,11 @@ class Curves(QWidget):
         text = get_theme(self.viewer.theme).text.as_hex()
         names = ("text.color", "axes.labelcolor", "axes.edgecolor", "xtick.color", "ytick.color")
         return dict.fromkeys(names, text) | {
-            "font.size": 8, "legend.fontsize": 7, "axes.titlesize": 9, "legend.framealpha": 0}
+            "font.size": 8,
+            "legend.fontsize": 7,
+            "axes.titlesize": 9,
+            "legend.framealpha": 0,
+        }
 
 
 def in_words(step: int, history: tuple[Row, ...], primary: str) -> str:
@@ -232,8 +247,13 @@ def train(work: Work, order: Order, resume: bool) -> tuple[Path, str]:
         work.check()
 
     model: Segmenter = Segmenter.new(config, order.device).fit(
-        order.data, time_limit=60 * order.minutes, folder=order.folder, resume=resume,
-        progress=False, watch=watch)
+        order.data,
+        time_limit=60 * order.minutes,
+        folder=order.folder,
+        resume=resume,
+        progress=False,
+        watch=watch,
+    )
     work.told.emit("writing the report …")
     training_report(order.folder / "report.html", model, order.data, folder=order.folder)
     step = int(model.history[-1]["step"]) if model.history else 0
@@ -260,14 +280,18 @@ def show_look(viewer: Viewer, look: Look, spacing: Spacing) -> None:
         "validation found": _stacked([found for _, found in look.shown]),
     }
     for name, data in shown.items():
-        layer = next((each for each in viewer.layers
-                      if each.metadata.get("embedseg part") == name), None)
+        layer = next(
+            (each for each in viewer.layers if each.metadata.get("embedseg part") == name), None
+        )
         if layer is not None and layer.ndim == data.ndim:
             layer.data, layer.scale = data, (1.0, *spacing)
             continue
         place: dict[str, Any] = {
-            "name": name, "scale": (1.0, *spacing), "metadata": {"embedseg part": name},
-            "axis_labels": ("image", *"ZYX"[-len(spacing):])}
+            "name": name,
+            "scale": (1.0, *spacing),
+            "metadata": {"embedseg part": name},
+            "axis_labels": ("image", *"ZYX"[-len(spacing) :]),
+        }
         if name == "validation images":
             viewer.add_image(data, **place)
         else:
@@ -277,5 +301,9 @@ def show_look(viewer: Viewer, look: Look, spacing: Spacing) -> None:
 def _stacked(images: list[Any]) -> Any:
     """Stack images, smaller ones with an empty margin."""
     shape = np.max([image.shape for image in images], axis=0)
-    return np.stack([np.pad(np.asarray(image), [(0, n - m) for n, m in zip(
-        shape, image.shape, strict=True)]) for image in images])
+    return np.stack(
+        [
+            np.pad(np.asarray(image), [(0, n - m) for n, m in zip(shape, image.shape, strict=True)])
+            for image in images
+        ]
+    )

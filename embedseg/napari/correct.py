@@ -42,8 +42,12 @@ class Correct(Page):
         self.minutes, self.device = minutes_field(5), DeviceChoice()
         add_row(form, "Start from", self.start, "Model to fine-tune: its weights are the start")
         add_row(form, "New model", self.folder, "Where the better model goes")
-        add_row(form, "Time limit", self.minutes, "Length of the training, all together where it "
-                "is resumed")
+        add_row(
+            form,
+            "Time limit",
+            self.minutes,
+            "Length of the training, all together where it is resumed",
+        )
         add_row(form, "Device", self.device, self.device.toolTip())
         self.training = Training(napari_viewer, self.order)
         self.training.go.setText("Retrain")
@@ -56,24 +60,37 @@ class Correct(Page):
 
     def _build_adding(self) -> None:
         form = self.group("Add to the data")
-        self.labels, self.image = (LayerChoice(self.viewer, Labels),
-                                   LayerChoice(self.viewer, ImageLayer))
+        self.labels, self.image = (
+            LayerChoice(self.viewer, Labels),
+            LayerChoice(self.viewer, ImageLayer),
+        )
         self.axes, self.name, self.split = QComboBox(), QLineEdit(), QComboBox()
         self.data, self.said = FolderEdit("a data folder, new or not"), words()
         self.split.addItem("training", "train")
         self.split.addItem("validation", "val")
         self.labels.chosen.connect(self._labels_chosen)
         self.image.chosen.connect(self._image_chosen)
-        add_row(form, "Labels", self.labels, "Labels layer, corrected: 0 is background, -1 not "
-                "annotated")
+        add_row(
+            form,
+            "Labels",
+            self.labels,
+            "Labels layer, corrected: 0 is background, -1 not annotated",
+        )
         add_row(form, "Image", self.image, "The image that the labels belong to")
         add_row(form, "Axes", self.axes, "What the image's axes are: T is time, C are channels")
         add_row(form, "Data folder", self.data, "Gets the image and the labels; it is made")
         add_row(form, "Name", self.name, "Of both files")
-        add_row(form, "Use for", self.split, "Train on it, or look at it to choose the best "
-                "weights and thresholds")
-        self.add = button("Add image and labels", "Write both into the data folder; nothing there "
-                          "is written over", self.add_pair)
+        add_row(
+            form,
+            "Use for",
+            self.split,
+            "Train on it, or look at it to choose the best weights and thresholds",
+        )
+        self.add = button(
+            "Add image and labels",
+            "Write both into the data folder; nothing there is written over",
+            self.add_pair,
+        )
         form.addRow(self.add)
         form.addRow(self.said)
 
@@ -119,8 +136,9 @@ class Correct(Page):
             self.said.setText(report(error))
             return
         count = len(list(added.images.parent.iterdir()))
-        self.said.setText(f"{added.images.name} added to {split}: {count} "
-                          f"image{'s' * (count > 1)} there")
+        self.said.setText(
+            f"{added.images.name} added to {split}: {count} image{'s' * (count > 1)} there"
+        )
         show_info(f"added {added.images} and {added.masks}")
         self.training.show_state()
 
@@ -139,9 +157,11 @@ class Correct(Page):
         UsageError
             If a folder is missing.
         """
-        known: dict[str, Any] = {"a data folder": self.data.path(),
-                                 "the model to start from": self.start.path(),
-                                 "a folder for the new model": self.folder.path()}
+        known: dict[str, Any] = {
+            "a data folder": self.data.path(),
+            "the model to start from": self.start.path(),
+            "a folder for the new model": self.folder.path(),
+        }
         for what, path in known.items():
             if path is None:
                 raise UsageError(f"choose {what} first")

@@ -50,8 +50,16 @@ def _is_outlines(path: Path) -> bool:
     except (OSError, ValueError):
         return False
     features = held if isinstance(held, list) else [held]
-    return any(isinstance(each, dict) and ("annotations" in each or "geometry" in each
-               or "features" in each or "coordinates" in each) for each in features)
+    return any(
+        isinstance(each, dict)
+        and (
+            "annotations" in each
+            or "geometry" in each
+            or "features" in each
+            or "coordinates" in each
+        )
+        for each in features
+    )
 
 
 def read(path: str | Sequence[str]) -> list[Layer]:
@@ -90,8 +98,10 @@ def _layer(image: Image, name: str, labels: bool) -> Layer:
     known: dict[str, Any] = {"name": name, **placement(axes.replace("C", ""), image.spacing)}
     if "C" in axes:
         known["channel_axis"] = axes.index("C")
-        known["name"] = [f"{name} {channel}" for channel in
-                         image.channels or range(image.data.shape[axes.index("C")])]
+        known["name"] = [
+            f"{name} {channel}"
+            for channel in image.channels or range(image.data.shape[axes.index("C")])
+        ]
     return image.data, known, "image"
 
 
@@ -149,18 +159,22 @@ def _drawn(path: Path) -> Layer:
     shape = None
     if layer is not None and axes in ("YX", "ZYX"):
         own = pixels(layer).shape
-        shape = own[: len(axes)] if getattr(layer, "rgb", False) else own[-len(axes):]
+        shape = own[: len(axes)] if getattr(layer, "rgb", False) else own[-len(axes) :]
     try:
         found = import_objects(path, shape, image=None if layer is None else layer.name)
     except UsageError as error:
         if shape is None:
-            raise UsageError(f"{path}: open its image first, and select it: outlines do not say "
-                             f"how large the image is ({error})") from error
+            raise UsageError(
+                f"{path}: open its image first, and select it: outlines do not say "
+                f"how large the image is ({error})"
+            ) from error
         raise
     known: dict[str, Any] = {"name": stem(path)}
     if layer is not None and found.labels.ndim == layer.ndim:
-        known |= {name: getattr(layer, name) for name in
-                  ("scale", "translate", "units", "axis_labels", "affine")}
+        known |= {
+            name: getattr(layer, name)
+            for name in ("scale", "translate", "units", "axis_labels", "affine")
+        }
         known["metadata"] = {"embedseg image": layer.name}
     return found.labels, known, "labels"
 
@@ -194,8 +208,12 @@ def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     kinds = {exporter.suffix: kind for kind, exporter in EXPORTERS.items()}
     if suffix not in kinds:
         raise UsageError(f"{path}: labels are written as {', '.join([*kinds, *TIFF])}")
-    objects = Objects(check_labels(labels, name=target.name), spacing or (1.0,) * labels.ndim,
-                      str(attributes.get("name", target.stem)), _scores(attributes))
+    objects = Objects(
+        check_labels(labels, name=target.name),
+        spacing or (1.0,) * labels.ndim,
+        str(attributes.get("name", target.stem)),
+        _scores(attributes),
+    )
     folder = EXPORTERS[kinds[suffix]].folder
     export_objects(target, objects, kinds[suffix], overwrite=os.path.isfile(path) and not folder)
     return [path]

@@ -29,10 +29,13 @@ def neurites() -> list[Layer]:
 def _sample(name: str) -> list[Layer]:
     """Return the first test image of sample data and its mask."""
     sample = load_split(sample_folder(name), "test")[0]
-    axes = "ZYX"[-sample.labels.ndim:]
+    axes = "ZYX"[-sample.labels.ndim :]
     place = placement(axes, sample.spacing)
     return [
         (sample.image[0], {"name": name, **place}, "image"),
-        (sample.labels, {"name": f"{name} truth", "metadata": {"embedseg image": name}, **place},
-         "labels"),
+        (
+            sample.labels,
+            {"name": f"{name} truth", "metadata": {"embedseg image": name}, **place},
+            "labels",
+        ),
     ]

@@ -93,8 +93,13 @@ class Segment(Page):
         add_row(form, "Layer", self.image, "Image layer to segment")
         add_row(form, "Axes", self.axes, "What the layer's axes are: T is time, C are channels")
         add_row(form, "Pixel size", self.spacing, "From the layer's scale and units")
-        add_row(form, "", self.tta, "Test-time augmentation: the net sees the image flipped and "
-                "turned too, which takes longer and is often better")
+        add_row(
+            form,
+            "",
+            self.tta,
+            "Test-time augmentation: the net sees the image flipped and "
+            "turned too, which takes longer and is often better",
+        )
         self.go = button("Segment", "Run the model's net on the image", self.segment)
         self.cancel = button("Cancel", "Stop after the part in progress", self._cancel)
         self.progress = Progress()
@@ -105,8 +110,9 @@ class Segment(Page):
         self.controls = Controls(self.group("Thresholds"))
         self.controls.changed.connect(self._pause_then_decode)
         self.reset = button("Reset", "Back to the model's own thresholds", self.controls.reset)
-        self.keep = button("Save in model", "Write these thresholds into the model's folder",
-                           self._keep)
+        self.keep = button(
+            "Save in model", "Write these thresholds into the model's folder", self._keep
+        )
         self.column.addWidget(in_a_row(self.reset, self.keep))
 
     def _build_results(self) -> None:
@@ -145,8 +151,11 @@ class Segment(Page):
     def _show_size(self, axes: str = "") -> None:
         layer, axes = self.image.layer(), self.axes.currentText()
         spacing = spacing_of(layer, axes) if layer is not None and axes else None
-        self.spacing.setText("unknown: taken to be the model's" if spacing is None else
-                          " × ".join(f"{size:.4g}" for size in spacing) + " µm")
+        self.spacing.setText(
+            "unknown: taken to be the model's"
+            if spacing is None
+            else " × ".join(f"{size:.4g}" for size in spacing) + " µm"
+        )
 
     # -- the model -------------------------------------------------------------------------------
     def _load(self, *_: object) -> None:
@@ -204,8 +213,13 @@ class Segment(Page):
         self._show_size()
         self.progress.show_share(None)
         self.progress.say("the net is at work …")
-        self.work.start(lambda work: Job(layer, place, predict(
-            model, image, tta, lambda done, total: work.tell(done / max(total, 1)))))
+        self.work.start(
+            lambda work: Job(
+                layer,
+                place,
+                predict(model, image, tta, lambda done, total: work.tell(done / max(total, 1))),
+            )
+        )
         self._show_state()
 
     def _show_progress(self, news: object) -> None:
@@ -265,5 +279,11 @@ def described(model: Segmenter) -> str:
     config = model.config
     known = " × ".join(f"{size:.3g}" for size in config.spacing) + " µm"
     channels = f"{config.channels} channel{'s' * (config.channels > 1)}"
-    return ", ".join([f"{config.method.type}, {config.net.type}", f"{config.ndim}D", channels,
-                      known if config.spacing_known else "pixel size unknown"])
+    return ", ".join(
+        [
+            f"{config.method.type}, {config.net.type}",
+            f"{config.ndim}D",
+            channels,
+            known if config.spacing_known else "pixel size unknown",
+        ]
+    )

@@ -25,8 +25,12 @@ class Train(Page):
         super().__init__()
         form = self.group("Data")
         self.data = FolderEdit("train/images, train/masks …")
-        add_row(form, "Folder", self.data, "Data folder with train/images and train/masks; val or "
-                "test beside train if there are")
+        add_row(
+            form,
+            "Folder",
+            self.data,
+            "Data folder with train/images and train/masks; val or test beside train if there are",
+        )
         form = self.group("Model")
         self.folder, self.start = FolderEdit("a new folder"), FolderEdit("optional")
         self.method, self.minutes, self.device = QComboBox(), minutes_field(15), DeviceChoice()
@@ -36,8 +40,12 @@ class Train(Page):
         add_row(form, "Folder", self.folder, "Where the model goes; to resume, where it is")
         add_row(form, "Start from", self.start, "Model to fine-tune: its weights are the start")
         add_row(form, "Method", self.method, f"What is learned; as planned: {PLANNED}")
-        add_row(form, "Time limit", self.minutes, "Length of the training, all together where it "
-                "is resumed")
+        add_row(
+            form,
+            "Time limit",
+            self.minutes,
+            "Length of the training, all together where it is resumed",
+        )
         add_row(form, "Device", self.device, self.device.toolTip())
         self.training = Training(napari_viewer, self.order)
         self.column.addWidget(self.training)
@@ -57,8 +65,14 @@ class Train(Page):
             raise UsageError("choose a data folder first")
         if folder is None:
             raise UsageError("choose a folder for the model first")
-        return Order(data, folder, self.minutes.value(), self.device.currentText(),
-                     self.method.currentData(), self.start.path())
+        return Order(
+            data,
+            folder,
+            self.minutes.value(),
+            self.device.currentText(),
+            self.method.currentData(),
+            self.start.path(),
+        )
 
 
 def minutes_field(minutes: float) -> QDoubleSpinBox:

@@ -57,9 +57,7 @@ class Net(nn.Module, ABC):
         # Half precision inside is enough, but offsets are to be finer than its 8 bits.
         with torch.autocast(image.device.type, enabled=False):
             dtype = next(self.outputs.parameters()).dtype
-            maps = [
-                last(part.to(dtype)) for last, part in zip(self.outputs, features, strict=True)
-            ]
+            maps = [last(part.to(dtype)) for last, part in zip(self.outputs, features, strict=True)]
         return torch.cat(maps, dim=1)
 
 
@@ -106,7 +104,11 @@ class NetOptions(BaseModel, ABC):
             size = fitting
 
     def build(
-        self, ndim: int, channels: int, heads: Sequence[int], spacing: Spacing,
+        self,
+        ndim: int,
+        channels: int,
+        heads: Sequence[int],
+        spacing: Spacing,
         crop: Sequence[int],
     ) -> Net:
         """Return a net with fresh weights.
@@ -152,5 +154,7 @@ class NetOptions(BaseModel, ABC):
 
     def _serves(self, ndim: int) -> None:
         if ndim not in self.ndims:
-            raise UsageError(f"the net {self.type} is for {' and '.join(map(str, self.ndims))} "
-                             f"space axes, not {ndim}; for images there is unet")
+            raise UsageError(
+                f"the net {self.type} is for {' and '.join(map(str, self.ndims))} "
+                f"space axes, not {ndim}; for images there is unet"
+            )

@@ -147,10 +147,15 @@ class _Widen(nn.Module):
         ndim, inner = len(stride), max(1, inputs // 4)
         ones = (1,) * ndim
         self.layers = nn.Sequential(
-            conv(ndim, inputs, inner, ones, bias=False), norm(ndim, kind, inner), nn.ReLU(),
-            up(ndim, inner, inner, stride, overlap=True, bias=False), norm(ndim, kind, inner),
+            conv(ndim, inputs, inner, ones, bias=False),
+            norm(ndim, kind, inner),
             nn.ReLU(),
-            conv(ndim, inner, outputs, ones, bias=False), norm(ndim, kind, outputs), nn.ReLU(),
+            up(ndim, inner, inner, stride, overlap=True, bias=False),
+            norm(ndim, kind, inner),
+            nn.ReLU(),
+            conv(ndim, inner, outputs, ones, bias=False),
+            norm(ndim, kind, outputs),
+            nn.ReLU(),
         )
 
     def forward(self, x: Tensor) -> Tensor:
@@ -177,8 +182,12 @@ class CENet(Net):
     """
 
     def __init__(
-        self, channels: int, heads: Sequence[int], strides: Sequence[Axes],
-        kernels: Sequence[Axes], options: CENetOptions,
+        self,
+        channels: int,
+        heads: Sequence[int],
+        strides: Sequence[Axes],
+        kernels: Sequence[Axes],
+        options: CENetOptions,
     ) -> None:
         ndim, kind, (first, *further) = len(kernels[0]), options.norm, strides
         widths = doubling(options.width, options.max_width, len(strides))
@@ -187,25 +196,33 @@ class CENet(Net):
         )
         self.stem = nn.Sequential(
             conv(ndim, channels, widths[0], kernels[0], stride=first, bias=False),
-            norm(ndim, kind, widths[0]), nn.ReLU(),
+            norm(ndim, kind, widths[0]),
+            nn.ReLU(),
         )
         inputs = [widths[0], *widths[:-1]]
         self.encoder = nn.ModuleList(
             nn.Sequential(
                 _Residual(before, width, kernel, stride, kind),
-                *(_Residual(width, width, kernel, (1,) * ndim, kind)
-                  for _ in range(options.blocks - 1)),
+                *(
+                    _Residual(width, width, kernel, (1,) * ndim, kind)
+                    for _ in range(options.blocks - 1)
+                ),
             )
             for before, width, kernel, stride in zip(
-                inputs, widths, kernels[1:], [(1,) * ndim, *further], strict=True)
+                inputs, widths, kernels[1:], [(1,) * ndim, *further], strict=True
+            )
         )
         self.context = nn.Sequential(
             _DenseAtrous(widths[-1], kernels[-1]), _MultiKernelPool(widths[-1], ndim)
         )
         deepest = widths[-1] + len(WINDOWS)
         self.decoder = nn.ModuleList(
-            _Widen(deepest if level == len(further) else widths[level], widths[level - 1],
-                   further[level - 1], kind)
+            _Widen(
+                deepest if level == len(further) else widths[level],
+                widths[level - 1],
+                further[level - 1],
+                kind,
+            )
             for level in range(len(further), 0, -1)
         )
         # A crop too small to shrink twice leaves no level to widen from.

@@ -137,8 +137,13 @@ class ERFNet(Net):
     """
 
     def __init__(
-        self, channels: int, heads: Sequence[int], strides: Sequence[Axes],
-        kernels: Sequence[Axes], reach: Axes, options: ERFNetOptions,
+        self,
+        channels: int,
+        heads: Sequence[int],
+        strides: Sequence[Axes],
+        kernels: Sequence[Axes],
+        reach: Axes,
+        options: ERFNetOptions,
     ) -> None:
         ndim, kind = len(strides[0]), options.norm
         half, quarter, eighth = (max(1, round(n * options.width)) for n in (16, 64, 128))

@@ -26,8 +26,14 @@ FEWEST = 4
 
 
 def conv(
-    ndim: int, inputs: int, outputs: int, kernel: Axes, *,
-    stride: Axes | None = None, dilation: int = 1, bias: bool = True,
+    ndim: int,
+    inputs: int,
+    outputs: int,
+    kernel: Axes,
+    *,
+    stride: Axes | None = None,
+    dilation: int = 1,
+    bias: bool = True,
 ) -> nn.Module:
     """Return a convolution that keeps the size, divided by the stride.
 
@@ -41,7 +47,12 @@ def conv(
     pad = tuple(dilation * (k - 1) // 2 for k in kernel)
     dilations = tuple(dilation if k > 1 else 1 for k in kernel)
     return _CONV[ndim](
-        inputs, outputs, kernel, stride=stride or (1,) * ndim, padding=pad, dilation=dilations,
+        inputs,
+        outputs,
+        kernel,
+        stride=stride or (1,) * ndim,
+        padding=pad,
+        dilation=dilations,
         bias=bias,
     )
 
@@ -81,7 +92,9 @@ def conv_block(
     ndim, layers = len(kernel), list[nn.Module]()
     for width in (inputs, *[outputs] * (count - 1)):
         layers += [
-            conv(ndim, width, outputs, kernel, bias=False), norm(ndim, kind, outputs), nn.ReLU()
+            conv(ndim, width, outputs, kernel, bias=False),
+            norm(ndim, kind, outputs),
+            nn.ReLU(),
         ]
     return nn.Sequential(*layers)
 

@@ -85,7 +85,11 @@ class _Decoder(nn.Module):
     """From the deepest level back to the finest, joined with the encoder's features."""
 
     def __init__(
-        self, widths: Sequence[int], strides: Sequence[Axes], kernels: Sequence[Axes], kind: Norm,
+        self,
+        widths: Sequence[int],
+        strides: Sequence[Axes],
+        kernels: Sequence[Axes],
+        kind: Norm,
         light: bool,
     ) -> None:
         super().__init__()
@@ -97,7 +101,10 @@ class _Decoder(nn.Module):
         )
         self.convs = nn.ModuleList(
             conv_block(
-                widths[level] if light else 2 * widths[level], widths[level], kernels[level], kind,
+                widths[level] if light else 2 * widths[level],
+                widths[level],
+                kernels[level],
+                kind,
                 count=1 if light else 2,
             )
             for level in levels
@@ -131,8 +138,12 @@ class UNet(Net):
     """
 
     def __init__(
-        self, channels: int, heads: Sequence[int], strides: Sequence[Axes],
-        kernels: Sequence[Axes], options: UNetOptions,
+        self,
+        channels: int,
+        heads: Sequence[int],
+        strides: Sequence[Axes],
+        kernels: Sequence[Axes],
+        options: UNetOptions,
     ) -> None:
         ndim, kind, (stem, *pooled) = len(kernels[0]), options.norm, strides
         widths = doubling(options.width, options.max_width, len(kernels))
@@ -142,8 +153,14 @@ class UNet(Net):
         # Without a stem the first level's own convolutions read the image.
         self.stem = (
             nn.Sequential(
-                conv(ndim, channels, widths[0], tuple(2 * s - 1 for s in stem), stride=stem,
-                     bias=False),
+                conv(
+                    ndim,
+                    channels,
+                    widths[0],
+                    tuple(2 * s - 1 for s in stem),
+                    stride=stem,
+                    bias=False,
+                ),
                 norm(ndim, kind, widths[0]),
                 nn.ReLU(),
             )

@@ -90,8 +90,12 @@ class UNetPP(Net):
     """
 
     def __init__(
-        self, channels: int, heads: Sequence[int], strides: Sequence[Axes],
-        kernels: Sequence[Axes], options: UNetPPOptions,
+        self,
+        channels: int,
+        heads: Sequence[int],
+        strides: Sequence[Axes],
+        kernels: Sequence[Axes],
+        options: UNetPPOptions,
     ) -> None:
         ndim, kind, depth = len(kernels[0]), options.norm, len(strides)
         widths = doubling(options.width, options.max_width, depth + 1)
@@ -108,13 +112,17 @@ class UNetPP(Net):
         self.ups, self.nodes = nn.ModuleList(), nn.ModuleList()
         for step in range(1, depth + 1):
             levels = range(depth + 1 - step)
-            self.ups.append(nn.ModuleList(
-                up(ndim, widths[level + 1], widths[level], strides[level]) for level in levels
-            ))
-            self.nodes.append(nn.ModuleList(
-                conv_block((step + 1) * widths[level], widths[level], kernels[level], kind)
-                for level in levels
-            ))
+            self.ups.append(
+                nn.ModuleList(
+                    up(ndim, widths[level + 1], widths[level], strides[level]) for level in levels
+                )
+            )
+            self.nodes.append(
+                nn.ModuleList(
+                    conv_block((step + 1) * widths[level], widths[level], kernels[level], kind)
+                    for level in levels
+                )
+            )
         initialise(self)
 
     def branches(self, image: Tensor) -> list[Tensor]:

@@ -32,8 +32,14 @@ if TYPE_CHECKING:
     from embedseg.model import Segmenter
 
 
-def training_report(path: Path | str, segmenter: Segmenter, data: Path | str, *,
-                    folder: Path | None = None, command: str = "") -> bool:
+def training_report(
+    path: Path | str,
+    segmenter: Segmenter,
+    data: Path | str,
+    *,
+    folder: Path | None = None,
+    command: str = "",
+) -> bool:
     """Write the report of a training; parameters as in `embedseg.report.pages.training_page`.
 
     Validation images are segmented for it, at most half a minute long.
@@ -46,21 +52,39 @@ def training_report(path: Path | str, segmenter: Segmenter, data: Path | str, *,
     return write_page(path, lambda: training_page(segmenter, data, folder=folder, command=command))
 
 
-def evaluation_report(path: Path | str, segmenter: Segmenter, gallery: Gallery,
-                      samples: Sequence[Sample], *, title: str = "Evaluation",
-                      folder: Path | None = None, command: str = "") -> bool:
+def evaluation_report(
+    path: Path | str,
+    segmenter: Segmenter,
+    gallery: Gallery,
+    samples: Sequence[Sample],
+    *,
+    title: str = "Evaluation",
+    folder: Path | None = None,
+    command: str = "",
+) -> bool:
     """Write the report of an evaluation; see `training_report`."""
-    return write_page(path, lambda: evaluation_page(
-        segmenter, gallery, samples, title=title, folder=folder, command=command))
+    return write_page(
+        path,
+        lambda: evaluation_page(
+            segmenter, gallery, samples, title=title, folder=folder, command=command
+        ),
+    )
 
 
-def prediction_report(path: Path | str, segmenter: Segmenter, gallery: Gallery, *,
-                      title: str = "Prediction", **known: Any) -> bool:
+def prediction_report(
+    path: Path | str,
+    segmenter: Segmenter,
+    gallery: Gallery,
+    *,
+    title: str = "Prediction",
+    **known: Any,
+) -> bool:
     """Write the report of images whose truth is not known; see `training_report`."""
     return write_page(path, lambda: prediction_page(segmenter, gallery, title=title, **known))
 
 
-def benchmark_report(path: Path | str, records: Sequence[Record], *, title: str = "Benchmark",
-                     command: str = "") -> bool:
+def benchmark_report(
+    path: Path | str, records: Sequence[Record], *, title: str = "Benchmark", command: str = ""
+) -> bool:
     """Write the report of a benchmark; see `training_report`."""
     return write_page(path, lambda: benchmark_page(records, title=title, command=command))

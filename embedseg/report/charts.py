@@ -84,8 +84,10 @@ class Chart:
         places = sorted({x for column in columns for x in column})
         if len(places) > ROWS:
             places = [places[i] for i in np.linspace(0, len(places) - 1, ROWS).round().astype(int)]
-        rows = [(self._place(x), *(number(column[x]) if x in column else "" for column in columns))
-                for x in places]
+        rows = [
+            (self._place(x), *(number(column[x]) if x in column else "" for column in columns))
+            for x in places
+        ]
         return Table(self.title, (self.x_label, *(each.name for each in self.series)), rows)
 
     def _place(self, x: float) -> str:
@@ -95,17 +97,25 @@ class Chart:
         if not len(series.y):
             return f"{series.name}: nothing."
         if self.kind == "bars":
-            return f"{series.name}: " + ", ".join(
-                f"{self._place(x)} {number(y)}" for x, y in zip(series.x, series.y, strict=True)
-            ) + "."
+            return (
+                f"{series.name}: "
+                + ", ".join(
+                    f"{self._place(x)} {number(y)}" for x, y in zip(series.x, series.y, strict=True)
+                )
+                + "."
+            )
         if self.kind == "steps":
             top = int(np.argmax(series.y))
-            return (f"{series.name}: {number(sum(series.y))} from {number(series.x[0])} to "
-                    f"{number(series.x[-1])}, most between {number(series.x[top])} and "
-                    f"{number(series.x[top + 1])}.")
-        return (f"{series.name}: {number(series.y[0])} at {self.x_label} {number(series.x[0])} to "
-                f"{number(series.y[-1])} at {number(series.x[-1])}, highest "
-                f"{number(max(series.y))}.")
+            return (
+                f"{series.name}: {number(sum(series.y))} from {number(series.x[0])} to "
+                f"{number(series.x[-1])}, most between {number(series.x[top])} and "
+                f"{number(series.x[top + 1])}."
+            )
+        return (
+            f"{series.name}: {number(series.y[0])} at {self.x_label} {number(series.x[0])} to "
+            f"{number(series.y[-1])} at {number(series.x[-1])}, highest "
+            f"{number(max(series.y))}."
+        )
 
 
 def number(value: float) -> str:
@@ -146,8 +156,13 @@ def ticks(low: float, high: float, most: int = 6, log: bool = False) -> list[flo
 
 
 def histogram(
-    title: str, x_label: str, values: Sequence[tuple[str, Sequence[float]]], *, log: bool = False,
-    bins: int = 24, limits: tuple[float, float] | None = None,
+    title: str,
+    x_label: str,
+    values: Sequence[tuple[str, Sequence[float]]],
+    *,
+    log: bool = False,
+    bins: int = 24,
+    limits: tuple[float, float] | None = None,
 ) -> Chart:
     """Return how often values occur, of each series by the same bins.
 
@@ -175,8 +190,9 @@ def histogram(
     edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
     # Rounding must not leave out the smallest or the largest.
     edges[0], edges[-1] = low, high
-    series = tuple(Series(name, edges.tolist(), np.histogram(each, edges)[0].tolist())
-                   for name, each in values)
+    series = tuple(
+        Series(name, edges.tolist(), np.histogram(each, edges)[0].tolist()) for name, each in values
+    )
     return Chart(title, x_label, "how many", series, "steps", log_x=log)
 
 
@@ -193,13 +209,15 @@ def svg(chart: Chart) -> Markup:
         low, high = -0.5, len(chart.names) - 0.5
     across = _scale(low, high, LEFT, WIDTH - RIGHT, chart.log_x)
     bottom, top = chart.limits or _range(
-        [y for each in chart.series for y in each.y] + [0.0] * (chart.kind != "lines"), chart.log_y)
+        [y for each in chart.series for y in each.y] + [0.0] * (chart.kind != "lines"), chart.log_y
+    )
     up = _scale(bottom, top, HEIGHT - BOTTOM, TOP, chart.log_y)
     draw = {"lines": _line, "steps": _steps, "bars": _bars}[chart.kind]
     parts = [_frame(chart, across, up, (low, high), (bottom, top))]
     parts += [draw(chart, i, across, up) for i in range(len(chart.series))]
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, chart.words(), Markup("").join(parts))
+        WIDTH, HEIGHT, chart.words(), Markup("").join(parts)
+    )
 
 
 # -- parts of a drawing ----------------------------------------------------------------------------
@@ -216,36 +234,63 @@ def _range(values: Sequence[float], log: bool) -> tuple[float, float]:
 
 def _scale(low: float, high: float, first: float, last: float, log: bool) -> Scale:
     if log:
-        return lambda v: first + (last - first) * float(
-            np.log(max(v, low * 1e-9) / low) / np.log(high / low))
+        return lambda v: (
+            first + (last - first) * float(np.log(max(v, low * 1e-9) / low) / np.log(high / low))
+        )
     return lambda v: first + (last - first) * (v - low) / (high - low)
 
 
-def _frame(chart: Chart, across: Scale, up: Scale, x: tuple[float, float],
-           y: tuple[float, float]) -> Markup:
+def _frame(
+    chart: Chart, across: Scale, up: Scale, x: tuple[float, float], y: tuple[float, float]
+) -> Markup:
     """Draw the axes: a line and a number for each tick."""
-    marks = [(place, name) for place, name in enumerate(chart.names)] if chart.names else [
-        (value, number(value)) for value in ticks(*x, 8, chart.log_x)]
-    parts = [Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
-        across(value), HEIGHT - BOTTOM + 17, name) for value, name in marks]
-    parts += [Markup('<path class="grid" d="M{} {:.1f}H{}"/><text x="{}" y="{:.1f}" '
-                     'text-anchor="end">{}</text>').format(
-        LEFT, up(value), WIDTH - RIGHT, LEFT - 6, up(value) + 4, number(value))
+    marks = (
+        [(place, name) for place, name in enumerate(chart.names)]
+        if chart.names
+        else [(value, number(value)) for value in ticks(*x, 8, chart.log_x)]
+    )
+    parts = [
+        Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
+            across(value), HEIGHT - BOTTOM + 17, name
+        )
+        for value, name in marks
+    ]
+    parts += [
+        Markup(
+            '<path class="grid" d="M{} {:.1f}H{}"/><text x="{}" y="{:.1f}" '
+            'text-anchor="end">{}</text>'
+        ).format(LEFT, up(value), WIDTH - RIGHT, LEFT - 6, up(value) + 4, number(value))
         for value in ticks(*y, 6, chart.log_y)
-        if chart.kind != "steps" or value == int(value)]  # there is no half of what is counted
+        if chart.kind != "steps" or value == int(value)
+    ]  # there is no half of what is counted
     middle = (TOP + HEIGHT - BOTTOM) / 2
-    parts.append(Markup(
-        '<path class="axis" d="M{} {}V{}H{}"/><text x="{}" y="{}" text-anchor="middle">{}</text>'
-        '<text transform="translate(13 {}) rotate(-90)" text-anchor="middle">{}</text>').format(
-        LEFT, TOP, HEIGHT - BOTTOM, WIDTH - RIGHT, (LEFT + WIDTH - RIGHT) / 2, HEIGHT - 8,
-        chart.x_label, middle, chart.y_label))
+    parts.append(
+        Markup(
+            '<path class="axis" d="M{} {}V{}H{}"/>'
+            '<text x="{}" y="{}" text-anchor="middle">{}</text>'
+            '<text transform="translate(13 {}) rotate(-90)" text-anchor="middle">{}</text>'
+        ).format(
+            LEFT,
+            TOP,
+            HEIGHT - BOTTOM,
+            WIDTH - RIGHT,
+            (LEFT + WIDTH - RIGHT) / 2,
+            HEIGHT - 8,
+            chart.x_label,
+            middle,
+            chart.y_label,
+        )
+    )
     return Markup("").join(parts)
 
 
 def _line(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     series = chart.series[i]
-    points = [(x, y) for x, y in zip(series.x, series.y, strict=True)
-              if np.isfinite(y) and (y > 0 or not chart.log_y)]
+    points = [
+        (x, y)
+        for x, y in zip(series.x, series.y, strict=True)
+        if np.isfinite(y) and (y > 0 or not chart.log_y)
+    ]
     if len(points) > POINTS:
         points = [points[k] for k in np.linspace(0, len(points) - 1, POINTS).astype(int)]
     if not points:
@@ -253,26 +298,35 @@ def _line(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     path = "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in points)
     dots = Markup("").join(
         Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(
-            i % COLOURS, across(x), up(y)) for x, y in points if len(points) <= 40)
+            i % COLOURS, across(x), up(y)
+        )
+        for x, y in points
+        if len(points) <= 40
+    )
     return Markup('<path class="line s{}" stroke-dasharray="{}" d="M{}"/>{}').format(
-        i % COLOURS, DASHES[i % len(DASHES)], path, dots)
+        i % COLOURS, DASHES[i % len(DASHES)], path, dots
+    )
 
 
 def _steps(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     series = chart.series[i]
-    path = "".join(f"V{up(y):.1f}H{across(x):.1f}"
-                   for x, y in zip(series.x[1:], series.y, strict=True))
+    path = "".join(
+        f"V{up(y):.1f}H{across(x):.1f}" for x, y in zip(series.x[1:], series.y, strict=True)
+    )
     style = i % 2, i % COLOURS, DASHES[i % len(DASHES)]
-    return Markup('<path class="line fill{} s{}" stroke-dasharray="{}" '
-                  'd="M{:.1f} {:.1f}{}V{:.1f}"/>').format(
-        *style, across(series.x[0]), up(0), path, up(0))
+    return Markup(
+        '<path class="line fill{} s{}" stroke-dasharray="{}" d="M{:.1f} {:.1f}{}V{:.1f}"/>'
+    ).format(*style, across(series.x[0]), up(0), path, up(0))
 
 
 def _bars(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     series, share = chart.series[i], 0.8 / len(chart.series)
     left = -0.4 + i * share
     return Markup("").join(
-        Markup('<path class="line bar fill{} s{}" '
-               'd="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}"/>').format(
-            i % 2, i % COLOURS, across(x + left), up(0), up(y), across(x + left + share), up(0))
-        for x, y in zip(series.x, series.y, strict=True))
+        Markup(
+            '<path class="line bar fill{} s{}" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}"/>'
+        ).format(
+            i % 2, i % COLOURS, across(x + left), up(0), up(y), across(x + left + share), up(0)
+        )
+        for x, y in zip(series.x, series.y, strict=True)
+    )

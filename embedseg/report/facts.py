@@ -45,8 +45,12 @@ def settings(segmenter: Segmenter) -> Facts:
     """Say how a model works."""
     config = segmenter.config
     if segmenter.ensemble:
-        names = ", ".join(f"{folder.name} (weight {weight:g})" for folder, weight in zip(
-            segmenter.ensemble.folders, segmenter.ensemble.weights, strict=True))
+        names = ", ".join(
+            f"{folder.name} (weight {weight:g})"
+            for folder, weight in zip(
+                segmenter.ensemble.folders, segmenter.ensemble.weights, strict=True
+            )
+        )
         unit = "µm" if config.spacing_known else "px"
         return [("ensemble", names), *split_words(config.method.reasons(unit))]
     weights = sum(each.numel() for each in segmenter.net.parameters())
@@ -56,9 +60,11 @@ def settings(segmenter: Segmenter) -> Facts:
 def options_table(segmenter: Segmenter) -> Table:
     """Return the decode options as they are."""
     method = segmenter.config.method
-    return Table("Decode options, which tuning may change", ("option", "value"),
-                 [(f"method.{name}", _short(getattr(method, name)))
-                  for name in method.search_space()])
+    return Table(
+        "Decode options, which tuning may change",
+        ("option", "value"),
+        [(f"method.{name}", _short(getattr(method, name))) for name in method.search_space()],
+    )
 
 
 def training_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
@@ -70,21 +76,35 @@ def training_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     >>> [(chart.title, [series.name for series in chart.series]) for chart in training_charts(rows)]
     [('Loss', ['total']), ('Scores of validation images', ['ap'])]
     """
-    names = [name for name in dict.fromkeys(name for row in history for name in row)
-             if name not in NO_LOSS]
+    names = [
+        name
+        for name in dict.fromkeys(name for row in history for name in row)
+        if name not in NO_LOSS
+    ]
     series: dict[bool, list[Series]] = {False: [], True: []}
     for name in names:
         rows = [(i, row) for i, row in enumerate(history) if name in row]
         # An epoch of a long training may last many minutes, so minutes are what people ask for.
-        series[name.startswith("val_")].append(Series(
-            name.removeprefix("val_"), [row.get("minutes", row.get("epoch", i)) for i, row in rows],
-            [row[name] for _, row in rows]))
+        series[name.startswith("val_")].append(
+            Series(
+                name.removeprefix("val_"),
+                [row.get("minutes", row.get("epoch", i)) for i, row in rows],
+                [row[name] for _, row in rows],
+            )
+        )
     charts = []
     if series[False]:
         charts.append(Chart("Loss", "minutes", "loss", tuple(series[False]), log_y=True))
     if series[True]:
-        charts.append(Chart("Scores of validation images", "minutes", "score",
-                            tuple(series[True]), limits=(0, 1)))
+        charts.append(
+            Chart(
+                "Scores of validation images",
+                "minutes",
+                "score",
+                tuple(series[True]),
+                limits=(0, 1),
+            )
+        )
     return charts
 
 
@@ -95,8 +115,9 @@ def profile_chart(scoring: Scoring, profiles: Sequence[tuple[str, Summary]], tit
     return curve_chart(found, x_label, y_label, title)
 
 
-def curve_chart(profiles: Sequence[tuple[str, Mapping[str, float]]], x_label: str, y_label: str,
-                title: str) -> Chart:
+def curve_chart(
+    profiles: Sequence[tuple[str, Mapping[str, float]]], x_label: str, y_label: str, title: str
+) -> Chart:
     """Draw numbers by name: over numbers as lines, over words as bars.
 
     Examples
@@ -113,8 +134,9 @@ def curve_chart(profiles: Sequence[tuple[str, Mapping[str, float]]], x_label: st
     except ValueError:
         places, names = [float(i) for i in range(len(keys))], tuple(keys)
     series = tuple(Series(name, places, list(values.values())) for name, values in profiles)
-    return Chart(title, x_label, y_label, series, "bars" if names else "lines", limits=(0, 1),
-                 names=names)
+    return Chart(
+        title, x_label, y_label, series, "bars" if names else "lines", limits=(0, 1), names=names
+    )
 
 
 def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | None:
@@ -138,16 +160,25 @@ def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | No
     true = np.arange(len(score)) < len(matched)
     found = reliability(score, true, bins=min(10, len(score) // 10))
     exact = [0.0, 0.5, 1.0]
-    return Chart("Whether scores can be trusted", "score", "share that matches a true object", (
-        Series("objects found", [each.score for each in found], [each.true for each in found]),
-        Series("if scores were exact", exact, exact)), limits=(0, 1))
+    return Chart(
+        "Whether scores can be trusted",
+        "score",
+        "share that matches a true object",
+        (
+            Series("objects found", [each.score for each in found], [each.true for each in found]),
+            Series("if scores were exact", exact, exact),
+        ),
+        limits=(0, 1),
+    )
 
 
 def tuning_table(held: Mapping[str, Any]) -> Table:
     """Return what `embedseg.tune.read_tuned` read, a row for each setting that was tried."""
     columns = list(dict.fromkeys(name for trial in held["trials"] for name in trial))
-    rows = [(str(i), *(_short(trial.get(name, "")) for name in columns))
-            for i, trial in enumerate(held["trials"], 1)]
+    rows = [
+        (str(i), *(_short(trial.get(name, "")) for name in columns))
+        for i, trial in enumerate(held["trials"], 1)
+    ]
     return Table("Settings that were tried", ("try", *columns), rows)
 
 
@@ -166,9 +197,13 @@ def environment(device: torch.device | str = "cpu") -> Facts:
     return [
         ("embedseg", __version__),
         ("Python", f"{platform.python_version()}, {platform.platform()}"),
-        ("libraries", versions), ("device", f"{device} ({on})"),
-        ("machine", f"{_processor()}, {os.cpu_count()} cores" + (
-            f", {memory / 1e9:.0f} GB of memory" if memory else "")),
+        ("libraries", versions),
+        ("device", f"{device} ({on})"),
+        (
+            "machine",
+            f"{_processor()}, {os.cpu_count()} cores"
+            + (f", {memory / 1e9:.0f} GB of memory" if memory else ""),
+        ),
     ]
 
 

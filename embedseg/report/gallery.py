@@ -137,8 +137,13 @@ class Gallery:
         self._step = 1
 
     def add(
-        self, name: str, image: NDArray[Any], found: Segmentation,
-        truth: NDArray[np.int32] | None = None, *, scores: Any = None,
+        self,
+        name: str,
+        image: NDArray[Any],
+        found: Segmentation,
+        truth: NDArray[np.int32] | None = None,
+        *,
+        scores: Any = None,
         spacing: Spacing | None = None,
     ) -> None:
         """Take in an image.
@@ -169,8 +174,13 @@ class Gallery:
                 self.add(f"{name}_t{t:03d}", frame, Segmentation(labels), spacing=spacing)
 
     def _add(
-        self, name: str, image: NDArray[Any], found: Segmentation,
-        truth: NDArray[np.int32] | None, scores: Any, spacing: Spacing | None,
+        self,
+        name: str,
+        image: NDArray[Any],
+        found: Segmentation,
+        truth: NDArray[np.int32] | None,
+        scores: Any,
+        spacing: Spacing | None,
     ) -> None:
         labels = found.labels
         entry = Entry(name, labels.shape, self.method.found([labels]))
@@ -226,7 +236,7 @@ class Gallery:
         """Keep so many pictures: the worst and the best, or every second."""
         shown = [entry for entry in self.entries if entry.picture]
         ranked = sorted((e for e in shown if not math.isnan(e.rank)), key=lambda entry: entry.rank)
-        for entry in ranked[WORST[ndim]:len(ranked) - WORST[ndim]]:
+        for entry in ranked[WORST[ndim] : len(ranked) - WORST[ndim]]:
             entry.picture = None
         if len(shown) - len(ranked) > 2 * WORST[ndim]:
             self._step *= 2
@@ -235,8 +245,13 @@ class Gallery:
                     entry.picture = None
 
     def _drawn(
-        self, entry: Entry, image: NDArray[Any], truth: NDArray[np.int32] | None,
-        labels: NDArray[np.int32], judged: Judged | None, spacing: Spacing | None,
+        self,
+        entry: Entry,
+        image: NDArray[Any],
+        truth: NDArray[np.int32] | None,
+        labels: NDArray[np.int32],
+        judged: Judged | None,
+        spacing: Spacing | None,
     ) -> Picture:
         depth = 1 if labels.ndim == 2 else labels.shape[0]
         slices = chosen_slices(depth)
@@ -245,18 +260,33 @@ class Gallery:
         if image.shape[1:] != labels.shape:
             raise DataError(f"image of shape {image.shape[1:]}, labels of {labels.shape}")
         painted: dict[str, Pixels] = self.view.paint(
-            None if truth is None else taken(truth, index), taken(labels, index), judged)
-        words = {"truth": entry.truth, "prediction": entry.contents,
-                 "errors": ", ".join(f"{kind.name} {entry.columns[kind.name]}"
-                                     for kind in self.view.kinds if kind.name in entry.columns)}
+            None if truth is None else taken(truth, index), taken(labels, index), judged
+        )
+        words = {
+            "truth": entry.truth,
+            "prediction": entry.contents,
+            "errors": ", ".join(
+                f"{kind.name} {entry.columns[kind.name]}"
+                for kind in self.view.kinds
+                if kind.name in entry.columns
+            ),
+        }
         size = " x ".join(map(str, entry.shape))
-        layers = [Layer("image", data_uri(sheet(image_thumbnail(image, index)), lossless=False),
-                        f"{entry.name}, {size} pixels")]
-        layers += [Layer(name, data_uri(sheet(pixels), lossless=True), f"{name}: {words[name]}")
-                   for name, pixels in painted.items()]
+        layers = [
+            Layer(
+                "image",
+                data_uri(sheet(image_thumbnail(image, index)), lossless=False),
+                f"{entry.name}, {size} pixels",
+            )
+        ]
+        layers += [
+            Layer(name, data_uri(sheet(pixels), lossless=True), f"{name}: {words[name]}")
+            for name, pixels in painted.items()
+        ]
         height, width = len(index[1]), len(index[2])
-        return Picture(tuple(layers), tuple(slices), depth, width, height,
-                       self._fullest(labels, slices))
+        return Picture(
+            tuple(layers), tuple(slices), depth, width, height, self._fullest(labels, slices)
+        )
 
     def _fullest(self, labels: NDArray[np.int32], slices: Sequence[int]) -> int:
         """Return the number of the chosen slice with most in it."""

@@ -93,14 +93,18 @@ def render(page: Page) -> str:
     """
     from jinja2 import Environment, StrictUndefined
 
-    engine = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True,
-                         lstrip_blocks=True)
+    engine = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
     engine.filters |= {"svg": svg, "key": _key, "words": _words}
     script = _part("page.js")
     html = engine.from_string(_part("page.html")).render(
-        page=Page(page.title, page.lead, page.tiles, [each for each in page.sections if each],
-                  page.footer),
-        generator=f"embedseg {__version__}", css=Markup(_part("page.css")), js=Markup(script),
+        page=Page(
+            page.title, page.lead, page.tiles, [each for each in page.sections if each], page.footer
+        ),
+        generator=f"embedseg {__version__}",
+        css=Markup(_part("page.css")),
+        js=Markup(script),
         hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
         # Without a truth there are no errors to show, with one the prediction would cover them.
         shown={True: set(SHOWN) - {"prediction"}, False: set(SHOWN)},
@@ -152,17 +156,20 @@ def _part(name: str) -> str:
 def _words(table: Table) -> list[bool]:
     """Tell which columns of a table hold words, not numbers, by their longest cell."""
     columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
-    return [not any(char.isdigit() for char in max(cells, key=len, default="")[:2])
-            for cells in columns]
+    return [
+        not any(char.isdigit() for char in max(cells, key=len, default="")[:2]) for cells in columns
+    ]
 
 
 def _key(chart: Chart, number: int) -> Markup:
     """Draw what a line or a bar of a series looks like."""
     if chart.kind == "lines":
-        return Markup('<svg viewBox="0 0 40 12" aria-hidden="true"><path class="line s{}" '
-                      'stroke-dasharray="{}" d="M2 6H38"/></svg>').format(
-            number % COLOURS, DASHES[number % len(DASHES)])
+        return Markup(
+            '<svg viewBox="0 0 40 12" aria-hidden="true"><path class="line s{}" '
+            'stroke-dasharray="{}" d="M2 6H38"/></svg>'
+        ).format(number % COLOURS, DASHES[number % len(DASHES)])
     dashes = DASHES[number % len(DASHES)] if chart.kind == "steps" else ""
-    return Markup('<svg viewBox="0 0 40 12" aria-hidden="true"><path class="line fill{} s{}" '
-                  'stroke-dasharray="{}" d="M3 2H37V10H3Z"/></svg>').format(
-        number % 2, number % COLOURS, dashes)
+    return Markup(
+        '<svg viewBox="0 0 40 12" aria-hidden="true"><path class="line fill{} s{}" '
+        'stroke-dasharray="{}" d="M3 2H37V10H3Z"/></svg>'
+    ).format(number % 2, number % COLOURS, dashes)

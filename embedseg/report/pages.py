@@ -43,8 +43,9 @@ ROWS = 300
 LOOKED_AT, SECONDS = 24, 30.0
 
 
-def training_page(segmenter: Segmenter, data: Path | str, *, folder: Path | None = None,
-                  command: str = "") -> Page:
+def training_page(
+    segmenter: Segmenter, data: Path | str, *, folder: Path | None = None, command: str = ""
+) -> Page:
     """Return the report of a training: curves, and what the model finds in validation images.
 
     Parameters
@@ -64,20 +65,37 @@ def training_page(segmenter: Segmenter, data: Path | str, *, folder: Path | None
     val = [sample for sample in loaded.val if (sample.labels >= 0).any()]
     gallery = _looked_at(segmenter, val)
     last = history[-1] if history else {}
-    lead = (f"Trained on {data}" + (f" for {last['minutes']:.1f} minutes, {last['step']:.0f} steps"
-                                    if last else "")
-            + f", on {segmenter.device}. Scores and pictures below are of "
-            f"{len(gallery.entries)} of {len(val)} validation images; training never saw them, but "
-            "weights and thresholds were chosen by them.")
+    lead = (
+        f"Trained on {data}"
+        + (f" for {last['minutes']:.1f} minutes, {last['step']:.0f} steps" if last else "")
+        + f", on {segmenter.device}. Scores and pictures below are of "
+        f"{len(gallery.entries)} of {len(val)} validation images; training never saw them, but "
+        "weights and thresholds were chosen by them."
+    )
     return Page(
-        f"Training of {folder.name if folder else 'a model'}", lead, _tiles(gallery),
-        [Section("Training", charts=training_charts(history)), *_judged(gallery),
-         Section("Data", facts=split_words([*data_in_words(stats), *loaded.words])),
-         *_about(segmenter, folder), _again(segmenter.device, command)], _footer())
+        f"Training of {folder.name if folder else 'a model'}",
+        lead,
+        _tiles(gallery),
+        [
+            Section("Training", charts=training_charts(history)),
+            *_judged(gallery),
+            Section("Data", facts=split_words([*data_in_words(stats), *loaded.words])),
+            *_about(segmenter, folder),
+            _again(segmenter.device, command),
+        ],
+        _footer(),
+    )
 
 
-def evaluation_page(segmenter: Segmenter, gallery: Gallery, samples: Sequence[Sample], *,
-                    title: str, folder: Path | None = None, command: str = "") -> Page:
+def evaluation_page(
+    segmenter: Segmenter,
+    gallery: Gallery,
+    samples: Sequence[Sample],
+    *,
+    title: str,
+    folder: Path | None = None,
+    command: str = "",
+) -> Page:
     """Return the report of an evaluation.
 
     Parameters
@@ -93,14 +111,31 @@ def evaluation_page(segmenter: Segmenter, gallery: Gallery, samples: Sequence[Sa
     """
     stats = statistics(samples, segmenter.config.data.classes)
     lead = f"{len(samples)} images, segmented on {segmenter.device} and compared with their masks."
-    return Page(title, lead, _tiles(gallery), [
-        *_judged(gallery), Section("Data", facts=split_words(data_in_words(stats))),
-        Section("Training", charts=training_charts(segmenter.history)),
-        *_about(segmenter, folder), _again(segmenter.device, command)], _footer())
+    return Page(
+        title,
+        lead,
+        _tiles(gallery),
+        [
+            *_judged(gallery),
+            Section("Data", facts=split_words(data_in_words(stats))),
+            Section("Training", charts=training_charts(segmenter.history)),
+            *_about(segmenter, folder),
+            _again(segmenter.device, command),
+        ],
+        _footer(),
+    )
 
 
-def prediction_page(segmenter: Segmenter, gallery: Gallery, *, title: str, failed: int = 0,
-                    skipped: int = 0, folder: Path | None = None, command: str = "") -> Page:
+def prediction_page(
+    segmenter: Segmenter,
+    gallery: Gallery,
+    *,
+    title: str,
+    failed: int = 0,
+    skipped: int = 0,
+    folder: Path | None = None,
+    command: str = "",
+) -> Page:
     """Return the report of images whose truth is not known.
 
     Parameters
@@ -112,15 +147,28 @@ def prediction_page(segmenter: Segmenter, gallery: Gallery, *, title: str, faile
     """
     n = len(gallery.entries)
     lead = f"{n} image{'s' * (n != 1)} segmented on {segmenter.device}; what is true is not known."
-    words = [f"{count} {'was' if count == 1 else 'were'} {why}, and not counted here."
-             for count, why in ((failed, "not segmented, as the errors of the command say"),
-                                (skipped, "there already and skipped")) if count]
+    words = [
+        f"{count} {'was' if count == 1 else 'were'} {why}, and not counted here."
+        for count, why in (
+            (failed, "not segmented, as the errors of the command say"),
+            (skipped, "there already and skipped"),
+        )
+        if count
+    ]
     found = gallery.tallies.get("prediction", [])
     facts = [("images", _sizes(gallery)), ("found", gallery.view.amount(found))] if found else []
-    return Page(title, " ".join([lead, *words]), {"images": str(n)}, [
-        Section("Found", facts=facts, charts=_amounts(gallery)),
-        *_pictures(gallery), *_about(segmenter, folder), _again(segmenter.device, command)],
-        _footer())
+    return Page(
+        title,
+        " ".join([lead, *words]),
+        {"images": str(n)},
+        [
+            Section("Found", facts=facts, charts=_amounts(gallery)),
+            *_pictures(gallery),
+            *_about(segmenter, folder),
+            _again(segmenter.device, command),
+        ],
+        _footer(),
+    )
 
 
 def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") -> Page:
@@ -136,28 +184,64 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
     lengths = sorted({run["minutes"] for run in trained})
     name, meaning = records[0]["main"]
     # Of one run alone, luck would choose.
-    best = max(float(np.mean([run["headline"][name] or 0 for run in group]))
-               for group in grouped(records, KEYS).values())
+    best = max(
+        float(np.mean([run["headline"][name] or 0 for run in group]))
+        for group in grouped(records, KEYS).values()
+    )
     longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
     profiles = [
-        (label(key[:4]), dict(zip(group[0]["profile"], np.mean(
-            [list(run["profile"].values()) for run in group], axis=0).tolist(), strict=True)))
-        for key, group in grouped(longest, KEYS).items()]
+        (
+            label(key[:4]),
+            dict(
+                zip(
+                    group[0]["profile"],
+                    np.mean([list(run["profile"].values()) for run in group], axis=0).tolist(),
+                    strict=True,
+                )
+            ),
+        )
+        for key, group in grouped(longest, KEYS).items()
+    ]
     x_label, y_label = records[0]["axes"]
-    charts = [curve_chart(profiles, x_label, y_label, "Means over the runs, " + (
-        f"{lengths[-1]:g} minutes of training" if lengths else "no training"))]
+    charts = [
+        curve_chart(
+            profiles,
+            x_label,
+            y_label,
+            "Means over the runs, "
+            + (f"{lengths[-1]:g} minutes of training" if lengths else "no training"),
+        )
+    ]
     if len(lengths) > 1:
         charts.append(_against_time(trained, name, meaning))
     heads = list(dict.fromkeys(key for run in records for key in run["headline"]))
-    runs = Table("All runs", ("run", "seed", "minutes", "steps", *heads, "Mpx/s", "device"), [
-        (label((run["method"], run["net"], run["ndim"], run["preset"])), str(run["seed"]),
-         f"{run['trained']:.1f}", str(run["steps"]),
-         *(_cell(run["headline"].get(key)) for key in heads),
-         f"{run['mpx_per_s']:.2f}", str(run["device"])) for run in records])
-    return Page(title, f"{len(trained)} trainings, compared by {meaning}; the first line needs no "
-                "training.", {"trainings": str(len(trained)), f"best {name}": _cell(best)}, [
-        Section("Comparison", tables=[cells(records)], charts=charts),
-        Section("Runs", tables=[runs]), _again("cpu", command)], _footer())
+    runs = Table(
+        "All runs",
+        ("run", "seed", "minutes", "steps", *heads, "Mpx/s", "device"),
+        [
+            (
+                label((run["method"], run["net"], run["ndim"], run["preset"])),
+                str(run["seed"]),
+                f"{run['trained']:.1f}",
+                str(run["steps"]),
+                *(_cell(run["headline"].get(key)) for key in heads),
+                f"{run['mpx_per_s']:.2f}",
+                str(run["device"]),
+            )
+            for run in records
+        ],
+    )
+    return Page(
+        title,
+        f"{len(trained)} trainings, compared by {meaning}; the first line needs no training.",
+        {"trainings": str(len(trained)), f"best {name}": _cell(best)},
+        [
+            Section("Comparison", tables=[cells(records)], charts=charts),
+            Section("Runs", tables=[runs]),
+            _again("cpu", command),
+        ],
+        _footer(),
+    )
 
 
 # -- sections --------------------------------------------------------------------------------------
@@ -170,8 +254,13 @@ def _looked_at(segmenter: Segmenter, val: Sequence[Sample]) -> Gallery:
             break
         sample = val[i]
         planes = segmenter.config.ndim < sample.labels.ndim or None
-        gallery.add(sample.name, sample.image, find_sample(segmenter, sample, planes=planes),
-                    sample.labels, spacing=sample.spacing)
+        gallery.add(
+            sample.name,
+            sample.image,
+            find_sample(segmenter, sample, planes=planes),
+            sample.labels,
+            spacing=sample.spacing,
+        )
     return gallery
 
 
@@ -184,18 +273,48 @@ def _judged(gallery: Gallery) -> list[Section]:
     ranks = [entry.rank for entry in gallery.entries if np.isfinite(entry.rank)]
     rows = sorted(gallery.entries, key=lambda entry: (not np.isfinite(entry.rank), entry.rank))
     heads = list(dict.fromkeys(key for entry in rows for key in entry.columns))
-    table = Table("Images, the worst first", ("image", "size", "true", "found", *heads), [
-        (entry.name, " x ".join(map(str, entry.shape)), entry.truth, entry.contents,
-         *(entry.columns.get(key, "") for key in heads)) for entry in rows[:ROWS]])
+    table = Table(
+        "Images, the worst first",
+        ("image", "size", "true", "found", *heads),
+        [
+            (
+                entry.name,
+                " x ".join(map(str, entry.shape)),
+                entry.truth,
+                entry.contents,
+                *(entry.columns.get(key, "") for key in heads),
+            )
+            for entry in rows[:ROWS]
+        ],
+    )
     words = [f"The {ROWS} worst of {n} images."] if n > ROWS else []
-    by_image = [histogram(f"{scoring.main[1]} by image", scoring.main[0], [("images", ranks)],
-                          bins=20, limits=(0.0, 1.0))] if len(ranks) > 3 else []
+    by_image = (
+        [
+            histogram(
+                f"{scoring.main[1]} by image",
+                scoring.main[0],
+                [("images", ranks)],
+                bins=20,
+                limits=(0.0, 1.0),
+            )
+        ]
+        if len(ranks) > 3
+        else []
+    )
     return [
-        Section("Scores", tables=scoring.tables(summary),
-                charts=[profile_chart(scoring, [("all images", summary)],
-                                      f"{scoring.axes[1]} by {scoring.axes[0]}"), *by_image]),
+        Section(
+            "Scores",
+            tables=scoring.tables(summary),
+            charts=[
+                profile_chart(
+                    scoring, [("all images", summary)], f"{scoring.axes[1]} by {scoring.axes[0]}"
+                ),
+                *by_image,
+            ],
+        ),
         Section("Errors", tables=gallery.view.tables(gallery.judged), charts=_amounts(gallery)),
-        *_pictures(gallery), Section("All images", words=words, tables=[table]),
+        *_pictures(gallery),
+        Section("All images", words=words, tables=[table]),
     ]
 
 
@@ -205,11 +324,18 @@ def _pictures(gallery: Gallery) -> list[Section]:
         return []
     truth = bool(gallery.results)
     order = "the worst first" if truth else "evenly over all"
-    words = [f"{len(shown)} of {n} images, {order}." if len(shown) < n else
-             f"All {n} images, {order}." if truth and n > 1 else ""]
+    words = [
+        f"{len(shown)} of {n} images, {order}."
+        if len(shown) < n
+        else f"All {n} images, {order}."
+        if truth and n > 1
+        else ""
+    ]
     if len(shown) < n:
-        words.append(f"Pictures of the other {n - len(shown)} are left out, so that this file "
-                     f"stays below {(BUDGET + 2_000_000) // 10**6} MB.")
+        words.append(
+            f"Pictures of the other {n - len(shown)} are left out, so that this file "
+            f"stays below {(BUDGET + 2_000_000) // 10**6} MB."
+        )
     if truth:
         words.append(gallery.view.hint)
     kinds = [*(gallery.view.kinds if truth else ()), *gallery.view.palette]
@@ -220,9 +346,18 @@ def _amounts(gallery: Gallery) -> list[Chart]:
     """Draw sizes, or shares of classes; and how sure the model was."""
     charts = [gallery.view.distribution(gallery.tallies, gallery.unit)] if gallery.tallies else []
     if any(len(values) for each in gallery.sureness.values() for values in each):
-        charts.append(histogram("How sure the model was of objects", "score", [
-            (name, np.concatenate(values).tolist()) for name, values in gallery.sureness.items()],
-            limits=(0.0, 1.0), bins=20))
+        charts.append(
+            histogram(
+                "How sure the model was of objects",
+                "score",
+                [
+                    (name, np.concatenate(values).tolist())
+                    for name, values in gallery.sureness.items()
+                ],
+                limits=(0.0, 1.0),
+                bins=20,
+            )
+        )
     if gallery.judged and len(gallery.sureness) == 2:
         chart = reliability_chart(*map(np.concatenate, gallery.sureness.values()))
         charts += [chart] if chart else []
@@ -245,8 +380,10 @@ def _tiles(gallery: Gallery) -> dict[str, str]:
     if not gallery.results:
         return {}
     headline = gallery.scoring.headline(gallery.scoring.summarise(gallery.results))
-    return {"images": str(len(gallery.results)),
-            **{name: _cell(value) for name, value in headline.items()}}
+    return {
+        "images": str(len(gallery.results)),
+        **{name: _cell(value) for name, value in headline.items()},
+    }
 
 
 def _sizes(gallery: Gallery) -> str:
@@ -260,8 +397,16 @@ def _against_time(trained: Sequence[Record], name: str, meaning: str) -> Chart:
     for key, group in grouped(trained, KEYS[:4]).items():
         times = grouped(group, ("minutes",))
         points = sorted(times)
-        series.append(Series(label(key), [point[0] for point in points], [
-            float(np.mean([run["headline"][name] for run in times[point]])) for point in points]))
+        series.append(
+            Series(
+                label(key),
+                [point[0] for point in points],
+                [
+                    float(np.mean([run["headline"][name] for run in times[point]]))
+                    for point in points
+                ],
+            )
+        )
     return Chart("Accuracy against time", "minutes of training", meaning, tuple(series), log_x=True)
 
 
@@ -270,5 +415,7 @@ def _cell(value: Any) -> str:
 
 
 def _footer() -> str:
-    return (f"Written by embedseg {__version__} on {datetime.now():%Y-%m-%d %H:%M}. This file "
-            "holds all that it shows.")
+    return (
+        f"Written by embedseg {__version__} on {datetime.now():%Y-%m-%d %H:%M}. This file "
+        "holds all that it shows."
+    )

@@ -50,22 +50,47 @@ class Kind(NamedTuple):
 KINDS = (
     Kind("matched", MATCHED, "", "paired one to one at an IoU of 0.5 or more"),
     Kind("missed", MISSED, "○", "a true object that nothing fitting was found for"),
-    Kind("split", SPLIT, "|", "a true object found as several pieces, its fragments; there may be "
-         "fragments beside a match too"),
+    Kind(
+        "split",
+        SPLIT,
+        "|",
+        "a true object found as several pieces, its fragments; there may be "
+        "fragments beside a match too",
+    ),
     Kind("merged", MERGED, "+", "a true object that was found as one with another"),
     Kind("spurious", SPURIOUS, "×", "found where no true object is, or hardly fitting one"),
 )
 #: What the predicted objects of a kind are called, where it is not the kind itself.
-PREDICTED = {"matched": "matched", "split": "fragments", "merged": "merging",
-             "spurious": "spurious"}
+PREDICTED = {
+    "matched": "matched",
+    "split": "fragments",
+    "merged": "merging",
+    "spurious": "spurious",
+}
 #: The marks as pixels.
 STAMPS = {
-    "○": ("..####..", ".######.", "##....##", "##....##", "##....##", "##....##", ".######.",
-          "..####.."),
+    "○": (
+        "..####..",
+        ".######.",
+        "##....##",
+        "##....##",
+        "##....##",
+        "##....##",
+        ".######.",
+        "..####..",
+    ),
     "|": ("...##...",) * 8,
     "+": (*["...##..."] * 3, *["########"] * 2, *["...##..."] * 3),
-    "×": ("##....##", "###..###", ".######.", "..####..", "..####..", ".######.", "###..###",
-          "##....##"),
+    "×": (
+        "##....##",
+        "###..###",
+        ".######.",
+        "..####..",
+        "..####..",
+        ".######.",
+        "###..###",
+        "##....##",
+    ),
 }
 
 
@@ -109,7 +134,7 @@ def stamp(painted: Pixels, labels: Labels, ids: NDArray[np.int64], kind: Kind) -
         here = np.intersect1d(ids, plane)
         for middle in np.round(ndimage.center_of_mass(plane > 0, plane, here)).astype(int):
             first = np.clip(middle - size // 2, 0, np.maximum(plane.shape - size, 0))
-            part = painted[z, first[0]:first[0] + size[0], first[1]:first[1] + size[1]]
+            part = painted[z, first[0] : first[0] + size[0], first[1] : first[1] + size[1]]
             if part.shape[:2] == halo.shape:
                 part[halo] = (0, 0, 0, 255)
                 part[np.pad(shape, 1)] = 255

@@ -54,8 +54,10 @@ def index_of(shape: tuple[int, ...], spacing: Spacing, slices: Sequence[int]) ->
     # Pixels of one size look like the image: enlarge by whole numbers.
     scale = min(np.floor(scale), ENLARGED) if scale >= 1 else scale
     high, wide = np.maximum(np.round(size * scale), 1).astype(int)
-    rows, columns = (((np.arange(n) + 0.5) * old / n).astype(np.int64)
-                     for n, old in zip((high, wide), shape[-2:], strict=True))
+    rows, columns = (
+        ((np.arange(n) + 0.5) * old / n).astype(np.int64)
+        for n, old in zip((high, wide), shape[-2:], strict=True)
+    )
     return np.asarray(slices, np.int64), rows, columns
 
 
@@ -78,8 +80,10 @@ def image_thumbnail(image: NDArray[np.float32], index: Index) -> Colours:
             whole = picked.shape[axis] // block * block
             kept = picked.take(np.arange(whole), axis)
             picked = np.add.reduceat(kept, np.arange(0, whole, block), axis) / np.float32(block)
-    rows, columns = (((np.arange(len(index[k])) + 0.5) * picked.shape[k + 1] / len(index[k]))
-                     .astype(int) for k in (1, 2))
+    rows, columns = (
+        ((np.arange(len(index[k])) + 0.5) * picked.shape[k + 1] / len(index[k])).astype(int)
+        for k in (1, 2)
+    )
     return image_colours(picked[:, :, rows][..., columns])
 
 

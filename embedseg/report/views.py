@@ -69,8 +69,9 @@ class View(ABC):
         """Sum up what is wrong with all images."""
 
     @abstractmethod
-    def paint(self, truth: Labels | None, predicted: Labels, judged: Judged | None
-              ) -> dict[str, Pixels]:
+    def paint(
+        self, truth: Labels | None, predicted: Labels, judged: Judged | None
+    ) -> dict[str, Pixels]:
         """Paint thumbnails (Z, Y, X): (Z, Y, X, 4) by layer; without truth the prediction alone."""
 
     @abstractmethod
@@ -115,32 +116,44 @@ class ObjectView(View):
             found = f"{total[other]} {other}" if other else ""
             true = "" if kind.name == "spurious" else str(total[kind.name])
             rows.append((f"{kind.mark} {kind.name}".strip(), true, found, kind.meaning))
-        return [Table("Objects by type of error", ("type", "true objects", "predicted objects",
-                                                   "meaning"), rows)]
+        return [
+            Table(
+                "Objects by type of error",
+                ("type", "true objects", "predicted objects", "meaning"),
+                rows,
+            )
+        ]
 
-    def paint(self, truth: Labels | None, predicted: Labels, judged: Judged | None
-              ) -> dict[str, Pixels]:
+    def paint(
+        self, truth: Labels | None, predicted: Labels, judged: Judged | None
+    ) -> dict[str, Pixels]:
         """Paint a predicted object in the colour of its match."""
         if truth is None or judged is None:
             return {"prediction": areas(predicted, label_colours(predicted))}
         kinds: ErrorTypes = judged.detail
-        numbers = np.arange(max(int(predicted.max(initial=0)), 0,
-                                int(kinds.matched[:, 1].max(initial=0))) + 1)
+        numbers = np.arange(
+            max(int(predicted.max(initial=0)), 0, int(kinds.matched[:, 1].max(initial=0))) + 1
+        )
         numbers[1:] += max(int(truth.max(initial=0)), 0)
         numbers[kinds.matched[:, 1]] = kinds.matched[:, 0]
         recoloured = numbers[np.maximum(predicted, 0)]
-        return {"truth": areas(truth, label_colours(truth)),
-                "prediction": areas(predicted, label_colours(recoloured)),
-                "errors": self._errors(truth, predicted, kinds)}
+        return {
+            "truth": areas(truth, label_colours(truth)),
+            "prediction": areas(predicted, label_colours(recoloured)),
+            "errors": self._errors(truth, predicted, kinds),
+        }
 
     def _errors(self, truth: Labels, predicted: Labels, kinds: ErrorTypes) -> Pixels:
         colour = {kind.name: kind.colour for kind in KINDS}
         painted = np.zeros((*truth.shape, 4), np.uint8)
         painted[truth < 0] = (*NOT_ANNOTATED, CLASS_AREA)
         for labels, ids, name, area in (
-            (predicted, kinds.matched[:, 1], "matched", 0), (truth, kinds.split, "split", 0),
-            (truth, kinds.merged, "merged", 0), (predicted, kinds.fragments, "split", AREA),
-            (predicted, kinds.merging, "merged", AREA), (truth, kinds.missed, "missed", AREA),
+            (predicted, kinds.matched[:, 1], "matched", 0),
+            (truth, kinds.split, "split", 0),
+            (truth, kinds.merged, "merged", 0),
+            (predicted, kinds.fragments, "split", AREA),
+            (predicted, kinds.merging, "merged", AREA),
+            (truth, kinds.missed, "missed", AREA),
             (predicted, kinds.spurious, "spurious", AREA),
         ):
             kept = np.where(np.isin(labels, ids), labels, 0)
@@ -160,14 +173,20 @@ class ObjectView(View):
     def amount(self, tallies: Sequence[NDArray[Any]]) -> str:
         """Say how many objects there are."""
         counts = [len(sizes) for sizes in tallies]
-        return (f"{sum(counts):,} objects, {np.median(counts):g} in an image (median; "
-                f"{min(counts)} to {max(counts)})")
+        return (
+            f"{sum(counts):,} objects, {np.median(counts):g} in an image (median; "
+            f"{min(counts)} to {max(counts)})"
+        )
 
     def distribution(self, tallies: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
         """Draw how large objects are."""
         joined = [(name, np.concatenate([np.zeros(0), *sizes])) for name, sizes in tallies.items()]
-        return histogram("How large objects are", f"size, {unit}",
-                         [(name, sizes.tolist()) for name, sizes in joined], log=True)
+        return histogram(
+            "How large objects are",
+            f"size, {unit}",
+            [(name, sizes.tolist()) for name, sizes in joined],
+            log=True,
+        )
 
     def sureness(self, found: Segmentation, judged: Judged | None) -> dict[str, NDArray[Any]]:
         """Return the scores of objects that are matched and of the others."""
@@ -192,8 +211,9 @@ class ClassView(View):
     def judge(self, truth: Labels, predicted: Labels) -> Judged:
         """Count wrong pixels among the annotated ones."""
         known = truth >= 0
-        return Judged({"wrong": int(((truth != predicted) & known).sum()),
-                       "pixels": int(known.sum())}, None)
+        return Judged(
+            {"wrong": int(((truth != predicted) & known).sum()), "pixels": int(known.sum())}, None
+        )
 
     def columns(self, judged: Judged) -> dict[str, str]:
         """Return the share of wrong pixels."""
@@ -202,13 +222,24 @@ class ClassView(View):
     def tables(self, judged: Sequence[Judged]) -> list[Table]:
         """Count wrong pixels."""
         total = {name: sum(each.counts[name] for each in judged) for name in ("wrong", "pixels")}
-        return [Table("Wrong pixels", ("pixels", "how many", "share"), [
-            ("annotated", f"{total['pixels']:,}", "100 %"),
-            ("of another class than the true one", f"{total['wrong']:,}",
-             f"{_share(total):.2f} %")])]
+        return [
+            Table(
+                "Wrong pixels",
+                ("pixels", "how many", "share"),
+                [
+                    ("annotated", f"{total['pixels']:,}", "100 %"),
+                    (
+                        "of another class than the true one",
+                        f"{total['wrong']:,}",
+                        f"{_share(total):.2f} %",
+                    ),
+                ],
+            )
+        ]
 
-    def paint(self, truth: Labels | None, predicted: Labels, judged: Judged | None
-              ) -> dict[str, Pixels]:
+    def paint(
+        self, truth: Labels | None, predicted: Labels, judged: Judged | None
+    ) -> dict[str, Pixels]:
         """Paint classes, and wrong pixels."""
         found = veil(class_colours(predicted, self.colours))
         if truth is None:
@@ -216,8 +247,11 @@ class ClassView(View):
         wrong = np.zeros((*truth.shape, 4), np.uint8)
         wrong[(truth >= 0) & (truth != predicted)] = (*MISSED, 200)
         wrong[truth < 0] = (*NOT_ANNOTATED, CLASS_AREA)
-        return {"truth": veil(class_colours(truth, self.colours)), "prediction": found,
-                "errors": wrong}
+        return {
+            "truth": veil(class_colours(truth, self.colours)),
+            "prediction": found,
+            "errors": wrong,
+        }
 
     def tally(self, labels: Labels) -> NDArray[np.int64]:
         """Return the pixels of each class."""
@@ -226,18 +260,27 @@ class ClassView(View):
     def amount(self, tallies: Sequence[NDArray[Any]]) -> str:
         """Say which share of the pixels belongs to each class."""
         total = np.sum(tallies, axis=0)
-        return ", ".join(f"{name} {100 * count / max(total.sum(), 1):.1f} %"
-                         for name, count in zip(self.colours, total, strict=True))
+        return ", ".join(
+            f"{name} {100 * count / max(total.sum(), 1):.1f} %"
+            for name, count in zip(self.colours, total, strict=True)
+        )
 
     def distribution(self, tallies: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
         """Draw which share of the pixels belongs to each class."""
         series = []
         for name, counts in tallies.items():
             total = np.sum(counts, axis=0)
-            series.append(Series(name, list(range(len(total))),
-                                 (100 * total / max(total.sum(), 1)).tolist()))
-        return Chart("How much of the images belongs to each class", "class", "% of the pixels",
-                     tuple(series), "bars", names=tuple(self.colours))
+            series.append(
+                Series(name, list(range(len(total))), (100 * total / max(total.sum(), 1)).tolist())
+            )
+        return Chart(
+            "How much of the images belongs to each class",
+            "class",
+            "% of the pixels",
+            tuple(series),
+            "bars",
+            names=tuple(self.colours),
+        )
 
     def sureness(self, found: Segmentation, judged: Judged | None) -> dict[str, NDArray[Any]]:
         """Return nothing: pixels have no scores here."""
@@ -246,7 +289,9 @@ class ClassView(View):
 
 #: By what the masks hold that a method reads.
 VIEWS: dict[str, Callable[[Mapping[str, str]], View]] = {
-    "objects": ObjectView, "classes": ClassView}
+    "objects": ObjectView,
+    "classes": ClassView,
+}
 
 
 def view_of(method: Method) -> View:

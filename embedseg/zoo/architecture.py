@@ -10,8 +10,12 @@ from embedseg.nets import Net, net_options
 
 
 def build(
-    net: Mapping[str, Any], ndim: int, channels: int, heads: Sequence[int],
-    spacing: Sequence[float], crop: Sequence[int],
+    net: Mapping[str, Any],
+    ndim: int,
+    channels: int,
+    heads: Sequence[int],
+    spacing: Sequence[float],
+    crop: Sequence[int],
 ) -> Net:
     """Return the net that options describe, for weights to be loaded into.
 
@@ -34,6 +38,11 @@ def build(
 
 def described(config: Config) -> dict[str, Any]:
     """Return the arguments with which `build` makes the net of a model."""
-    return {"net": config.net.model_dump(mode="json"), "ndim": config.ndim,
-            "channels": config.channels, "heads": list(config.method.heads(config.ndim)),
-            "spacing": list(config.spacing), "crop": list(config.train.crop)}
+    return {
+        "net": config.net.model_dump(mode="json"),
+        "ndim": config.ndim,
+        "channels": config.channels,
+        "heads": list(config.method.heads(config.ndim)),
+        "spacing": list(config.spacing),
+        "crop": list(config.train.crop),
+    }

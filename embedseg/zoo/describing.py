@@ -24,9 +24,15 @@ POSTPROCESSING: dict[str, list[Step]] = {
 
 # -- values ----------------------------------------------------------------------------------------
 def _percentile(normal: Percentile, space: str) -> list[Step]:
-    scale = {"id": "scale_range", "kwargs": {
-        "axes": list(space), "min_percentile": normal.low, "max_percentile": normal.high,
-        "eps": EPS}}
+    scale = {
+        "id": "scale_range",
+        "kwargs": {
+            "axes": list(space),
+            "min_percentile": normal.low,
+            "max_percentile": normal.high,
+            "eps": EPS,
+        },
+    }
     return [scale, *_clip(normal.clip)]
 
 
@@ -37,15 +43,23 @@ def _zscore(normal: ZScore, space: str) -> list[Step]:
 def _absolute(normal: Absolute, space: str) -> list[Step]:
     gain, offset = _linear(normal.low, normal.high)
     # A step that changes nothing is not allowed.
-    return ([] if (gain, offset) == (1, 0) else
-            [{"id": "scale_linear", "kwargs": {"gain": gain, "offset": offset}}])
+    return (
+        []
+        if (gain, offset) == (1, 0)
+        else [{"id": "scale_linear", "kwargs": {"gain": gain, "offset": offset}}]
+    )
 
 
 def _fixed(normal: Fixed, space: str) -> list[Step]:
     lines = [_linear(*limits) for limits in normal.limits]
-    scale = {"id": "scale_linear", "kwargs": {
-        "axis": "channel", "gain": [gain for gain, _ in lines],
-        "offset": [offset for _, offset in lines]}}
+    scale = {
+        "id": "scale_linear",
+        "kwargs": {
+            "axis": "channel",
+            "gain": [gain for gain, _ in lines],
+            "offset": [offset for _, offset in lines],
+        },
+    }
     return [*([] if set(lines) == {(1, 0)} else [scale]), *_clip(normal.clip)]
 
 
@@ -80,39 +94,57 @@ def activation_of(specs: tuple[MapSpec, ...]) -> str:
     """
     names = {spec.activation for spec in specs}
     # Softmax of several maps would be one over each.
-    fits = len(names) == 1 and names <= {*POSTPROCESSING} and (
-        len(specs) == 1 or "softmax" not in names)
+    fits = (
+        len(names) == 1
+        and names <= {*POSTPROCESSING}
+        and (len(specs) == 1 or "softmax" not in names)
+    )
     return names.pop() if fits else "none"
 
 
 # -- axes ------------------------------------------------------------------------------------------
 def inputs(config: Config, divisor: Axes, test: str) -> list[dict[str, Any]]:
     """Return the description of what goes in; `test` is the file of the example."""
-    space = "zyx"[-config.ndim:]
+    space = "zyx"[-config.ndim :]
     sizes = smallest_sizes(config, divisor)
-    axes = [{"type": "space", "id": name, "size": {"min": least, "step": step}, **unit}
-            for name, least, step, unit in zip(space, sizes, divisor, _units(config), strict=True)]
+    axes = [
+        {"type": "space", "id": name, "size": {"min": least, "step": step}, **unit}
+        for name, least, step, unit in zip(space, sizes, divisor, _units(config), strict=True)
+    ]
     names = [f"channel{k}" for k in range(config.channels)]
-    return [{
-        "id": INPUT, "description": "image as it was measured",
-        "axes": [{"type": "batch"}, {"type": "channel", "channel_names": names}, *axes],
-        "preprocessing": PREPROCESSING[config.normalize.type](config.normalize, space),
-        "data": {"type": "float32"}, "test_tensor": {"source": test},
-    }]
+    return [
+        {
+            "id": INPUT,
+            "description": "image as it was measured",
+            "axes": [{"type": "batch"}, {"type": "channel", "channel_names": names}, *axes],
+            "preprocessing": PREPROCESSING[config.normalize.type](config.normalize, space),
+            "data": {"type": "float32"},
+            "test_tensor": {"source": test},
+        }
+    ]
 
 
 def outputs(config: Config, test: str) -> list[dict[str, Any]]:
     """Return the description of what comes out; `test` is the file of the example."""
     specs = config.method.maps(config.ndim)
-    axes = [{"type": "space", "id": name, "size": {"tensor_id": INPUT, "axis_id": name}, **unit}
-            for name, unit in zip("zyx"[-config.ndim:], _units(config), strict=True)]
-    return [{
-        "id": OUTPUT, "description": "maps from which embedseg makes labels",
-        "axes": [{"type": "batch"}, {"type": "channel", "channel_names": channel_names(specs)},
-                 *axes],
-        "postprocessing": POSTPROCESSING[activation_of(specs)],
-        "data": {"type": "float32"}, "test_tensor": {"source": test},
-    }]
+    axes = [
+        {"type": "space", "id": name, "size": {"tensor_id": INPUT, "axis_id": name}, **unit}
+        for name, unit in zip("zyx"[-config.ndim :], _units(config), strict=True)
+    ]
+    return [
+        {
+            "id": OUTPUT,
+            "description": "maps from which embedseg makes labels",
+            "axes": [
+                {"type": "batch"},
+                {"type": "channel", "channel_names": channel_names(specs)},
+                *axes,
+            ],
+            "postprocessing": POSTPROCESSING[activation_of(specs)],
+            "data": {"type": "float32"},
+            "test_tensor": {"source": test},
+        }
+    ]
 
 
 def _units(config: Config) -> list[dict[str, Any]]:
@@ -130,5 +162,8 @@ def channel_names(specs: tuple[MapSpec, ...]) -> list[str]:
     ...                MapSpec("seed", "scalar", 1, "sigmoid")))
     ['offset0', 'offset1', 'seed']
     """
-    return [spec.name + (str(k) if spec.channels > 1 else "")
-            for spec in specs for k in range(spec.channels)]
+    return [
+        spec.name + (str(k) if spec.channels > 1 else "")
+        for spec in specs
+        for k in range(spec.channels)
+    ]

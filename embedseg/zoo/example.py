@@ -73,8 +73,11 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
         If the data do not fit the model.
     """
     least = smallest_sizes(config, net.divisor)
-    image, source = (_validation(config, data) if data else
-                     (_synthetic(config, net.divisor, least), "synthetic blobs"))
+    image, source = (
+        _validation(config, data)
+        if data
+        else (_synthetic(config, net.divisor, least), "synthetic blobs")
+    )
     image = _piece(image, net.divisor, least)
     normal = config.normalize.apply(image)
     with torch.inference_mode():
@@ -85,8 +88,9 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
 
 def smallest_sizes(config: Config, divisor: Axes) -> Axes:
     """Return the sizes below which a net sees little: four samples at its coarsest, or a crop."""
-    return tuple(max(d, 2, min(4 * d, crop))
-                 for d, crop in zip(divisor, config.train.crop, strict=True))
+    return tuple(
+        max(d, 2, min(4 * d, crop)) for d, crop in zip(divisor, config.train.crop, strict=True)
+    )
 
 
 def _validation(config: Config, data: Path) -> tuple[NDArray[np.float32], str]:
@@ -108,8 +112,9 @@ def _inside(sample: Sample) -> int:
 
 def _synthetic(config: Config, divisor: Axes, least: Axes) -> NDArray[np.float32]:
     """Make an image of blobs about as large as the objects that were trained on."""
-    shape = tuple(max(m, LARGEST[config.ndim] // d * d)
-                  for m, d in zip(least, divisor, strict=True))
+    shape = tuple(
+        max(m, LARGEST[config.ndim] // d * d) for m, d in zip(least, divisor, strict=True)
+    )
     size = np.multiply(shape, config.spacing)
     # Large objects are so long; typical ones are half of that.
     radius = min(min(config.extent or size / 4) / 4, min(size) / 3)
@@ -153,5 +158,9 @@ def _square(shape: Axes, spacing: Spacing) -> tuple[NDArray[np.int64], ...]:
     """Return the indices that stretch the middle square of a plane to the cover's height."""
     side = min(np.multiply(shape, spacing))
     counts = [max(1, min(n, round(side / step))) for n, step in zip(shape, spacing, strict=True)]
-    return np.ix_(*[(n - count) // 2 + np.arange(COVER) * count // COVER
-                    for n, count in zip(shape, counts, strict=True)])
+    return np.ix_(
+        *[
+            (n - count) // 2 + np.arange(COVER) * count // COVER
+            for n, count in zip(shape, counts, strict=True)
+        ]
+    )

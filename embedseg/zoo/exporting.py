@@ -44,8 +44,11 @@ class Exporter(NamedTuple):
 
 
 EXPORTERS = {
-    "bioimageio": Exporter(".zip", "embedseg.zoo.package:write_package",
-                           ("bioimageio.core", "onnx", "onnxscript", "onnxruntime")),
+    "bioimageio": Exporter(
+        ".zip",
+        "embedseg.zoo.package:write_package",
+        ("bioimageio.core", "onnx", "onnxscript", "onnxruntime"),
+    ),
     "onnx": Exporter(".onnx", "embedseg.zoo.onnxfile:write_onnx", ("onnx", "onnxscript")),
 }
 
@@ -105,11 +108,16 @@ class Release:
         config = self.model.config
         return self.about.description or (
             f"{TASKS[config.method.reads]} of {config.ndim}D images with embedseg: method "
-            f"{config.method.type}, net {config.net.type}.")
+            f"{config.method.type}, net {config.net.type}."
+        )
 
 
 def export_model(
-    folder: Path | str, output: Path | str, kind: str | None = None, about: About | None = None, *,
+    folder: Path | str,
+    output: Path | str,
+    kind: str | None = None,
+    about: About | None = None,
+    *,
     overwrite: bool = False,
 ) -> str:
     """Write a model in a format of other programs: all of it or nothing.
@@ -142,8 +150,10 @@ def export_model(
     kind = check_format(output, kind)
     refuse_file(output, overwrite)
     if (folder / ENSEMBLE).is_file():
-        raise UsageError(f"{folder}: is an ensemble, which other programs do not know; export its "
-                         f"members one by one, from {folder / 'members'}")
+        raise UsageError(
+            f"{folder}: is an ensemble, which other programs do not know; export its "
+            f"members one by one, from {folder / 'members'}"
+        )
     release = Release(folder, Segmenter.load(folder, "cpu"), about or About())
     module, _, function = EXPORTERS[kind].target.partition(":")
     write: Callable[[Path, Release], None] = getattr(import_module(module), function)
@@ -166,8 +176,10 @@ def check_format(output: Path, kind: str | None) -> str:
     embedseg.types.UsageError: nuclei.h5: the name does not say in which format; bioimageio ends
     with .zip, onnx with .onnx
     """
-    known = ", ".join(f"{name} {'ends ' * (not k)}with {exporter.suffix}"
-                      for k, (name, exporter) in enumerate(EXPORTERS.items()))
+    known = ", ".join(
+        f"{name} {'ends ' * (not k)}with {exporter.suffix}"
+        for k, (name, exporter) in enumerate(EXPORTERS.items())
+    )
     suffix = output.suffix.lower()
     kind = kind or next((n for n, exporter in EXPORTERS.items() if exporter.suffix == suffix), None)
     if kind is None:

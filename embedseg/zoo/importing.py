@@ -80,11 +80,15 @@ def _in_folder(package: Path) -> Files:
 def _write(package: Path, files: Files, output: Path) -> None:
     """Write the files of a model, once they are known to make one."""
     if not any(name in files for name in DESCRIPTIONS):
-        raise DataError(f"{package}: no package of the BioImage Model Zoo "
-                        f"({' or '.join(DESCRIPTIONS)} is missing)")
+        raise DataError(
+            f"{package}: no package of the BioImage Model Zoo "
+            f"({' or '.join(DESCRIPTIONS)} is missing)"
+        )
     if missing := [name for name in NEEDED if name not in files]:
-        raise DataError(f"{package}: not made by embedseg ({' and '.join(missing)} missing); only "
-                        "its own packages say how maps become labels")
+        raise DataError(
+            f"{package}: not made by embedseg ({' and '.join(missing)} missing); only "
+            "its own packages say how maps become labels"
+        )
 
     def write(aside: Path) -> None:
         for name in MODEL:

@@ -40,11 +40,24 @@ def write_onnx(path: Path, release: Release) -> None:
     program = export_net(net, config.channels, config.train.crop)
     program.model.doc_string = (
         f"{release.description} Input: image normalised as in embedseg.config, sizes multiples of "
-        f"{net.divisor}. Output: raw maps, to be activated and decoded by embedseg.")
-    maps = [{"name": spec.name, "kind": spec.kind, "channels": spec.channels,
-             "activation": spec.activation} for spec in config.method.maps(config.ndim)]
-    facts = {"config": config.model_dump_json(), "version": __version__, "name": release.name,
-             "divisor": json.dumps(net.divisor), "maps": json.dumps(maps)}
+        f"{net.divisor}. Output: raw maps, to be activated and decoded by embedseg."
+    )
+    maps = [
+        {
+            "name": spec.name,
+            "kind": spec.kind,
+            "channels": spec.channels,
+            "activation": spec.activation,
+        }
+        for spec in config.method.maps(config.ndim)
+    ]
+    facts = {
+        "config": config.model_dump_json(),
+        "version": __version__,
+        "name": release.name,
+        "divisor": json.dumps(net.divisor),
+        "maps": json.dumps(maps),
+    }
     program.model.metadata_props.update({PREFIX + key: value for key, value in facts.items()})
     program.save(str(path))
 
@@ -68,13 +81,21 @@ def export_net(net: Net, channels: int, crop: tuple[int, ...]) -> Any:
     # Of an axis of one pixel, or a batch of one, the exporter would make a constant.
     image = torch.zeros(2, channels, *(max(n, 2) for n in crop))
     sizes: dict[int, Any] = {
-        axis: torch.export.Dim(f"n{axis}", min=2) if divisor == 1
+        axis: torch.export.Dim(f"n{axis}", min=2)
+        if divisor == 1
         else divisor * torch.export.Dim(f"n{axis}", min=1)
-        for axis, divisor in enumerate(net.divisor, 2)}
+        for axis, divisor in enumerate(net.divisor, 2)
+    }
     with quiet():
         program = torch.onnx.export(
-            net, (image,), dynamo=True, verbose=False, input_names=[INPUT], output_names=[OUTPUT],
-            dynamic_shapes=({0: torch.export.Dim("batch"), **sizes},))
+            net,
+            (image,),
+            dynamo=True,
+            verbose=False,
+            input_names=[INPUT],
+            output_names=[OUTPUT],
+            dynamic_shapes=({0: torch.export.Dim("batch"), **sizes},),
+        )
     assert program is not None
     return program
 

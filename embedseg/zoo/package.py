@@ -73,11 +73,13 @@ def check_package(path: Path) -> None:
     """
     with calm():
         summary = needed("bioimageio.core", "zoo").test_description(
-            path, devices=["cpu"], determinism="seed_only")
+            path, devices=["cpu"], determinism="seed_only"
+        )
     # A package whose description alone is right counts as "valid-format".
     if summary.status != "passed":
-        wrong = [f"{detail.name}: {error.msg}" for detail in summary.details
-                 for error in detail.errors]
+        wrong = [
+            f"{detail.name}: {error.msg}" for detail in summary.details for error in detail.errors
+        ]
         raise DataError("\n".join(["the package fails the test of bioimageio.core", *wrong]))
 
 
@@ -128,8 +130,9 @@ def _fill(folder: Path, release: Release) -> int:
     config = release.model.config
     write_onnx(folder / ONNX, release)
     torch.save(release.net.state_dict(), folder / TORCH)
-    example = make_example(config, release.net,
-                           activation_of(config.method.maps(config.ndim)), release.about.data)
+    example = make_example(
+        config, release.net, activation_of(config.method.maps(config.ndim)), release.about.data
+    )
     np.save(folder / BEFORE, example.image[np.newaxis])
     np.save(folder / AFTER, example.output[np.newaxis])
     imsave(folder / COVER, paint_cover(example, config))
@@ -151,18 +154,29 @@ def _tree(release: Release, opset: int) -> dict[str, Any]:
     latest = needed("bioimageio.spec.model.v0_5", "zoo").ModelDescr.implemented_format_version
     config, about, divisor = release.model.config, release.about, release.net.divisor
     return {
-        "type": "model", "format_version": latest,
-        "name": release.name, "description": release.description,
-        "authors": [{"name": name} for name in about.authors], "license": about.license,
-        "tags": tags(release), "cite": list(CITATIONS), "documentation": {"source": PAGE},
+        "type": "model",
+        "format_version": latest,
+        "name": release.name,
+        "description": release.description,
+        "authors": [{"name": name} for name in about.authors],
+        "license": about.license,
+        "tags": tags(release),
+        "cite": list(CITATIONS),
+        "documentation": {"source": PAGE},
         "covers": [{"source": COVER}],
         "attachments": [{"source": name} for name in _model_files(release.folder)],
-        "inputs": inputs(config, divisor, BEFORE), "outputs": outputs(config, AFTER),
+        "inputs": inputs(config, divisor, BEFORE),
+        "outputs": outputs(config, AFTER),
         "weights": {
             "pytorch_state_dict": {
-                "source": TORCH, "pytorch_version": torch.__version__.partition("+")[0],
-                "architecture": {"import_from": "embedseg.zoo.architecture", "callable": "build",
-                                 "kwargs": described(config)}},
+                "source": TORCH,
+                "pytorch_version": torch.__version__.partition("+")[0],
+                "architecture": {
+                    "import_from": "embedseg.zoo.architecture",
+                    "callable": "build",
+                    "kwargs": described(config),
+                },
+            },
             "onnx": {"source": ONNX, "opset_version": opset, "parent": "pytorch_state_dict"},
         },
         "config": {"embedseg": {"version": __version__, "method": config.method.type}},
@@ -174,7 +188,10 @@ def _validated(folder: Path, tree: dict[str, Any]) -> Any:
     context = spec.ValidationContext(root=folder, file_name="bioimageio.yaml")
     found = spec.build_description(tree, context=context)
     if isinstance(found, spec.InvalidDescr):
-        wrong = [f"{'.'.join(map(str, error.loc))}: {error.msg}"
-                 for detail in found.validation_summary.details for error in detail.errors]
+        wrong = [
+            f"{'.'.join(map(str, error.loc))}: {error.msg}"
+            for detail in found.validation_summary.details
+            for error in detail.errors
+        ]
         raise UsageError("\n".join(["the zoo's description does not allow this", *wrong]))
     return found

@@ -8,15 +8,21 @@ from embedseg.zoo.exporting import TASKS, Release
 
 #: The publications of the method, as in CITATION.cff.
 CITATIONS = (
-    {"text": "Lalit, Tomancak, Jug: Embedding-based Instance Segmentation in Microscopy. "
-             "MIDL 2021.",
-     "url": "https://proceedings.mlr.press/v143/lalit21a.html"},
-    {"text": "Lalit, Tomancak, Jug: EmbedSeg: Embedding-based Instance Segmentation for Biomedical "
-             "Microscopy Data. Medical Image Analysis 81, 2022.",
-     "doi": "10.1016/j.media.2022.102523"},
-    {"text": "Neven, De Brabandere, Proesmans, Van Gool: Instance Segmentation by Jointly "
-             "Optimizing Spatial Embeddings and Clustering Bandwidth. CVPR 2019.",
-     "url": "https://arxiv.org/abs/1906.11109"},
+    {
+        "text": "Lalit, Tomancak, Jug: Embedding-based Instance Segmentation in Microscopy. "
+        "MIDL 2021.",
+        "url": "https://proceedings.mlr.press/v143/lalit21a.html",
+    },
+    {
+        "text": "Lalit, Tomancak, Jug: EmbedSeg: Embedding-based Instance Segmentation for "
+        "Biomedical Microscopy Data. Medical Image Analysis 81, 2022.",
+        "doi": "10.1016/j.media.2022.102523",
+    },
+    {
+        "text": "Neven, De Brabandere, Proesmans, Van Gool: Instance Segmentation by Jointly "
+        "Optimizing Spatial Embeddings and Clustering Bandwidth. CVPR 2019.",
+        "url": "https://arxiv.org/abs/1906.11109",
+    },
 )
 
 PAGE = """# {name}
@@ -71,14 +77,24 @@ def page(release: Release, source: str, test: str) -> str:
     config, about = release.model.config, release.about
     specs, sizes = config.method.maps(config.ndim), " x ".join(f"{s:g}" for s in config.spacing)
     return PAGE.format(
-        name=release.name, description=release.description, method=config.method.type, test=test,
-        source=source, spacing=f"{sizes} µm per pixel" if config.spacing_known else
-        "objects about as large as in the training images",
-        divisor=" x ".join(map(str, release.net.divisor)), maps=_table(specs),
-        activated="Its output is activated as described." if activation_of(specs) != "none" else
-        "Its output is raw: the activations below are not part of it.",
-        license=f"The weights are under {about.license}." if about.license else
-        "None is given for the weights: ask their authors.", history=_history(release))
+        name=release.name,
+        description=release.description,
+        method=config.method.type,
+        test=test,
+        source=source,
+        spacing=f"{sizes} µm per pixel"
+        if config.spacing_known
+        else "objects about as large as in the training images",
+        divisor=" x ".join(map(str, release.net.divisor)),
+        maps=_table(specs),
+        activated="Its output is activated as described."
+        if activation_of(specs) != "none"
+        else "Its output is raw: the activations below are not part of it.",
+        license=f"The weights are under {about.license}."
+        if about.license
+        else "None is given for the weights: ask their authors.",
+        history=_history(release),
+    )
 
 
 def _table(specs: tuple[MapSpec, ...]) -> str:
@@ -94,13 +110,23 @@ def _table(specs: tuple[MapSpec, ...]) -> str:
 def _history(release: Release) -> str:
     name = f"val_{release.model.config.method.primary}"
     scores = [row[name] for row in release.model.history if name in row]
-    return (f"In training, {name[4:]} on the validation images was {max(scores):.3f}.\n" if scores
-            else "")
+    return (
+        f"In training, {name[4:]} on the validation images was {max(scores):.3f}.\n"
+        if scores
+        else ""
+    )
 
 
 def tags(release: Release) -> list[str]:
     """Return words by which the model is found."""
     config = release.model.config
     task = TASKS[config.method.reads].lower().replace(" ", "-")
-    return [task, f"{config.ndim}d", config.method.type, config.net.type, "embedseg", "pytorch",
-            "onnx"]
+    return [
+        task,
+        f"{config.ndim}d",
+        config.method.type,
+        config.net.type,
+        "embedseg",
+        "pytorch",
+        "onnx",
+    ]

@@ -15,17 +15,25 @@ def cli_page() -> str:
 
     root: Any = typer.main.get_command(app)
     context = typer.Context(root, info_name="embedseg", **app.info.context_settings)
-    lines = ["# Command line", "", "Every command, as `embedseg COMMAND --help` describes it. "
-             "Exit code 0 is success, 1 bad data, 2 bad usage.", "",
-             "| command | what it does |", "| --- | --- |"]
+    lines = [
+        "# Command line",
+        "",
+        "Every command, as `embedseg COMMAND --help` describes it. "
+        "Exit code 0 is success, 1 bad data, 2 bad usage.",
+        "",
+        "| command | what it does |",
+        "| --- | --- |",
+    ]
     commands = [(name, root.commands[name]) for name in root.list_commands(context)]
     for name, command in commands:
         summary = command.get_short_help_str(200)
         lines.append(f"| [`{name}`](#{name}) | {escaped(summary)} |")
     lines += ["", "Options of `embedseg` itself:", "", *_table(root, context)]
     for name, command in commands:
-        lines += _command(command, typer.Context(
-            command, info_name=name, parent=context, **app.info.context_settings))
+        lines += _command(
+            command,
+            typer.Context(command, info_name=name, parent=context, **app.info.context_settings),
+        )
     return "\n".join(lines) + "\n"
 
 

@@ -29,10 +29,25 @@ Values marked *from the data* are proposed by `embedseg plan`, which says why.
 """
 #: What the plan sets whatever the default is.
 PLANNED = {
-    "ndim", "channels", "spacing", "spacing_known", "extent", "method", "net", "train",
-    "train.crop", "train.batch", "train.background", "method.unit", "method.radius",
-    "method.foreground_weight", "method.min_object_size", "method.max_radius", "method.names",
-    "method.palette", "method.frequencies",
+    "ndim",
+    "channels",
+    "spacing",
+    "spacing_known",
+    "extent",
+    "method",
+    "net",
+    "train",
+    "train.crop",
+    "train.batch",
+    "train.background",
+    "method.unit",
+    "method.radius",
+    "method.foreground_weight",
+    "method.min_object_size",
+    "method.max_radius",
+    "method.names",
+    "method.palette",
+    "method.frequencies",
 }
 
 
@@ -40,8 +55,11 @@ def config_page() -> str:
     """Return the page as Markdown."""
     lines = [START]
     for title, prefix, model, note in sections():
-        lines += [f"## {title}", "", summary(model), "", note, ""] if note else [
-            f"## {title}", "", summary(model), ""]
+        lines += (
+            [f"## {title}", "", summary(model), "", note, ""]
+            if note
+            else [f"## {title}", "", summary(model), ""]
+        )
         lines += [*table(model, prefix), ""]
     return "\n".join(lines)
 
@@ -70,9 +88,15 @@ def sections() -> Iterator[tuple[str, str, type[BaseModel], str]]:
         yield f"net: {name}", "net.", net_class(name), chosen("net", name)
     yield "train", "train.", TrainOptions, ""
     presets = ", ".join(f"`{name}`" for name in PRESETS)
-    yield "train.augment", "train.augment.", Augment, (
-        f"`train.augment` is the name of a preset, {presets}, or options one by one; the plan "
-        "takes `light`:\n\n" + "\n".join(preset_table(PRESETS)))
+    yield (
+        "train.augment",
+        "train.augment.",
+        Augment,
+        (
+            f"`train.augment` is the name of a preset, {presets}, or options one by one; the plan "
+            "takes `light`:\n\n" + "\n".join(preset_table(PRESETS))
+        ),
+    )
     yield "predict", "predict.", PredictOptions, "May be changed after training."
 
 
@@ -80,8 +104,10 @@ def chosen(part: str, name: str) -> str:
     """Say how one of several kinds is chosen."""
     if part != "normalize":
         return f"`--{part} {name}` chooses it."
-    needed = {"absolute": '{"type":"absolute","low":0,"high":255}',
-              "fixed": '{"type":"fixed","limits":[[0,255]]}'}
+    needed = {
+        "absolute": '{"type":"absolute","low":0,"high":255}',
+        "fixed": '{"type":"fixed","limits":[[0,255]]}',
+    }
     setting = f"'normalize={needed[name]}'" if name in needed else f"normalize.type={name}"
     return f"`--set {setting}` chooses it."
 
@@ -107,8 +133,10 @@ def table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     for name, field in model.model_fields.items():
         if name == "type":
             continue
-        yield (f"| `{prefix}{name}` | {default(prefix + name, field)} | {allowed(field)} | "
-               f"{prose(told.get(name, ''))} |")
+        yield (
+            f"| `{prefix}{name}` | {default(prefix + name, field)} | {allowed(field)} | "
+            f"{prose(told.get(name, ''))} |"
+        )
 
 
 def default(name: str, field: FieldInfo) -> str:
@@ -151,8 +179,12 @@ def allowed(field: FieldInfo) -> str:
 
 def bounds(bound: Any) -> str:
     """Return a limit in words, nothing for what is none."""
-    signs = {limits.Ge: ("≥", "ge"), limits.Gt: ("\\>", "gt"), limits.Le: ("≤", "le"),
-             limits.Lt: ("&lt;", "lt")}
+    signs = {
+        limits.Ge: ("≥", "ge"),
+        limits.Gt: ("\\>", "gt"),
+        limits.Le: ("≤", "le"),
+        limits.Lt: ("&lt;", "lt"),
+    }
     for known, (sign, name) in signs.items():
         if isinstance(bound, known):
             return f"{sign} {getattr(bound, name):g}"
@@ -177,8 +209,13 @@ def kind(annotation: Any) -> str:
     if origin is tuple:
         inner = kind(args[0])
         return f"list of {inner}s" if inner in ("integer", "number", "text") else "list"
-    names = {int: "integer", float: "number", bool: "`true`, `false`", str: "text",
-             type(None): "null"}
+    names = {
+        int: "integer",
+        float: "number",
+        bool: "`true`, `false`",
+        str: "text",
+        type(None): "null",
+    }
     return names.get(annotation, "options")
 
 
@@ -200,8 +237,11 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
     found: dict[str, str] = {}
     for base in reversed(model.__mro__):
         if issubclass(base, BaseModel) and base.__doc__:
-            found |= {name: text for name, text in attributes(inspect.cleandoc(base.__doc__))
-                      if not (name in found and text.startswith("See `"))}
+            found |= {
+                name: text
+                for name, text in attributes(inspect.cleandoc(base.__doc__))
+                if not (name in found and text.startswith("See `"))
+            }
     return {name: elsewhere(name, text) for name, text in found.items()}
 
 
@@ -215,8 +255,9 @@ def elsewhere(name: str, text: str) -> str:
 
 def attributes(docstring: str) -> Iterator[tuple[str, str]]:
     """Yield names and meanings from the section Attributes of a numpydoc docstring."""
-    section = re.search(r"^Attributes\n-+\n(.*?)(?=^\w[^\n]*\n-+\n|\Z)", docstring,
-                        re.MULTILINE | re.DOTALL)
+    section = re.search(
+        r"^Attributes\n-+\n(.*?)(?=^\w[^\n]*\n-+\n|\Z)", docstring, re.MULTILINE | re.DOTALL
+    )
     if not section:
         return
     for entry in re.split(r"\n(?=\S)", section[1].strip()):

@@ -56,13 +56,16 @@ def main() -> None:
     draw_embeddings(sample, maps, nuclei.config.method)
     draw_decoding(sample, maps, nuclei.config.method)
     # As many steps for both: 400.
-    both = {method: trained(asked.models / method, ROOT / "data/neurites", {"epochs": 8},
-                            method=method, ndim=2) for method in ("embedding", "boundary")}
+    both = {
+        method: trained(
+            asked.models / method, ROOT / "data/neurites", {"epochs": 8}, method=method, ndim=2
+        )
+        for method in ("embedding", "boundary")
+    }
     draw_methods(both)
 
 
-def trained(folder: Path, data: Path, length: dict[str, Any], **planned: Any
-            ) -> embedseg.Segmenter:
+def trained(folder: Path, data: Path, length: dict[str, Any], **planned: Any) -> embedseg.Segmenter:
     """Return the model in a folder, trained first if there is none."""
     if not (folder / "config.json").is_file():
         model = embedseg.Segmenter.new(embedseg.plan(data, **planned))
@@ -77,8 +80,9 @@ def draw_result(model: embedseg.Segmenter, sample: Sample) -> None:
     figure, axes = panels(3, 3.1)
     show(axes[0], image, "image")
     show(axes[1], painted(image, sample.labels), f"truth: {sample.labels.max()} nuclei")
-    show(axes[2], painted(image, matched(sample.labels, found)),
-         f"prediction: {found.max()} nuclei")
+    show(
+        axes[2], painted(image, matched(sample.labels, found)), f"prediction: {found.max()} nuclei"
+    )
     save(figure, "nuclei")
 
 
@@ -93,11 +97,26 @@ def draw_maps(sample: Sample, maps: Maps, method: Any) -> None:
     show(axes[1], image, "offset: where a pixel is sent")
     y, x = (part[::4, ::4] for part in np.mgrid[: image.shape[0], : image.shape[1]])
     use = inside[::4, ::4]
-    axes[1].quiver(x[use], y[use], offset[1][::4, ::4][use], offset[0][::4, ::4][use],
-                   color="#ffb000", angles="xy", scale_units="xy", scale=1, width=0.006,
-                   headwidth=3, headlength=3, headaxislength=3)
-    drawn = show(axes[2], np.where(inside, radius, np.nan), "bandwidth, as a radius (px)",
-                 cmap=matplotlib.colormaps["viridis"].with_extremes(bad="black"))
+    axes[1].quiver(
+        x[use],
+        y[use],
+        offset[1][::4, ::4][use],
+        offset[0][::4, ::4][use],
+        color="#ffb000",
+        angles="xy",
+        scale_units="xy",
+        scale=1,
+        width=0.006,
+        headwidth=3,
+        headlength=3,
+        headaxislength=3,
+    )
+    drawn = show(
+        axes[2],
+        np.where(inside, radius, np.nan),
+        "bandwidth, as a radius (px)",
+        cmap=matplotlib.colormaps["viridis"].with_extremes(bad="black"),
+    )
     bar(figure, axes[2], drawn)
     drawn = show(axes[3], seed, "seed: how well it got there", cmap="magma", vmin=0, vmax=1)
     bar(figure, axes[3], drawn)
@@ -116,16 +135,20 @@ def draw_embeddings(sample: Sample, maps: Maps, method: Any) -> None:
     image = grey(sample.image)[PART]
     inside = labels > 0
     for panel, (down, across), title in (
-            (axes[0], (y, x), "pixels of each nucleus, where they are"),
-            (axes[1], landed, "the same pixels, where they are sent")):
+        (axes[0], (y, x), "pixels of each nucleus, where they are"),
+        (axes[1], landed, "the same pixels, where they are sent"),
+    ):
         show(panel, 0.45 * image, title)
         panel.scatter(across[inside], down[inside], s=5, c=colours[inside], linewidths=0)
         panel.set(xlim=(-0.5, inside.shape[1] - 0.5), ylim=(inside.shape[0] - 0.5, -0.5))
     for label in np.unique(labels[inside]):
         here = labels == label
         centre, reach = landed[:, here].mean(axis=1), width[:, here].mean(axis=1)
-        axes[1].add_patch(Ellipse(centre[::-1], 2 * reach[1], 2 * reach[0], fill=False,
-                                  edgecolor="white", linewidth=1))
+        axes[1].add_patch(
+            Ellipse(
+                centre[::-1], 2 * reach[1], 2 * reach[0], fill=False, edgecolor="white", linewidth=1
+            )
+        )
     save(figure, "embeddings")
 
 
@@ -139,9 +162,15 @@ def draw_decoding(sample: Sample, maps: Maps, method: Any) -> None:
     steps = (1, max(2, count // 4), max(3, count // 2), count)
     for panel, step in zip(axes, steps, strict=True):
         labels = np.where(found.labels <= step, found.labels, 0)
-        show(panel, painted(image, labels),
-             "the best seed, and its pixels" if step == 1 else
-             f"all {count} objects" if step == count else f"{step} objects")
+        show(
+            panel,
+            painted(image, labels),
+            "the best seed, and its pixels"
+            if step == 1
+            else f"all {count} objects"
+            if step == count
+            else f"{step} objects",
+        )
         y, x = positions[:step].T
         panel.plot(x, y, "+", color="white", markersize=6, markeredgewidth=1)
     save(figure, "decoding")
@@ -156,12 +185,19 @@ def draw_methods(models: dict[str, embedseg.Segmenter]) -> None:
     image = grey(sample.image)
     figure, axes = panels(2 + len(models), 2.9)
     show(axes[0], image, "image")
-    show(axes[1], painted(image, sample.labels),
-         f"truth: {len(np.unique(sample.labels)) - 1} neurites")
+    show(
+        axes[1],
+        painted(image, sample.labels),
+        f"truth: {len(np.unique(sample.labels)) - 1} neurites",
+    )
     for panel, (name, model) in zip(axes[2:], models.items(), strict=True):
         found = [model.segment(each.image, axes="CYX") for each in planes]
-        ap = np.mean([score(each.labels, labels).ap["0.50"]
-                      for each, labels in zip(planes, found, strict=True)])
+        ap = np.mean(
+            [
+                score(each.labels, labels).ap["0.50"]
+                for each, labels in zip(planes, found, strict=True)
+            ]
+        )
         labels = found[len(planes) // 2]
         show(panel, painted(image, matched(sample.labels, labels)), f"{name}: AP50 {ap:.2f}")
     save(figure, "methods")
@@ -213,8 +249,9 @@ def radii(maps: Maps, method: Any) -> NDArray[np.float64]:
 
 def panels(count: int, width: float) -> tuple[Figure, Sequence[Axes]]:
     """Return a figure with panels side by side."""
-    figure, axes = plt.subplots(1, count, figsize=(width * count, width + 0.3),
-                                layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(
+        1, count, figsize=(width * count, width + 0.3), layout="constrained", squeeze=False
+    )
     return figure, axes[0]
 
 

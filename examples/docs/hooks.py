@@ -41,8 +41,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     places |= {source: page for page, source in INCLUDED.items()}
     places |= {"README.md": "index.md", "examples/README.md": "tutorials/index.md"}
     places |= {f"examples/docs/pages/{file.src_uri}": file.src_uri for file in files}
-    pages = {"reference/cli.md": cli_page(), "reference/config.md": config_page(),
-             "tutorials/index.md": overview(found, ROOT, places)}
+    pages = {
+        "reference/cli.md": cli_page(),
+        "reference/config.md": config_page(),
+        "tutorials/index.md": overview(found, ROOT, places),
+    }
     for page, source in INCLUDED.items():
         pages[page] = relinked((ROOT / source).read_text(), source, page, places)
         for place, picture in pictures(source, page).items():

@@ -27,9 +27,15 @@ def overview(found: list[Tutorial], root: Path, places: dict[str, str]) -> str:
     if (root / source).is_file():
         text = (root / source).read_text().replace("# Examples", "# Tutorials", 1)
         return relinked(text, source, "tutorials/index.md", places)
-    lines = ["# Tutorials", "", "Each is a notebook or a script of the folder `examples`, run by "
-             "the tests in a fast mode. Take one as it is, and put your own data in.", "",
-             "| tutorial | what it shows | file |", "| --- | --- | --- |"]
+    lines = [
+        "# Tutorials",
+        "",
+        "Each is a notebook or a script of the folder `examples`, run by "
+        "the tests in a fast mode. Take one as it is, and put your own data in.",
+        "",
+        "| tutorial | what it shows | file |",
+        "| --- | --- | --- |",
+    ]
     for each in found:
         link = posixpath.relpath(each.page, "tutorials")
         title = f"{each.group}: {each.title}" if each.group else each.title
@@ -41,8 +47,10 @@ def pictures(source: str, page: str) -> dict[str, bytes]:
     """Return the pictures that a file shows, by their places beside its page."""
     file = ROOT / source
     found = re.findall(r"!\[[^\]]*\]\(([^):\s]+)\)", file.read_text())
-    return {posixpath.join(posixpath.dirname(page), name): (file.parent / name).read_bytes()
-            for name in found}
+    return {
+        posixpath.join(posixpath.dirname(page), name): (file.parent / name).read_bytes()
+        for name in found
+    }
 
 
 def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
@@ -55,6 +63,7 @@ def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
     >>> relinked("[a](../CHANGELOG.md) [b](c.py)", "x/y.md", "z.md", {"CHANGELOG.md": "news.md"})
     '[a](news.md) b'
     """
+
     def put(match: re.Match[str]) -> str:
         words, target, anchor = match[1], match[2], match[3] or ""
         if re.match(r"\w+:", target) or not target:
@@ -67,5 +76,9 @@ def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
 
     # Code is left as it is.
     parts = re.split(r"(^```.*?^```$|`[^`\n]*`)", text, flags=re.MULTILINE | re.DOTALL)
-    return "".join(part if part.startswith("`") else re.sub(
-        r"(?<!!)\[([^\]]+)\]\(([^)#\s]*)(#[^)\s]*)?\)", put, part) for part in parts)
+    return "".join(
+        part
+        if part.startswith("`")
+        else re.sub(r"(?<!!)\[([^\]]+)\]\(([^)#\s]*)(#[^)\s]*)?\)", put, part)
+        for part in parts
+    )

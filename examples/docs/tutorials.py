@@ -13,12 +13,21 @@ from typing import NamedTuple
 ROOT = Path(__file__).resolve().parents[2]
 #: In which order they are read; what is not on disk is left out, what is not named comes last.
 ORDER = (
-    "train_and_segment.py", "own_data.ipynb",
-    "2d/dsb-2018/01-data.ipynb", "2d/dsb-2018/02-train.ipynb", "2d/dsb-2018/03-predict.ipynb",
-    "3d/organoid-cells/01-data.ipynb", "3d/organoid-cells/02-train.ipynb",
+    "train_and_segment.py",
+    "own_data.ipynb",
+    "2d/dsb-2018/01-data.ipynb",
+    "2d/dsb-2018/02-train.ipynb",
+    "2d/dsb-2018/03-predict.ipynb",
+    "3d/organoid-cells/01-data.ipynb",
+    "3d/organoid-cells/02-train.ipynb",
     "3d/organoid-cells/03-predict.ipynb",
-    "boundary_vs_embedding.ipynb", "em_membranes.ipynb", "dense_em_ensemble.ipynb",
-    "em_stack_to_stl.ipynb", "large_volume.ipynb", "sparse_annotation.ipynb", "own_method.ipynb",
+    "boundary_vs_embedding.ipynb",
+    "em_membranes.ipynb",
+    "dense_em_ensemble.ipynb",
+    "em_stack_to_stl.ipynb",
+    "large_volume.ipynb",
+    "sparse_annotation.ipynb",
+    "own_method.ipynb",
 )
 #: Headings in the navigation, by the folder below examples.
 HEADINGS = {"2d/dsb-2018": "Nuclei in 2D", "3d/organoid-cells": "Cells in 3D"}
@@ -57,9 +66,14 @@ class Tutorial(NamedTuple):
 def tutorials(root: Path = ROOT) -> list[Tutorial]:
     """Return the examples that there are, in order."""
     folder = root / "examples"
-    there = {path.relative_to(folder).as_posix() for path in sorted(folder.rglob("*"))
-             if path.suffix in (".ipynb", ".py") and ".ipynb_checkpoints" not in path.parts
-             and "docs" not in path.relative_to(folder).parts and not path.name.startswith("_")}
+    there = {
+        path.relative_to(folder).as_posix()
+        for path in sorted(folder.rglob("*"))
+        if path.suffix in (".ipynb", ".py")
+        and ".ipynb_checkpoints" not in path.parts
+        and "docs" not in path.relative_to(folder).parts
+        and not path.name.startswith("_")
+    }
     names = [name for name in ORDER if name in there] + sorted(there - set(ORDER))
     return [read(root, Path("examples") / name) for name in names]
 
@@ -88,10 +102,13 @@ def of_script(code: str, source: Path) -> str:
     words = ast.get_docstring(tree) or ""
     lines = code.splitlines()
     if words:
-        lines = lines[tree.body[0].end_lineno:]
+        lines = lines[tree.body[0].end_lineno :]
     heading, _, rest = words.partition("\n")
-    return (f"# {heading.rstrip('.')}\n\n{rest.strip()}\n\n```python\n"
-            + "\n".join(lines).strip() + f"\n```\n\nThe script is `{source}`.\n")
+    return (
+        f"# {heading.rstrip('.')}\n\n{rest.strip()}\n\n```python\n"
+        + "\n".join(lines).strip()
+        + f"\n```\n\nThe script is `{source}`.\n"
+    )
 
 
 def of_notebook(book: dict[str, object], stem: str, pictures: dict[str, bytes]) -> Iterator[str]:

@@ -118,7 +118,10 @@ def make_case(
 
 
 def literal(
-    offset: torch.Tensor, bandwidth: torch.Tensor, seed: torch.Tensor, unit: float,
+    offset: torch.Tensor,
+    bandwidth: torch.Tensor,
+    seed: torch.Tensor,
+    unit: float,
     limit: float = math.inf,
 ) -> tuple[NDArray[np.int32], int, float]:
     """Cluster raw maps by the published procedure in torch, spacing 1.
@@ -126,8 +129,9 @@ def literal(
     Returns the labels, the number of seeds tried, and the time of each seed tried in s; stops
     after `limit` seconds.
     """
-    grid = torch.stack(torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in seed.shape),
-                                      indexing="ij"))
+    grid = torch.stack(
+        torch.meshgrid(*(torch.arange(n, dtype=torch.float32) for n in seed.shape), indexing="ij")
+    )
     embedding = grid + unit * torch.tanh(offset)
     probability = torch.sigmoid(seed)
     foreground = probability > 0.5

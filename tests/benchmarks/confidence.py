@@ -1,6 +1,6 @@
 """How far scores of objects are probabilities, on the test images of a data folder.
 
-    python tests/benchmarks/confidence.py MODEL DATA
+python tests/benchmarks/confidence.py MODEL DATA
 """
 
 from __future__ import annotations
@@ -31,8 +31,11 @@ def main(folder: str, data: str) -> None:
     for name, values in scores.items():
         bins = reliability(values, true, BINS)
         error = sum(part.objects * abs(part.score - part.true) for part in bins) / len(true)
-        print(f"| {name} | " + " | ".join(f"{part.score:.3f}: {part.true:.3f}" for part in bins)
-              + f" | {error:.4f} |")
+        print(
+            f"| {name} | "
+            + " | ".join(f"{part.score:.3f}: {part.true:.3f}" for part in bins)
+            + f" | {error:.4f} |"
+        )
 
 
 if __name__ == "__main__":

@@ -45,11 +45,12 @@ def dense(side: int, seed: int = 0) -> np.ndarray:
         x = across + 0.5 - middle[1][column]
         y = np.arange(CELL)[:, np.newaxis] + 0.5 - middle[0][column]
         cos, sin = np.cos(angle)[column], np.sin(angle)[column]
-        reach = (((x * cos + y * sin) / radii[0][column]) ** 2
-                 + ((y * cos - x * sin) / radii[1][column]) ** 2)
+        reach = ((x * cos + y * sin) / radii[0][column]) ** 2 + (
+            (y * cos - x * sin) / radii[1][column]
+        ) ** 2
         number = row * n + column + 1
         inside = (reach <= 1) & ((number % 50 != 0) | (reach > 0.1))
-        labels[row * CELL:(row + 1) * CELL, : n * CELL] = np.where(inside, number, 0)
+        labels[row * CELL : (row + 1) * CELL, : n * CELL] = np.where(inside, number, 0)
     return labels
 
 
@@ -80,9 +81,23 @@ def by_regionprops(labels: np.ndarray) -> float:
     rows = int(np.argmax(labels.max(1) > PROPS))
     some = np.where(labels[:rows] <= PROPS, labels[:rows], 0)
     begun = time.perf_counter()
-    regionprops_table(some, spacing=SPACING, properties=[
-        "label", "centroid", "bbox", "num_pixels", "area", "equivalent_diameter_area",
-        "axis_major_length", "axis_minor_length", "orientation", "eccentricity", "solidity"])
+    regionprops_table(
+        some,
+        spacing=SPACING,
+        properties=[
+            "label",
+            "centroid",
+            "bbox",
+            "num_pixels",
+            "area",
+            "equivalent_diameter_area",
+            "axis_major_length",
+            "axis_minor_length",
+            "orientation",
+            "eccentricity",
+            "solidity",
+        ],
+    )
     return (time.perf_counter() - begun) / int(some.max()) * int(labels.max())
 
 
@@ -104,9 +119,12 @@ def job(name: str, folder: Path) -> dict[str, Any]:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     begun, spent = time.perf_counter(), time.process_time()
     step(word, labels, folder)
-    return {"seconds": time.perf_counter() - begun, "processor": time.process_time() - spent,
-            "before": before / 1e6,
-            "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6}
+    return {
+        "seconds": time.perf_counter() - begun,
+        "processor": time.process_time() - spent,
+        "before": before / 1e6,
+        "peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6,
+    }
 
 
 def size_of(path: Path) -> float:
@@ -116,8 +134,9 @@ def size_of(path: Path) -> float:
 
 
 def run(name: str, folder: Path) -> dict[str, Any]:
-    done = subprocess.run([sys.executable, __file__, "--job", name, str(folder)],
-                          capture_output=True, text=True)
+    done = subprocess.run(
+        [sys.executable, __file__, "--job", name, str(folder)], capture_output=True, text=True
+    )
     if done.returncode:
         sys.exit(done.stderr)
     found: dict[str, Any] = json.loads(done.stdout)
@@ -136,19 +155,27 @@ def main() -> None:
         folder = Path(temporary)
         labels = dense(args.side)
         np.save(folder / "labels.npy", labels)
-        print(f"{labels.max()} objects in {args.side} x {args.side} pixels; load "
-              f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
+        print(
+            f"{labels.max()} objects in {args.side} x {args.side} pixels; load "
+            f"{os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n"
+        )
         del labels
-        print("| what | time, s | processor time, s | peak memory, GB | of it labels and libraries "
-              "| file, MB |\n| --- | --- | --- | --- | --- | --- |")
+        print(
+            "| what | time, s | processor time, s | peak memory, GB | of it labels and libraries "
+            "| file, MB |\n| --- | --- | --- | --- | --- | --- |"
+        )
         rows = [f"write {kind}" for kind in EXPORTERS]
-        rows += [f"read {kind}" for kind, exporter in EXPORTERS.items()
-                 if exporter.suffix in IMPORTERS]
+        rows += [
+            f"read {kind}" for kind, exporter in EXPORTERS.items() if exporter.suffix in IMPORTERS
+        ]
         for name in rows:
             found = run(name, folder)
             size = size_of(folder / f"all{EXPORTERS[name.split()[1]].suffix}")
-            print(f"| {name} | {found['seconds']:.1f} | {found['processor']:.1f} | "
-                  f"{found['peak']:.2f} | {found['before']:.2f} | {size:.0f} |", flush=True)
+            print(
+                f"| {name} | {found['seconds']:.1f} | {found['processor']:.1f} | "
+                f"{found['peak']:.2f} | {found['before']:.2f} | {size:.0f} |",
+                flush=True,
+            )
         for name in ("outlines by find_contours", "table by regionprops_table"):
             found = run(f"slow {name.split()[-1]}", folder)
             print(f"| {name}, extrapolated | {found['seconds']:,.0f} | | | | |", flush=True)

@@ -55,8 +55,9 @@ class Repeated:
 
     def read(self, box):
         pattern = np.load(self.source, mmap_mode="r")
-        data = np.empty((len(self.channels), *(side.stop - side.start for side in box[1:])),
-                        pattern.dtype)
+        data = np.empty(
+            (len(self.channels), *(side.stop - side.start for side in box[1:])), pattern.dtype
+        )
         # In slices: a read that costs more than copying would be taken for a cost of the frame.
         for there, here in repetitions(box[1:], pattern.shape[1:]):
             for k, channel in enumerate(self.channels):
@@ -66,12 +67,15 @@ class Repeated:
 
 def repetitions(box, period):
     """Return where each repetition of a pattern meets a box, in the box and in the pattern."""
+
     def along(side, n):
         start = side.start
         while start < side.stop:
             stop = min(side.stop, (start // n + 1) * n)
-            yield (slice(start - side.start, stop - side.start),
-                   slice(start % n, start % n + stop - start))
+            yield (
+                slice(start - side.start, stop - side.start),
+                slice(start % n, start % n + stop - start),
+            )
             start = stop
 
     sides = [along(side, n) for side, n in zip(box, period, strict=True)]
@@ -82,20 +86,32 @@ def volume(gigavoxels: float) -> tuple[int, ...]:
     """Return a shape of so many voxels, in whole blocks as far as it goes."""
     blocks = max(1, round(gigavoxels * 1e9 / math.prod(BLOCK)))
     deep = max(1, round(blocks / 4))
-    return (BLOCK[0] * deep, 2 * BLOCK[1], 2 * BLOCK[2]) if blocks >= 4 else (
-        BLOCK[0] * blocks, BLOCK[1], BLOCK[2])
+    return (
+        (BLOCK[0] * deep, 2 * BLOCK[1], 2 * BLOCK[2])
+        if blocks >= 4
+        else (BLOCK[0] * blocks, BLOCK[1], BLOCK[2])
+    )
 
 
-def one(folder: Path, gigavoxels: float, workers: int, model: str | None,
-        memory: str | None = None) -> dict[str, float]:
+def one(
+    folder: Path, gigavoxels: float, workers: int, model: str | None, memory: str | None = None
+) -> dict[str, float]:
     """Segment one volume; return what it took."""
-    shape, options = volume(gigavoxels), BlockOptions(
-        BLOCK, HALO, workers, threads=1, memory=memory)
+    shape, options = (
+        volume(gigavoxels),
+        BlockOptions(BLOCK, HALO, workers, threads=1, memory=memory),
+    )
     image = Repeated(str(folder / "pattern.npy"), (7, *shape), tuple(range(7)))
-    method = Embedding(unit=float((folder / "unit").read_text()), seed_threshold=0.7,
-                       max_radius=15, refine=0.4)
-    config = Config(ndim=3, spacing=(1.0,) * 3, method=method,
-                    net=net_options({"type": "unet"}), train=TrainOptions(crop=(32,) * 3))
+    method = Embedding(
+        unit=float((folder / "unit").read_text()), seed_threshold=0.7, max_radius=15, refine=0.4
+    )
+    config = Config(
+        ndim=3,
+        spacing=(1.0,) * 3,
+        method=method,
+        net=net_options({"type": "unet"}),
+        train=TrainOptions(crop=(32,) * 3),
+    )
     scratch = Path(tempfile.mkdtemp(dir=folder))
     begun = time.perf_counter()
     if model:
@@ -105,8 +121,20 @@ def one(folder: Path, gigavoxels: float, workers: int, model: str | None,
         job = plan_blocks(source, replace(image, spacing=source.config.spacing), scratch, options)
         config = segmenter.config
     else:
-        job = Job(image, StoredMaps(), method.in_blocks(), method.maps(3), (1.0,) * 3,
-                  str(scratch), BLOCK, PART, (1,) * 3, (0,) * 3, HALO, threads=1)
+        job = Job(
+            image,
+            StoredMaps(),
+            method.in_blocks(),
+            method.maps(3),
+            (1.0,) * 3,
+            str(scratch),
+            BLOCK,
+            PART,
+            (1,) * 3,
+            (0,) * 3,
+            HALO,
+            threads=1,
+        )
     watch, clock = Watch(scratch), cProfile.Profile()
     if workers == 1:
         clock.enable()
@@ -117,18 +145,27 @@ def one(folder: Path, gigavoxels: float, workers: int, model: str | None,
     clock.disable()
     took = time.perf_counter() - begun
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return {"gigavoxels": math.prod(shape) / 1e9, "workers": workers, "seconds": took,
-            "processor": sum(each.ru_utime + each.ru_stime for each in used),
-            "objects": result.count, "blocks": result.blocks, "again": result.retried,
-            "disk": watch.stop(), "memory": used[workers > 1].ru_maxrss * 1024,
-            "stages": stages(clock)}
+    return {
+        "gigavoxels": math.prod(shape) / 1e9,
+        "workers": workers,
+        "seconds": took,
+        "processor": sum(each.ru_utime + each.ru_stime for each in used),
+        "objects": result.count,
+        "blocks": result.blocks,
+        "again": result.retried,
+        "disk": watch.stop(),
+        "memory": used[workers > 1].ru_maxrss * 1024,
+        "stages": stages(clock),
+    }
 
 
 def stages(clock: cProfile.Profile) -> dict[str, float]:
     """Return the seconds of each step; of other processes nothing is known."""
     clock.create_stats()
-    return {name: sum(timed[3] for place, timed in clock.stats.items() if place[2] == name)
-            for name in ("make_maps", "decode_block", "write_block", "coarsen")}
+    return {
+        name: sum(timed[3] for place, timed in clock.stats.items() if place[2] == name)
+        for name in ("make_maps", "decode_block", "write_block", "coarsen")
+    }
 
 
 class Watch(threading.Thread):
@@ -166,20 +203,23 @@ def main() -> None:
     given = parser.parse_args()
     if given.run:
         folder, size, workers = given.run
-        print(json.dumps(one(
-            Path(folder), float(size), int(workers), given.model, given.memory)))
+        print(json.dumps(one(Path(folder), float(size), int(workers), given.model, given.memory)))
         return
     rows = []
-    print("| gigavoxels | workers | blocks | decoded again | objects | time, s | "
-          "processor time, s | Mvoxel/s | memory of a process, GB | disk at most, GB | "
-          "maps / decode / write / coarser levels, s |")
+    print(
+        "| gigavoxels | workers | blocks | decoded again | objects | time, s | "
+        "processor time, s | Mvoxel/s | memory of a process, GB | disk at most, GB | "
+        "maps / decode / write / coarser levels, s |"
+    )
     print("| --- " * 11 + "|")
     for size in given.gigavoxels:
         for workers in given.workers:
             with tempfile.TemporaryDirectory() as folder:
                 case = make_case(PATTERN, 1000, outliers=given.wild)
-                np.save(Path(folder) / "pattern.npy",
-                        np.concatenate([case.offset, case.bandwidth, case.seed[None]]))
+                np.save(
+                    Path(folder) / "pattern.npy",
+                    np.concatenate([case.offset, case.bandwidth, case.seed[None]]),
+                )
                 (Path(folder) / "unit").write_text(str(case.unit))
                 command = [sys.executable, __file__, "--run", folder, str(size), str(workers)]
                 command += ["--model", given.model] if given.model else []
@@ -187,13 +227,16 @@ def main() -> None:
                 done = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
             row = json.loads(done.stdout)
             rows.append(row)
-            print(f"| {row['gigavoxels']:.2f} | {workers} | {row['blocks']} | {row['again']} | "
-                  f"{row['objects']:,} | "
-                  f"{row['seconds']:.0f} | {row['processor']:.0f} | "
-                  f"{1e3 * row['gigavoxels'] / row['seconds']:.1f} | "
-                  f"{row['memory'] / 1e9:.2f} | {row['disk'] / 1e9:.1f} | "
-                  + " / ".join(f"{seconds:.0f}" for seconds in row["stages"].values()
-                               if workers == 1) + " |", flush=True)
+            print(
+                f"| {row['gigavoxels']:.2f} | {workers} | {row['blocks']} | {row['again']} | "
+                f"{row['objects']:,} | "
+                f"{row['seconds']:.0f} | {row['processor']:.0f} | "
+                f"{1e3 * row['gigavoxels'] / row['seconds']:.1f} | "
+                f"{row['memory'] / 1e9:.2f} | {row['disk'] / 1e9:.1f} | "
+                + " / ".join(f"{seconds:.0f}" for seconds in row["stages"].values() if workers == 1)
+                + " |",
+                flush=True,
+            )
     if given.plot:
         plot(rows, given.plot)
 

@@ -19,28 +19,37 @@ from embedseg.costs import estimate
 
 def row(what: str, size: object, expected: float, found: float) -> None:
     """Print one line of the table; bytes become MB."""
-    print(f"| {what} | {size} | {expected / 1e6:.0f} | {found / 1e6:.0f} | "
-          f"{100 * (expected / found - 1):+.0f} % |", flush=True)
+    print(
+        f"| {what} | {size} | {expected / 1e6:.0f} | {found / 1e6:.0f} | "
+        f"{100 * (expected / found - 1):+.0f} % |",
+        flush=True,
+    )
 
 
 def main() -> None:
     """Print the table."""
-    print("| what | size | estimated | measured | estimate off by |\n"
-          "| --- | --- | --- | --- | --- |")
+    print(
+        "| what | size | estimated | measured | estimate off by |\n| --- | --- | --- | --- | --- |"
+    )
     for net in ("unet", "erfnet"):
         for ndim, crop, batch in SIZES.values():
             folder = Path(tempfile.mkdtemp())
             config = planned_for_training(net, ndim, crop, batch, folder)
-            row(f"train, {net}", " x ".join(map(str, (batch, *crop))),
+            row(
+                f"train, {net}",
+                " x ".join(map(str, (batch, *crop))),
                 estimate(config, "cpu", timed=False).training,
-                measured("train", config, folder, folder / "data"))
+                measured("train", config, folder, folder / "data"),
+            )
     for shape in LARGE.values():
         for tile in (None, 0.3):
             config = planned_for_image(shape, tile)
-            row("predict, unet" + (f", tiles of {tile} GB" if tile else ""),
+            row(
+                "predict, unet" + (f", tiles of {tile} GB" if tile else ""),
                 " x ".join(map(str, shape)),
                 estimate(config, "cpu", [shape], timed=False).prediction,
-                measured("segment", config, Path(tempfile.mkdtemp()), *shape))
+                measured("segment", config, Path(tempfile.mkdtemp()), *shape),
+            )
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Accuracy over minutes: what several benchmarks of one data set recorded, as one table and plot.
 
-    python tests/benchmarks/minutes.py tests/benchmarks/records/minutes-dsb2018*.json [-o PLOT.png]
+python tests/benchmarks/minutes.py tests/benchmarks/records/minutes-dsb2018*.json [-o PLOT.png]
 """
 
 from __future__ import annotations

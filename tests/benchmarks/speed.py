@@ -32,8 +32,10 @@ def main() -> None:
     parser.add_argument("--device", default="auto")
     device = resolve_device(parser.parse_args().device)
     torch.manual_seed(0)
-    print("| net | image | seconds | million pixels per second | peak memory, GB |\n"
-          "| --- | --- | --- | --- | --- |")
+    print(
+        "| net | image | seconds | million pixels per second | peak memory, GB |\n"
+        "| --- | --- | --- | --- | --- |"
+    )
     for ndim, sizes in SIZES.items():
         image, labels = blobs(SHAPES[ndim], 10)
         stats = statistics([Sample("blobs", image[None], labels, (1.0,) * ndim)])
@@ -57,9 +59,11 @@ def row(model: Segmenter, net: str, shape: tuple[int, ...], device: torch.device
         seconds = time.perf_counter() - begun
         if seconds > 10:
             break
-    print(f"| {net} | {' x '.join(map(str, shape))} | {seconds:.2f} | "
-          f"{image.size / 1e6 / seconds:.2f} | {(peak_memory(device) or 0) / 1e9:.2f} |",
-          flush=True)
+    print(
+        f"| {net} | {' x '.join(map(str, shape))} | {seconds:.2f} | "
+        f"{image.size / 1e6 / seconds:.2f} | {(peak_memory(device) or 0) / 1e9:.2f} |",
+        flush=True,
+    )
     return seconds
 
 

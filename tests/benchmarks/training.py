@@ -74,8 +74,9 @@ def maps(labels: Tensor, centres: Tensor, method: Embedding, state: str) -> tupl
     grid = torch.stack(torch.meshgrid(*(torch.arange(n) for n in shape), indexing="ij")).float()
     e = grid.expand(len(labels), *grid.shape).clone()
     if state == "trained":
-        own = torch.stack([middles[(ids - 1).clamp(min=0)]
-                           for middles, ids in zip(centres, labels, strict=True)])
+        own = torch.stack(
+            [middles[(ids - 1).clamp(min=0)] for middles, ids in zip(centres, labels, strict=True)]
+        )
         e = torch.where(labels[:, None] > 0, own.movedim(-1, 1), e)
         e = e + 0.15 * method.radius * torch.randn(e.shape, generator=rng)
     raw = np.log(np.log(2) * (method.unit / method.radius) ** 2) / method.bandwidth_scale
@@ -86,8 +87,10 @@ def maps(labels: Tensor, centres: Tensor, method: Embedding, state: str) -> tupl
 def loss_table(literal_too: bool) -> None:
     """Compare both forms of the loss, and the faster one with a step of the paper's net."""
     torch.set_num_threads(1)
-    print("| crop | objects | state | literal, s | ours, s | ratio | ERFNet's step, s | share |\n"
-          "| --- | --- | --- | --- | --- | --- | --- | --- |")
+    print(
+        "| crop | objects | state | literal, s | ours, s | ratio | ERFNet's step, s | share |\n"
+        "| --- | --- | --- | --- | --- | --- | --- | --- |"
+    )
     for shape, objects in SIZES:
         batch = [ellipses(shape, objects, seed) for seed in range(BATCH)]
         extent = float(np.sqrt(shape[0] * shape[1] / 2 / objects / np.pi))
@@ -100,19 +103,29 @@ def loss_table(literal_too: bool) -> None:
             e, s = maps(labels, centres, method, state)
 
             def run(function: Callable[..., Any], e: Tensor = e, s: Tensor = s) -> None:
-                parts = function(e, s, labels, centres, unit=method.unit,  # noqa: B023
-                                 scale=method.bandwidth_scale)             # noqa: B023
+                parts = function(
+                    e,
+                    s,
+                    labels,  # noqa: B023
+                    centres,  # noqa: B023
+                    unit=method.unit,  # noqa: B023
+                    scale=method.bandwidth_scale,  # noqa: B023
+                )
                 torch.autograd.grad(parts.instance + parts.smoothness, (e, s))
 
             ours = best(lambda run=run: run(instance_loss))
             literal = best(lambda run=run: run(literal_instance_loss)) if literal_too else np.nan
-            print(f"| {' x '.join(map(str, shape))} | {int(labels.max())} | {state} | "
-                  f"{literal:.3f} | {ours:.4f} | {literal / ours:.0f} | {step:.2f} | "
-                  f"{100 * ours / step:.1f} % |", flush=True)
+            print(
+                f"| {' x '.join(map(str, shape))} | {int(labels.max())} | {state} | "
+                f"{literal:.3f} | {ours:.4f} | {literal / ours:.0f} | {step:.2f} | "
+                f"{100 * ours / step:.1f} % |",
+                flush=True,
+            )
 
 
-def erfnet_step(shape: tuple[int, ...], method: Embedding, labels: Tensor, centres: Tensor
-                ) -> float:
+def erfnet_step(
+    shape: tuple[int, ...], method: Embedding, labels: Tensor, centres: Tensor
+) -> float:
     """Return the seconds of forward, loss, backward and Adam of the branched ERFNet."""
     net = net_options({"type": "erfnet"}).build(2, 1, method.heads(2), (1.0, 1.0), shape)
     method.init_heads(net.outputs, 2)
@@ -123,7 +136,8 @@ def erfnet_step(shape: tuple[int, ...], method: Embedding, labels: Tensor, centr
     def step() -> None:
         adam.zero_grad()
         method.loss(net(image), {"labels": labels, "centres": centres}, (1.0, 1.0))[
-            "total"].backward()
+            "total"
+        ].backward()
         adam.step()
 
     return best(step, most=5)
@@ -132,14 +146,17 @@ def erfnet_step(shape: tuple[int, ...], method: Embedding, labels: Tensor, centr
 def step_table(presets: list[str], threads: int) -> None:
     """Say where the time of a step goes, with the default plan."""
     torch.set_num_threads(threads)
-    print("| crop | batch | net | augmentation | crops, ms | augmentation, ms | targets, ms | "
-          "forward, ms | loss, ms | backward, ms | optimiser, ms | all, ms | crops and "
-          "augmentation |\n" + "| --- " * 13 + "|")
+    print(
+        "| crop | batch | net | augmentation | crops, ms | augmentation, ms | targets, ms | "
+        "forward, ms | loss, ms | backward, ms | optimiser, ms | all, ms | crops and "
+        "augmentation |\n" + "| --- " * 13 + "|"
+    )
     for shape, objects in [*SIZES[:2], *VOLUMES]:
         ndim = len(shape)
         wide = tuple(3 * n // 2 for n in shape)
-        samples = [Sample(f"blobs{i}", *_one(wide, objects * 2, i), (1.0,) * ndim)
-                   for i in range(4)]
+        samples = [
+            Sample(f"blobs{i}", *_one(wide, objects * 2, i), (1.0,) * ndim) for i in range(4)
+        ]
         for name in ("unet", "erfnet"):
             for preset in presets:
                 _step_row(samples, shape, name, preset)
@@ -155,16 +172,23 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
 
     ndim = len(shape)
     config: Config = plan_from(statistics(samples), net=None if name == "unet" else name)
-    config = config.changed({"train.crop": ",".join(map(str, shape)), "train.augment": preset,
-                             "train.batch": BATCH if ndim == 2 else 2})
+    config = config.changed(
+        {
+            "train.crop": ",".join(map(str, shape)),
+            "train.augment": preset,
+            "train.batch": BATCH if ndim == 2 else 2,
+        }
+    )
     method, options = config.method, config.train
-    crops = Crops(samples, options.crop,
-                  margin=options.augment.margin(options.crop, config.spacing))
+    crops = Crops(
+        samples, options.crop, margin=options.augment.margin(options.crop, config.spacing)
+    )
     net = config.build_net()
     method.init_heads(net.outputs, ndim)
     net = net.to(memory_format=LAYOUTS[ndim])
-    optimizer = make_optimizer(options.optimizer, net, options.learning_rate,
-                               options.weight_decay, torch.device("cpu"))
+    optimizer = make_optimizer(
+        options.optimizer, net, options.learning_rate, options.weight_decay, torch.device("cpu")
+    )
     spent: dict[str, float] = {}
     steps = count()
 
@@ -178,11 +202,17 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
         number = next(steps)
         rngs = [np.random.default_rng([number, i]) for i in range(options.batch)]
         drawn = timed("crops", lambda: [crops.draw(rng) for rng in rngs])
-        ready = timed("augmentation", lambda: [
-            options.augment.apply(crop.image, crop.labels, options.crop, config.spacing, rng)
-            for crop, rng in zip(drawn, rngs, strict=True)])
-        targets = timed("targets", lambda: joined(
-            [method.targets(labels, config.spacing) for _, labels in ready]))
+        ready = timed(
+            "augmentation",
+            lambda: [
+                options.augment.apply(crop.image, crop.labels, options.crop, config.spacing, rng)
+                for crop, rng in zip(drawn, rngs, strict=True)
+            ],
+        )
+        targets = timed(
+            "targets",
+            lambda: joined([method.targets(labels, config.spacing) for _, labels in ready]),
+        )
         image = torch.stack([torch.from_numpy(image) for image, _ in ready])
         image = image.contiguous(memory_format=LAYOUTS[ndim])
         optimizer.zero_grad()
@@ -201,9 +231,12 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
     whole = sum(spent.values())
     share = (spent["crops"] + spent["augmentation"]) / whole
     cells = [f"{1000 * spent[part] / rounds:.1f}" for part in spent]
-    print(f"| {' x '.join(map(str, shape))} | {options.batch} | {name} | {preset} | "
-          + " | ".join(cells) + f" | {1000 * whole / rounds:.0f} | {100 * share:.1f} % |",
-          flush=True)
+    print(
+        f"| {' x '.join(map(str, shape))} | {options.batch} | {name} | {preset} | "
+        + " | ".join(cells)
+        + f" | {1000 * whole / rounds:.0f} | {100 * share:.1f} % |",
+        flush=True,
+    )
 
 
 def main() -> None:
