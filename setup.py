@@ -6,7 +6,7 @@ from pathlib import Path
 from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
-VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/__init__.py").read_text())[1]
+VERSION = re.search(r'__version__ = "(.+)"', (HERE / "embedseg/common/version.py").read_text())[1]
 
 EXTRAS = {
     "large": ["bokeh>=3.5", "dask[distributed]>=2025.1", "ome-zarr>=0.12", "zarr>=3.1"],
@@ -68,6 +68,7 @@ setup(
     packages=[*find_packages(include=["embedseg", "embedseg.*"]), "embedseg.samples"],
     package_dir={"embedseg.samples": "data"},
     package_data={
+        "": ["*.pyi"],
         "embedseg": ["py.typed", "ARCHITECTURE.md"],
         "embedseg.napari": ["napari.yaml"],
         "embedseg.report": ["page.html", "page.css", "page.js"],
@@ -78,6 +79,7 @@ setup(
         "edt>=3.0",
         "imagecodecs>=2024.12",
         "jinja2>=3.1",
+        "lazy-loader>=0.4",
         "lightning-fabric>=2.5",
         "markupsafe>=2.1",
         "matplotlib>=3.9",

@@ -8,14 +8,15 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from embedseg.common import write_text
 from embedseg.data import load_split
-from embedseg.evaluate import score_samples
-from embedseg.io import write_labels, write_text
-from embedseg.model import Segmenter
-from embedseg.monitor import save_history
-from embedseg.planning import plan
-from embedseg.plot import save_overlay
+from embedseg.evaluation import score_samples
+from embedseg.images import write_labels
+from embedseg.model import plan
+from embedseg.plots import save_overlay
 from embedseg.report import Gallery, evaluation_report
+from embedseg.segmenter import Segmenter
+from embedseg.training import save_history
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
@@ -92,7 +93,7 @@ def demo(
     Returns
     -------
     dict
-        The scores, as in `embedseg.scoring.summarise_objects`.
+        The scores, as in `embedseg.scoring.scoring.summarise_objects`.
     """
     folder, data = Path(folder), samples(ndim)
     log.info("training on %s for %s", data, time_limit)

@@ -11,14 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.classes import ClassOptions, to_indices
-from embedseg.data import Sample, frames, pair_files
-from embedseg.io import Image, read_labels, stem, write_aside
+from embedseg.common import write_aside
+from embedseg.data import ClassOptions, Sample, frames, pair_files, to_indices
+from embedseg.images import Image, read_labels, stem
 from embedseg.scoring import ObjectScoring, Scoring
 from embedseg.types import DataError, Segmentation
 
 if TYPE_CHECKING:
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
 
 def score_folders(
@@ -35,7 +35,7 @@ def score_folders(
     Parameters
     ----------
     truth_dir, predicted_dir : path
-        Folders; files are paired as `embedseg.data.pair_files` does.
+        Folders; files are paired as `embedseg.data.samples.pair_files` does.
     axes : str, optional
         Axes of the files, such as "ZYX". Default: those of the true file's metadata.
     ignore_label : int, optional

@@ -13,29 +13,35 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedseg import checkpoint
-from embedseg.config import Config, parse_duration, save_config
+from embedseg.common import Progress, refuse_used, remove_partial_files
 from embedseg.data import Sample, load_training, to_planes, to_spacing
-from embedseg.devices import resolve_device
-from embedseg.ensemble import NAME as ENSEMBLE
-from embedseg.ensemble import Ensemble, read_ensemble, tune_ensemble, write_ensemble
-from embedseg.finetune import take_over
 from embedseg.geometry import resample_labels
-from embedseg.history import read_history, save_weights, write_history
-from embedseg.inference import COARSEST_SIDE_VIEW, Applied, load_applied, read_model
-from embedseg.io import refuse_used, sweep
 from embedseg.labels import link_slices
-from embedseg.nets import Net
-from embedseg.progress import Progress
-from embedseg.run import Run, Watch
-from embedseg.train import fit
-from embedseg.tune import NAME as TUNING
-from embedseg.tune import Tuned, tune, write_tuned
+from embedseg.model import (
+    COARSEST_SIDE_VIEW,
+    ENSEMBLE,
+    TUNING,
+    Config,
+    Ensemble,
+    TrainedNet,
+    Tuned,
+    load_trained_net,
+    parse_duration,
+    read_ensemble,
+    read_model,
+    save_config,
+    take_over,
+    tune,
+    tune_ensemble,
+    write_ensemble,
+    write_tuned,
+)
+from embedseg.nets import Net, resolve_device, save_weights
+from embedseg.training import CHECKPOINT, Run, Watch, fit, read_history, write_history
 from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
 
 if TYPE_CHECKING:
-    from embedseg.large.plan import BlockOptions
-    from embedseg.large.run import Result
+    from embedseg.blockwise import BlockOptions, Result
 
 log = logging.getLogger("embedseg")
 
@@ -71,9 +77,9 @@ class Segmenter:
         return cls(config, net, resolve_device(device))
 
     @property
-    def source(self) -> Applied | Ensemble:
+    def source(self) -> TrainedNet | Ensemble:
         """What makes maps: the net, or the members of an ensemble."""
-        return self.ensemble or Applied(self.config, self.net, self.device)
+        return self.ensemble or TrainedNet(self.config, self.net, self.device)
 
     @property
     def home(self) -> Path | None:
@@ -120,8 +126,8 @@ class Segmenter:
         progress : bool
             Whether to show progress bars.
         watch : callable, optional
-            Is told after each step how far the training is; see `embedseg.run.Standing`. Where it
-            raises `embedseg.progress.Stopped`, the training ends as with Ctrl-C.
+            Is told after each step how far the training is; see `Standing`. Where it
+            raises `embedseg.common.Stopped`, the training ends as with Ctrl-C.
 
         Raises
         ------
@@ -145,7 +151,7 @@ class Segmenter:
             _clear(folder, resume)
             save_config(self.config, folder / "config.json")
         if (start := self.config.train.start) and not (
-            resume and folder and (folder / checkpoint.NAME).is_file()
+            resume and folder and (folder / CHECKPOINT).is_file()
         ):
             log.info(self.start_from(start))
         run = Run(
@@ -212,7 +218,7 @@ class Segmenter:
         return found
 
     def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
-        begun, source = time.monotonic(), Applied(self.config, self.net, self.device)
+        begun, source = time.monotonic(), TrainedNet(self.config, self.net, self.device)
         maps: list[Maps] = []
         for sample in val:
             # Half of the budget is for the net, the other half for decoding.
@@ -287,7 +293,7 @@ class Segmenter:
             Apply a 2D model to a volume plane by plane; default: `config.predict.planes`.
         progress : bool or callable
             Whether to show a bar; or what is told how many of how many tiles are done, which may
-            raise `embedseg.progress.Stopped`.
+            raise `embedseg.common.Stopped`.
 
         Returns
         -------
@@ -393,7 +399,7 @@ class Segmenter:
         ----------
         image : path or URL
             OME-Zarr, zarr, HDF5, TIFF, a folder of slices or .npy; see
-            `embedseg.lazy.open_lazy`.
+            `embedseg.images.open_lazy`.
         output : path
             `*.zarr` (OME-Zarr with a pyramid), `IMAGE.zarr/labels/NAME`, or `*.tif` (BigTIFF).
             The table of objects is written beside it.
@@ -404,7 +410,7 @@ class Segmenter:
         level : int
             Level of the pyramid of an OME-Zarr image.
         options : BlockOptions, optional
-            Size of blocks, workers; see `embedseg.large.plan.BlockOptions`. With several workers
+            Size of blocks, workers; see `embedseg.blockwise.BlockOptions`. With several workers
             a script has to do this under `if __name__ == "__main__"`.
         overwrite : bool
             Replace what is there.
@@ -421,9 +427,8 @@ class Segmenter:
         --------
         >>> model.segment_blocks("brain.zarr", "cells.zarr")  # doctest: +SKIP
         """
-        from embedseg.large.plan import BlockOptions
-        from embedseg.large.run import segment_blocks
-        from embedseg.lazy import open_lazy
+        from embedseg.blockwise import BlockOptions, segment_blocks
+        from embedseg.images import open_lazy
 
         return segment_blocks(
             self.source,
@@ -501,7 +506,7 @@ class Segmenter:
             model = cls(ensemble.config, torch.nn.Module(), on)
             model.ensemble, model._home = ensemble, folder.resolve()
             return model
-        applied = load_applied(folder, on)
+        applied = load_trained_net(folder, on)
         model = cls(applied.config, applied.net, on)
         model.history = read_history(folder / "history.csv")
         model._home = folder.resolve()
@@ -516,14 +521,14 @@ def _annotated(samples: Sequence[Sample]) -> list[Sample]:
 def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
     """See that nothing is written over by mistake; what is resumed may also not have begun."""
     if not resume or not (folder / "config.json").is_file():
-        sweep(folder)
+        remove_partial_files(folder)
         refuse_used(folder, overwrite)
 
 
 def _clear(folder: Path, resume: bool) -> None:
     """Make a folder for a run; of an earlier one that is not resumed nothing may remain."""
     folder.mkdir(parents=True, exist_ok=True)
-    sweep(folder)
+    remove_partial_files(folder)
     if not resume:
         for name in (
             "config.json",

@@ -10,7 +10,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit, softmax
 
+#: One whole number per axis: a shape, a stride, a kernel.
+PerAxis = tuple[int, ...]
+#: Size of a pixel along each axis, in array-axis order, µm.
 Spacing = tuple[float, ...]
+#: One slice per axis.
+Box = tuple[slice, ...]
+#: A label image: 0 is background, objects are positive.
+Labels = NDArray[np.int32]
+Mask = NDArray[np.bool_]
+Floats = NDArray[np.float32]
+Indices = NDArray[np.int64]
+
+#: Label of pixels that are not annotated.
+NOT_ANNOTATED = -1
+#: Label of pixels of a crop that lie outside of its image.
+OUTSIDE = -2
 
 #: What may be done to raw network output; `embedseg.methods.base` holds the torch twins.
 ACTIVATIONS = {

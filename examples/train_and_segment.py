@@ -11,8 +11,8 @@ from pathlib import Path
 
 import embedseg
 from embedseg.demo import samples
-from embedseg.io import write_labels
-from embedseg.plot import save_overlay
+from embedseg.images import write_labels
+from embedseg.plots import save_overlay
 
 logging.basicConfig(level=logging.INFO, format="%(message)s")
 fast = bool(os.environ.get("EMBEDSEG_FAST"))

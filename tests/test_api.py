@@ -1,12 +1,12 @@
 """The public names: one that goes, or comes, has to be written down in the same change.
 
-`python tests/test_api.py` writes `tests/api.txt` anew.
+Public is what the package and its rooms offer, in `__all__`. `python tests/test_api.py` writes
+`tests/api.txt` anew.
 """
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -14,22 +14,10 @@ INVENTORY = ROOT / "tests" / "api.txt"
 
 
 def public_names() -> list[str]:
-    """List `module.name` of every public function, class and method."""
-    names = []
-    for path in sorted((ROOT / "embedseg").rglob("*.py")):
-        parts = path.relative_to(ROOT).with_suffix("").parts
-        if not any(part.startswith("_") and part != "__init__" for part in parts):
-            module = ".".join(part for part in parts if part != "__init__")
-            names += [f"{module}.{name}" for name in _defined(ast.parse(path.read_text()))]
-    return names
-
-
-def _defined(node: ast.Module | ast.ClassDef) -> Iterator[str]:
-    for child in node.body:
-        if isinstance(child, ast.FunctionDef | ast.ClassDef) and not child.name.startswith("_"):
-            yield child.name
-            if isinstance(child, ast.ClassDef):
-                yield from (f"{child.name}.{name}" for name in _defined(child))
+    """List `embedseg.name` and `embedseg.room.name`, all that is offered."""
+    stubs = sorted((ROOT / "embedseg").rglob("__init__.pyi"))
+    packages = [".".join(stub.parent.relative_to(ROOT).parts) for stub in stubs]
+    return sorted(f"{name}.{public}" for name in packages for public in import_module(name).__all__)
 
 
 def test_public_names_are_written_down() -> None:

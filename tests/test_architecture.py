@@ -8,30 +8,34 @@ import subprocess
 import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "embedseg"
 FILES = sorted(PACKAGE.rglob("*.py"))
-# Layers in which the order of the files counts too.
-ORDERED = {3, 4}
+#: Entries of the package's folder, whatever they are.
+MOST_ENTRIES = 28
+#: Rooms whose modules nothing imports: the faces of the package.
+FACES = {"cli", "napari"}
 
 
-def rooms() -> dict[str, tuple[int, int]]:
-    """Name of each room ("io", "nets") -> (layer, place in the list)."""
+def sections() -> dict[str, list[str]]:
+    """Rooms of the page by the section of the list that they stand in, top to bottom."""
     block = (PACKAGE / "ARCHITECTURE.md").read_text().split("## Rooms")[1].split("```")[1]
-    found: dict[str, tuple[int, int]] = {}
-    layer = -1
-    for place, line in enumerate(block.splitlines()):
-        if heading := re.match(r"-- layer (\d)", line):
-            layer = int(heading[1])
-        elif (name := re.match(r"(\w+)(\.py|/)\s", line)) and layer >= 0:
-            found[name[1]] = (layer, place)
+    found: dict[str, list[str]] = {}
+    for line in block.splitlines():
+        if heading := re.match(r"-- (\w+)", line):
+            found[heading[1]] = []
+        elif name := re.match(r"(\w+)(\.py|/)\s", line):
+            found[list(found)[-1]].append(name[1])
     return found
 
 
-ROOMS = rooms()
+SECTIONS = sections()
+ROOMS = [room for rooms in SECTIONS.values() for room in rooms]
+PLACE = {room: place for place, room in enumerate(ROOMS)}
 
 
 def room(module: str) -> str:
@@ -50,7 +54,16 @@ def tree(path: Path) -> ast.Module:
     return ast.parse(path.read_text())
 
 
+@cache
+def offered(name: str) -> frozenset[str]:
+    """Names in `__all__` of a room, as its stub lists them."""
+    stub = tree(PACKAGE / name / "__init__.pyi")
+    imports = [node for node in stub.body if isinstance(node, ast.ImportFrom)]
+    return frozenset(alias.name for node in imports for alias in node.names)
+
+
 MODULES = {module(path) for path in FILES}
+WITH_STUB = [path.parent.name for path in sorted(PACKAGE.glob("*/__init__.pyi"))]
 
 
 def is_type_checking(node: ast.AST) -> bool:
@@ -58,10 +71,10 @@ def is_type_checking(node: ast.AST) -> bool:
 
 
 def statements(node: ast.AST, eager: bool) -> list[ast.AST]:
-    """Nodes below `node`, without those for type checkers; eager: only what an import runs."""
+    """Nodes below `node`; eager: only what an import runs."""
     found: list[ast.AST] = []
     for child in ast.iter_child_nodes(node):
-        if is_type_checking(child):
+        if eager and is_type_checking(child):
             continue
         found.append(child)
         if not (eager and isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)):
@@ -69,26 +82,28 @@ def statements(node: ast.AST, eager: bool) -> list[ast.AST]:
     return found
 
 
+def imported_names(path: Path) -> list[tuple[str, str, int]]:
+    """(module, name, line) of every import in a file, in functions and for type checkers too."""
+    found = []
+    for node in statements(tree(path), eager=False):
+        if isinstance(node, ast.Import):
+            found += [(alias.name, "", node.lineno) for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path.name}:{node.lineno}: imports are absolute"
+            found += [(node.module or "", alias.name, node.lineno) for alias in node.names]
+    return found
+
+
 def imports(path: Path, eager: bool = False) -> set[str]:
-    """Full names of the modules a file imports, inside functions too unless `eager`."""
+    """Full names of the modules a file imports; not those in functions and for types if `eager`."""
     found: set[str] = set()
-    package = module(path) if path.name == "__init__.py" else module(path).rpartition(".")[0]
     for node in statements(tree(path), eager):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
-            base = package.split(".")[: len(package.split(".")) - node.level + 1]
-            source = ".".join([*(base if node.level else []), *filter(None, [node.module])])
-            names = {f"{source}.{alias.name}" for alias in node.names}
-            found |= (names & MODULES) or {source}
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (names & MODULES) or {str(node.module)}
     return found
-
-
-def public_functions(path: Path) -> list[str]:
-    """Names of public functions and classes at the top of a file."""
-    kinds = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
-    names = [node.name for node in tree(path).body if isinstance(node, kinds)]
-    return [name for name in names if not name.startswith("_")]
 
 
 def run(code: str) -> str:
@@ -100,30 +115,56 @@ def run(code: str) -> str:
     return done.stdout
 
 
+# -- rooms -----------------------------------------------------------------------------------------
 def test_rooms_of_the_page_are_the_rooms_on_disk() -> None:
     files = {p.stem for p in PACKAGE.glob("*.py") if not p.stem.startswith("__")}
     folders = {p.parent.name for p in PACKAGE.glob("*/__init__.py")}
     assert set(ROOMS) == files | folders
+    assert len(ROOMS) == len(set(ROOMS))
+
+
+def test_the_entrance_is_not_crowded() -> None:
+    entries = [p.name for p in PACKAGE.iterdir() if p.name != "__pycache__"]
+    assert len(entries) <= MOST_ENTRIES, sorted(entries)
+
+
+@pytest.mark.parametrize("name", WITH_STUB + ["napari"])
+def test_a_room_lists_its_files(name: str) -> None:
+    listed = re.findall(
+        r"^    (\w+\.py)  ", ast.get_docstring(tree(PACKAGE / name / "__init__.py")) or "", re.M
+    )
+    files = {p.name for p in (PACKAGE / name).glob("*.py") if not p.name.startswith("__")}
+    assert sorted(listed) == sorted(files)
+
+
+# -- imports ---------------------------------------------------------------------------------------
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_a_room_imports_only_rooms_above_it(path: Path) -> None:
+    here = room(module(path))
+    for name in imports(path):
+        other = room(name) if name.startswith("embedseg.") else ""
+        if here and other and other != here:
+            assert PLACE[other] < PLACE[here], f"{module(path)} imports {name}, which lies below it"
 
 
 @pytest.mark.parametrize("path", FILES, ids=module)
-def test_imports_go_downwards(path: Path) -> None:
-    home = room(module(path))
-    if home not in ROOMS:  # the package's own __init__: names only
-        return
-    layer, place = ROOMS[home]
-    for name in imports(path):
-        other = room(name) if name.startswith("embedseg.") else ""
-        if other not in ROOMS or other == home:
+def test_a_room_is_entered_through_its_door(path: Path) -> None:
+    here = room(module(path))
+    for source, name, line in imported_names(path):
+        if not source.startswith("embedseg.") or room(source) in (here, *FACES):
             continue
-        other_layer, other_place = ROOMS[other]
-        ordered = other_place < place if layer in ORDERED else True
-        assert other_layer < layer or (other_layer == layer and ordered), (
-            f"{module(path)} imports {name}, which does not lie below it"
-        )
+        if room(source) in WITH_STUB:
+            assert source == f"embedseg.{room(source)}", f"{path}:{line} imports {source}"
+            assert name in offered(room(source)), f"{path}:{line}: {source} does not offer {name}"
 
 
-def test_there_is_no_cycle() -> None:
+@pytest.mark.parametrize("path", FILES, ids=module)
+def test_nothing_imports_a_face(path: Path) -> None:
+    here = room(module(path))
+    assert not [name for name in imports(path) if room(name) in FACES - {here}]
+
+
+def test_there_is_no_cycle_of_files() -> None:
     graph = {module(p): {n for n in imports(p) if n in MODULES} - {module(p)} for p in FILES}
     try:
         TopologicalSorter(graph).prepare()
@@ -131,8 +172,11 @@ def test_there_is_no_cycle() -> None:
         pytest.fail(f"cycle of imports: {error.args[1]}")
 
 
-@pytest.mark.parametrize("path", [p for p in FILES if ROOMS.get(room(module(p)), (9,))[0] == 0])
-def test_layer_0_does_without_torch(path: Path) -> None:
+WITHOUT_TORCH = [p for p in FILES if room(module(p)) in SECTIONS["arrays"]]
+
+
+@pytest.mark.parametrize("path", WITHOUT_TORCH, ids=module)
+def test_arrays_do_without_torch(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)}
     assert not roots & {"torch", "lightning", "lightning_fabric"}
 
@@ -149,6 +193,7 @@ def test_only_the_plugin_knows_napari(path: Path) -> None:
     assert not roots & {"napari", "qtpy", "superqt", "npe2", "magicgui", "PyQt6", "PySide6"}
 
 
+# -- names -----------------------------------------------------------------------------------------
 @pytest.mark.parametrize("path", FILES, ids=module)
 def test_names_and_habits(path: Path) -> None:
     for node in ast.walk(tree(path)):
@@ -162,22 +207,23 @@ def test_names_and_habits(path: Path) -> None:
             assert not node.name.lower().endswith(("_2d", "_3d", "2d", "3d")), node.name
 
 
-def test_no_public_function_is_named_like_a_submodule() -> None:
-    import embedseg
-
-    public = set(embedseg.__all__)
-    assert not public & set(ROOMS)
-
-
-def test_public_names_resolve() -> None:
-    import embedseg
-
-    for name in embedseg.__all__:
-        assert getattr(embedseg, name) is not None
+@pytest.mark.parametrize("name", ["", *WITH_STUB])
+def test_what_a_room_offers_is_there(name: str) -> None:
+    here = import_module(f"embedseg.{name}".rstrip("."))
+    for public in here.__all__:
+        assert getattr(here, public) is not None
     with pytest.raises(AttributeError, match="nonsense"):
-        _ = embedseg.nonsense
+        _ = here.nonsense
 
 
+@pytest.mark.parametrize("name", ["", *WITH_STUB])
+def test_no_name_is_that_of_a_module(name: str) -> None:
+    # Else the first import of the module would hide what is offered under its name.
+    modules = {p.stem for p in (PACKAGE / name).iterdir() if p.suffix in ("", ".py")}
+    assert not modules & set(import_module(f"embedseg.{name}".rstrip(".")).__all__)
+
+
+# -- start-up --------------------------------------------------------------------------------------
 def test_import_loads_no_torch() -> None:
     assert run("import embedseg, sys; print('torch' in sys.modules)").strip() == "False"
 

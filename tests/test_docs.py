@@ -167,7 +167,7 @@ def test_every_setting_has_a_meaning_and_a_default() -> None:
 @pytest.mark.parametrize("kind", ["percentile", "zscore", "absolute", "fixed"])
 def test_normalisation_is_chosen_as_the_page_says(kind: str) -> None:
     from embedseg.cli.shared import parse_settings
-    from embedseg.config import Config
+    from embedseg.model import Config
 
     config = Config.model_validate(
         {
@@ -184,7 +184,7 @@ def test_normalisation_is_chosen_as_the_page_says(kind: str) -> None:
 
 
 def test_the_reference_of_settings_has_all_of_a_saved_configuration(settings: set[str]) -> None:
-    from embedseg.config import Config
+    from embedseg.model import Config
 
     for method, more in (("embedding", {}), ("boundary", {}), ("semantic", {})):
         config = Config.model_validate(

@@ -16,9 +16,8 @@ import zarr
 
 from documented import PAGES, README, ROOT, blocks, commands, shortened
 from embedseg.cli import main
-from embedseg.io import read_image, read_labels
-from embedseg.multiscales import array_layout
-from embedseg.synthetic import blobs, write_blobs
+from embedseg.images import blobs, read_image, read_labels, write_blobs
+from embedseg.images.multiscales import array_layout
 
 #: What a command is not typed for, and why.
 NOT_HERE = {

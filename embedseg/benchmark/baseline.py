@@ -1,4 +1,4 @@
-"""What needs no training: the floor that every trained model has to beat."""
+"""Baselines without training."""
 
 from __future__ import annotations
 

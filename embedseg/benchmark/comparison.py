@@ -1,4 +1,4 @@
-"""Runs of a benchmark side by side: a table, and curves of AP."""
+"""Comparison of runs: table and curves."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from embedseg.figures import save_figure
-from embedseg.io import write_text
+from embedseg.common import write_text
+from embedseg.plots import save_figure
 from embedseg.scoring import Table
 
 Record = Mapping[str, Any]
@@ -22,11 +22,11 @@ AFTER = ("parameters, M", "Mpx/s", "peak memory, GB")
 
 def save_comparison(folder: Path, records: Sequence[Record]) -> None:
     """Write `benchmark.md`, the table, and `benchmark.png`, the curves, into a folder."""
-    write_text(folder / "benchmark.md", "\n".join(table(records)) + "\n")
+    write_text(folder / "benchmark.md", "\n".join(comparison_table(records)) + "\n")
     save_curves(folder / "benchmark.png", records)
 
 
-def table(records: Sequence[Record]) -> list[str]:
+def comparison_table(records: Sequence[Record]) -> list[str]:
     """Return a Markdown table: mean and standard deviation over the seeds.
 
     Examples
@@ -34,19 +34,19 @@ def table(records: Sequence[Record]) -> list[str]:
     >>> run = {"method": "m", "net": "n", "ndim": 2, "preset": "default", "minutes": 1.0,
     ...        "parameters": 10**6, "mpx_per_s": 2.0, "peak_memory": 10**9, "steps": 9,
     ...        "headline": {"AP50": 1.0, "PQ": 0.5}}
-    >>> print(table([run, run])[-1])
+    >>> print(comparison_table([run, run])[-1])
     | m | n | 2 | default | 1 | 2 | 9 | 1.000 ± .000 | .500 ± .000 | 1.00 | 2.00 | 1.00 |
     """
-    columns, rows = cells(records)[1:]
+    columns, rows = comparison_cells(records)[1:]
     lines = ["| " + " | ".join(columns) + " |", "|" + " --- |" * len(columns)]
     return lines + ["| " + " | ".join(row) + " |" for row in rows]
 
 
-def cells(records: Sequence[Record]) -> Table:
-    """Return what `table` says, cell by cell."""
+def comparison_cells(records: Sequence[Record]) -> Table:
+    """Return what `comparison_table` says, cell by cell."""
     scores = list(dict.fromkeys(name for run in records for name in run["headline"]))
     rows = []
-    for (method, net, ndim, preset, minutes), group in grouped(records, KEYS).items():
+    for (method, net, ndim, preset, minutes), group in group_records(records, KEYS).items():
         peaks = [run["peak_memory"] for run in group if run["peak_memory"] is not None]
         row = (
             method,
@@ -84,8 +84,8 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     axes = figure.subplots(1, 1 + (len(lengths) > 1), squeeze=False)[0]
     longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
     # The same colour in both plots.
-    numbers = {key: number for number, key in enumerate(grouped(records, KEYS[:4]))}
-    for key, group in grouped(longest, KEYS).items():
+    numbers = {key: number for number, key in enumerate(group_records(records, KEYS[:4]))}
+    for key, group in group_records(longest, KEYS).items():
         values = np.array([list(run["profile"].values()) for run in group])
         _curve(axes[0], list(group[0]["profile"]), values, key[:4], numbers[key[:4]])
     axes[0].set(
@@ -95,8 +95,8 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
         title=f"{lengths[-1]:g} minutes of training" if lengths else "no training",
     )
     if len(lengths) > 1:
-        for key, group in grouped(trained, KEYS[:4]).items():
-            shown = grouped(group, ("minutes",))
+        for key, group in group_records(trained, KEYS[:4]).items():
+            shown = group_records(group, ("minutes",))
             points = sorted(shown)
             most = max(len(runs) for runs in shown.values())
             values = np.full((most, len(points)), np.nan)
@@ -118,12 +118,14 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     save_figure(figure, path)
 
 
-def grouped(records: Sequence[Record], keys: Sequence[str]) -> dict[tuple[Any, ...], list[Record]]:
+def group_records(
+    records: Sequence[Record], keys: Sequence[str]
+) -> dict[tuple[Any, ...], list[Record]]:
     """Return the records that agree in some fields, in their order.
 
     Examples
     --------
-    >>> grouped([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["a"])
+    >>> group_records([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["a"])
     {(1,): [{'a': 1, 'b': 2}, {'a': 1, 'b': 3}]}
     """
     groups: dict[tuple[Any, ...], list[Record]] = {}
@@ -132,12 +134,12 @@ def grouped(records: Sequence[Record], keys: Sequence[str]) -> dict[tuple[Any, .
     return groups
 
 
-def label(key: tuple[Any, ...]) -> str:
+def curve_label(key: tuple[Any, ...]) -> str:
     """Say in short what method, net, axes and preset a curve is of.
 
     Examples
     --------
-    >>> label(("embedding", "unet", 2, "default"))
+    >>> curve_label(("embedding", "unet", 2, "default"))
     'embedding unet 2D'
     """
     method, net, ndim, preset = key
@@ -149,7 +151,12 @@ def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], numbe
     """Draw the mean over runs, and a band from the lowest to the highest."""
     style = ["-", "--", "-.", ":"][number // 10 % 4]
     (line,) = axes.plot(
-        x, np.nanmean(values, axis=0), style, marker=".", color=f"C{number % 10}", label=label(key)
+        x,
+        np.nanmean(values, axis=0),
+        style,
+        marker=".",
+        color=f"C{number % 10}",
+        label=curve_label(key),
     )
     axes.fill_between(
         x,

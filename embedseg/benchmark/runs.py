@@ -1,4 +1,4 @@
-"""Several methods and nets on one data set: equal time, one evaluator, one table."""
+"""Benchmark runs: equal time, one evaluator."""
 
 from __future__ import annotations
 
@@ -16,34 +16,25 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg import __version__
-from embedseg.baseline import MOST_FREQUENT, OTSU, most_frequent, otsu_watershed
-from embedseg.comparison import save_comparison
-from embedseg.config import Config
-from embedseg.data import DataOptions, Sample, load_split
-from embedseg.devices import peak_memory
-from embedseg.evaluate import segment_sample
-from embedseg.io import refuse_used, sweep, write_text
+from embedseg.benchmark.baseline import MOST_FREQUENT, OTSU, most_frequent, otsu_watershed
+from embedseg.benchmark.comparison import save_comparison
+from embedseg.common import __version__, refuse_used, remove_partial_files, write_text
+from embedseg.data import DataOptions, Sample, Statistics, load_split
+from embedseg.evaluation import segment_sample
 from embedseg.methods import method_class
-from embedseg.model import Segmenter
-from embedseg.nets import net_class
-from embedseg.planning import find_preset, measured, plan_from, reading
+from embedseg.model import Config, find_preset, measured, plan_from, reading
+from embedseg.nets import net_class, peak_memory
 from embedseg.scoring import ClassScoring, ObjectScoring, Scoring
-from embedseg.stats import Statistics
-from embedseg.types import DataError, UsageError
+from embedseg.segmenter import Segmenter
+from embedseg.types import DataError, Labels, UsageError
 
 log = logging.getLogger("embedseg")
 
 #: What is compared without being asked for anything else.
 METHODS = ("embedding", "boundary")
-
-Record = dict[str, Any]
-Labels = NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -53,7 +44,7 @@ class Entry:
     Attributes
     ----------
     method, preset : str
-        Names from `embedseg.methods.METHODS` and `embedseg.planning.PRESETS`.
+        Names from `embedseg.methods.METHODS` and `embedseg.model.planning.PRESETS`.
     net : str or None
         Name from `embedseg.nets.NETS`; None takes the plan's.
     ndim : {2, 3} or None
@@ -118,7 +109,7 @@ class Bench:
         """What needs no training is called."""
         return MOST_FREQUENT if self.options.classes else OTSU
 
-    def same(self) -> Record:
+    def same(self) -> dict[str, Any]:
         """Return what runs have to share to stand in one table."""
         # With another version the same words may mean another recipe.
         return {
@@ -130,7 +121,7 @@ class Bench:
         }
 
 
-def entries(
+def list_entries(
     *,
     methods: Sequence[str] = METHODS,
     nets: Sequence[str | None] = (None,),
@@ -148,7 +139,7 @@ def entries(
 
     Examples
     --------
-    >>> [entry.method for entry in entries(seeds=1)]
+    >>> [entry.method for entry in list_entries(seeds=1)]
     ['embedding', 'boundary']
     """
     for name in methods:
@@ -172,14 +163,16 @@ def entries(
     return found
 
 
-def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -> list[Record]:
+def run_benchmark(
+    bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False
+) -> list[dict[str, Any]]:
     """Train, score and compare; what is done already is kept, what was cut off goes on.
 
     Parameters
     ----------
     bench : Bench
     runs : sequence of Entry
-        See `entries`.
+        See `list_entries`.
     overwrite : bool
         Begin anew although there is something in the folder.
 
@@ -202,8 +195,8 @@ def benchmark(bench: Bench, runs: Sequence[Entry], *, overwrite: bool = False) -
     bench = replace(bench, options=_reading(bench, runs))
     plans = _plans(bench, runs)
     for folder in (bench.folder, bench.folder / "runs"):
-        sweep(folder)
-    records: list[Record] = []
+        remove_partial_files(folder)
+    records: list[dict[str, Any]] = []
     for number, (entry, config) in enumerate([(None, None), *plans.items()]):
         name = entry.name if entry else bench.floor
         file = bench.folder / "runs" / f"{name}.json"
@@ -264,7 +257,7 @@ def _fits(name: str, config: Config) -> bool:
 
 
 # -- one run ---------------------------------------------------------------------------------------
-def _in_process(work: Callable[[Any], Record], argument: Any) -> Record:
+def _in_process(work: Callable[[Any], dict[str, Any]], argument: Any) -> dict[str, Any]:
     """Work in a process of its own: then the peak of its memory is its own too."""
     with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
         try:
@@ -276,7 +269,7 @@ def _in_process(work: Callable[[Any], Record], argument: Any) -> Record:
             ) from error
 
 
-def _logged(level: int, work: Callable[[Any], Record], argument: Any) -> Record:
+def _logged(level: int, work: Callable[[Any], dict[str, Any]], argument: Any) -> dict[str, Any]:
     # A killed benchmark must not go on in its child: the next one would write beside it.
     Thread(target=_end_with_parent, daemon=True).start()
     logging.basicConfig(format="%(message)s")
@@ -291,7 +284,7 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _train(job: tuple[Bench, Entry, Config, bool]) -> Record:
+def _train(job: tuple[Bench, Entry, Config, bool]) -> dict[str, Any]:
     """Train one model and score it."""
     bench, entry, config, overwrite = job
     model = Segmenter.new(config, bench.device).fit(
@@ -319,7 +312,7 @@ def _train(job: tuple[Bench, Entry, Config, bool]) -> Record:
     }
 
 
-def _floor(bench: Bench) -> Record:
+def _floor(bench: Bench) -> dict[str, Any]:
     """Score what needs no training."""
     classes = bench.options.classes
     if classes:
@@ -347,7 +340,7 @@ def _floor(bench: Bench) -> Record:
     }
 
 
-def _scored(bench: Bench, segment: Callable[[Sample], Labels], scoring: Scoring) -> Record:
+def _scored(bench: Bench, segment: Callable[[Sample], Labels], scoring: Scoring) -> dict[str, Any]:
     """Segment the images of the split; return scores and speed."""
     samples = load_split(bench.data, bench.split, bench.options)
     segment(samples[0])  # what is compiled on first use is no part of the speed
@@ -370,7 +363,7 @@ def _scored(bench: Bench, segment: Callable[[Sample], Labels], scoring: Scoring)
 
 
 # -- what is kept ----------------------------------------------------------------------------------
-def _read(file: Path, bench: Bench) -> Record | None:
+def _read(file: Path, bench: Bench) -> dict[str, Any] | None:
     """Return what a run gave, None if it is not done.
 
     The file is there from the beginning of a run on, so that what goes on is what was begun.
@@ -378,7 +371,7 @@ def _read(file: Path, bench: Bench) -> Record | None:
     if not file.is_file():
         return None
     try:
-        held: Record = json.loads(file.read_text(encoding="utf-8"))
+        held: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         before = held.pop("bench")
     except (ValueError, KeyError, AttributeError) as error:
         raise DataError(f"{file}: not a run of a benchmark ({error})") from None
@@ -389,7 +382,7 @@ def _read(file: Path, bench: Bench) -> Record | None:
     return held or None
 
 
-def _save(folder: Path, records: Sequence[Record]) -> None:
+def _save(folder: Path, records: Sequence[dict[str, Any]]) -> None:
     _write(folder / "benchmark.json", records)
     save_comparison(folder, records)
 

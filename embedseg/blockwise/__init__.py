@@ -1,13 +1,18 @@
-"""Images larger than memory: cut into blocks, which one process or many work on.
+"""Images larger than memory, segmented block by block.
 
 ::
 
-    plan.py       which blocks, which halos; the model as all processes load it
-    halo.py       how far a net sees
-    resampled.py  an image brought to the spacing of a model box by box, and labels back
-    steps.py      maps, objects and labels of one block, on disk in between
-    engine.py     who works on the blocks: this process, or the workers of dask
-    outputs.py    where labels go: OME-Zarr or BigTIFF, and a table of objects
-    run.py        all of it from store to store, resumed after a kill
-    costs.py      what it will take
+    estimate.py   Estimate of time, memory and disk
+    halo.py       Measured receptive field of a net, and the halo it implies
+    joining.py    Labels of blocks joined into those of one image
+    outputs.py    Outputs: OME-Zarr, labels inside an image, BigTIFF
+    plan.py       Planning of blocks and halos
+    resampled.py  Images resampled box by box, and labels brought back
+    segment.py    Segmentation from store to store, resumed after a kill
+    steps.py      Maps, objects and labels of one block
+    workers.py    Workers: this process or dask.distributed
 """
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

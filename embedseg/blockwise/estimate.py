@@ -1,4 +1,4 @@
-"""What segmenting an image in blocks will take."""
+"""Estimate of time, memory and disk."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from embedseg.blocks import Axes
-from embedseg.ensemble import Ensemble
-from embedseg.inference import Applied
-from embedseg.large.engine import tasks
-from embedseg.large.plan import LABELS, BlockOptions, plan_blocks, tile_memory
-from embedseg.large.steps import Job, ModelMaps, load_source, make_maps, read, release
-from embedseg.lazy import LazyImage
-from embedseg.memory import DECODING, IMAGE, MAPS, PROCESS
+from embedseg.blockwise.plan import LABELS, BlockOptions, plan_blocks, tile_memory
+from embedseg.blockwise.steps import Job, ModelMaps, load_source, make_maps, read, release
+from embedseg.blockwise.workers import tasks
+from embedseg.images import LazyImage
+from embedseg.model import Ensemble, TrainedNet
+from embedseg.nets import DECODING, IMAGE, MAPS, PROCESS
+from embedseg.types import PerAxis
 
 #: Pixels of the box that is timed.
 TIMED = 2**20
@@ -48,9 +47,9 @@ class BlockEstimate:
     """
 
     blocks: int
-    size: Axes
-    net_halo: Axes
-    decode_halo: Axes
+    size: PerAxis
+    net_halo: PerAxis
+    decode_halo: PerAxis
     memory: float
     disk: float
     seen: float
@@ -78,7 +77,7 @@ def _duration(seconds: float) -> str:
 
 
 def estimate_blocks(
-    model: Applied | Ensemble, image: LazyImage, options: BlockOptions, home: Path | None = None
+    model: TrainedNet | Ensemble, image: LazyImage, options: BlockOptions, home: Path | None = None
 ) -> BlockEstimate:
     """Say what an image will take, without writing anything; the net is timed on a small box.
 
@@ -93,7 +92,7 @@ def estimate_blocks(
     Raises
     ------
     DataError, UsageError
-        As `embedseg.large.run.segment_blocks`.
+        As `embedseg.blockwise.segment_blocks`.
     """
     with tempfile.TemporaryDirectory() as folder:
         job = plan_blocks(model, image, Path(folder), options, home)

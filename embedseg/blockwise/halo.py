@@ -1,4 +1,4 @@
-"""How far a net sees: the halo beyond which an image changes the maps of a block too little."""
+"""Measured receptive field of a net, and the halo it implies."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.blocks import Axes, Box, relative
-from embedseg.io import write_text
-from embedseg.types import Maps
+from embedseg.common import write_text
+from embedseg.geometry import relative
+from embedseg.types import Box, Maps, PerAxis
 
 log = logging.getLogger("embedseg")
 
@@ -44,14 +44,14 @@ class Halo:
         Largest difference of an activated map within, to that of a far larger box.
     """
 
-    pixels: Axes
+    pixels: PerAxis
     error: float
 
 
 def probe(
     maps: Callable[[Box], Maps],
-    shape: Axes,
-    divisor: Axes,
+    shape: PerAxis,
+    divisor: PerAxis,
     *,
     tolerance: float = TOLERANCE,
 ) -> Halo:
@@ -97,7 +97,7 @@ def probe(
     return Halo(halos[-1], found.error)
 
 
-def _halos(shape: Axes, divisor: Axes) -> Iterator[Axes]:
+def _halos(shape: PerAxis, divisor: PerAxis) -> Iterator[PerAxis]:
     """Return halos that fit into the image; the last one is for reference."""
     ndim, last = len(divisor), None
     for times in TRIED:
@@ -109,7 +109,7 @@ def _halos(shape: Axes, divisor: Axes) -> Iterator[Axes]:
         yield halo
 
 
-def _box(shape: Axes, divisor: Axes, halo: Axes, core: Box | None) -> Box:
+def _box(shape: PerAxis, divisor: PerAxis, halo: PerAxis, core: Box | None) -> Box:
     """Return a box in the middle of an image, or a core with a halo, as far as the image goes."""
     sides = []
     for axis, (n, d, h) in enumerate(zip(shape, divisor, halo, strict=True)):

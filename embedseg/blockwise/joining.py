@@ -1,4 +1,4 @@
-"""Labels of blocks, each decoded on its own, become the labels of one image.
+"""Labels of blocks joined into those of one image.
 
 Every pixel belongs to the inner box of one block, and has the label that it got there. Whose it is
 follows from the method's `join`:
@@ -23,10 +23,8 @@ from numpy.typing import NDArray
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from embedseg.blocks import Block
-from embedseg.types import Segmentation
-
-Indices = NDArray[np.int64]
+from embedseg.geometry import Block
+from embedseg.types import Indices, Segmentation
 
 
 @dataclass(frozen=True)
@@ -175,7 +173,7 @@ def number_by_seeds(
     Parameters
     ----------
     blocks : sequence of Block
-        In raster order, as `embedseg.blocks.split` gives them.
+        In raster order, as `embedseg.geometry.split` gives them.
     found : sequence of Found
         What was found in each.
     shape : tuple of int

@@ -1,4 +1,4 @@
-"""Where the labels of a large image go: OME-Zarr, beside or inside the image, or BigTIFF."""
+"""Outputs: OME-Zarr, labels inside an image, BigTIFF."""
 
 from __future__ import annotations
 
@@ -14,11 +14,17 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg import ngff
-from embedseg.blocks import Axes
-from embedseg.io import write_aside
-from embedseg.lazy import LazyImage
-from embedseg.types import Spacing, UsageError
+from embedseg.common import write_aside
+from embedseg.images import (
+    Filling,
+    LazyImage,
+    add_pyramid,
+    create_labels,
+    open_array,
+    put_inside,
+    store_version,
+)
+from embedseg.types import PerAxis, Spacing, UsageError
 
 #: Chunks of an output have at most so many pixels along an axis, by the number of axes.
 CHUNK = {2: 1024, 3: 128}
@@ -94,15 +100,20 @@ class Output:
                 raise UsageError(f"{folder}: cannot be written to")
 
     def create(
-        self, labels: Path, block: Axes, shape: Axes, dtype: np.dtype[Any], spacing: Spacing | None
+        self,
+        labels: Path,
+        block: PerAxis,
+        shape: PerAxis,
+        dtype: np.dtype[Any],
+        spacing: Spacing | None,
     ) -> None:
         """Make the array that blocks are written into, where there is none yet."""
         if labels.exists():
             return
         aside = labels.with_name(labels.name + ".part")
         shutil.rmtree(aside, ignore_errors=True)
-        version = ngff.store_version(self.store) if self.kind == "inside" else "0.5"
-        ngff.create_labels(
+        version = store_version(self.store) if self.kind == "inside" else "0.5"
+        create_labels(
             aside,
             shape,
             dtype,
@@ -121,7 +132,7 @@ class Output:
         local = Path(self.image.source).exists()
         return os.path.relpath(self.image.source, self.path) if local else self.image.source
 
-    def finish(self, labels: Path, progress: bool, fill: ngff.Filling | None = None) -> None:
+    def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Give what was put together its name, and coarser levels: `fill` fills them."""
         if self.kind == "tiff":
             write_aside(
@@ -131,10 +142,10 @@ class Output:
                 ),
             )
             return
-        ngff.add_pyramid(labels, progress=progress, fill=fill)
+        add_pyramid(labels, progress=progress, fill=fill)
         shutil.rmtree(self.path, ignore_errors=True)
         if self.kind == "inside":
-            ngff.put_inside(labels, self.store, self.path.name)
+            put_inside(labels, self.store, self.path.name)
         else:
             labels.rename(self.path)
 
@@ -188,7 +199,7 @@ def _to_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None) -> No
     """Copy level 0 into a tiled BigTIFF with OME metadata, some planes in memory at a time."""
     import tifffile
 
-    array = ngff.open_array(labels, mode="r")
+    array = open_array(labels, mode="r")
     metadata: dict[str, Any] = {"axes": axes}
     for axis, size in zip(axes, spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}

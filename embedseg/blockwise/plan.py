@@ -1,4 +1,4 @@
-"""What blocks an image is cut into, and what every process gets to know before it begins."""
+"""Planning of blocks and halos."""
 
 from __future__ import annotations
 
@@ -15,23 +15,28 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedseg.blocks import Axes, Box, fit
-from embedseg.config import Config, load_config, parse_memory, save_config
-from embedseg.ensemble import NAME as ENSEMBLE
-from embedseg.ensemble import Ensemble, write_ensemble
-from embedseg.history import save_weights
-from embedseg.inference import Applied
-from embedseg.large import halo
-from embedseg.large.resampled import Resampled, brought_to
-from embedseg.large.steps import MOST, Job, ModelMaps, load_source, read
-from embedseg.lazy import LazyImage
-from embedseg.memory import DECODING, MAPS, PROCESS
-from embedseg.types import DataError, Maps, Spacing, UsageError
+from embedseg.blockwise import halo
+from embedseg.blockwise.resampled import Resampled, brought_to
+from embedseg.blockwise.steps import MOST, Job, ModelMaps, load_source, read
+from embedseg.geometry import largest_inner_shape
+from embedseg.images import LazyImage
+from embedseg.model import (
+    ENSEMBLE,
+    Config,
+    Ensemble,
+    TrainedNet,
+    load_config,
+    parse_memory,
+    save_config,
+    write_ensemble,
+)
+from embedseg.nets import DECODING, MAPS, PROCESS, save_weights
+from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
 
 #: Inner boxes by the number of axes, as far as the image goes.
-BLOCK: dict[int, Axes] = {2: (4096, 4096), 3: (128, 512, 512)}
+BLOCK: dict[int, PerAxis] = {2: (4096, 4096), 3: (128, 512, 512)}
 #: Values that normalisation is estimated from at most, and boxes that they come from.
 SAMPLE, BOXES = 2**24, 64
 #: Decode halo, in multiples of how long all but the largest objects are: half of one to the edge
@@ -65,8 +70,8 @@ class BlockOptions:
         Limit of each process, such as "4GB".
     """
 
-    block: Axes | None = None
-    halo: Axes | None = None
+    block: PerAxis | None = None
+    halo: PerAxis | None = None
     workers: int = 1
     scheduler: str | None = None
     threads: int | None = None
@@ -74,7 +79,7 @@ class BlockOptions:
 
 
 def plan_blocks(
-    model: Applied | Ensemble,
+    model: TrainedNet | Ensemble,
     image: LazyImage,
     scratch: Path,
     options: BlockOptions,
@@ -131,7 +136,9 @@ def plan_blocks(
     log.info(
         "blocks of %s, read %s and decoded %s beyond", _text(size), _text(seen.pixels), _text(reach)
     )
-    part = fit(size, reach, tuple(min(n, GRAIN) for n in size), _pixels(options, first))
+    part = largest_inner_shape(
+        size, reach, tuple(min(n, GRAIN) for n in size), _pixels(options, first)
+    )
     return Job(
         ready,
         source,
@@ -163,11 +170,11 @@ def _pixels(options: BlockOptions, maps: Maps) -> int:
     return max(1, int((memory - PROCESS) / (MAPS * len(maps.data) + LABELS + DECODING / 2)))
 
 
-def _text(values: Axes) -> str:
+def _text(values: PerAxis) -> str:
     return " x ".join(map(str, values))
 
 
-def _check(model: Applied | Ensemble, image: LazyImage, ndim: int) -> None:
+def _check(model: TrainedNet | Ensemble, image: LazyImage, ndim: int) -> None:
     config, channels = model.config, image.shape[0] if "C" in image.axes else 1
     if "T" in image.axes:
         raise DataError(
@@ -189,7 +196,7 @@ def _check(model: Applied | Ensemble, image: LazyImage, ndim: int) -> None:
         )
 
 
-def _divisor(model: Applied | Ensemble, ndim: int) -> Axes:
+def _divisor(model: TrainedNet | Ensemble, ndim: int) -> PerAxis:
     """Return what boxes begin at multiples of, so that the net sees the same grid in each."""
     configs = (
         [load_config(folder / "config.json") for folder in model.folders]
@@ -205,7 +212,7 @@ def _divisor(model: Applied | Ensemble, ndim: int) -> Axes:
     return divisor
 
 
-def _size(shape: Axes, wanted: Axes, divisor: Axes) -> Axes:
+def _size(shape: PerAxis, wanted: PerAxis, divisor: PerAxis) -> PerAxis:
     if len(wanted) != len(shape) or min(wanted) < 1:
         raise UsageError(
             f"block {_text(wanted)}: expected {len(shape)} positive values for an "
@@ -214,7 +221,7 @@ def _size(shape: Axes, wanted: Axes, divisor: Axes) -> Axes:
     return tuple(-(-min(n, w) // d) * d for n, w, d in zip(shape, wanted, divisor, strict=True))
 
 
-def _reach(config: Config, spacing: Spacing, ndim: int) -> Axes:
+def _reach(config: Config, spacing: Spacing, ndim: int) -> PerAxis:
     """Return how far to decode beyond a block: as objects of the training data are large."""
     extent = config.extent or (32.0 * min(spacing),) * ndim
     if len(extent) < ndim:
@@ -226,7 +233,7 @@ def _reach(config: Config, spacing: Spacing, ndim: int) -> Axes:
 
 # -- the model as all processes load it ------------------------------------------------------------
 def freeze(
-    model: Applied | Ensemble, folder: Path, values: NDArray[Any], memory: str | None = None
+    model: TrainedNet | Ensemble, folder: Path, values: NDArray[Any], memory: str | None = None
 ) -> None:
     """Write a model whose normalisation is that of the whole image, whatever box it gets.
 
@@ -275,7 +282,7 @@ def sample(image: LazyImage) -> NDArray[Any]:
     ndim = len(image.axes.replace("C", ""))
     shape = image.shape[-ndim:]
     channels = image.shape[0] if "C" in image.axes else 1
-    counts: Axes = (1,) * ndim
+    counts: PerAxis = (1,) * ndim
     length = shape
     if int(np.prod(shape)) > SAMPLE:
         each = round(BOXES ** (1 / ndim))
@@ -295,10 +302,10 @@ def sample(image: LazyImage) -> NDArray[Any]:
 
 # -- what the net sees -----------------------------------------------------------------------------
 def _probed(
-    model: Applied | Ensemble,
+    model: TrainedNet | Ensemble,
     image: LazyImage | Resampled,
     source: ModelMaps,
-    divisor: Axes,
+    divisor: PerAxis,
     home: Path,
 ) -> halo.Halo:
     """Return the halo of the net, looked up in the model's folder or found and kept there."""
@@ -323,7 +330,7 @@ def _probed(
     return found
 
 
-def _corner(image: LazyImage | Resampled, divisor: Axes) -> Box:
+def _corner(image: LazyImage | Resampled, divisor: PerAxis) -> Box:
     return tuple(
         slice(0, min(n, d * -(-16 // d)))
         for n, d in zip(image.shape[-len(divisor) :], divisor, strict=True)

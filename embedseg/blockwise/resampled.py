@@ -1,4 +1,4 @@
-"""An image brought to another spacing box by box, and labels brought back."""
+"""Images resampled box by box, and labels brought back."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from embedseg.blocks import Axes, Box
 from embedseg.geometry import same_spacing
-from embedseg.lazy import LazyImage
-from embedseg.types import Spacing
+from embedseg.images import LazyImage
+from embedseg.types import Box, PerAxis, Spacing
 
 #: Gaussian weights beyond so many standard deviations are left out, as in scipy.
 TRUNCATE = 4.0
@@ -33,7 +32,7 @@ class Resampled:
     """
 
     image: LazyImage
-    shape: Axes
+    shape: PerAxis
     spacing: Spacing
 
     @property
@@ -125,7 +124,9 @@ def stretch(side: slice, n: int, m: int) -> tuple[slice, NDArray[np.int64]]:
     return slice(start, stop), places - side.start
 
 
-def on_grid(labels: NDArray[Any], inner: Box, shape: Axes, grid: Axes) -> tuple[Box, NDArray[Any]]:
+def on_grid(
+    labels: NDArray[Any], inner: Box, shape: PerAxis, grid: PerAxis
+) -> tuple[Box, NDArray[Any]]:
     """Return the box of an image that a block's labels belong to, and the labels in it.
 
     Parameters
@@ -143,7 +144,7 @@ def on_grid(labels: NDArray[Any], inner: Box, shape: Axes, grid: Axes) -> tuple[
 
 
 def table_on_grid(
-    table: dict[str, NDArray[Any]], shape: Axes, grid: Axes
+    table: dict[str, NDArray[Any]], shape: PerAxis, grid: PerAxis
 ) -> dict[str, NDArray[Any]]:
     """Return a table of objects with boxes in pixels of the image, and sizes about so."""
     if shape == grid:

@@ -1,4 +1,4 @@
-"""Images of any size, segmented in blocks: from a store to a store, resumed after a kill."""
+"""Segmentation from store to store, resumed after a kill."""
 
 from __future__ import annotations
 
@@ -18,12 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.blocks import Axes, Block, Box
-from embedseg.config import Config
-from embedseg.ensemble import Ensemble
-from embedseg.inference import Applied
-from embedseg.io import write_text
-from embedseg.joining import (
+from embedseg.blockwise.estimate import pixels_seen, seen_in_words
+from embedseg.blockwise.joining import (
     Found,
     Numbers,
     joined_table,
@@ -31,15 +27,16 @@ from embedseg.joining import (
     number_by_seeds,
     without,
 )
-from embedseg.large.costs import pixels_seen, seen_in_words
-from embedseg.large.engine import Engine, Here, Task, engine, tasks
-from embedseg.large.outputs import Output
-from embedseg.large.plan import BlockOptions, fingerprint, plan_blocks
-from embedseg.large.resampled import table_on_grid
-from embedseg.large.steps import RETRIES, Job, coarsen, load_found, write_block
-from embedseg.lazy import LazyImage
-from embedseg.ngff import Filling
-from embedseg.types import DataError, UsageError
+from embedseg.blockwise.outputs import Output
+from embedseg.blockwise.plan import BlockOptions, fingerprint, plan_blocks
+from embedseg.blockwise.resampled import table_on_grid
+from embedseg.blockwise.steps import RETRIES, Job, coarsen, load_found, write_block
+from embedseg.blockwise.workers import Engine, Here, Task, engine, tasks
+from embedseg.common import write_text
+from embedseg.geometry import Block
+from embedseg.images import Filling, LazyImage
+from embedseg.model import Config, Ensemble, TrainedNet
+from embedseg.types import Box, DataError, PerAxis, UsageError
 
 log = logging.getLogger("embedseg")
 
@@ -67,7 +64,7 @@ class Result:
         Objects that reach beyond the widest halo.
     lost : int
         Objects that the block they grew from decoded differently; see
-        `embedseg.joining.Numbers`.
+        `embedseg.blockwise.joining.Numbers`.
     """
 
     labels: Path
@@ -80,7 +77,7 @@ class Result:
 
 
 def segment_blocks(
-    model: Applied | Ensemble,
+    model: TrainedNet | Ensemble,
     image: LazyImage,
     output: Path,
     options: BlockOptions,
@@ -89,7 +86,7 @@ def segment_blocks(
     overwrite: bool = False,
     progress: bool = False,
 ) -> Result:
-    """Segment an image block by block; see `embedseg.model.Segmenter.segment_blocks`."""
+    """Segment an image block by block; see `embedseg.segmenter.Segmenter.segment_blocks`."""
     target = Output(output, image)
     asked = _asked(model, image, options)
     if (done := _finished(target, asked)) and not overwrite:
@@ -152,7 +149,7 @@ def work(job: Job, target: Output, workers: Engine, config: Config, progress: bo
 def coarsening(job: Job, workers: Engine) -> Filling:
     """Return what has the workers fill the coarser levels of the output."""
 
-    def fill(level: int, boxes: Iterable[Box], step: Axes) -> Iterator[Task]:
+    def fill(level: int, boxes: Iterable[Box], step: PerAxis) -> Iterator[Task]:
         return workers.run(
             job,
             (
@@ -254,7 +251,7 @@ def _warn(cut: int, lost: int, table: dict[str, NDArray[Any]] | None) -> None:
 
 
 # -- going on after a kill -------------------------------------------------------------------------
-def _asked(model: Applied | Ensemble, image: LazyImage, options: BlockOptions) -> dict[str, Any]:
+def _asked(model: TrainedNet | Ensemble, image: LazyImage, options: BlockOptions) -> dict[str, Any]:
     """Return what has to be the same for a run to go on."""
     asked = {
         "image": image.source,
@@ -272,7 +269,7 @@ def _asked(model: Applied | Ensemble, image: LazyImage, options: BlockOptions) -
     return held
 
 
-def _digest(model: Applied | Ensemble) -> str:
+def _digest(model: TrainedNet | Ensemble) -> str:
     """Return what tells the weights of a model from others."""
     if isinstance(model, Ensemble):
         return "".join(fingerprint(folder) for folder in model.folders)

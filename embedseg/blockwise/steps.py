@@ -1,4 +1,4 @@
-"""An image in blocks: maps, objects and labels of one block at a time, on disk in between.
+"""Maps, objects and labels of one block.
 
 Each step is a function of a `Job` and the place of a block. It leaves one file, written aside and
 then renamed, and does nothing where that is there: what was killed goes on from there.
@@ -25,18 +25,15 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.blocks import Axes, Block, Box, overlapping, relative, split
-from embedseg.devices import resolve_device
-from embedseg.ensemble import NAME as ENSEMBLE
-from embedseg.ensemble import Ensemble, read_ensemble
-from embedseg.inference import Applied, load_applied
-from embedseg.io import write_aside
-from embedseg.joining import Found, cut_down
-from embedseg.large.resampled import Resampled, on_grid
-from embedseg.lazy import LazyImage
-from embedseg.methods.base import Method
-from embedseg.ngff import fill_box, open_array
-from embedseg.types import Maps, MapSpec, Segmentation, Spacing, check_image
+from embedseg.blockwise.joining import Found, cut_down
+from embedseg.blockwise.resampled import Resampled, on_grid
+from embedseg.common import write_aside
+from embedseg.geometry import Block, overlapping, relative, split
+from embedseg.images import LazyImage, fill_box, open_array
+from embedseg.methods import Method
+from embedseg.model import ENSEMBLE, Ensemble, TrainedNet, load_trained_net, read_ensemble
+from embedseg.nets import resolve_device
+from embedseg.types import Box, Maps, MapSpec, PerAxis, Segmentation, Spacing, check_image
 
 #: How often blocks are decoded again, each time with twice the halo, because objects were cut.
 RETRIES = 2
@@ -77,10 +74,10 @@ class ModelMaps:
 
 
 @lru_cache(maxsize=1)
-def load_source(folder: str, device: str) -> Applied | Ensemble:
+def load_source(folder: str, device: str) -> TrainedNet | Ensemble:
     """Return the model or the ensemble in a folder; the last one is kept in memory."""
     path, on = Path(folder), resolve_device(device)
-    return read_ensemble(path, on) if (path / ENSEMBLE).is_file() else load_applied(path, on)
+    return read_ensemble(path, on) if (path / ENSEMBLE).is_file() else load_trained_net(path, on)
 
 
 @dataclass(frozen=True)
@@ -129,22 +126,22 @@ class Job:
     specs: tuple[MapSpec, ...]
     spacing: Spacing
     scratch: str
-    size: Axes
-    part: Axes
-    divisor: Axes
-    net_halo: Axes
-    decode_halo: Axes
+    size: PerAxis
+    part: PerAxis
+    divisor: PerAxis
+    net_halo: PerAxis
+    decode_halo: PerAxis
     device: str = "cpu"
     threads: int | None = None
     most: int = MOST
 
     @property
-    def shape(self) -> Axes:
+    def shape(self) -> PerAxis:
         """Shape of what is worked on, in space."""
         return self.image.shape[-len(self.size) :]
 
     @property
-    def grid(self) -> Axes:
+    def grid(self) -> PerAxis:
         """Shape of the image itself in space, and of the output."""
         image = self.image.image if isinstance(self.image, Resampled) else self.image
         return image.shape[-len(self.size) :]
@@ -263,7 +260,7 @@ def write_block(job: Job, k: int, level: int, numbers: NDArray[np.int64]) -> Non
     _save(job.written_file(k), lambda file: file.write(b""))
 
 
-def coarsen(job: Job, level: int, box: Box, step: Axes) -> None:
+def coarsen(job: Job, level: int, box: Box, step: PerAxis) -> None:
     """Fill a box of a coarser level of the output."""
     fill_box(job.output, level, box, step)
 

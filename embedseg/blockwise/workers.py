@@ -1,4 +1,4 @@
-"""Who works on the blocks: this process, or the workers of dask.distributed."""
+"""Workers: this process or dask.distributed."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol
 
-from embedseg.large.plan import BlockOptions
-from embedseg.large.steps import Job, decode_block, make_maps, release
+from embedseg.blockwise.plan import BlockOptions
+from embedseg.blockwise.steps import Job, decode_block, make_maps, release
 from embedseg.types import UsageError
 
 log = logging.getLogger("embedseg")

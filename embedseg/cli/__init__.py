@@ -7,14 +7,14 @@ import sys
 from collections.abc import Sequence
 
 # Imported for their commands.
-from embedseg.cli import (  # noqa: F401  # isort: skip
+from embedseg.cli import (  # noqa: F401
+    converting,
+    judging,
+    sharing,
+    surfaces,
     training,
     using,
-    judging,
-    converting,
-    surfaces,
     versus,
-    sharing,
 )
 from embedseg.cli.helping import place
 from embedseg.cli.shared import app, explain_error, log_to_stderr

@@ -11,8 +11,8 @@ from embedseg.cli.helping import BLOCKS as PANEL
 from embedseg.cli.shared import at_terminal, say
 
 if TYPE_CHECKING:
-    from embedseg.large.run import Result
-    from embedseg.model import Segmenter
+    from embedseg.blockwise import Result
+    from embedseg.segmenter import Segmenter
 
 BlockSize = Annotated[
     str | None,
@@ -101,7 +101,7 @@ class Blocks(NamedTuple):
 
     def wanted(self, inputs: list[str], output: Path) -> bool:
         """Return whether an image is to be segmented in blocks."""
-        from embedseg.lazy import is_lazy_source
+        from embedseg.images import is_lazy_source
 
         named = output.suffix.lower() in (".zarr", ".tif", ".tiff")
         named = named or output.parent.parent.suffix == ".zarr"
@@ -122,8 +122,8 @@ def predict_in_blocks(
     overwrite: bool,
 ) -> None:
     """Segment one image of any size."""
-    from embedseg.large.plan import BlockOptions
-    from embedseg.lazy import open_lazy
+    from embedseg.blockwise import BlockOptions
+    from embedseg.images import open_lazy
     from embedseg.types import UsageError
 
     if len(inputs) != 1:
@@ -137,7 +137,7 @@ def predict_in_blocks(
         blocks.memory,
     )
     if blocks.dry_run:
-        from embedseg.large.costs import estimate_blocks
+        from embedseg.blockwise import estimate_blocks
 
         image = open_lazy(inputs[0], axes, spacing, blocks.level)
         typer.echo(
@@ -165,9 +165,8 @@ def too_large(
 
     import torch
 
-    from embedseg.devices import available_memory
-    from embedseg.lazy import open_lazy
-    from embedseg.memory import DECODING, IMAGE, MAPS, SHARES
+    from embedseg.images import open_lazy
+    from embedseg.nets import DECODING, IMAGE, MAPS, SHARES, available_memory
     from embedseg.types import DataError, UsageError
 
     try:

@@ -28,7 +28,7 @@ from embedseg.cli.shared import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from embedseg.io import Image
+    from embedseg.images import Image
     from embedseg.types import Segmentation
 
 #: What label images are called among the formats, and how their files end.
@@ -113,11 +113,10 @@ def convert(
     Objects are cleaned first where that is asked for: pieces, holes, size and border, in this
     order.
     """
-    from embedseg.cleaning import CleanOptions, clean
-    from embedseg.export.objects import Objects, check_export, export_objects, refuse_file
-    from embedseg.io import write_labels
-    from embedseg.labels import present
-    from embedseg.plot import save_overlay
+    from embedseg.export import Objects, check_export, export_objects, refuse_file
+    from embedseg.images import write_labels
+    from embedseg.labels import CleanOptions, clean, object_ids
+    from embedseg.plots import save_overlay
 
     given, kind = parse_spacing(spacing), _kind(to, output)
     options = CleanOptions(
@@ -146,7 +145,7 @@ def convert(
             progress=at_terminal(),
         )
         export_objects(output, objects, kind, overwrite=overwrite)
-    count = len(present(labels))
+    count = len(object_ids(labels))
     if plot:
         save_overlay(
             plot,
@@ -161,7 +160,7 @@ def convert(
 
 def _kind(asked: str | None, output: Path) -> str:
     """Return the format to write, and see that the name of the file fits it."""
-    from embedseg.export.objects import EXPORTERS
+    from embedseg.export import EXPORTERS
     from embedseg.types import UsageError
 
     suffix = output.suffix.lower()
@@ -189,7 +188,7 @@ def parse_formats(text: str | None) -> tuple[str, ...]:
     >>> parse_formats("csv, geojson"), parse_formats(None)
     (('csv', 'geojson'), ())
     """
-    from embedseg.export.objects import check_format
+    from embedseg.export import check_format
 
     formats = tuple(parse_list(text))
     for kind in formats:
@@ -201,7 +200,7 @@ def write_beside(
     target: Path, kind: str, image: Image, found: Segmentation, spacing: tuple[float, ...] | None
 ) -> None:
     """Write what was found in an image in a format, beside its labels and with their name."""
-    from embedseg.export.objects import EXPORTERS, Objects, export_objects
+    from embedseg.export import EXPORTERS, Objects, export_objects
     from embedseg.types import DataError
 
     if "T" in image.axes:
@@ -233,9 +232,8 @@ def _read(
     """Return labels: as they are in a file or store, or made of outlines."""
     from dataclasses import replace
 
-    from embedseg.export.reading import IMPORTERS
-    from embedseg.io import read_labels
-    from embedseg.lazy import is_lazy_source
+    from embedseg.export import IMPORTERS
+    from embedseg.images import is_lazy_source, read_labels
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
@@ -260,8 +258,8 @@ def _read(
 def _drawn(
     source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
 ) -> Image:
-    from embedseg.export.reading import import_objects
-    from embedseg.io import Image
+    from embedseg.export import import_objects
+    from embedseg.images import Image
     from embedseg.types import UsageError
 
     if like and shape:
@@ -293,8 +291,7 @@ def _with_channels(image: Image) -> NDArray[Any]:
 
 
 def _image(path: Path, axes: str | None) -> Image:
-    from embedseg.io import read_image
-    from embedseg.lazy import is_lazy_source
+    from embedseg.images import is_lazy_source, read_image
     from embedseg.types import DataError
 
     image = _stored(path, axes) if is_lazy_source(path) else read_image(path, axes)
@@ -305,8 +302,7 @@ def _image(path: Path, axes: str | None) -> Image:
 
 def _stored(path: Path, axes: str | None) -> Image:
     """Read all of a zarr store."""
-    from embedseg.io import Image
-    from embedseg.lazy import open_lazy
+    from embedseg.images import Image, open_lazy
 
     lazy = open_lazy(path, axes)
     data = lazy.read((slice(None),) * len(lazy.shape))

@@ -119,7 +119,7 @@ def nets(incomplete: str) -> list[str]:
     return begun(NETS, incomplete)
 
 
-#: Recipes of training; embedseg.planning, which holds them, would load torch.
+#: Recipes of training; embedseg.model.planning, which holds them, would load torch.
 presets = one_of("default", "paper")
 devices = one_of("auto", "cpu", "cuda", "mps")
 objects = one_of("roi", "geojson", "csv", "coco", "ome-zarr")

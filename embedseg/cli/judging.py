@@ -33,7 +33,7 @@ from embedseg.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from embedseg.config import Config
+    from embedseg.model import Config
     from embedseg.scoring import Scoring
 
 CsvFile = Annotated[
@@ -81,9 +81,9 @@ def evaluate(
 ) -> None:
     """Segment a split of a data folder and compare with its masks; an ensemble's members too."""
     from embedseg.data import load_split
-    from embedseg.evaluate import score_samples
-    from embedseg.model import Segmenter
+    from embedseg.evaluation import score_samples
     from embedseg.report import Gallery, evaluation_report
+    from embedseg.segmenter import Segmenter
 
     segmenter = Segmenter.load(model, device).with_options(parse_settings(settings))
     gallery = Gallery(segmenter.config.method) if report else None
@@ -172,7 +172,7 @@ def score(
 ) -> None:
     """Compare two folders of label images: of objects, or of the classes that are named."""
     from embedseg.data import DataOptions
-    from embedseg.evaluate import score_folders
+    from embedseg.evaluation import score_folders
     from embedseg.methods import as_method
 
     named = DataOptions.model_validate(given_options(None, None, None, None, classes)).classes
@@ -201,7 +201,7 @@ def _show_scores(
     csv: Path | None,
     members: dict[str, Any] | None = None,
 ) -> None:
-    from embedseg.evaluate import write_csv
+    from embedseg.evaluation import write_csv
 
     summary = scoring.summarise(results)
     if csv:
@@ -222,11 +222,9 @@ def info(
     plot: Annotated[Path | None, plot_option("Draw how its training went")] = None,
 ) -> None:
     """Say what a model is, what it was trained on and how it decodes."""
-    from embedseg.config import load_config
-    from embedseg.devices import resolve_device
-    from embedseg.ensemble import NAME as ENSEMBLE
-    from embedseg.ensemble import read_ensemble
-    from embedseg.history import read_history
+    from embedseg.model import ENSEMBLE, load_config, read_ensemble
+    from embedseg.nets import resolve_device
+    from embedseg.training import read_history
 
     config = load_config(model / "config.json")
     history, members = read_history(model / "history.csv"), []
@@ -275,7 +273,7 @@ def info(
 
 
 def _plot_history(path: Path, model: Path, history: list[dict[str, float]]) -> None:
-    from embedseg.monitor import save_history
+    from embedseg.training import save_history
     from embedseg.types import DataError
 
     if not history:

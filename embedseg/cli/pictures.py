@@ -14,11 +14,10 @@ from embedseg.cli.helping import WRITTEN
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from embedseg.data import DataOptions
-    from embedseg.io import Image
-    from embedseg.model import Segmenter
+    from embedseg.data import DataOptions, Statistics
+    from embedseg.images import Image
     from embedseg.scoring import Scoring
-    from embedseg.stats import Statistics
+    from embedseg.segmenter import Segmenter
     from embedseg.types import Maps
 
 #: Kinds of pictures.
@@ -55,7 +54,7 @@ def plot_data(path: Path, data: Path, options: DataOptions) -> None:
     import numpy as np
 
     from embedseg.data import load_training
-    from embedseg.plot import save_preview
+    from embedseg.plots import save_preview
 
     samples = load_training(data, options).train
     some = [
@@ -76,7 +75,7 @@ def plot_data(path: Path, data: Path, options: DataOptions) -> None:
 
 def plot_statistics(path: Path, stats: Statistics) -> None:
     """Draw how large the objects of a data folder are, or how frequent its classes."""
-    from embedseg.plot_curves import save_profiles, save_sizes
+    from embedseg.plots import save_profiles, save_sizes
 
     if stats.classes:
         names = [each.name for each in stats.classes]
@@ -97,7 +96,7 @@ def plot_statistics(path: Path, stats: Statistics) -> None:
 
 def plot_scores(path: Path, summaries: Mapping[str, Any], scoring: Scoring) -> None:
     """Draw the profiles of scores."""
-    from embedseg.plot_curves import save_profiles
+    from embedseg.plots import save_profiles
 
     save_profiles(
         path, {name: scoring.profile(each) for name, each in summaries.items()}, scoring.axes
@@ -113,8 +112,7 @@ def plot_found(
     segmenter: Segmenter,
 ) -> None:
     """Draw what was found in an image, and the maps it was found from."""
-    from embedseg.plot import save_overlay
-    from embedseg.plot_maps import save_maps
+    from embedseg.plots import save_maps, save_overlay
 
     save_overlay(
         folder / f"{name}.png",
@@ -133,8 +131,8 @@ def write_maps(
     maps: Maps, folder: Path, name: str, spacing_known: bool, classes: Sequence[str] = ()
 ) -> None:
     """Write each map of an image as float32 TIFF; channels that are classes have their names."""
-    from embedseg.formats import write_tiff
-    from embedseg.io import write_aside
+    from embedseg.common import write_aside
+    from embedseg.images import write_tiff
 
     axes, spacing = "CYX" if len(maps.spacing) == 2 else "ZCYX", maps.spacing
     for spec in maps.specs:

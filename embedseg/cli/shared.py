@@ -19,8 +19,8 @@ from embedseg.cli.helping import PREDICTING, READING, TIDYING, GroupedCommand, d
 
 if TYPE_CHECKING:
     from embedseg.data import DataOptions
-    from embedseg.io import Image
-    from embedseg.model import Segmenter
+    from embedseg.images import Image
+    from embedseg.segmenter import Segmenter
 
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
 app = typer.Typer(
@@ -41,7 +41,7 @@ def command(*examples: str, name: str | None = None) -> Callable[[F], F]:
 
 def _print_version(asked: bool) -> None:
     if asked:
-        from embedseg import __version__
+        from embedseg.common import __version__
 
         typer.echo(f"embedseg {__version__}")
         raise typer.Exit
@@ -256,8 +256,8 @@ def reading_options(given: dict[str, Any], changes: dict[str, str]) -> DataOptio
 
     It has to be known before anything is read, so before other settings are.
     """
-    from embedseg.config import parse_value
     from embedseg.data import DataOptions
+    from embedseg.model import parse_value
 
     return DataOptions.model_validate(
         given
@@ -394,9 +394,10 @@ def findings_first(data: Path, options: DataOptions, method: str) -> Iterator[No
     try:
         yield
     except DataError:
-        from embedseg.check import check
+        from embedseg.data import check_folder
+        from embedseg.methods import method_class
 
-        report = check(data, method=method, options=options)
+        report = check_folder(data, reads=method_class(method).reads, options=options)
         errors = tuple(found for found in report.findings if found.severity == "error")
         for line in replace(report, findings=errors, inventory={}).lines():
             say(line)

@@ -89,7 +89,7 @@ def export(
     A package of the zoo is tested as the zoo does it before it is written. It holds the whole
     model: `embedseg import` gives it back.
     """
-    from embedseg.zoo.exporting import About, export_model
+    from embedseg.zoo import About, export_model
 
     about = About(
         name=name,
@@ -116,7 +116,7 @@ def import_package(
 
     No code of the package's is run.
     """
-    from embedseg.zoo.importing import import_model
+    from embedseg.zoo import import_model
 
     import_model(package, output, overwrite=overwrite)
     typer.echo(

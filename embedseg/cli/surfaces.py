@@ -23,13 +23,13 @@ from embedseg.cli.shared import (
     print_json,
     said_spacing,
 )
+from embedseg.types import Spacing
 
 if TYPE_CHECKING:
-    from embedseg.export.mesh import Measures
-    from embedseg.io import Image
-    from embedseg.model import Segmenter
+    from embedseg.export import Measures
+    from embedseg.images import Image
+    from embedseg.segmenter import Segmenter
 
-Spacing = tuple[float, ...]
 
 Wanted = Annotated[
     str | None,
@@ -119,10 +119,8 @@ def mesh(
     json: Json = False,
 ) -> None:
     """Make closed surfaces of the objects of a label volume, in µm."""
-    from embedseg.export.mesh import MeshOptions
-    from embedseg.export.meshfiles import check_outputs, save_surfaces
-    from embedseg.io import read_labels
-    from embedseg.stack import read_stack
+    from embedseg.export import MeshOptions, check_outputs, save_surfaces
+    from embedseg.images import read_labels, read_stack
     from embedseg.types import DataError
 
     given, asked = parse_spacing(spacing), _parse_labels(wanted)
@@ -214,12 +212,11 @@ def stack(
     overwrite: Overwrite = False,
 ) -> None:
     """Segment a stack of slices: a PNG per slice, a label volume, a montage and surfaces."""
-    from embedseg.classes import to_values
-    from embedseg.export.mesh import MeshOptions
-    from embedseg.export.meshfiles import WRITERS, check_outputs, save_surfaces
-    from embedseg.io import fill_folder, refuse_used
-    from embedseg.model import Segmenter
-    from embedseg.stack import read_stack
+    from embedseg.common import fill_folder, refuse_used
+    from embedseg.data import to_values
+    from embedseg.export import WRITERS, MeshOptions, check_outputs, save_surfaces
+    from embedseg.images import read_stack
+    from embedseg.segmenter import Segmenter
 
     given, asked = parse_spacing(spacing), _parse_labels(wanted)
     options = MeshOptions(step=step, smooth=smooth, decimate=decimate)
@@ -267,7 +264,7 @@ def _segment(
 ) -> Any:
     """Return the labels of a volume on its own grid, (Z, Y, X) int32."""
     from embedseg.geometry import resample_labels
-    from embedseg.stack import resized
+    from embedseg.images import resized
     from embedseg.types import DataError
 
     shape = volume.data.shape[-3:]
@@ -302,9 +299,8 @@ def _write_stack(
     """
     import numpy as np
 
-    from embedseg.io import stem, write_labels
-    from embedseg.slices import slice_files
-    from embedseg.stack import save_montage, write_slices
+    from embedseg.images import slice_files, stem, write_labels, write_slices
+    from embedseg.plots import save_montage
 
     path = volume.path
     assert path is not None

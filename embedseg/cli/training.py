@@ -37,8 +37,8 @@ from embedseg.cli.shared import (
 )
 
 if TYPE_CHECKING:
-    from embedseg.config import Config
-    from embedseg.stats import Statistics
+    from embedseg.data import Statistics
+    from embedseg.model import Config
 
 NetName = Annotated[
     str | None,
@@ -131,12 +131,13 @@ def check(
     json: Json = False,
 ) -> None:
     """List what a data folder holds, and everything that is wrong with it."""
-    from embedseg.check import check
-    from embedseg.data import DataOptions
+    from embedseg.data import DataOptions, check_folder
+    from embedseg.methods import method_class
     from embedseg.types import DataError
 
     options = DataOptions(**given_options(masks, axes, spacing, ignore_label, classes))
-    report = check(data, method=method, options=options, progress=at_terminal())
+    reads = method_class(method).reads
+    report = check_folder(data, reads=reads, options=options, progress=at_terminal())
     if json:
         print_json(report.to_dict())
     else:
@@ -177,7 +178,7 @@ def plan(
     overwrite: Overwrite = False,
 ) -> None:
     """Propose all settings from the data, and say why."""
-    from embedseg.config import save_config
+    from embedseg.model import save_config
     from embedseg.types import UsageError
 
     if output and output.exists() and not overwrite:
@@ -293,11 +294,11 @@ def train(
     plot: Annotated[Path | None, plot_option("Draw how it went there too")] = None,
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
-    from embedseg.config import parse_duration
-    from embedseg.io import refuse_used
-    from embedseg.model import Segmenter
-    from embedseg.monitor import save_history
+    from embedseg.common import refuse_used
+    from embedseg.model import parse_duration
     from embedseg.report import training_report
+    from embedseg.segmenter import Segmenter
+    from embedseg.training import save_history
     from embedseg.types import UsageError
 
     limit = None if time_limit is None else parse_duration(time_limit)
@@ -342,8 +343,8 @@ def tune(
 
     Of an ensemble the weights of its members too, if there are images enough.
     """
-    from embedseg.model import Segmenter
-    from embedseg.plot_curves import save_trials
+    from embedseg.plots import save_trials
+    from embedseg.segmenter import Segmenter
 
     segmenter = Segmenter.load(model, device)
     with findings_first(data, segmenter.config.data, segmenter.config.method.type):
@@ -389,8 +390,8 @@ def ensemble(
     overwrite: Overwrite = False,
 ) -> None:
     """Make one model of several: the mean of what their nets predict, decoded once."""
-    from embedseg.ensemble import join_models
-    from embedseg.model import Segmenter
+    from embedseg.model import join_models
+    from embedseg.segmenter import Segmenter
 
     join_models(parse_list(models), output, overwrite=overwrite)
     if data:
@@ -413,10 +414,8 @@ def _planned(
     device: str,
 ) -> tuple[Config, Statistics, str]:
     """Return settings proposed from the data, with what was asked for changed, and why."""
-    from embedseg.config import parse_memory
-    from embedseg.costs import within
     from embedseg.data import load_training
-    from embedseg.planning import explain, measured, plan_from, reading
+    from embedseg.model import explain, measured, parse_memory, plan_from, reading, within
 
     options = reading_options(given, changes)
     with findings_first(data, options, asked.method or "embedding"):
@@ -445,7 +444,7 @@ def _chosen(
     device: str,
 ) -> Config:
     """Return the settings to train with: those of a file, or planned."""
-    from embedseg.config import load_config
+    from embedseg.model import load_config
     from embedseg.types import UsageError
 
     if file is None:
@@ -468,7 +467,7 @@ def _resumed(
     asked: _Asked,
 ) -> Config:
     """Return the settings in the folder; others may be given only if they are the same."""
-    from embedseg.config import load_config
+    from embedseg.model import load_config
     from embedseg.types import UsageError
 
     config = load_config(folder / "config.json")

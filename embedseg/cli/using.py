@@ -54,9 +54,9 @@ from embedseg.cli.shared import (
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from embedseg.cleaning import CleanOptions
-    from embedseg.model import Segmenter
+    from embedseg.labels import CleanOptions
     from embedseg.report import Gallery
+    from embedseg.segmenter import Segmenter
 
 log = logging.getLogger("embedseg")
 
@@ -170,10 +170,10 @@ def predict(
     Images of any size, among them OME-Zarr, are segmented in blocks, by one process or many; what
     was cut off goes on.
     """
-    from embedseg.cleaning import CleanOptions
-    from embedseg.io import expand_inputs, stem
-    from embedseg.model import Segmenter
+    from embedseg.images import expand_inputs, stem
+    from embedseg.labels import CleanOptions
     from embedseg.report import Gallery, prediction_report
+    from embedseg.segmenter import Segmenter
     from embedseg.types import DataError, UsageError
 
     size, changes = parse_spacing(spacing), parse_settings(settings)
@@ -323,7 +323,7 @@ def _predict_file(
     planes: bool | None,
 ) -> str:
     """Segment one file and say what was found."""
-    from embedseg.cleaning import CleanOptions
+    from embedseg.labels import CleanOptions
 
     more = (
         also.maps
@@ -361,9 +361,9 @@ def _predict_image(
     tta: bool | None,
     planes: bool | None,
 ) -> str:
-    from embedseg.classes import to_values
-    from embedseg.cleaning import tidied
-    from embedseg.io import read_image, stem, write_labels
+    from embedseg.data import to_values
+    from embedseg.images import read_image, stem, write_labels
+    from embedseg.labels import tidied
     from embedseg.types import DataError
 
     image = read_image(path, axes)
@@ -420,8 +420,7 @@ def _pieces(mask: NDArray[Any], tidy: CleanOptions, frames: bool) -> NDArray[Any
     """Return the connected pieces of a mask, or of each of its frames, numbered."""
     import numpy as np
 
-    from embedseg.cleaning import clean
-    from embedseg.labels import relabel, split_pieces
+    from embedseg.labels import clean, relabel, split_pieces
 
     if frames:
         return np.stack([_pieces(frame, tidy, False) for frame in mask])
@@ -448,8 +447,8 @@ def demo(
     overwrite: Overwrite = False,
 ) -> None:
     """Train on the images that come with the package, and segment the ones held back."""
+    from embedseg.common import refuse_used
     from embedseg.demo import demo
-    from embedseg.io import refuse_used
     from embedseg.scoring import object_table
 
     refuse_used(output, overwrite)

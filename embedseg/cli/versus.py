@@ -127,10 +127,14 @@ def benchmark(
     overwrite: Overwrite = False,
 ) -> None:
     """Train methods and nets for the same time and put their scores into one table."""
-    from embedseg.benchmarking import Bench, entries
-    from embedseg.benchmarking import benchmark as compare
-    from embedseg.comparison import save_curves, table
-    from embedseg.config import parse_duration
+    from embedseg.benchmark import (
+        Bench,
+        comparison_table,
+        list_entries,
+        run_benchmark as compare,
+        save_curves,
+    )
+    from embedseg.model import parse_duration
     from embedseg.report import benchmark_report
     from embedseg.types import UsageError
 
@@ -140,7 +144,7 @@ def benchmark(
     axis_counts = parse_list(ndim)
     if set(axis_counts) - {"2", "3"}:
         raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")
-    runs = entries(
+    runs = list_entries(
         methods=parse_list(methods),
         nets=parse_list(nets) or (None,),
         ndims=[int(count) for count in axis_counts] or (None,),
@@ -166,7 +170,7 @@ def benchmark(
     if json:
         print_json(records)
     else:
-        typer.echo("\n".join(table(records)))
+        typer.echo("\n".join(comparison_table(records)))
     say(
         f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, and the "
         "models in runs"

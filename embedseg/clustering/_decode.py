@@ -1,4 +1,4 @@
-"""Decoding of the embedding method: pixels are grouped around seeds, the best seed first."""
+"""Greedy clustering of embeddings, seed by seed."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, maximum_filter
 
-from embedseg import _clustering_kernels as kernels
-from embedseg.types import ACTIVATIONS, DataError, UsageError
-
-Floats = NDArray[np.float32]
+from embedseg.clustering import _kernels as kernels
+from embedseg.types import ACTIVATIONS, DataError, Floats, UsageError
 
 #: Scratch of up to this many bytes per thread is kept from one image to the next.
 KEEP = 2**28

@@ -1,4 +1,4 @@
-"""How far long work is: as a bar at a terminal, or told to whoever watches, who may stop it."""
+"""Progress reporting: terminal bars and callbacks, with cancellation."""
 
 from __future__ import annotations
 

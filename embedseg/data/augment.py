@@ -1,4 +1,4 @@
-"""Augmentation of a crop and its labels; one set of options for any number of dimensions."""
+"""Augmentation of crops and their labels."""
 
 from __future__ import annotations
 
@@ -12,13 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import ndimage
 
 from embedseg.geometry import symmetries
-from embedseg.types import Spacing
+from embedseg.types import OUTSIDE, Floats, Labels, Spacing
 
-Image = NDArray[np.float32]
-Labels = NDArray[np.int32]
-
-#: Label of pixels that lie outside of the image; -1 are pixels inside that nobody annotated.
-OUTSIDE = -2
 #: Axes whose spacings differ by more than this factor are not turned or sheared into each other.
 ALIKE = 1.5
 #: Most of a crop's side that is cut around it to be turned or shrunk into view.
@@ -122,12 +117,12 @@ class Augment(BaseModel):
 
     def apply(
         self,
-        image: Image,
+        image: Floats,
         labels: Labels,
         crop: Sequence[int],
         spacing: Spacing,
         rng: np.random.Generator,
-    ) -> tuple[Image, Labels]:
+    ) -> tuple[Floats, Labels]:
         """Turn a crop with its margin into one without.
 
         Parameters
@@ -165,12 +160,12 @@ class Augment(BaseModel):
 
     def _moved(
         self,
-        image: Image,
+        image: Floats,
         labels: Labels,
         crop: tuple[int, ...],
         spacing: Spacing,
         rng: np.random.Generator,
-    ) -> tuple[Image, Labels]:
+    ) -> tuple[Floats, Labels]:
         steps, size = np.asarray(spacing), np.asarray(crop)
         middle = (np.array(labels.shape) - 1) / 2
         linear, offset = np.eye(len(crop)), np.zeros(len(crop))
@@ -236,7 +231,7 @@ class Augment(BaseModel):
             drawn = np.moveaxis(np.tensordot(_cubic(known, pixels), drawn, (1, axis)), 0, axis)
         return drawn
 
-    def _recoloured(self, image: Image, spacing: Spacing, rng: np.random.Generator) -> Image:
+    def _recoloured(self, image: Floats, spacing: Spacing, rng: np.random.Generator) -> Floats:
         def drawn(widest: float) -> bool:
             return widest > 0 and bool(rng.random() < self.chance)
 
@@ -275,9 +270,9 @@ def _cubic(points: int, pixels: int) -> NDArray[np.float64]:
     return np.asarray(zoomed)
 
 
-def _means(image: Image) -> Image:
+def _means(image: Floats) -> Floats:
     """Return the mean of each channel, (C, 1, ...)."""
-    means: Image = image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
+    means: Floats = image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
     return means
 
 
@@ -297,8 +292,8 @@ def _planes(spacing: Spacing) -> list[tuple[int, int]]:
 
 
 def _symmetric(
-    image: Image, labels: Labels, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
-) -> tuple[Image, Labels]:
+    image: Floats, labels: Labels, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
+) -> tuple[Floats, Labels]:
     fitting = [
         s for s in symmetries(spacing) if tuple(crop[axis] for axis in s.permutation) == crop
     ]
@@ -310,22 +305,6 @@ def _nearest(labels: Labels, places: NDArray[np.float64]) -> Labels:
     """Return the labels at the pixels nearest to places."""
     found: Labels = ndimage.map_coordinates(labels, places, order=0, mode="constant", cval=OUTSIDE)
     return found
-
-
-def renumbered(labels: Labels) -> Labels:
-    """Return labels numbered 1 to n without gaps, in their order; what is negative stays.
-
-    Examples
-    --------
-    >>> renumbered(np.array([-2, 9, 0, 4, -1], np.int32)).tolist()
-    [-2, 2, 0, 1, -1]
-    """
-    # By counting: sorting would take most of the time of a crop.
-    there = np.bincount(labels.ravel() - OUTSIDE, minlength=1 - OUTSIDE) > 0
-    there[: 1 - OUTSIDE] = False
-    numbers = np.cumsum(there, dtype=np.int32)
-    numbers[:-OUTSIDE] = np.arange(OUTSIDE, 0)
-    return numbers[labels - OUTSIDE]
 
 
 #: `paper` is what the publication does; `light` bears on nearly every microscope's images.

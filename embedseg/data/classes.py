@@ -1,4 +1,4 @@
-"""Which values of masks are which class, for data whose masks hold classes instead of objects."""
+"""Classes of masks: which values stand for which class."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from embedseg.io import label_values
+from embedseg.images import label_values
 from embedseg.types import DataError
 
 #: Masks with more values than this hold objects, most likely.

@@ -1,4 +1,4 @@
-"""Training crops, cut around objects as they are needed."""
+"""Training crops around objects."""
 
 from __future__ import annotations
 
@@ -8,12 +8,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.augment import OUTSIDE
-from embedseg.data import Sample
-from embedseg.stats import object_boxes
-from embedseg.types import DataError
-
-Vector = NDArray[np.int64]
+from embedseg.data.samples import Sample
+from embedseg.labels import object_boxes
+from embedseg.types import OUTSIDE, DataError, Indices
 
 #: Crops that are looked at for one with enough foreground.
 TRIES = 20
@@ -152,19 +149,19 @@ class Crops:
         return int(self._first[which] + rng.integers(self._count[which]))
 
     def _start(
-        self, lower: Vector, upper: Vector, shape: tuple[int, ...], rng: np.random.Generator
-    ) -> Vector:
+        self, lower: Indices, upper: Indices, shape: tuple[int, ...], rng: np.random.Generator
+    ) -> Indices:
         """Choose where the crop begins: it holds the box, or lies inside it, on each axis."""
         ends = np.stack([lower, upper - self.crop])
         start = rng.integers(ends.min(axis=0), ends.max(axis=0), endpoint=True)
         # Inside the image where it is large enough; all around it where it is not.
         slack = np.array(shape) - self.crop
-        inside: Vector = np.clip(start, np.minimum(slack, 0), np.maximum(slack, 0))
+        inside: Indices = np.clip(start, np.minimum(slack, 0), np.maximum(slack, 0))
         return inside
 
 
 def _cut(
-    sample: Sample, start: Vector, crop: Vector
+    sample: Sample, start: Indices, crop: Indices
 ) -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     shape = np.array(sample.labels.shape)
     inside = tuple(slice(max(a, 0), max(b, 0)) for a, b in zip(start, start + crop, strict=True))
@@ -176,7 +173,7 @@ def _cut(
     return np.ascontiguousarray(image, np.float32), np.array(labels)
 
 
-def _boxes(sample: Sample) -> tuple[Vector, Vector]:
+def _boxes(sample: Sample) -> tuple[Indices, Indices]:
     """Return what crops are drawn around: boxes of objects, or as many pixels of every class."""
     if not sample.semantic:
         return object_boxes(sample.labels)

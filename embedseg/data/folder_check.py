@@ -1,19 +1,19 @@
-"""Look through a data folder and say all that is wrong with it at once."""
+"""Checks of a whole data folder."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from tqdm import tqdm
 
-from embedseg.data import DataOptions
-from embedseg.examine import Facts, examine
-from embedseg.findings import PROBLEMS, Finding, Report, finding
-from embedseg.layout import Split, find_data, match_split, set_apart
+from embedseg.data.folder import Split, find_data, match_split, set_apart
+from embedseg.data.options import DataOptions
+from embedseg.data.pair_check import Facts, check_pair
+from embedseg.data.problems import PROBLEMS, Finding, Report, finding
 from embedseg.types import DataError, Spacing
 
 #: An object with less than this share of the median size, or this many pixels, is tiny.
@@ -23,10 +23,10 @@ TINY_SHARE, TINY_PIXELS = 0.02, 4
 FEW_LABELS, MANY_PIECES = 10, 2
 
 
-def check(
+def check_folder(
     root: Path | str,
     *,
-    method: str = "embedding",
+    reads: Literal["objects", "classes"] = "objects",
     options: DataOptions | None = None,
     progress: bool = False,
 ) -> Report:
@@ -36,8 +36,8 @@ def check(
     ----------
     root : path
         The folder with `train`, `val` and `test`.
-    method : str
-        What is to be trained; some methods need a label per object.
+    reads : {"objects", "classes"}
+        What the masks have to hold, see `Method.reads`: a label per object, or classes.
     options : DataOptions, optional
         How to read the data.
     progress : bool
@@ -46,22 +46,15 @@ def check(
     Returns
     -------
     Report
-
-    Raises
-    ------
-    UsageError
-        If there is no such method.
     """
-    from embedseg.methods import method_class
-
-    instances = method_class(method).reads == "objects"
+    instances = reads == "objects"
     options = options or DataOptions()
     findings: list[Finding] = []
     facts: list[Facts] = []
     inventory: dict[str, dict[str, Any]] = {}
     pairs = _pairs(Path(root), options, findings, inventory)
     for split, image, mask in tqdm(pairs, desc="checking", disable=not progress):
-        known = examine(split, image, mask, options, findings, instances)
+        known = check_pair(split, image, mask, options, findings, instances)
         if known is not None:
             facts.append(known)
     findings += _compare(facts, instances)

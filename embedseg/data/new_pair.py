@@ -1,4 +1,4 @@
-"""An image and its labels put into a data folder: both or none, and nothing is written over."""
+"""New pairs of image and mask, added to a data folder."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.formats import READERS, write_tiff
-from embedseg.io import Image, stem, write_aside, write_labels
-from embedseg.layout import MASKS, SPLITS, Split, match_split
+from embedseg.common import write_aside
+from embedseg.data.folder import MASKS, SPLITS, Split, match_split
+from embedseg.images import READERS, Image, stem, write_labels, write_tiff
 from embedseg.types import DataError, UsageError, check_labels
 
 

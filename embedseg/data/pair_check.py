@@ -1,4 +1,4 @@
-"""Look at one image and its mask: what they hold, and what is wrong with them."""
+"""Checks of one image and its mask."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from embedseg.classes import MOST
-from embedseg.data import DataOptions, frames, spacing_of
-from embedseg.findings import Finding, finding
-from embedseg.io import Image, read_image
-from embedseg.labels import split_pieces
-from embedseg.stats import object_boxes
+from embedseg.data.classes import MOST
+from embedseg.data.options import DataOptions
+from embedseg.data.problems import Finding, finding
+from embedseg.data.samples import frames, spacing_of
+from embedseg.images import Image, read_image
+from embedseg.labels import object_boxes, split_pieces
 from embedseg.types import Spacing
 
 #: Pieces of a label below this number of pixels are specks.
@@ -51,7 +51,7 @@ class Facts:
         return len(self.axes.replace("T", "").replace("C", ""))
 
 
-def examine(
+def check_pair(
     split: str,
     image_path: Path,
     mask_path: Path,

@@ -1,4 +1,4 @@
-"""What can be wrong with a data folder, and how it is said."""
+"""Problems of data folders, and the report that lists them."""
 
 from __future__ import annotations
 

@@ -1,78 +1,23 @@
-"""A data folder: `train`, `val` and `test`, each with `images` and masks beside them."""
+"""Samples: an image with its labels, brought to one spacing."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, model_validator
 from tqdm import tqdm
 
 from embedseg import labels as lab
-from embedseg.classes import Classes, find_classes, to_indices
+from embedseg.data.classes import find_classes, to_indices
+from embedseg.data.folder import find_data, find_pairs, set_apart
+from embedseg.data.options import DataOptions
 from embedseg.geometry import resample, resample_labels
-from embedseg.io import Image, read_image, read_labels, stem
-from embedseg.layout import find_data as find_data
-from embedseg.layout import find_pairs, set_apart
-from embedseg.layout import pair_files as pair_files
+from embedseg.images import Image, read_image, read_labels, stem
 from embedseg.types import DataError, Spacing, check_image
-
-
-class DataOptions(BaseModel):
-    """How a data folder is read.
-
-    Attributes
-    ----------
-    masks : str
-        Name of the folder with masks beside `images`.
-    axes : str, optional
-        Axes of the images, such as "ZYX", where the files do not say.
-    spacing : tuple of float, optional
-        Size of a pixel along each space axis, µm; goes before what the files say.
-    ignore_label : int, optional
-        Value of masks that means "not annotated", besides -1.
-    classes : tuple of ClassOptions, optional
-        The masks hold classes instead of objects: which values are which, as
-        "cell=0,membrane=1+2". Default: objects.
-    fill_holes : bool
-        Whether holes in objects are filled.
-    min_foreground : float
-        Training crops in which objects have less than this share of the annotated pixels are
-        passed over.
-    val : float, int or list of str
-        Where there is no `val` folder: share of the train images, how many of the last ones, or
-        their names.
-    seed : int
-        Chooses the images when `val` is a share.
-
-    Examples
-    --------
-    >>> DataOptions(val=3).val, DataOptions().masks
-    (3, 'masks')
-    """
-
-    # Names of images may be read as numbers on their way from the command line.
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
-
-    masks: str = "masks"
-    axes: str | None = None
-    spacing: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    ignore_label: int | None = None
-    classes: Classes | None = None
-    fill_holes: bool = False
-    min_foreground: float = Field(default=0.0, ge=0, le=1)
-    val: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...] = 0.15
-    seed: int = 0
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.classes and self.fill_holes:
-            raise ValueError("holes in classes are not filled; leave out fill_holes or classes")
-        return self
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What planning needs to know of a data set: how large its objects are, its spacing, its shapes."""
+"""Statistics of a data set, as planning uses them."""
 
 from __future__ import annotations
 
@@ -8,14 +8,12 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from embedseg import labels as lab
-from embedseg.classes import ClassOptions
-from embedseg.data import Sample
+from embedseg.data.classes import ClassOptions
+from embedseg.data.samples import Sample
+from embedseg.labels import object_boxes
 from embedseg.types import Spacing
-
-Box = tuple[slice, ...]
 
 
 @dataclass(frozen=True)
@@ -61,7 +59,7 @@ class Statistics:
     frequencies: tuple[float, ...] = ()
 
 
-def statistics(
+def compute_statistics(
     samples: Sequence[Sample], classes: Sequence[ClassOptions] | None = None
 ) -> Statistics:
     """Measure samples for planning; `classes` are those of their masks, if they hold classes.
@@ -69,7 +67,7 @@ def statistics(
     Examples
     --------
     >>> labels = np.array([[1, 1, 0, -1], [1, 0, 0, 2]], np.int32)
-    >>> stats = statistics([Sample("a", labels[None].astype(np.float32), labels)])
+    >>> stats = compute_statistics([Sample("a", labels[None].astype(np.float32), labels)])
     >>> stats.extents.tolist(), stats.volumes.tolist(), round(stats.foreground_fraction, 2)
     ([[2.0, 2.0], [1.0, 1.0]], [3.0, 1.0], 0.57)
     """
@@ -126,7 +124,7 @@ def _whole(
     some = known.any(axis=1)
     longest = np.where(known, extents * spacing, 0).max(axis=1, initial=0)
     whole = np.where(known, extents, np.maximum(extents, longest[:, None] / spacing))
-    volumes = lab.sizes(labels).astype(np.float64)
+    volumes = lab.object_sizes(labels).astype(np.float64)
     if not known.all():
         # Of the planes between annotated ones nothing is known: count those that are there.
         planes = np.stack([_planes_of(labels, axis) for axis in range(labels.ndim)], axis=1)
@@ -139,37 +137,3 @@ def _planes_of(labels: NDArray[np.int32], axis: int) -> NDArray[np.int64]:
     planes = np.moveaxis(labels, axis, 0)
     there = np.concatenate([np.unique(plane[plane > 0]) for plane in planes])
     return np.unique(there, return_counts=True)[1]
-
-
-def boxes_by_label(labels: NDArray[Any]) -> dict[int, Box]:
-    """Return the box around each object by its label, ascending.
-
-    Examples
-    --------
-    >>> boxes_by_label(np.array([[0, 7], [-1, 3]]))
-    {3: (slice(1, 2, None), slice(1, 2, None)), 7: (slice(0, 1, None), slice(1, 2, None))}
-    """
-    ids = lab.present(labels)
-    # The list of boxes is as long as the largest label, which may be any number.
-    gaps = len(ids) and ids[-1] > 10 * len(ids)
-    found = ndimage.find_objects(lab.relabel(labels) if gaps else labels)
-    return dict(zip(ids.tolist(), (box for box in found if box), strict=True))
-
-
-def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first index of each object's bounding box, and the one past its last.
-
-    Returns
-    -------
-    (n, ndim), (n, ndim) int64 ndarray
-        In order of label.
-
-    Examples
-    --------
-    >>> lower, upper = object_boxes(np.array([[0, 0, 0], [0, 7, 7]], np.int32))
-    >>> lower.tolist(), upper.tolist()
-    ([[1, 1]], [[2, 3]])
-    """
-    table = [[(axis.start, axis.stop) for axis in box] for box in boxes_by_label(labels).values()]
-    corners = np.array(table, np.int64).reshape(-1, labels.ndim, 2)
-    return corners[..., 0], corners[..., 1]

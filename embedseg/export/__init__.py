@@ -1,1 +1,25 @@
-"""Segmentations in the formats of other programs, and the way back: surfaces, outlines, tables."""
+"""Segmentations in the formats of other programs, and back.
+
+::
+
+    _measuring_kernels.py  Compiled parts of measuring
+    _tracing_kernels.py    Compiled parts of outline tracing
+    coco.py                COCO instances, written and read
+    exporters.py           Exporters of objects by format
+    geojson.py             GeoJSON as QuPath writes and reads it
+    importers.py           Importers of outlines by format
+    measures.py            Measures of objects: place, size, shape, neighbours, intensity
+    mesh.py                Meshes of objects by marching cubes, in µm
+    mesh_files.py          Mesh files (STL, PLY, OBJ, GLB) and their table
+    mesh_preview.py        Pictures of meshes
+    ome_zarr.py            Label images as OME-Zarr stores
+    outlines.py            Outlines of objects along pixel edges
+    rasterize.py           Outlines rasterised into label images
+    roi.py                 ImageJ ROIs, written and read
+    smoothing.py           Mesh smoothing and decimation
+    table.py               Tables of objects as CSV
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,4 +1,4 @@
-"""The compiled part of measuring."""
+"""Compiled parts of measuring."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The compiled part of tracing."""
+"""Compiled parts of outline tracing."""
 
 from __future__ import annotations
 

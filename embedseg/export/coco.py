@@ -1,4 +1,4 @@
-"""COCO: objects as instances of a data set, and instances as labels."""
+"""COCO instances, written and read."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.export.objects import Objects, label_of
-from embedseg.export.painting import Drawn, Mask, fill
-from embedseg.export.tracing import Outline
-from embedseg.io import stem
+from embedseg.export.exporters import Objects, label_of
+from embedseg.export.outlines import Outline
+from embedseg.export.rasterize import Drawn, Mask, fill
+from embedseg.images import stem
 from embedseg.types import DataError
 
 #: The one category that there is.

@@ -1,4 +1,4 @@
-"""Objects of label images as files of other programs.
+"""Exporters of objects by format.
 
 A further format is one file and one line in `EXPORTERS`. What writes it is imported when asked for.
 """
@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from embedseg import labels as lab
-from embedseg.export.tracing import Outline, outlines
-from embedseg.io import write_aside
-from embedseg.stats import Box, boxes_by_label
-from embedseg.types import DataError, Spacing, UsageError, check_labels
+from embedseg.common import write_aside
+from embedseg.export.outlines import Outline, trace_outlines
+from embedseg.labels import boxes_by_label
+from embedseg.types import Box, DataError, Spacing, UsageError, check_labels
 
 
 class Exporter(NamedTuple):
@@ -53,7 +53,7 @@ EXPORTERS = {
     "geojson": Exporter(".geojson", "embedseg.export.geojson:write_geojson"),
     "csv": Exporter(".csv", "embedseg.export.table:write_table"),
     "coco": Exporter(".json", "embedseg.export.coco:write_coco"),
-    "ome-zarr": Exporter(".zarr", "embedseg.export.omezarr:write_zarr", "zarr", "large", True),
+    "ome-zarr": Exporter(".zarr", "embedseg.export.ome_zarr:write_zarr", "zarr", "large", True),
 }
 
 
@@ -106,7 +106,7 @@ class Objects:
     @cached_property
     def sizes(self) -> dict[int, int]:
         """The pixels of each object by its label."""
-        return dict(zip(self.boxes, lab.sizes(self.labels).tolist(), strict=True))
+        return dict(zip(self.boxes, lab.object_sizes(self.labels).tolist(), strict=True))
 
     @property
     def quantity(self) -> str:
@@ -117,7 +117,7 @@ class Objects:
         """Trace the objects, plane by plane in a volume."""
         last, hidden = None, not self.progress
         with tqdm(total=len(self.boxes), desc="objects", disable=hidden, leave=False) as bar:
-            for outline in outlines(self.labels, self.boxes):
+            for outline in trace_outlines(self.labels, self.boxes):
                 bar.update(outline.label != last)
                 last = outline.label
                 yield outline

@@ -1,4 +1,4 @@
-"""GeoJSON as QuPath writes and reads it: objects into a file, and what was drawn there."""
+"""GeoJSON as QuPath writes and reads it."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.export.objects import Objects, label_of
-from embedseg.export.painting import Drawn, Mask, fill
-from embedseg.export.tracing import Outline
+from embedseg.export.exporters import Objects, label_of
+from embedseg.export.outlines import Outline
+from embedseg.export.rasterize import Drawn, Mask, fill
 from embedseg.types import DataError
 
 #: Ids follow from it and from the names of outlines.

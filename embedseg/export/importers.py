@@ -1,4 +1,4 @@
-"""The way back: label images of what people drew in other programs.
+"""Importers of outlines by format.
 
 A further format is one file and one line in `IMPORTERS`. What reads it is imported when asked for.
 """
@@ -10,11 +10,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from embedseg.export.painting import Drawn, Painted, paint
+from embedseg.export.rasterize import Drawn, Painted, paint
 from embedseg.labels import link_slices
-from embedseg.types import DataError, UsageError
-
-Shape = tuple[int, ...]
+from embedseg.types import DataError, PerAxis, UsageError
 
 
 class Canvas(NamedTuple):
@@ -28,7 +26,7 @@ class Canvas(NamedTuple):
         Its name.
     """
 
-    shape: Shape | None = None
+    shape: PerAxis | None = None
     image: str | None = None
 
     def plane(self, path: Path) -> Sequence[int]:
@@ -46,24 +44,24 @@ class Canvas(NamedTuple):
         return self.shape[-2:]
 
 
-Reader = Callable[[Path, Canvas], tuple[Shape, Iterator[Drawn]]]
+Reader = Callable[[Path, Canvas], tuple[PerAxis, Iterator[Drawn]]]
 
 
-def _rois(path: Path, canvas: Canvas) -> tuple[Shape, Iterator[Drawn]]:
+def _rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     from embedseg.export.roi import read_rois
 
     plane = canvas.plane(path)
     return canvas.shape or (), read_rois(path, plane)
 
 
-def _geojson(path: Path, canvas: Canvas) -> tuple[Shape, Iterator[Drawn]]:
+def _geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     from embedseg.export.geojson import read_geojson
 
     plane = canvas.plane(path)
     return canvas.shape or (), read_geojson(path, plane)
 
 
-def _json(path: Path, canvas: Canvas) -> tuple[Shape, Iterator[Drawn]]:
+def _json(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     """Read COCO, or else GeoJSON: both are called like this."""
     from embedseg.export.coco import read_coco
 
@@ -84,7 +82,7 @@ IMPORTERS: dict[str, Reader] = {
 
 
 def import_objects(
-    path: Path | str, shape: Shape | None = None, *, image: str | None = None, link: bool = False
+    path: Path | str, shape: PerAxis | None = None, *, image: str | None = None, link: bool = False
 ) -> Painted:
     """Make a label image of ImageJ ROIs, QuPath's GeoJSON or COCO.
 

@@ -1,4 +1,4 @@
-"""What objects are like: a table of places, sizes, shapes, neighbours and intensities.
+"""Measures of objects: place, size, shape, neighbours, intensity.
 
 Numbers are those of `skimage.measure.regionprops`, for all objects at once.
 """
@@ -14,14 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
-from embedseg.cleaning import bordering
-from embedseg.export._measuring_kernels import (
-    convex_areas,
-    deviations,
-    intensities,
-    moments,
-)
-from embedseg.export.objects import Objects
+from embedseg.export._measuring_kernels import convex_areas, deviations, intensities, moments
+from embedseg.export.exporters import Objects
+from embedseg.labels import bordering
 from embedseg.types import DataError
 
 Column = NDArray[Any]

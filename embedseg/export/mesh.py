@@ -1,4 +1,4 @@
-"""Surfaces of the objects of a label volume: marching cubes, smoothed, in µm."""
+"""Meshes of objects by marching cubes, in µm."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from embedseg.export.shaping import decimated, smoothed, volume_of
-from embedseg.layout import shorten
-from embedseg.stats import Box, boxes_by_label
-from embedseg.types import DataError, Spacing, UsageError, check_labels
+from embedseg.common import shorten
+from embedseg.export.smoothing import decimated, smoothed, volume_of
+from embedseg.labels import boxes_by_label
+from embedseg.types import Box, DataError, Spacing, UsageError, check_labels
 
 log = logging.getLogger("embedseg")
 

@@ -1,4 +1,4 @@
-"""Surfaces as files: STL, PLY, OBJ and GLB, and a table of what they are like."""
+"""Mesh files (STL, PLY, OBJ, GLB) and their table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from embedseg.common import fill_folder, write_aside
 from embedseg.export.mesh import (
     Measures,
     Mesh,
@@ -22,10 +23,9 @@ from embedseg.export.mesh import (
     libraries,
     mesh_labels,
 )
-from embedseg.export.meshview import FACES, FEWEST, save_mesh_preview, thinned
-from embedseg.io import fill_folder, write_aside
-from embedseg.plot import label_colours
-from embedseg.stats import boxes_by_label
+from embedseg.export.mesh_preview import FACES, FEWEST, save_mesh_preview, thinned
+from embedseg.labels import boxes_by_label
+from embedseg.plots import label_colours
 from embedseg.types import DataError, Spacing, UsageError
 
 #: Bytes per vertex and its two faces: kept until the file is written, taken by writing it, and by
@@ -193,7 +193,7 @@ def _check_memory(
     """See that surfaces of so many vertices fit into what is free."""
     import torch
 
-    from embedseg.devices import available_memory
+    from embedseg.nets import available_memory
 
     at_once = vertices.max() if each else vertices.sum()
     # STL is written object by object.

@@ -1,4 +1,4 @@
-"""Pictures of surfaces."""
+"""Pictures of meshes."""
 
 from __future__ import annotations
 
@@ -10,8 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.export.mesh import Mesh, libraries
-from embedseg.figures import save_figure
-from embedseg.plot import label_colours
+from embedseg.plots import label_colours, save_figure
 
 #: Faces of a picture, and of an object in it at least; objects at most.
 FACES, FEWEST, OBJECTS = 30_000, 60, 1000

@@ -1,4 +1,4 @@
-"""Label images as OME-Zarr, with coarser levels."""
+"""Label images as OME-Zarr stores."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedseg.export.objects import Objects
-from embedseg.ngff import add_pyramid, create_labels, open_array
+from embedseg.export.exporters import Objects
+from embedseg.images import add_pyramid, create_labels, open_array
 
 #: Pixels of a chunk along each axis, of images and of volumes.
 CHUNKS = {2: (1024, 1024), 3: (64, 128, 128)}

@@ -1,4 +1,4 @@
-"""Outlines of objects along the edges of their pixels: polygons that enclose exactly these."""
+"""Outlines of objects along pixel edges."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.export._tracing_kernels import trace
-from embedseg.stats import Box, boxes_by_label
+from embedseg.labels import boxes_by_label
+from embedseg.types import Box
 
 #: Pixels of the boxes that are traced at once.
 BATCH = 2**22
@@ -44,7 +45,9 @@ class Outline(NamedTuple):
         return [ring for polygon in self.polygons for ring in polygon]
 
 
-def outlines(labels: NDArray[Any], boxes: Mapping[int, Box] | None = None) -> Iterator[Outline]:
+def trace_outlines(
+    labels: NDArray[Any], boxes: Mapping[int, Box] | None = None
+) -> Iterator[Outline]:
     """Trace the objects of an image, or in each plane those of a volume, one after the other.
 
     Takes time with the boxes around objects, and memory for a few of them.
@@ -62,7 +65,7 @@ def outlines(labels: NDArray[Any], boxes: Mapping[int, Box] | None = None) -> It
 
     Examples
     --------
-    >>> (outline,) = outlines(np.array([[0, 7, 0], [7, 0, 0]], np.int32))
+    >>> (outline,) = trace_outlines(np.array([[0, 7, 0], [7, 0, 0]], np.int32))
     >>> [polygon[0].tolist() for polygon in outline.polygons]
     [[[1, 0], [2, 0], [2, 1], [1, 1]], [[0, 1], [1, 1], [1, 2], [0, 2]]]
     """

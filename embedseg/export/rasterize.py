@@ -1,4 +1,4 @@
-"""Outlines painted into a label image."""
+"""Outlines rasterised into label images."""
 
 from __future__ import annotations
 

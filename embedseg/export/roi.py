@@ -1,4 +1,4 @@
-"""ImageJ ROIs: objects into a zip for the ROI Manager, and what was drawn there."""
+"""ImageJ ROIs, written and read."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.export.objects import Objects, label_of, needed
-from embedseg.export.painting import Drawn, Mask, fill
-from embedseg.export.tracing import Outline
+from embedseg.export.exporters import Objects, label_of, needed
+from embedseg.export.outlines import Outline
+from embedseg.export.rasterize import Drawn, Mask, fill
 from embedseg.types import DataError
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Smooth surfaces, and surfaces of fewer faces."""
+"""Mesh smoothing and decimation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables of objects, as CSV."""
+"""Tables of objects as CSV."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from embedseg.export.exporters import Objects
 from embedseg.export.measures import measure
-from embedseg.export.objects import Objects
 
 #: Rows that are made into text at once.
 ROWS = 10_000

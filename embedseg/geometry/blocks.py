@@ -1,4 +1,4 @@
-"""Blocks of an array that is too large to handle at once; the only place with tile arithmetic."""
+"""Tile arithmetic: blocks with a halo."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from math import prod
 
-Axes = tuple[int, ...]
-Box = tuple[slice, ...]
+from embedseg.types import Box, PerAxis
 
 
 @dataclass(frozen=True)
@@ -43,12 +42,12 @@ class Block:
         return relative(self.inner, self.outer)
 
     @property
-    def inner_shape(self) -> Axes:
+    def inner_shape(self) -> PerAxis:
         """Shape of what is written."""
         return tuple(i.stop - i.start for i in self.inner)
 
     @property
-    def outer_shape(self) -> Axes:
+    def outer_shape(self) -> PerAxis:
         """Shape of what is read."""
         return tuple(o.stop - o.start for o in self.outer)
 
@@ -67,7 +66,7 @@ def relative(box: Box, origin: Box) -> Box:
 
 
 def split(
-    shape: Axes, size: Axes, halo: Axes, multiple: Axes, within: Box | None = None
+    shape: PerAxis, size: PerAxis, halo: PerAxis, multiple: PerAxis, within: Box | None = None
 ) -> list[Block]:
     """Cut an array into blocks.
 
@@ -110,7 +109,7 @@ def split(
     ]
 
 
-def overlapping(shape: Axes, size: Axes, box: Box) -> list[int]:
+def overlapping(shape: PerAxis, size: PerAxis, box: Box) -> list[int]:
     """Return which blocks of a split, by their place in it, have inner boxes that meet a box.
 
     Parameters
@@ -133,14 +132,16 @@ def overlapping(shape: Axes, size: Axes, box: Box) -> list[int]:
     return [_place(index, counts) for index in product(*spans)]
 
 
-def _place(index: Axes, counts: Axes) -> int:
+def _place(index: PerAxis, counts: PerAxis) -> int:
     place = 0
     for i, n in zip(index, counts, strict=True):
         place = place * n + i
     return place
 
 
-def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float, within: Axes | None = None) -> Axes:
+def largest_inner_shape(
+    shape: PerAxis, halo: PerAxis, multiple: PerAxis, pixels: float, within: PerAxis | None = None
+) -> PerAxis:
     """Return the inner size of the largest blocks whose outer boxes hold at most so many pixels.
 
     `within` is the shape of what is cut, if that is a part of the array. The axis that is longest,
@@ -149,11 +150,11 @@ def fit(shape: Axes, halo: Axes, multiple: Axes, pixels: float, within: Axes | N
 
     Examples
     --------
-    >>> fit((64, 64), (8, 8), (8, 8), pixels=64 * 64)
+    >>> largest_inner_shape((64, 64), (8, 8), (8, 8), pixels=64 * 64)
     (64, 64)
-    >>> fit((64, 64), (8, 8), (8, 8), pixels=3100)
+    >>> largest_inner_shape((64, 64), (8, 8), (8, 8), pixels=3100)
     (32, 64)
-    >>> fit((64, 64), (8, 8), (8, 8), pixels=3100, within=(32, 32))
+    >>> largest_inner_shape((64, 64), (8, 8), (8, 8), pixels=3100, within=(32, 32))
     (32, 32)
     """
     within = within or shape

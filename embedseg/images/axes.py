@@ -1,4 +1,4 @@
-"""Axes of stored arrays: what they are, and how they are brought into one order."""
+"""Axes of stored arrays, and their order (T, C, Z, Y, X)."""
 
 from __future__ import annotations
 

@@ -1,13 +1,8 @@
-"""Images and label files: which axes they have, and how large a pixel is."""
+"""Images and label images read and written."""
 
 from __future__ import annotations
 
-import glob
-import os
-import re
-import shutil
 import warnings
-from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.axes import (
+from embedseg.common import write_aside
+from embedseg.images.axes import (
     arranged,
     check_axes,
     check_label_axes,
@@ -23,7 +19,11 @@ from embedseg.axes import (
     known_spacing,
     place_axes,
 )
-from embedseg.formats import CONTAINERS, READERS, Content, read_hdf5, write_tiff
+from embedseg.images.content import Content
+from embedseg.images.formats import READERS
+from embedseg.images.hdf5 import read_hdf5
+from embedseg.images.inputs import split_container
+from embedseg.images.tiff import write_tiff
 from embedseg.types import DataError, Spacing, UsageError, check_labels
 
 
@@ -163,167 +163,7 @@ def write_labels(
     write_aside(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))
 
 
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, then give it that name: all of it or nothing.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> path = Path(tempfile.mkdtemp()) / "new" / "a.txt"
-    >>> write_aside(path, lambda aside: aside.write_text("whole"))
-    >>> path.read_text()
-    'whole'
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        write(aside)
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def fill_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str]) -> None:
-    """Let `write` fill a folder beside, then give it the name of `folder`: all of it or nothing.
-
-    Parameters
-    ----------
-    folder : Path
-        Where there is one already, only what `ours` names is replaced in it.
-    write : callable
-        Gets the path of an empty folder.
-    ours : sequence of str
-        Patterns of what an earlier call may have left.
-
-    Examples
-    --------
-    >>> import tempfile
-    >>> folder = Path(tempfile.mkdtemp()) / "new"
-    >>> fill_folder(folder, lambda aside: (aside / "a.txt").touch(), ["*.txt"])
-    >>> fill_folder(folder, lambda aside: (aside / "b.txt").touch(), ["*.txt"])
-    >>> [path.name for path in folder.iterdir()]
-    ['b.txt']
-    """
-    aside = folder.with_name(f".{folder.name}.{os.getpid()}.part")
-    shutil.rmtree(aside, ignore_errors=True)
-    aside.mkdir(parents=True)
-    try:
-        write(aside)
-        if not folder.exists():
-            aside.rename(folder)
-            return
-        for pattern in ours:
-            for old in folder.glob(pattern):
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
-        for new in aside.iterdir():
-            new.replace(folder / new.name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
-
-
-def write_text(path: Path, text: str) -> None:
-    """Write a text file as UTF-8, by `write_aside`."""
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
-
-
-def sweep(folder: Path) -> None:
-    """Remove what `write_aside` or `fill_folder` left half-written as its process was killed."""
-    for part in folder.glob(".*.part"):
-        shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
-
-
 # -- names of files --------------------------------------------------------------------------------
-def refuse_used(folder: Path, overwrite: bool) -> None:
-    """See that a folder to write to is free, before work is put into what goes there.
-
-    Raises
-    ------
-    UsageError
-        If it is a file, or there is something in it and `overwrite` does not allow that.
-    """
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder}: is a file, expected a folder to write to")
-    if folder.exists() and not overwrite and any(folder.iterdir()):
-        raise UsageError(f"{folder}: exists and is not empty; choose another, or overwrite")
-
-
-def stem(path: Path | str) -> str:
-    """Return the name of a file without its suffix; ".ome.tif" is one suffix.
-
-    Examples
-    --------
-    >>> stem("in/a.b.ome.tif"), stem("c.png"), stem("d.h5/raw")
-    ('a.b', 'c', 'd')
-    """
-    name = split_container(Path(path))[0].name
-    return re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", name, flags=re.IGNORECASE)
-
-
-def split_container(path: Path) -> tuple[Path, str | None]:
-    """Return the file and, where a path goes on inside of an HDF5 file, the name in it.
-
-    Examples
-    --------
-    >>> file, name = split_container(Path("in/a.h5/group/raw"))
-    >>> file.name, name, split_container(Path("a.tif"))[1]
-    ('a.h5', 'group/raw', None)
-    """
-    for parent in path.parents:
-        if parent.suffix.lower() in CONTAINERS and not parent.is_dir():
-            return parent, path.relative_to(parent).as_posix()
-    return path, None
-
-
-def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts file names as people do.
-
-    Examples
-    --------
-    >>> sorted(["x10.tif", "x9.tif", "X1.tif"], key=natural_key)
-    ['X1.tif', 'x9.tif', 'x10.tif']
-    """
-    return [
-        (1, int(part), part) if part.isdecimal() else (0, 0, part.lower())
-        for part in re.split(r"(\d+)", str(path))
-    ]
-
-
-def expand_inputs(inputs: Iterable[Path | str]) -> list[Path]:
-    """Return the image files that paths, folders and glob patterns stand for, in natural order.
-
-    Raises
-    ------
-    DataError
-        If one of them stands for no file, or two files have one stem.
-    """
-    found = {path.resolve(): path for item in inputs for path in _expand(item)}
-    if not found:
-        raise DataError("no image files given")
-    named: dict[str, Path] = {}
-    for path in sorted(found.values(), key=natural_key):
-        if (other := named.setdefault(stem(path), path)) is not path:
-            raise DataError(
-                f"{other} and {path} have the same name without suffix, "
-                f"{stem(path)!r}; expected different names"
-            )
-    return list(named.values())
-
-
-def _expand(item: Path | str) -> list[Path]:
-    path = Path(item)
-    if split_container(path)[0].is_file():
-        return [path]
-    folder = path.is_dir()
-    paths = list(path.iterdir()) if folder else [Path(p) for p in glob.glob(str(item))]
-    files = [p for p in paths if p.suffix.lower() in READERS and not p.name.startswith(".")]
-    files = [p for p in files if p.is_file()]
-    if not files:
-        raise DataError(
-            f"{item}: "
-            + ("no image files in this folder" if folder else "no such image file")
-            + f", expected {' '.join(READERS)}"
-        )
-    return files
 
 
 # -- formats ---------------------------------------------------------------------------------------

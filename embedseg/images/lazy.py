@@ -1,4 +1,4 @@
-"""Images of any size, read box by box: files, folders and stores, here or elsewhere."""
+"""Images of any size, read box by box."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.axes import (
+from embedseg.images.axes import (
     Places,
     arranged,
     check_axes,
@@ -21,7 +21,7 @@ from embedseg.axes import (
     known_spacing,
     place_axes,
 )
-from embedseg.sources import OPENERS, Stored, is_url, look_into_file, look_into_store, named
+from embedseg.images.sources import OPENERS, Stored, is_url, look_into_file, look_into_store, named
 from embedseg.types import DataError, Spacing, UsageError
 
 #: What makes a folder a zarr store.
@@ -35,11 +35,11 @@ class Origin:
     Attributes
     ----------
     kind : str
-        What opens it, of `embedseg.sources.OPENERS`.
+        What opens it, of `embedseg.images.sources.OPENERS`.
     path, inside : str
         File, folder or URL; and the array in it.
     places : tuple of int or None
-        As `embedseg.axes.place_axes` returns them.
+        As `embedseg.images.place_axes` returns them.
     token : str
         Tells images from each other that were opened one after the other: the file may be another.
     """
@@ -162,7 +162,7 @@ def open_lazy(
     source : path or str
         Path or URL.
     axes : str, optional
-        As in `embedseg.io.read_image`; of a folder those of a slice, with or without Z.
+        As in `embedseg.images.read_image`; of a folder those of a slice, with or without Z.
     spacing : tuple of float, optional
         Size of a pixel along Z, Y and X as far as they occur, µm; goes before what the source says.
     level : int

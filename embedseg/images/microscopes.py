@@ -1,4 +1,4 @@
-"""Files as microscopes write them: CZI, ND2 and LIF, by way of bioio."""
+"""Microscope files (CZI, ND2, LIF) through bioio."""
 
 from __future__ import annotations
 

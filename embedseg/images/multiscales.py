@@ -1,11 +1,11 @@
-"""Metadata of zarr: what arrays and OME-Zarr images say of axes and pixel size, and what we say."""
+"""Metadata of zarr arrays and OME-Zarr images: axes, pixel size, channels."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from embedseg.formats import Layout, microns, plain_layout
+from embedseg.images.content import Layout, microns, plain_layout
 from embedseg.types import DataError, Spacing
 
 Version = Literal["0.4", "0.5"]
@@ -129,7 +129,7 @@ def describe_labels(
     Parameters
     ----------
     axes, spacing, source
-        As in `embedseg.ngff.create_labels`.
+        As in `embedseg.images.create_labels`.
     factors : sequence of tuple of int
         By how much each level is coarser than the first, along each axis.
     version : {"0.4", "0.5"}
@@ -140,7 +140,7 @@ def describe_labels(
     >>> held["image-label"]["source"], held["multiscales"][0]["datasets"][1]["path"]
     ({'image': '../../'}, '1')
     """
-    from embedseg import __version__
+    from embedseg.common import __version__
 
     sizes = [size or 1.0 for size in axis_sizes(axes, spacing)]
     unit = {"unit": "micrometer"} if spacing else {}
@@ -156,7 +156,7 @@ def describe_labels(
         ],
         "type": "mode",
         "metadata": {
-            "method": "embedseg.coarser.most_frequent",
+            "method": "embedseg.images.pyramid.most_frequent",
             "version": __version__,
             "description": "most frequent label of each cell, the smallest of several",
         },

@@ -1,4 +1,4 @@
-"""Normalisation of images: of a whole image, channel by channel; never of a crop or a tile."""
+"""Normalisation of whole images, channel by channel."""
 
 from __future__ import annotations
 

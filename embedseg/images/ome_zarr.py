@@ -1,4 +1,4 @@
-"""Label images as OME-Zarr: written chunk by chunk, given coarser levels, put inside an image.
+"""Label images as OME-Zarr: written by chunk, with coarser levels.
 
 ::
 
@@ -22,11 +22,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
-from embedseg.axes import check_label_axes
-from embedseg.blocks import Box
-from embedseg.coarser import coarser_shape, halvings, most_frequent
-from embedseg.multiscales import Version, axis_sizes, describe_labels
-from embedseg.types import DataError, Spacing, UsageError
+from embedseg.images.axes import check_label_axes
+from embedseg.images.multiscales import Version, axis_sizes, describe_labels
+from embedseg.images.pyramid import coarser_shape, halvings, most_frequent
+from embedseg.types import Box, DataError, Spacing, UsageError
 
 if TYPE_CHECKING:
     import zarr
@@ -183,7 +182,7 @@ def add_pyramid(
 
     A pixel of a coarser level has the most frequent label of the 2 pixels along each axis that it
     covers, the smallest of those if several are as frequent; background counts like a label. Axes
-    are halved as `embedseg.coarser.halvings` says, so that voxels come closer to cubes; time is
+    are halved as `halvings` says, so that voxels come closer to cubes; time is
     never halved.
 
     Chunk by chunk, so little is in memory. Levels that are there already are made anew: a run after

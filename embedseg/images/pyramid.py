@@ -1,4 +1,4 @@
-"""Labels at half their size: which axes are halved, and which label a coarser pixel gets."""
+"""Coarser levels of label images."""
 
 from __future__ import annotations
 

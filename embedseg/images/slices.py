@@ -1,4 +1,4 @@
-"""A folder with a file per slice: which files they are, in which order, and boxes of them."""
+"""Folders with one file per slice, read box by box."""
 
 from __future__ import annotations
 
@@ -12,8 +12,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.formats import CONTAINERS, READERS, open_tiff
-from embedseg.io import Image, natural_key, read_image, stem
+from embedseg.images.formats import READERS
+from embedseg.images.hdf5 import CONTAINERS
+from embedseg.images.image import Image, read_image
+from embedseg.images.inputs import natural_key, stem
+from embedseg.images.tiff import open_tiff
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
@@ -98,12 +101,12 @@ class Slices:
     Raises
     ------
     DataError
-        As `slice_files` and `embedseg.io.read_image`; if the first file is no slice.
+        As `slice_files` and `embedseg.images.read_image`; if the first file is no slice.
 
     Examples
     --------
     >>> import tempfile
-    >>> from embedseg.io import write_labels
+    >>> from embedseg.images.image import write_labels
     >>> folder = Path(tempfile.mkdtemp())
     >>> for z in range(9, 12):
     ...     write_labels(folder / f"{z}.tif", np.full((4, 5), z), None, "YX")

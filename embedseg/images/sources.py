@@ -1,4 +1,4 @@
-"""What images are read from: which file, folder or store it is, its layout, and how it opens."""
+"""Sources of large images: files, folders, zarr stores."""
 
 from __future__ import annotations
 
@@ -12,18 +12,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import tifffile
 
-from embedseg.formats import (
-    READERS,
-    Layout,
-    open_hdf5,
-    open_tiff,
-    plain_layout,
-    whole_series,
-)
-from embedseg.io import split_container
-from embedseg.microscopes import PLUGINS
-from embedseg.multiscales import array_layout, channel_names, image_layout
-from embedseg.slices import Slices
+from embedseg.images.content import Layout, plain_layout
+from embedseg.images.formats import READERS
+from embedseg.images.hdf5 import open_hdf5
+from embedseg.images.inputs import split_container
+from embedseg.images.microscopes import PLUGINS
+from embedseg.images.multiscales import array_layout, channel_names, image_layout
+from embedseg.images.slices import Slices
+from embedseg.images.tiff import open_tiff, whole_series
 from embedseg.types import DataError, UsageError
 
 #: Bytes of a page of a TIFF up to which it is decoded whole: many small strips take longer.

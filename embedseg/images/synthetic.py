@@ -1,4 +1,4 @@
-"""Images of blobs, whose labels are known: for doctests, tests and examples."""
+"""Synthetic images of blobs with known labels."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from embedseg.formats import write_tiff
-from embedseg.io import write_aside, write_labels
+from embedseg.common import write_aside
+from embedseg.images.image import write_labels
+from embedseg.images.tiff import write_tiff
 from embedseg.types import Spacing
 
 #: Images per split, shape, number of blobs and spacing of `write_blobs`, by number of axes.

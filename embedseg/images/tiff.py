@@ -1,36 +1,24 @@
-"""File formats: pixels, axes, pixel size and names of channels, as files say them."""
+"""TIFF files: OME, ImageJ, plain."""
 
 from __future__ import annotations
 
-import json
 import logging
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 from xml.etree import ElementTree
 
 import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from embedseg.microscopes import PLUGINS, read_microscope
-from embedseg.types import DataError, Spacing, UsageError
+from embedseg.images.content import Content, Layout, microns
+from embedseg.types import DataError, Spacing
 
 log = logging.getLogger("embedseg")
 
-#: µm in one unit, as names of units are found in files.
-MICRONS = {
-    **dict.fromkeys(("µm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
-    **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
-    **dict.fromkeys(("å", "angstrom"), 1e-4),
-    **dict.fromkeys(("mm", "millimeter", "millimetre"), 1e3),
-    **dict.fromkeys(("cm", "centimeter", "centimetre"), 1e4),
-    **dict.fromkeys(("in", "inch"), 25400.0),
-    **dict.fromkeys(("pm", "picometer", "picometre"), 1e-6),
-    **dict.fromkeys(("m", "meter", "metre"), 1e6),
-}
 #: Values of the tag ResolutionUnit. Many writers put 2 without meaning it: it is the default.
 RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
 #: µm. "72 dpi" and its like (1200 dpi is 21 µm) say how to print, not what was measured.
@@ -39,48 +27,6 @@ PLAUSIBLE = (1e-4, 20.0)
 SERIOUS = re.compile(r"zeroed|corrupt|out of range|expected|does not match|invalid page|missing")
 #: A classic TIFF holds 4 GB; some room is left for what is not pixels.
 CLASSIC_BYTES = 2**32 - 2**25
-
-
-class Content(NamedTuple):
-    """What a file holds.
-
-    Attributes
-    ----------
-    data : ndarray
-        The pixels as they are stored.
-    axes : str
-        One letter per axis of `data`: T, C, Z, Y, X, S (colour samples), or what the format
-        calls an axis of which nothing is known.
-    sizes : mapping of str to float
-        Size of a pixel along the axes for which it is known, µm.
-    channels : tuple of str
-        Their names, as far as the file says them.
-    """
-
-    data: NDArray[Any]
-    axes: str
-    sizes: Mapping[str, float]
-    channels: tuple[str, ...] = ()
-
-
-class Layout(NamedTuple):
-    """What a file says of its pixels.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        Of the pixels as they are stored.
-    axes, sizes, channels
-        As in `Content`.
-    kept : tuple of int
-        Which axes these are of all that the format counts; the others have length 1.
-    """
-
-    shape: tuple[int, ...]
-    axes: str
-    sizes: Mapping[str, float]
-    kept: tuple[int, ...]
-    channels: tuple[str, ...] = ()
 
 
 def read_tiff(path: Path) -> Content:
@@ -190,20 +136,6 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
 
 
 # -- pixel size ------------------------------------------------------------------------------------
-def microns(value: object, unit: object) -> float | None:
-    r"""Convert a length to µm; None if it is no length, or in no unit that is known.
-
-    Examples
-    --------
-    >>> microns(250, "nm"), microns("0.5", r"\u00B5m"), microns(1, "pixel"), microns(0, "um")
-    (0.25, 0.5, None, None)
-    """
-    name = str(unit).strip().lower().replace("\\u00b5", "µ").replace("μ", "µ")
-    try:
-        length = float(value) * MICRONS[name]  # type: ignore[arg-type]
-    except (KeyError, TypeError, ValueError):
-        return None
-    return length if 0 < length < np.inf else None
 
 
 def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
@@ -323,89 +255,3 @@ def write_tiff(
 
 
 # -- other formats ---------------------------------------------------------------------------------
-def _read_png(path: Path) -> Content:
-    from imagecodecs import png_decode
-
-    data = np.asarray(png_decode(path.read_bytes()))
-    return Content(data, "YXS"[: data.ndim], {})
-
-
-def read_hdf5(path: Path, name: str | None = None) -> Content:
-    """Read a dataset of two axes or more; see what ilastik, PlantSeg and Fiji say of it.
-
-    Without a name it is the only one, or else the one called "raw".
-    """
-    with open_hdf5(path, name) as (dataset, layout):
-        return Content(dataset[()], layout.axes, layout.sizes)
-
-
-@contextmanager
-def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout]]:
-    """Open a dataset as `read_hdf5` does, and say what is in it; pixels are not read."""
-    try:
-        import h5py
-    except ImportError as error:
-        raise UsageError(f"{path}: needs h5py: pip install 'embedseg-nd[hdf5]'") from error
-    with h5py.File(path, "r") as file:
-        sets: dict[str, Any] = {}
-        file.visititems(
-            lambda at, item: (
-                sets.update({at: item})
-                if isinstance(item, h5py.Dataset) and item.ndim > 1
-                else None
-            )
-        )
-        chosen = name or (next(iter(sets)) if len(sets) == 1 else RAW)
-        if chosen not in sets:
-            names = ", ".join(sets) or "none"
-            wanted = f"a dataset {name!r}" if name else "one dataset with two axes or more"
-            raise DataError(f"{path}: expected {wanted}, found {names}; {path.name}/NAME names one")
-        yield sets[chosen], _hdf5_layout(sets[chosen])
-
-
-def _hdf5_layout(dataset: Any) -> Layout:
-    attributes, ndim = dict(dataset.attrs), dataset.ndim
-    labels = "".join(dimension.label for dimension in dataset.dims)
-    steps = np.ravel(attributes.get("element_size_um", ()))
-    axes = _hdf5_axes(attributes) or labels.upper()
-    if len(axes) != ndim and len(steps) == ndim:
-        # It has a value per space axis, in the order Z, Y, X.
-        axes = "ZYX"[-ndim:]
-    plain = plain_layout(dataset.shape)
-    found = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
-    sizes = {axis: size for axis, size in found.items() if size}
-    return plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
-
-
-def plain_layout(shape: tuple[int, ...]) -> Layout:
-    """Return what there is to say of an array that says nothing: two axes are Y and X.
-
-    Examples
-    --------
-    >>> plain_layout((4, 5)).axes, plain_layout((3, 4, 5)).axes
-    ('YX', 'QYX')
-    """
-    ndim = len(shape)
-    return Layout(shape, "Q" * (ndim - 2) + "YX", {}, tuple(range(ndim)))
-
-
-def _hdf5_axes(attributes: dict[str, Any]) -> str:
-    if "axistags" in attributes:
-        tags = json.loads(attributes["axistags"])["axes"]
-        return "".join(tag["key"] for tag in tags).upper()
-    axes = attributes.get("axes", "")
-    return (axes if isinstance(axes, str) else "".join(map(str, axes))).upper()
-
-
-#: What reads a file, by its suffix.
-READERS: dict[str, Callable[[Path], Content]] = {
-    ".tif": read_tiff,
-    ".tiff": read_tiff,
-    ".png": _read_png,
-    ".h5": read_hdf5,
-    ".hdf5": read_hdf5,
-    **dict.fromkeys(PLUGINS, lambda path: Content(*read_microscope(path))),
-}
-#: Suffixes of files that hold several arrays by name, and the names that image and labels have
-#: where nobody says others: those of PlantSeg.
-CONTAINERS, RAW, LABEL = (".h5", ".hdf5"), "raw", "label"

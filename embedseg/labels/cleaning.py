@@ -1,4 +1,4 @@
-"""Label images tidied: pieces, holes, small objects and what the border cuts."""
+"""Cleaning of label images: pieces, holes, small objects, the border."""
 
 from __future__ import annotations
 
@@ -6,16 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from embedseg.labels import (
-    Labels,
-    drop_small,
-    fill_holes,
-    present,
-    relabel,
-    sizes,
-    split_pieces,
-)
-from embedseg.types import Segmentation
+from embedseg.labels.numbering import drop_small, object_ids, object_sizes, relabel
+from embedseg.labels.pieces import fill_holes, split_pieces
+from embedseg.types import Labels, Segmentation
 
 
 class CleanOptions(BaseModel):
@@ -97,7 +90,7 @@ def tidied(found: Segmentation, options: CleanOptions, frames: bool = False) -> 
     if frames:
         return Segmentation(np.stack([relabel(clean(frame, options)) for frame in found.labels]))
     labels = clean(found.labels, options)
-    rows = present(labels) - 1
+    rows = object_ids(labels) - 1
     table = found.objects and {name: column[rows] for name, column in found.objects.items()}
     return Segmentation(relabel(labels), table)
 
@@ -115,7 +108,7 @@ def keep_largest(labels: Labels) -> Labels:
     pieces = split_pieces(labels)
     number, owner = _owners(pieces, labels)
     # By owner, then the largest first, then the first in raster order.
-    order = np.lexsort((number, -sizes(pieces), owner))
+    order = np.lexsort((number, -object_sizes(pieces), owner))
     first = np.ones(len(order), bool)
     first[1:] = owner[order][1:] != owner[order][:-1]
     goes = np.zeros(int(number.max(initial=0)) + 1, bool)
@@ -125,7 +118,7 @@ def keep_largest(labels: Labels) -> Labels:
 
 def _owners(pieces: Labels, labels: Labels) -> tuple[Labels, NDArray[np.int32]]:
     """Return the numbers of all pieces, ascending, and which object each belongs to."""
-    number = present(pieces)
+    number = object_ids(pieces)
     lookup = np.zeros(int(number.max(initial=0)) + 1, np.int32)
     inside = pieces > 0
     lookup[pieces[inside]] = labels[inside]
@@ -160,4 +153,4 @@ def bordering(labels: NDArray[np.int32]) -> Labels:
         for side in (0, -1)
         if length > 1
     ]
-    return present(np.concatenate([np.zeros(1, np.int32), *sides]))
+    return object_ids(np.concatenate([np.zeros(1, np.int32), *sides]))

@@ -1,4 +1,4 @@
-"""What two label images share: overlaps, IoU, one-to-one pairs."""
+"""Overlaps of two label images: shared pixels, IoU, one-to-one pairs."""
 
 from __future__ import annotations
 
@@ -9,9 +9,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
-from embedseg.types import DataError, check_labels
-
-Indices = NDArray[np.int64]
+from embedseg.types import DataError, Indices, check_labels
 
 
 def overlap_table(
@@ -43,7 +41,7 @@ def overlap_table(
         raise ValueError(f"label images of shapes {first.shape} and {second.shape} do not overlap")
     a, b = first.ravel(), second.ravel()
     # Label images are long runs of one value: what follows handles far fewer entries than pixels.
-    starts, lengths = runs(a, b)
+    starts, lengths = find_runs(a, b)
     rows, i = np.unique(a[starts], return_inverse=True)
     columns, j = np.unique(b[starts], return_inverse=True)
     table = sparse.coo_array((lengths, (i, j)), shape=(len(rows), len(columns))).tocsr()
@@ -107,7 +105,7 @@ def assign(weights: sparse.sparray, least: float) -> Indices:
     return pairs[np.argsort(pairs[:, 0])]
 
 
-def runs(*arrays: NDArray[Any]) -> tuple[Indices, Indices]:
+def find_runs(*arrays: NDArray[Any]) -> tuple[Indices, Indices]:
     """Return where runs begin in which no array changes, and how long they are.
 
     Parameters
@@ -122,7 +120,7 @@ def runs(*arrays: NDArray[Any]) -> tuple[Indices, Indices]:
 
     Examples
     --------
-    >>> runs(np.array([0, 0, 0, 5, 5]), np.array([2, 2, 1, 1, 1]))
+    >>> find_runs(np.array([0, 0, 0, 5, 5]), np.array([2, 2, 1, 1, 1]))
     (array([0, 2, 3]), array([2, 1, 2]))
     """
     if arrays[0].size == 0:
@@ -167,7 +165,7 @@ def compared(truth: NDArray[Any], predicted: NDArray[Any]) -> Compared:
     Parameters
     ----------
     truth, predicted : (*space) integer ndarray
-        Labels, as `embedseg.metrics.score` takes them. Predicted objects of which more than half
+        Labels, as `embedseg.scoring.score` takes them. Predicted objects of which more than half
         lies where nothing is annotated are left out.
 
     Raises

@@ -1,4 +1,4 @@
-"""Compiled parts of the embedding loss on a CPU: for each object, only the pixels near it.
+"""Compiled parts of the embedding loss on a CPU.
 
 Near is meant in embedding space, as a pixel from anywhere in the image may land on a centre. Runs
 of pixels know the box that their embeddings span, and whole runs are passed over.

@@ -1,4 +1,4 @@
-"""What a method has to bring."""
+"""The interface of a method."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from embedseg.scoring import ObjectScoring, Scoring
 from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
-    from embedseg.stats import Statistics
+    from embedseg.data import Statistics
 
 #: Torch twins of `embedseg.types.ACTIVATIONS`; a test holds the two together.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {

@@ -1,4 +1,4 @@
-"""Instances by boundaries: foreground and boundary maps, then components or watershed."""
+"""Boundary method: components or watershed of boundary maps."""
 
 from __future__ import annotations
 
@@ -16,8 +16,7 @@ from skimage.segmentation import watershed
 from torch import Tensor, nn
 
 from embedseg.geometry import smoothed
-from embedseg.labels import centroids, drop_small, relabel
-from embedseg.losses import dice, full_precision, masked_bce
+from embedseg.labels import centroids, drop_small, face_pieces, relabel
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.instances import (
     InstanceMethod,
@@ -25,14 +24,11 @@ from embedseg.methods.instances import (
     smallest_object,
     smallest_to_try,
 )
-from embedseg.regions import face_pieces
-from embedseg.types import Maps, MapSpec, Segmentation, Spacing
+from embedseg.methods.losses import dice, full_precision, masked_bce
+from embedseg.types import Floats, Maps, MapSpec, Mask, Segmentation, Spacing
 
 if TYPE_CHECKING:
-    from embedseg.stats import Statistics
-
-Floats = NDArray[np.float32]
-Mask = NDArray[np.bool_]
+    from embedseg.data import Statistics
 
 
 class Boundary(InstanceMethod):

@@ -1,4 +1,4 @@
-"""How sure a method is of an object: evidence turned into a probability, learned on annotated data.
+"""Confidence: the probability that an object is a true one.
 
 The evidence of an object is a few numbers, the more the better. On validation images, objects that
 match a true one at IoU 0.5 are told from those that do not by logistic regression; from then on the
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize
 from scipy.special import expit
 
-from embedseg.metrics import errors, match
+from embedseg.scoring import find_errors, match_objects
 from embedseg.types import Segmentation
 
 #: Objects needed to learn from.
@@ -109,8 +109,8 @@ def gathered(
     for segmentation, truth in zip(found, truths, strict=True):
         objects: Mapping[str, NDArray[Any]] = segmentation.objects or {}
         hits, wrong = (
-            match(truth, segmentation.labels)[:, 1],
-            errors(truth, segmentation.labels)[1],
+            match_objects(truth, segmentation.labels)[:, 1],
+            find_errors(truth, segmentation.labels)[1],
         )
         rows = np.concatenate([hits, wrong]) - 1
         evidence.append(np.asarray(objects["evidence"], np.float64)[rows])

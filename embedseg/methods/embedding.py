@@ -1,4 +1,4 @@
-"""Instances by spatial embedding: offsets, bandwidths and seediness (Lalit et al. 2021, 2022)."""
+"""Embedding method: offsets, bandwidths, seediness (Lalit et al. 2021)."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from embedseg.augment import renumbered
 from embedseg.clustering import cluster_raw
-from embedseg.labels import centroids, known_axes, medoids, nearest_medians, present
-from embedseg.losses import full_precision
+from embedseg.labels import centroids, known_axes, medoids, nearest_medians, object_ids, renumber
 from embedseg.methods.base import Method, activate
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.embedding_loss import instance_loss
@@ -25,10 +23,11 @@ from embedseg.methods.instances import (
     smallest_object,
     smallest_to_try,
 )
+from embedseg.methods.losses import full_precision
 from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
-    from embedseg.stats import Statistics
+    from embedseg.data import Statistics
 
 
 class Embedding(InstanceMethod):
@@ -154,7 +153,7 @@ class Embedding(InstanceMethod):
         An object that goes on into pixels that are not annotated along every axis has no centre,
         and is not annotated itself.
         """
-        labels = renumbered(labels)
+        labels = renumber(labels)
         if self.centre == "centroid":
             centres = centroids(labels, spacing)
         else:
@@ -163,7 +162,7 @@ class Embedding(InstanceMethod):
         known = known_axes(labels)
         lost = ~known.any(axis=1)
         if lost.any():
-            labels = np.where(np.isin(labels, present(labels)[lost]), -1, labels)
+            labels = np.where(np.isin(labels, object_ids(labels)[lost]), -1, labels)
         return {
             "labels": torch.from_numpy(labels.astype(np.int64)),
             "centres": torch.from_numpy(np.asarray(centres, np.float32).reshape(-1, labels.ndim)),

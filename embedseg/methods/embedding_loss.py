@@ -1,4 +1,4 @@
-"""The instance part of the embedding loss, equal in value and gradient in two implementations.
+"""Instance loss of the embedding method, in two equal implementations.
 
 For object k with centre C_k and weights w_kd = exp(scale * mean raw bandwidth over the object),
 the likelihood of pixel i is phi_k(i) = exp(-sum_d w_kd ((e_id - C_kd) / unit)^2), and the loss is
@@ -26,8 +26,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from embedseg.losses import lovasz_hinge
 from embedseg.methods._embedding_loss_kernels import image_loss
+from embedseg.methods.losses import lovasz_hinge
 
 #: By the bytes of a value: the q from which a pixel outside is left out, and the types in which
 #: q is sorted.

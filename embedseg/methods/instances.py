@@ -1,4 +1,4 @@
-"""What methods that find instances have in common: the smallest object, scores, confidence."""
+"""What instance methods share: smallest object, scores, confidence."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from pydantic import Field
 
 from embedseg.methods.base import Method
 from embedseg.methods.confidence import gathered, learn, probability
-from embedseg.metrics import score
+from embedseg.scoring import score
 from embedseg.types import DataError, Segmentation
 
 if TYPE_CHECKING:
-    from embedseg.stats import Statistics
+    from embedseg.data import Statistics
 
 
 class InstanceMethod(Method, ABC):

@@ -1,4 +1,4 @@
-"""The methods: which maps exist, how they are learned, how they are decoded.
+"""The methods by name.
 
 A fourth method is one file and one line in `METHODS`, or an entry point of the group
 `embedseg.methods` in another package. Classes are imported when asked for.

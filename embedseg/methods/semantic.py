@@ -1,4 +1,4 @@
-"""Classes of pixels: a probability for each class, and the likeliest one."""
+"""Semantic method: a probability for each class."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from embedseg.classes import colour_of
-from embedseg.losses import full_precision, masked_cross_entropy, multiclass_dice
+from embedseg.data import colour_of
 from embedseg.methods.base import Method
+from embedseg.methods.losses import full_precision, masked_cross_entropy, multiclass_dice
 from embedseg.scoring import ClassScoring
 from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
 
 if TYPE_CHECKING:
-    from embedseg.stats import Statistics
+    from embedseg.data import Statistics
 
 #: A class called so separates the pieces of the others, unless another one is named.
 MEMBRANES = ("membrane", "membranes")

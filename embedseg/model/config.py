@@ -1,4 +1,4 @@
-"""One validated, versioned object that joins the options of all parts; saved beside the weights."""
+"""Configuration: the options of all parts, validated and saved."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ from pydantic import (
     model_validator,
 )
 
+from embedseg.common import write_text
 from embedseg.data import DataOptions
-from embedseg.io import write_text
-from embedseg.methods import as_method
-from embedseg.methods.base import Method
+from embedseg.images import Normalization, Percentile
+from embedseg.methods import Method, as_method
 from embedseg.nets import Net, NetOptions, net_options
-from embedseg.normalize import Normalization, Percentile
-from embedseg.predict import PredictOptions
-from embedseg.train_options import TrainOptions
+from embedseg.prediction import PredictOptions
+from embedseg.training import TrainOptions
 from embedseg.types import Spacing, UsageError
 
 

@@ -1,4 +1,4 @@
-"""What training and prediction will take, and settings that keep to a limit."""
+"""Costs of training and prediction, and settings that keep to a limit."""
 
 from __future__ import annotations
 
@@ -10,10 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from embedseg.config import Config
-from embedseg.devices import LAYOUTS, resolve_device
-from embedseg.memory import prediction_memory, training_memory
-from embedseg.nets import Net
+from embedseg.model.config import Config
+from embedseg.nets import LAYOUTS, Net, prediction_memory, resolve_device, training_memory
 from embedseg.types import UsageError
 
 #: No axis of a crop is made shorter than this, pixels.

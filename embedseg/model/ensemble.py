@@ -1,4 +1,4 @@
-"""Several models as one: the mean of what their nets predict, decoded once."""
+"""Ensembles: the mean of several models, decoded once."""
 
 from __future__ import annotations
 
@@ -14,22 +14,20 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.averaging import half, raw_of_mean, summand
-from embedseg.blocks import Axes, Box
-from embedseg.config import Config, load_config, save_config
+from embedseg.common import Progress, fill_folder, refuse_used, write_text
 from embedseg.data import Sample
 from embedseg.geometry import resample_labels, to_shape
-from embedseg.inference import cut_out, load_applied, read_model
-from embedseg.io import fill_folder, refuse_used, write_text
-from embedseg.methods.base import Method
-from embedseg.progress import Progress
-from embedseg.tune import Tuned, tune
-from embedseg.types import Maps, MapSpec, Spacing, UsageError
+from embedseg.methods import Method
+from embedseg.model.config import Config, load_config, save_config
+from embedseg.model.trained_net import cut_out, load_trained_net, read_model
+from embedseg.model.tuning import Tuned, tune
+from embedseg.prediction import from_average, to_average, to_float16
+from embedseg.types import Box, Maps, MapSpec, PerAxis, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
 
 #: The file that tells an ensemble from a model.
-NAME = "ensemble.json"
+ENSEMBLE = "ensemble.json"
 #: Weights of members are searched for only on so many validation images.
 ENOUGH = 8
 #: Weights that are tried for each member.
@@ -66,7 +64,7 @@ class Ensemble:
         progress: Progress = False,
         keep: Box | None = None,
     ) -> Maps:
-        """Return the mean of the members' maps; parameters as in `embedseg.inference.Applied`."""
+        """Return the mean of the members' maps; parameters as in `embedseg.model.TrainedNet`."""
         total: NDArray[np.float32] | None = None
         first: Maps | None = None
         for folder, weight in zip(self.folders, self.weights, strict=True):
@@ -89,15 +87,15 @@ class Ensemble:
         progress: Progress = False,
     ) -> Maps:
         """Return the maps of one member, meaning what they mean in the ensemble."""
-        member = load_applied(folder, self.device)
+        member = load_trained_net(folder, self.device)
         options = member.config.predict.model_copy(update={"memory": self.config.predict.memory})
         member = replace(member, config=member.config.model_copy(update={"predict": options}))
         found = member.maps(image, spacing, tta=tta, progress=progress)
         return self.config.method.translated(found, member.config.method)
 
-    def seen(self, channels: int, shape: Axes, keep: Box) -> int:
+    def seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
         """Return how many pixels the net of the first member sees for a box of an image."""
-        return load_applied(self.folders[0], self.device).seen(channels, shape, keep)
+        return load_trained_net(self.folders[0], self.device).seen(channels, shape, keep)
 
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return False: maps of planes are averaged, labels cannot be."""
@@ -106,11 +104,11 @@ class Ensemble:
 
 def _on_grid(maps: Maps, shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Return what of maps is averaged, on another grid of the same image."""
-    return to_shape(summand(maps.data.astype(np.float32), maps.specs), shape)
+    return to_shape(to_average(maps.data.astype(np.float32), maps.specs), shape)
 
 
 def _mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
-    return Maps(half(raw_of_mean(mean, specs)), specs, spacing)
+    return Maps(to_float16(from_average(mean, specs)), specs, spacing)
 
 
 # -- files -----------------------------------------------------------------------------------------
@@ -160,7 +158,7 @@ def join_models(
     fill_folder(
         output,
         write,
-        (NAME, "config.json", "members", "weights.safetensors", "history.csv", "last.ckpt"),
+        (ENSEMBLE, "config.json", "members", "weights.safetensors", "history.csv", "last.ckpt"),
     )
     return output
 
@@ -187,10 +185,10 @@ def read_ensemble(folder: Path, device: torch.device) -> Ensemble:
     """
     config = load_config(folder / "config.json")
     try:
-        held = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        held = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
         names, weights = [str(m["name"]) for m in held], [float(m["weight"]) for m in held]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder / NAME}: no readable ensemble ({error})") from None
+        raise UsageError(f"{folder / ENSEMBLE}: no readable ensemble ({error})") from None
     folders = tuple(folder / "members" / name for name in names)
     for path in folders:
         if not (path / "weights.safetensors").is_file():
@@ -208,7 +206,7 @@ def _write(folder: Path, names: Sequence[str], weights: Sequence[float]) -> None
     members = [
         {"name": name, "weight": weight} for name, weight in zip(names, weights, strict=True)
     ]
-    write_text(folder / NAME, json.dumps(members, indent=2) + "\n")
+    write_text(folder / ENSEMBLE, json.dumps(members, indent=2) + "\n")
 
 
 # -- tuning ----------------------------------------------------------------------------------------
@@ -227,7 +225,7 @@ def tune_ensemble(
     samples : sequence of Sample
         Validation images as they were read.
     budget, progress
-        As in `embedseg.tune.tune`.
+        As in `embedseg.model.tune`.
     """
     parts: list[list[NDArray[np.float16]]] = []
     heads: list[Maps] = []

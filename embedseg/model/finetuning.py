@@ -1,4 +1,4 @@
-"""Begin a training with the weights of another model, as far as they fit."""
+"""Fine-tuning: weights taken over from another model."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from embedseg.config import Config
+from embedseg.model.config import Config
 from embedseg.nets import Net
 from embedseg.types import UsageError
 

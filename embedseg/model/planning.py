@@ -1,4 +1,4 @@
-"""Read a data folder and propose a configuration for it, in words too."""
+"""Planning: a configuration proposed from the data."""
 
 from __future__ import annotations
 
@@ -8,15 +8,21 @@ from typing import Any
 
 import numpy as np
 
-from embedseg.config import Config, load_config
-from embedseg.costs import estimate
-from embedseg.data import DataOptions, Sample, load_training, to_planes, with_classes
-from embedseg.devices import resolve_device
+from embedseg.data import (
+    DataOptions,
+    Sample,
+    Statistics,
+    compute_statistics,
+    load_training,
+    to_planes,
+    with_classes,
+)
+from embedseg.images import Percentile
 from embedseg.methods import as_method, method_class
-from embedseg.nets import net_options
-from embedseg.normalize import Percentile
-from embedseg.stats import Statistics, statistics
-from embedseg.train_options import TrainOptions
+from embedseg.model.config import Config, load_config
+from embedseg.model.costs import estimate
+from embedseg.nets import net_options, resolve_device
+from embedseg.training import TrainOptions
 from embedseg.types import Spacing, UsageError
 
 #: What is trained without being asked for another net.
@@ -138,7 +144,7 @@ def measured(
         if (ndim, found) != (2, 3):
             raise UsageError(f"a net with ndim {ndim} cannot be trained on {found}D images")
         data = [plane for sample in data for plane in to_planes(sample)]
-    return statistics(data, options.classes)
+    return compute_statistics(data, options.classes)
 
 
 def plan_from(

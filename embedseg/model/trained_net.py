@@ -1,4 +1,4 @@
-"""A model at work: its net, with its normalisation and its spacing, on any image or volume."""
+"""A trained net on images and volumes, with its normalisation and spacing."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor, device, nn, random
 
-from embedseg.blocks import Axes, Box
-from embedseg.config import Config, load_config
+from embedseg.common import Progress
 from embedseg.geometry import resample
-from embedseg.predict import PredictOptions, pixels_seen, predict, predict_planes
-from embedseg.progress import Progress
-from embedseg.types import Maps, Spacing, UsageError
+from embedseg.model.config import Config, load_config
+from embedseg.prediction import PredictOptions, pixels_seen, predict, predict_planes
+from embedseg.types import Box, Maps, PerAxis, Spacing, UsageError
 
 #: Beyond this ratio of the coarsest to the finest axis, side views of a volume show too little.
 COARSEST_SIDE_VIEW = 3.0
 
 
 @dataclass(frozen=True)
-class Applied:
+class TrainedNet:
     """A net with its configuration, on a device.
 
     Attributes
@@ -58,7 +57,7 @@ class Applied:
         tta : bool, optional
             Default: `config.predict.tta`.
         progress : bool or callable
-            As in `embedseg.predict.predict`.
+            As in `embedseg.prediction.predict`.
         keep : tuple of slice, optional
             Box of the image, in the model's spacing, whose maps are wanted.
         """
@@ -94,7 +93,7 @@ class Applied:
             keep=keep,
         )
 
-    def seen(self, channels: int, shape: Axes, keep: Box) -> int:
+    def seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
         """Return how many pixels the net sees for a box of an image, halos of tiles included."""
         if len(shape) > self.config.ndim:
             return prod(shape)
@@ -174,7 +173,7 @@ def read_model(folder: Path) -> tuple[Config, dict[str, Tensor]]:
         raise UsageError(f"{path}: no readable weights ({error})") from error
 
 
-def load_applied(folder: Path, on: device, config: Config | None = None) -> Applied:
+def load_trained_net(folder: Path, on: device, config: Config | None = None) -> TrainedNet:
     """Read a model to work with; `config` may stand in for its own.
 
     Raises
@@ -190,4 +189,4 @@ def load_applied(folder: Path, on: device, config: Config | None = None) -> Appl
         net.load_state_dict(weights)
     except RuntimeError as error:
         raise UsageError(f"{folder}: the weights do not fit the net ({error})") from error
-    return Applied(config or own, net.to(on), on)
+    return TrainedNet(config or own, net.to(on), on)

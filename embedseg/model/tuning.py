@@ -1,4 +1,4 @@
-"""Search decode options on cached maps: the net runs once, decoding many times."""
+"""Tuning of decode options on cached maps."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.io import write_text
-from embedseg.methods.base import Method
+from embedseg.common import write_text
+from embedseg.methods import Method
 from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
 
 #: The file in a model's folder that says what was tried.
-NAME = "tuning.json"
+TUNING = "tuning.json"
 
 
 @dataclass(frozen=True)
@@ -155,13 +155,15 @@ def _sure(method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]]) 
 def write_tuned(folder: Path, found: Tuned) -> None:
     """Write what was tried into a model's folder: `tuning.json`."""
     trials = [{**settings, found.method.primary: score} for settings, score in found.trials]
-    write_text(folder / NAME, json.dumps({"words": found.words, "trials": trials}, indent=2) + "\n")
+    write_text(
+        folder / TUNING, json.dumps({"words": found.words, "trials": trials}, indent=2) + "\n"
+    )
 
 
 def read_tuned(folder: Path) -> dict[str, Any] | None:
     """Return what `write_tuned` wrote, `words` and `trials`; None where nothing was tuned."""
     try:
-        held = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        held = json.loads((folder / TUNING).read_text(encoding="utf-8"))
         return {"words": str(held["words"]), "trials": [dict(each) for each in held["trials"]]}
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -1,4 +1,4 @@
-"""Maps of an image, kept so that thresholds can be changed without the net."""
+"""Maps kept for decoding with other thresholds."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.data import frames
-from embedseg.io import Image
+from embedseg.images import Image
 from embedseg.labels import link_slices
 from embedseg.types import Maps
 
 if TYPE_CHECKING:
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
 #: Told how many of how many parts are done.
 Tell = Callable[[int, int], object]
@@ -150,7 +150,7 @@ def predict(model: Segmenter, image: Image, tta: bool, tell: Tell) -> Predicted:
     tta : bool
         Average over the symmetries of the grid.
     tell : callable
-        Is told after each part, in hundredths of all; may raise `embedseg.progress.Stopped`.
+        Is told after each part, in hundredths of all; may raise `embedseg.common.Stopped`.
     """
     todo = frames(image)
     done = []

@@ -1,4 +1,4 @@
-"""Parts of forms: groups of fields, a folder, a layer, a device, progress."""
+"""Form fields: groups, folders, layers, devices, progress."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Layers of napari as the package's arrays, axes and spacings, and back."""
+"""Layers as arrays with axes and spacing, and back."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.formats import microns
-from embedseg.io import Image
+from embedseg.images import Image, microns
 from embedseg.types import Spacing, UsageError
 
 #: What the axes of a layer may be, by their number; colours come last.

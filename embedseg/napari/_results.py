@@ -1,4 +1,4 @@
-"""Results of a segmentation as layers of the viewer, beside the image that they belong to."""
+"""Result layers: labels, centres, maps."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A slider, a choice or a switch for each decode option of a method, made from what it says."""
+"""Controls of decode options."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from qtpy.QtCore import QObject, QSignalBlocker, Qt, Signal
 from qtpy.QtWidgets import QCheckBox, QComboBox, QFormLayout, QHBoxLayout, QWidget
 from superqt import QLabeledDoubleSlider, QLabeledSlider
 
-from embedseg.methods.base import Method
+from embedseg.methods import Method
 from embedseg.napari._forms import add_row, shrinkable
 
 #: Where an option has no upper bound, its slider ends at so many times the largest value to try.

@@ -1,4 +1,4 @@
-"""Training as it goes: start, stop and resume, curves, and validation images in the viewer."""
+"""Training in the viewer: start, stop, resume, curves."""
 
 from __future__ import annotations
 
@@ -19,11 +19,9 @@ from embedseg.types import Spacing, UsageError
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from embedseg.config import Config
-    from embedseg.history import Row
-    from embedseg.model import Segmenter
-    from embedseg.run import Standing
-    from embedseg.validate import Look
+    from embedseg.model import Config
+    from embedseg.segmenter import Segmenter
+    from embedseg.training import Row, TrainingProgress, ValidationResult
 
 #: Seconds between two looks at how far it is.
 EVERY = 0.3
@@ -61,7 +59,7 @@ class Order:
 class News(NamedTuple):
     """Where a training stands, and in what spacing its images are."""
 
-    standing: Standing
+    standing: TrainingProgress
     spacing: Spacing
     primary: str
 
@@ -185,7 +183,7 @@ class Curves(QWidget):
         """Draw a history, if it is longer or shorter than the last."""
         from matplotlib import rc_context
 
-        from embedseg.monitor import draw_history
+        from embedseg.training import draw_history
 
         if len(rows) == self.rows:
             return
@@ -230,15 +228,15 @@ def in_words(step: int, history: tuple[Row, ...], primary: str) -> str:
 # -- in the thread ---------------------------------------------------------------------------------
 def train(work: Work, order: Order, resume: bool) -> tuple[Path, str]:
     """Train as ordered, or go on with what is there; return the model's folder, and words."""
-    from embedseg.model import Segmenter
     from embedseg.report import training_report
+    from embedseg.segmenter import Segmenter
 
     config = _config(order, resume)
     work.check()
     spacing, primary = config.spacing, config.method.primary
     last = 0.0
 
-    def watch(standing: Standing) -> None:
+    def watch(standing: TrainingProgress) -> None:
         nonlocal last
         now = time.monotonic()
         if standing.look or standing.progress >= 1 or now - last > EVERY:
@@ -261,9 +259,8 @@ def train(work: Work, order: Order, resume: bool) -> tuple[Path, str]:
 
 
 def _config(order: Order, resume: bool) -> Config:
-    from embedseg.config import load_config
-    from embedseg.io import refuse_used
-    from embedseg.planning import plan
+    from embedseg.common import refuse_used
+    from embedseg.model import load_config, plan
 
     if resume:
         return load_config(order.folder / "config.json")
@@ -272,7 +269,7 @@ def _config(order: Order, resume: bool) -> Config:
 
 
 # -- in the viewer ---------------------------------------------------------------------------------
-def show_look(viewer: Viewer, look: Look, spacing: Spacing) -> None:
+def show_look(viewer: Viewer, look: ValidationResult, spacing: Spacing) -> None:
     """Show validation images, their truth and what was found, one image behind the other."""
     shown = {
         "validation images": _stacked([sample.image[0] for sample, _ in look.shown]),

@@ -1,4 +1,4 @@
-"""Long work in a thread: its progress, its end and its errors are told in the thread of the GUI."""
+"""Work in a thread, reported to the GUI."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from napari.utils.notifications import notification_manager, show_error
 from qtpy.QtCore import QCoreApplication, QObject, Signal
 from qtpy.QtWidgets import QWidget
 
-from embedseg.progress import Stopped
+from embedseg.common import Stopped
 from embedseg.types import DataError, UsageError
 
 log = logging.getLogger("embedseg")

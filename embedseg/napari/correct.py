@@ -1,16 +1,15 @@
-"""The widget *Correct and retrain*: edited labels become training data, and the model learns on."""
+"""Widget *Correct and retrain*."""
 
 from __future__ import annotations
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image as ImageLayer
-from napari.layers import Labels
+from napari.layers import Image as ImageLayer, Labels
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QComboBox, QLineEdit
 
-from embedseg.io import Image
+from embedseg.images import Image
 from embedseg.napari._forms import (
     DeviceChoice,
     FolderEdit,
@@ -123,7 +122,7 @@ class Correct(Page):
 
     def add_pair(self) -> None:
         """Write the image and the labels into the data folder."""
-        from embedseg.adding import add_pair
+        from embedseg.data import add_pair
 
         try:
             image, labels = self._images()

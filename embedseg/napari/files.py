@@ -1,4 +1,4 @@
-"""Files of the package's formats as layers, and labels layers as files of other programs."""
+"""Readers and writers of files as layers."""
 
 from __future__ import annotations
 
@@ -13,11 +13,20 @@ import numpy as np
 from napari.layers import Image as ImageLayer
 from numpy.typing import NDArray
 
-from embedseg.export.objects import EXPORTERS, Objects, export_objects
-from embedseg.export.reading import IMPORTERS, import_objects
-from embedseg.formats import CONTAINERS, LABEL, READERS
-from embedseg.io import Image, read_image, read_labels, stem, write_labels
-from embedseg.lazy import LazyImage, is_lazy_source, open_lazy
+from embedseg.export import EXPORTERS, IMPORTERS, Objects, export_objects, import_objects
+from embedseg.images import (
+    CONTAINERS,
+    LABEL,
+    READERS,
+    Image,
+    LazyImage,
+    is_lazy_source,
+    open_lazy,
+    read_image,
+    read_labels,
+    stem,
+    write_labels,
+)
 from embedseg.napari._layers import pixels, placement, possible_axes, spacing_in
 from embedseg.types import DataError, UsageError, check_labels
 

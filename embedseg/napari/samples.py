@@ -1,4 +1,4 @@
-"""Sample images that come with the package, with their masks."""
+"""Sample data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The widget *Segment*: a model on an image layer, with thresholds that can be moved at once."""
+"""Widget *Segment*."""
 
 from __future__ import annotations
 
@@ -21,13 +21,7 @@ from embedseg.napari._forms import (
     in_a_row,
     words,
 )
-from embedseg.napari._layers import (
-    as_image,
-    fits,
-    placed_like,
-    possible_axes,
-    spacing_of,
-)
+from embedseg.napari._layers import as_image, fits, placed_like, possible_axes, spacing_of
 from embedseg.napari._results import Job, Results
 from embedseg.napari._sliders import Controls
 from embedseg.napari._work import Work, report
@@ -36,7 +30,7 @@ from embedseg.types import UsageError
 if TYPE_CHECKING:
     from napari import Viewer
 
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
 #: Milliseconds that a slider rests before the maps are decoded anew.
 PATIENCE = 150
@@ -269,7 +263,7 @@ class Segment(Page):
 
 def load(folder: Path, device: str) -> Segmenter:
     """Read a model; torch is imported here, in the thread."""
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
     return Segmenter.load(folder, device)
 

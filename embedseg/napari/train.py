@@ -1,4 +1,4 @@
-"""The widget *Train*: a data folder becomes a model."""
+"""Widget *Train*."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a net is, and what its options have to bring."""
+"""The interface of a net and of its options."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import Tensor, nn
 
-from embedseg.nets.layers import Axes, product
-from embedseg.types import Spacing, UsageError
+from embedseg.nets.layers import product
+from embedseg.types import PerAxis, Spacing, UsageError
 
 
 class Net(nn.Module, ABC):
@@ -28,7 +28,7 @@ class Net(nn.Module, ABC):
         Last layer of each branch, with `weight` and `bias`, in the order of the heads.
     """
 
-    def __init__(self, divisor: Axes, outputs: Sequence[nn.Module]) -> None:
+    def __init__(self, divisor: PerAxis, outputs: Sequence[nn.Module]) -> None:
         super().__init__()
         self.divisor = divisor
         self.outputs = nn.ModuleList(outputs)
@@ -71,7 +71,7 @@ class NetOptions(BaseModel, ABC):
     ndims: ClassVar[tuple[int, ...]] = (2, 3)
 
     @abstractmethod
-    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
         """Return by how much each level of the net shrinks each axis."""
 
     @abstractmethod
@@ -80,16 +80,16 @@ class NetOptions(BaseModel, ABC):
     ) -> Net:
         """Return a net with fresh weights; the crop fits."""
 
-    def divisor(self, spacing: Spacing, crop: Sequence[int]) -> Axes:
+    def divisor(self, spacing: Spacing, crop: Sequence[int]) -> PerAxis:
         """Return of what the sizes of an image have to be multiples, per axis."""
         return product(self.strides(spacing, crop), len(spacing))
 
-    def fit_crop(self, crop: Sequence[int], spacing: Spacing) -> Axes:
+    def fit_crop(self, crop: Sequence[int], spacing: Spacing) -> PerAxis:
         """Return the crop with each size raised to a multiple of the net's divisor.
 
         Examples
         --------
-        >>> from embedseg.nets import net_options
+        >>> from embedseg.nets.registry import net_options
         >>> net_options({"type": "erfnet"}).fit_crop((100, 128), (1.0, 1.0))
         (104, 128)
         """
@@ -133,7 +133,7 @@ class NetOptions(BaseModel, ABC):
 
         Examples
         --------
-        >>> from embedseg.nets import net_options
+        >>> from embedseg.nets.registry import net_options
         >>> net = net_options({"type": "unet"}).build(2, 1, (4, 1), (1.0, 1.0), (64, 64))
         >>> net(torch.zeros(1, 1, 64, 64)).shape
         torch.Size([1, 5, 64, 64])

@@ -1,4 +1,4 @@
-"""CE-Net: a residual encoder, a dense atrous block and pooling at several sizes for context."""
+"""CE-Net: residual encoder, dense atrous block, multi-kernel pooling."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.nn.functional import interpolate, max_pool2d, max_pool3d, relu
 
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
-    Axes,
     Norm,
     axis_kernels,
     axis_strides,
@@ -24,7 +23,7 @@ from embedseg.nets.layers import (
     shrinking,
     up,
 )
-from embedseg.types import Spacing
+from embedseg.types import PerAxis, Spacing
 
 #: Rates of the convolutions in each branch of the dense atrous block.
 RATES = ((1,), (3,), (1, 3), (1, 3, 5))
@@ -63,7 +62,7 @@ class CENetOptions(NetOptions):
     blocks: int = Field(default=2, ge=1)
     norm: Norm = "batch"
 
-    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
         """Return the stride of each level, the stem first."""
         return shrinking(axis_strides(spacing, crop, self.depth))
 
@@ -78,7 +77,9 @@ class CENetOptions(NetOptions):
 class _Residual(nn.Module):
     """Two convolutions with a way around them."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: Axes, stride: Axes, kind: Norm) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: PerAxis, stride: PerAxis, kind: Norm
+    ) -> None:
         super().__init__()
         ndim = len(kernel)
         self.convs = nn.Sequential(
@@ -102,7 +103,7 @@ class _Residual(nn.Module):
 class _DenseAtrous(nn.Module):
     """Branches of dilated convolutions with ever larger fields, added to their input."""
 
-    def __init__(self, channels: int, kernel: Axes) -> None:
+    def __init__(self, channels: int, kernel: PerAxis) -> None:
         super().__init__()
         ndim = len(kernel)
 
@@ -142,7 +143,7 @@ class _MultiKernelPool(nn.Module):
 class _Widen(nn.Module):
     """From one level to the next finer one, through a quarter of the channels."""
 
-    def __init__(self, inputs: int, outputs: int, stride: Axes, kind: Norm) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: PerAxis, kind: Norm) -> None:
         super().__init__()
         ndim, inner = len(stride), max(1, inputs // 4)
         ones = (1,) * ndim
@@ -185,8 +186,8 @@ class CENet(Net):
         self,
         channels: int,
         heads: Sequence[int],
-        strides: Sequence[Axes],
-        kernels: Sequence[Axes],
+        strides: Sequence[PerAxis],
+        kernels: Sequence[PerAxis],
         options: CENetOptions,
     ) -> None:
         ndim, kind, (first, *further) = len(kernels[0]), options.norm, strides

@@ -1,4 +1,4 @@
-"""Branched ERFNet: one factorised residual encoder, one decoder per head."""
+"""Branched ERFNet: a factorised residual encoder, a decoder per head."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from torch.nn.functional import relu
 
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
-    Axes,
     Norm,
     axis_kernels,
     axis_strides,
@@ -24,7 +23,7 @@ from embedseg.nets.layers import (
     product,
     up,
 )
-from embedseg.types import Spacing
+from embedseg.types import PerAxis, Spacing
 
 EPS = 1e-3
 
@@ -55,7 +54,7 @@ class ERFNetOptions(NetOptions):
     dropout: tuple[float, float] = (0.03, 0.3)
     norm: Norm = "batch"
 
-    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
         """Return the strides of the three downsamplers."""
         return axis_strides(spacing, crop, 3)
 
@@ -75,7 +74,9 @@ class ERFNetOptions(NetOptions):
 class _Down(nn.Module):
     """Strided convolution and max pooling side by side."""
 
-    def __init__(self, inputs: int, outputs: int, kernel: Axes, stride: Axes, kind: Norm) -> None:
+    def __init__(
+        self, inputs: int, outputs: int, kernel: PerAxis, stride: PerAxis, kind: Norm
+    ) -> None:
         super().__init__()
         ndim = len(stride)
         # An image with many channels leaves no room for its pooled copy.
@@ -95,12 +96,12 @@ class _Factorised(nn.Module):
     """Residual block of two rounds of 1-D convolutions, one per axis; the second is dilated."""
 
     def __init__(
-        self, channels: int, kernel: Axes, dilation: Axes, drop: float, kind: Norm
+        self, channels: int, kernel: PerAxis, dilation: PerAxis, drop: float, kind: Norm
     ) -> None:
         super().__init__()
         ndim = len(kernel)
 
-        def half(spread: Axes) -> nn.Sequential:
+        def half(spread: PerAxis) -> nn.Sequential:
             layers: list[nn.Module] = []
             # An axis with kernel 1 (much coarser than the others) takes no part.
             for axis in (d for d in range(ndim) if kernel[d] > 1):
@@ -140,9 +141,9 @@ class ERFNet(Net):
         self,
         channels: int,
         heads: Sequence[int],
-        strides: Sequence[Axes],
-        kernels: Sequence[Axes],
-        reach: Axes,
+        strides: Sequence[PerAxis],
+        kernels: Sequence[PerAxis],
+        reach: PerAxis,
         options: ERFNetOptions,
     ) -> None:
         ndim, kind = len(strides[0]), options.norm

@@ -1,4 +1,4 @@
-"""Bricks of nets in any number of dimensions, and how strides follow the spacing."""
+"""Layers in any number of dimensions, and strides that follow the spacing."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ from typing import Literal
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
-from embedseg.types import Spacing
+from embedseg.types import PerAxis, Spacing
 
 Norm = Literal["batch", "group"]
-Axes = tuple[int, ...]
 
 _Layers = Mapping[int, Callable[..., nn.Module]]
 _CONV: _Layers = {2: nn.Conv2d, 3: nn.Conv3d}
@@ -29,9 +28,9 @@ def conv(
     ndim: int,
     inputs: int,
     outputs: int,
-    kernel: Axes,
+    kernel: PerAxis,
     *,
-    stride: Axes | None = None,
+    stride: PerAxis | None = None,
     dilation: int = 1,
     bias: bool = True,
 ) -> nn.Module:
@@ -58,7 +57,13 @@ def conv(
 
 
 def up(
-    ndim: int, inputs: int, outputs: int, stride: Axes, *, overlap: bool = False, bias: bool = True
+    ndim: int,
+    inputs: int,
+    outputs: int,
+    stride: PerAxis,
+    *,
+    overlap: bool = False,
+    bias: bool = True,
 ) -> nn.Module:
     """Return a transposed convolution that multiplies the size by the stride.
 
@@ -80,7 +85,7 @@ def up(
 
 
 def conv_block(
-    inputs: int, outputs: int, kernel: Axes, kind: Norm, count: int = 2
+    inputs: int, outputs: int, kernel: PerAxis, kind: Norm, count: int = 2
 ) -> nn.Sequential:
     """Return some convolutions, each normalised and rectified.
 
@@ -99,7 +104,7 @@ def conv_block(
     return nn.Sequential(*layers)
 
 
-def pool(ndim: int, stride: Axes) -> nn.Module:
+def pool(ndim: int, stride: PerAxis) -> nn.Module:
     """Return max pooling over windows of the stride's size."""
     return _POOL[ndim](stride)
 
@@ -147,7 +152,7 @@ def initialise(net: nn.Module) -> None:
 
 
 # -- how strides and kernels follow the spacing ----------------------------------------------------
-def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[Axes]:
+def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[PerAxis]:
     """Return the stride of each level: 2 along an axis that is pooled, else 1.
 
     An axis is not pooled while it is more than twice as coarse as the finest of those that can
@@ -181,7 +186,7 @@ def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[Axe
     return strides
 
 
-def shrinking(strides: Sequence[Axes]) -> list[Axes]:
+def shrinking(strides: Sequence[PerAxis]) -> list[PerAxis]:
     """Return the strides without those that shrink nothing.
 
     Examples
@@ -203,7 +208,9 @@ def doubling(width: int, most: int, levels: int) -> list[int]:
     return [min(width * 2**level, most) for level in range(levels)]
 
 
-def axis_kernels(spacing: Spacing, crop: Sequence[int], strides: Sequence[Axes]) -> list[Axes]:
+def axis_kernels(
+    spacing: Spacing, crop: Sequence[int], strides: Sequence[PerAxis]
+) -> list[PerAxis]:
     """Return the kernel at each resolution, the full one first: one more than there are strides.
 
     It is 1 along an axis that is more than twice as coarse as the finest, else 3.
@@ -234,7 +241,7 @@ def _coarse(step: Sequence[float], size: Sequence[int], before: Sequence[bool]) 
 
 
 def _shrunk(
-    step: Sequence[float], size: Sequence[int], stride: Axes
+    step: Sequence[float], size: Sequence[int], stride: PerAxis
 ) -> tuple[list[float], list[int]]:
     return (
         [a * s for a, s in zip(step, stride, strict=True)],
@@ -242,7 +249,7 @@ def _shrunk(
     )
 
 
-def product(strides: Sequence[Axes], ndim: int) -> Axes:
+def product(strides: Sequence[PerAxis], ndim: int) -> PerAxis:
     """Return the joint stride of several levels.
 
     Examples

@@ -1,4 +1,4 @@
-"""How much memory a net takes: what its tensors add up to, measured without computing anything.
+"""Memory of a net, measured without computing.
 
 Sizes come from a dry run on tensors that have shapes but no values, in which every storage is
 counted from when it is made until it is freed. What libraries take beside the tensors is a
@@ -18,7 +18,8 @@ from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_iter
 
-from embedseg.devices import LAYOUTS, available_memory, lean
+from embedseg.nets.devices import available_memory
+from embedseg.nets.fused import LAYOUTS, fused_for_inference
 
 #: Bytes of Python with torch, numba and the rest loaded; of compiled kernels and thread buffers.
 PROCESS, KERNELS = 420e6, 40e6
@@ -162,7 +163,9 @@ def prediction_memory(
     (True, 100000000.0)
     """
     with FakeTensorMode():
-        per_pixel = _per_pixel(lean(build().eval()), channels, divisor, torch.device("cpu"))[0]
+        per_pixel = _per_pixel(
+            fused_for_inference(build().eval()), channels, divisor, torch.device("cpu")
+        )[0]
     padded = math.prod(-(-n // d) * d for n, d in zip(shape, divisor, strict=True))
     arrays = padded * (channels * IMAGE + maps * MAPS + DECODING)
     return PROCESS + KERNELS + arrays, min(per_pixel * padded, tile or math.inf)

@@ -1,4 +1,4 @@
-"""The nets: from an image to maps.
+"""The nets by name.
 
 A further net is one file and one line in `NETS`. Classes are imported when asked for, so that
 reading the names needs no torch.
@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 from embedseg.types import UsageError
 
 if TYPE_CHECKING:
-    from embedseg.nets.base import Net as Net
-    from embedseg.nets.base import NetOptions as NetOptions
+    from embedseg.nets.base import NetOptions
 
 NETS = {
     "cenet": "embedseg.nets.cenet:CENetOptions",

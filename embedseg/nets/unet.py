@@ -1,4 +1,4 @@
-"""Branched U-Net: one encoder, and a decoder per head or one for all."""
+"""Branched U-Net: an encoder, a decoder per head or one for all."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
-    Axes,
     Norm,
     axis_kernels,
     axis_strides,
@@ -25,7 +24,7 @@ from embedseg.nets.layers import (
     shrinking,
     up,
 )
-from embedseg.types import Spacing
+from embedseg.types import PerAxis, Spacing
 
 
 @final
@@ -67,7 +66,7 @@ class UNetOptions(NetOptions):
     light: bool = False
     norm: Norm = "batch"
 
-    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
         """Return the strides of the stem and of each pooling."""
         skipped = {1: 0, 2: 1, 4: 2}[self.stem]
         single = axis_strides(spacing, crop, skipped + self.depth)
@@ -87,8 +86,8 @@ class _Decoder(nn.Module):
     def __init__(
         self,
         widths: Sequence[int],
-        strides: Sequence[Axes],
-        kernels: Sequence[Axes],
+        strides: Sequence[PerAxis],
+        kernels: Sequence[PerAxis],
         kind: Norm,
         light: bool,
     ) -> None:
@@ -141,8 +140,8 @@ class UNet(Net):
         self,
         channels: int,
         heads: Sequence[int],
-        strides: Sequence[Axes],
-        kernels: Sequence[Axes],
+        strides: Sequence[PerAxis],
+        kernels: Sequence[PerAxis],
         options: UNetOptions,
     ) -> None:
         ndim, kind, (stem, *pooled) = len(kernels[0]), options.norm, strides

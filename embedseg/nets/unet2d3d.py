@@ -1,4 +1,4 @@
-"""Hybrid U-Net for anisotropic stacks: 2D convolutions at fine levels, 3D ones at coarse levels."""
+"""Hybrid U-Net for anisotropic stacks: 2D at fine levels, 3D at coarse ones."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import numpy as np
 from pydantic import Field
 
 from embedseg.nets.base import Net, NetOptions
-from embedseg.nets.layers import Axes, Norm, axis_strides, product, shrinking
+from embedseg.nets.layers import Norm, axis_strides, product, shrinking
 from embedseg.nets.unet import UNet, UNetOptions
-from embedseg.types import Spacing
+from embedseg.types import PerAxis, Spacing
 
 
 @final
@@ -50,7 +50,7 @@ class UNet2D3DOptions(NetOptions):
     light: bool = True
     norm: Norm = "batch"
 
-    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
         """Return the strides of the stem and of each pooling.
 
         Examples

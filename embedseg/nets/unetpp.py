@@ -1,4 +1,4 @@
-"""U-Net++: skip connections nested into a triangle of convolutions."""
+"""U-Net++: nested skip connections."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from torch import Tensor, nn
 
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
-    Axes,
     Norm,
     axis_kernels,
     axis_strides,
@@ -23,7 +22,7 @@ from embedseg.nets.layers import (
     shrinking,
     up,
 )
-from embedseg.types import Spacing
+from embedseg.types import PerAxis, Spacing
 
 
 @final
@@ -56,7 +55,7 @@ class UNetPPOptions(NetOptions):
     deep: bool = False
     norm: Norm = "batch"
 
-    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[Axes]:
+    def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
         """Return the stride of each pooling."""
         return shrinking(axis_strides(spacing, crop, self.depth))
 
@@ -93,8 +92,8 @@ class UNetPP(Net):
         self,
         channels: int,
         heads: Sequence[int],
-        strides: Sequence[Axes],
-        kernels: Sequence[Axes],
+        strides: Sequence[PerAxis],
+        kernels: Sequence[PerAxis],
         options: UNetPPOptions,
     ) -> None:
         ndim, kind, depth = len(kernels[0]), options.norm, len(strides)

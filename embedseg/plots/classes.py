@@ -1,4 +1,4 @@
-"""Pictures of classes: image, truth, prediction and the pixels that are wrong."""
+"""Panels of classes: image, truth, prediction, errors."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.figures import (
+from embedseg.plots.figures import (
     MISSED,
     NOT_ANNOTATED,
     PANEL,

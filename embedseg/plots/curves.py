@@ -1,4 +1,4 @@
-"""Pictures of numbers: scores over a threshold or by class, sizes of objects, what was tuned."""
+"""Curves of scores, sizes and tuning trials."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.figures import save_figure
+from embedseg.plots.figures import save_figure
 
 DPI = 100
 
@@ -104,7 +104,7 @@ def save_trials(
     ----------
     path : path
     trials : sequence of (mapping, float)
-        Options and the score with them, as `embedseg.tune.Tuned` holds them.
+        Options and the score with them, as `embedseg.model.Tuned` holds them.
     primary : str
         Name of the score.
     title : str

@@ -1,4 +1,4 @@
-"""How panels of pictures are laid out: colours of images, views of volumes, figures, files."""
+"""Layout of panels: colours, views of volumes, files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.io import write_aside
+from embedseg.common import write_aside
 from embedseg.types import Spacing
 
 if TYPE_CHECKING:

@@ -1,4 +1,4 @@
-"""Pictures of maps: what a net says of each pixel, before anything is decoded."""
+"""Figures of maps."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.figures import (
+from embedseg.geometry import to_shape
+from embedseg.plots.classes import middle_views
+from embedseg.plots.figures import (
     PANEL,
     Colours,
     Panel,
@@ -18,8 +20,6 @@ from embedseg.figures import (
     lay_out,
     save_figure,
 )
-from embedseg.geometry import to_shape
-from embedseg.plot_classes import middle_views
 from embedseg.types import Maps, MapSpec, Spacing
 
 if TYPE_CHECKING:

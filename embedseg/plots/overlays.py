@@ -1,4 +1,4 @@
-"""Pictures of results: truth beside prediction with the errors marked."""
+"""Overlays: truth beside prediction with the errors marked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.figures import (
+from embedseg.plots.classes import class_legend, class_panels, middle_views
+from embedseg.plots.figures import (
     LINE,
     MARKS,
     MATCHED,
@@ -27,8 +28,7 @@ from embedseg.figures import (
     lay_out,
     save_figure,
 )
-from embedseg.metrics import errors, match
-from embedseg.plot_classes import class_legend, class_panels, middle_views
+from embedseg.scoring import find_errors, match_objects
 from embedseg.types import Spacing
 
 if TYPE_CHECKING:
@@ -232,8 +232,8 @@ def _states(
     """Return which labels are matched, missed, spurious; and the prediction in truth's numbers."""
     if truth is None:
         return {"found": np.unique(predicted[predicted > 0])}, predicted
-    pairs = match(truth, predicted)
-    missed, spurious = errors(truth, predicted)
+    pairs = match_objects(truth, predicted)
+    missed, spurious = find_errors(truth, predicted)
     numbers = np.arange(max(int(predicted.max(initial=0)), 0) + 1)
     numbers[1:] += max(int(truth.max(initial=0)), 0)
     numbers[pairs[:, 1]] = pairs[:, 0]

@@ -1,4 +1,4 @@
-"""Averages of maps: of symmetries, of planes; before or after the activation, as specs say."""
+"""Averages of maps over symmetries and planes."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ INVERSES: Mapping[str, Callable[[Any], Any]] = {
 }
 
 
-def summand(raw: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
+def to_average(raw: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
     """Return what of raw maps, (M, *space), is to be averaged: some of them activated.
 
     Examples
     --------
     >>> spec = MapSpec("seed", "scalar", 1, "sigmoid", average="activated")
-    >>> summand(np.zeros((1, 2), np.float32), (spec,)).tolist()
+    >>> to_average(np.zeros((1, 2), np.float32), (spec,)).tolist()
     [[0.5, 0.5]]
     """
     return _convert(raw, specs, ACTIVATIONS)
 
 
-def raw_of_mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
+def from_average(mean: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
     """Return the raw maps, (M, *space), that a mean of summands stands for.
 
     Examples
     --------
     >>> spec = MapSpec("seed", "scalar", 1, "sigmoid", average="activated")
-    >>> raw_of_mean(np.full((1, 2), 0.5, np.float32), (spec,)).tolist()
+    >>> from_average(np.full((1, 2), 0.5, np.float32), (spec,)).tolist()
     [[0.0, 0.0]]
     """
     return _convert(mean, specs, INVERSES)
 
 
-def half(raw: NDArray[np.float32]) -> NDArray[np.float16]:
+def to_float16(raw: NDArray[np.float32]) -> NDArray[np.float16]:
     """Return raw maps as they are kept; what float16 cannot hold becomes the largest that it can.
 
     Examples
     --------
-    >>> half(np.array([1e6, -1e6, 0.5], np.float32)).tolist()
+    >>> to_float16(np.array([1e6, -1e6, 0.5], np.float32)).tolist()
     [65504.0, -65504.0, 0.5]
     """
     return np.clip(raw, -LARGEST, LARGEST).astype(np.float16)

@@ -1,4 +1,4 @@
-"""A net on an image of any size: tiles, symmetries of the grid, planes of a volume."""
+"""A net on an image of any size, tile by tile."""
 
 from __future__ import annotations
 
@@ -11,20 +11,25 @@ from typing import Any, cast
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
 from torch import nn
 
-from embedseg.averaging import LARGEST, half, raw_of_mean, summand
-from embedseg.blocks import Axes, Block, Box, fit, relative, split
-from embedseg.devices import evaluating, is_out_of_memory, lean
-from embedseg.geometry import Symmetry, pad_to_multiple, symmetries
-from embedseg.memory import pixels_that_fit
-from embedseg.progress import Progress, open_bar
-from embedseg.types import DataError, Maps, MapSpec, Spacing, UsageError, channel_slices
+from embedseg.common import Progress, open_bar
+from embedseg.geometry import (
+    Block,
+    Symmetry,
+    largest_inner_shape,
+    pad_to_multiple,
+    relative,
+    split,
+    symmetries,
+)
+from embedseg.nets import evaluating, fused_for_inference, is_out_of_memory, pixels_that_fit
+from embedseg.prediction.averaging import LARGEST, from_average, to_average
+from embedseg.prediction.options import PredictOptions
+from embedseg.types import Box, DataError, Floats, Maps, MapSpec, PerAxis, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
 
-Array = NDArray[np.float32]
 
 #: Halo along an axis, in multiples of the net's divisor, by the number of axes.
 HALO = {2: 8, 3: 4}
@@ -32,36 +37,9 @@ HALO = {2: 8, 3: 4}
 SMALL = 2**16
 
 
-class PredictOptions(BaseModel):
-    """How a net is applied to an image.
-
-    Attributes
-    ----------
-    tile : tuple of int, optional
-        Size of what the net sees at once, halo included; default: as large as memory allows.
-    memory : float, optional
-        GB that a tile may take; default: a share of what is free on the device.
-    halo : int or tuple of int, optional
-        Pixels around a tile that are computed and thrown away; default: 8 (2D) or 4 (3D) times
-        the net's divisor.
-    tta : bool
-        Average over the symmetries of the grid (test-time augmentation).
-    planes : bool
-        Apply a 2D net to a volume plane by plane.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    tile: tuple[PositiveInt, ...] | None = None
-    memory: float | None = Field(default=None, gt=0)
-    halo: NonNegativeInt | tuple[NonNegativeInt, ...] | None = None
-    tta: bool = False
-    planes: bool = False
-
-
 def predict(
     net: nn.Module,
-    image: Array,
+    image: Floats,
     *,
     specs: tuple[MapSpec, ...],
     spacing: Spacing,
@@ -89,7 +67,7 @@ def predict(
     device : str or torch.device
     progress : bool or callable
         Whether to show a bar over tiles; or what is told how many of them are done, which may
-        raise `embedseg.progress.Stopped`.
+        raise `embedseg.common.Stopped`.
     keep : tuple of slice, optional
         Box whose maps are wanted; begins at multiples of the divisor. What is around it is only
         seen by the net.
@@ -120,7 +98,12 @@ def predict(
         )
     with evaluating(net), open_bar(progress, "predict", "tile") as bar:
         view = _View(
-            lean(net), specs, tuple(spacing), options or PredictOptions(), torch.device(device), bar
+            fused_for_inference(net),
+            specs,
+            tuple(spacing),
+            options or PredictOptions(),
+            torch.device(device),
+            bar,
         )
         maps = view.maps(image, np.float16, keep)
     return _finished(np.ascontiguousarray(maps), specs, spacing)
@@ -129,7 +112,7 @@ def predict(
 def pixels_seen(
     net: nn.Module,
     channels: int,
-    shape: Axes,
+    shape: PerAxis,
     keep: Box,
     options: PredictOptions,
     device: torch.device,
@@ -148,88 +131,9 @@ def pixels_seen(
     224
     """
     with evaluating(net):
-        view = _View(lean(net), (), (1.0,) * len(shape), options, device, None)
+        view = _View(fused_for_inference(net), (), (1.0,) * len(shape), options, device, None)
         padded = tuple(-(-n // d) * d for n, d in zip(shape, view.divisor, strict=True))
         return sum(prod(tile.outer_shape) for tile in view.tiles(channels, padded, keep))
-
-
-def predict_planes(
-    net: nn.Module,
-    volume: Array,
-    *,
-    specs: tuple[MapSpec, ...],
-    volume_specs: tuple[MapSpec, ...],
-    spacing: Spacing,
-    options: PredictOptions | None = None,
-    directions: Axes = (0, 1, 2),
-    device: str | torch.device = "cpu",
-    progress: Progress = False,
-) -> Maps:
-    """Apply a 2D net to all XY, XZ and YZ planes of a volume and average.
-
-    A plane shows two of the three components of a vector or an extent: each component is the mean
-    over the two planes through a voxel that saw it, a scalar the mean over all three.
-
-    Parameters
-    ----------
-    net : nn.Module
-        A 2D net with a `divisor`.
-    volume : (C, Z, Y, X) float32 ndarray
-        Normalised; of nearly isotropic spacing, unless only XY planes are taken.
-    specs, volume_specs : tuple of MapSpec
-        What the net puts out, and the same maps in 3D.
-    spacing : tuple of float
-        µm per voxel along Z, Y, X.
-    directions : tuple of int
-        Axes across which planes are taken: (0,) are XY planes, enough for scalars alone.
-    options, device, progress
-        As in `predict`.
-
-    Returns
-    -------
-    Maps
-        3D.
-
-    Raises
-    ------
-    DataError
-        If the volume does not fit.
-    UsageError
-        If no plane shows some component of a map.
-    """
-    if volume.ndim != 4 or len(spacing) != 3:
-        raise DataError(
-            f"volume of shape {volume.shape} and spacing {spacing}: expected "
-            "(C, Z, Y, X) and three values"
-        )
-    total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
-    counts = np.zeros((len(total), 1, 1, 1), np.float32)
-    planes = sum(volume.shape[1 + axis] for axis in directions)
-    with evaluating(net), open_bar(progress, "predict", "plane", planes) as bar:
-        for axis in directions:
-            seen = tuple(other for other in range(3) if other != axis)
-            view = _View(
-                lean(net),
-                specs,
-                tuple(spacing[other] for other in seen),
-                options or PredictOptions(),
-                torch.device(device),
-                None,
-            )
-            channels = _lifted(specs, volume_specs, seen)
-            counts[channels] += 1
-            slots = np.moveaxis(total, axis + 1, 1)
-            for index, plane in enumerate(np.moveaxis(volume, axis + 1, 0)):
-                slots[channels, index] += summand(view.maps(plane, np.float32), specs)
-                bar.update()
-    if not counts.all():
-        raise UsageError(
-            f"planes across axes {tuple(directions)} do not show all components of "
-            f"{[spec.name for spec in volume_specs]}"
-        )
-    total /= counts
-    maps = half(raw_of_mean(total, volume_specs))
-    return _finished(maps, volume_specs, spacing)
 
 
 def _finished(data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
@@ -244,7 +148,7 @@ def _finished(data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Sp
 class _View:
     """A net with all that it takes to apply it to images of one spacing."""
 
-    net: nn.Module  # of `lean`
+    net: nn.Module  # of `fused_for_inference`
     specs: tuple[MapSpec, ...]
     spacing: Spacing
     options: PredictOptions
@@ -252,7 +156,7 @@ class _View:
     bar: Any  # of `open_bar`, or None: over applications of the net
 
     @cached_property
-    def divisor(self) -> Axes:
+    def divisor(self) -> PerAxis:
         return tuple(int(d) for d in cast(Any, self.net).divisor)
 
     @cached_property
@@ -266,7 +170,7 @@ class _View:
         return tuple(fitting[: None if self.options.tta else 1])
 
     @cached_property
-    def halo(self) -> Axes:
+    def halo(self) -> PerAxis:
         halo = self.options.halo
         if halo is None:
             halo = tuple(HALO[len(self.divisor)] * max(2, d) for d in self.divisor)
@@ -277,7 +181,7 @@ class _View:
             halo = (halo,) * len(self.divisor)
         return self._checked("halo", halo)
 
-    def _checked(self, name: str, value: Axes) -> Axes:
+    def _checked(self, name: str, value: PerAxis) -> PerAxis:
         if len(value) != len(self.divisor):
             raise UsageError(
                 f"predict.{name} {value} has {len(value)} values, expected {len(self.divisor)}"
@@ -285,7 +189,7 @@ class _View:
         return value
 
     def maps(
-        self, image: Array, dtype: type[np.floating[Any]], keep: Box | None = None
+        self, image: Floats, dtype: type[np.floating[Any]], keep: Box | None = None
     ) -> NDArray[Any]:
         """Return raw maps, (M, *space), of an image, (C, *space), or of a box of it."""
         padded, _ = pad_to_multiple(image, self.divisor)
@@ -305,12 +209,12 @@ class _View:
                 ]
         return out
 
-    def tiles(self, channels: int, shape: Axes, keep: Box) -> list[Block]:
+    def tiles(self, channels: int, shape: PerAxis, keep: Box) -> list[Block]:
         """Return what the net is applied to for a box of an image of a padded shape."""
         kept = tuple(side.stop - side.start for side in keep)
         return split(shape, self._size(channels, shape, kept), self.halo, self.divisor, keep)
 
-    def _size(self, channels: int, shape: Axes, kept: Axes) -> Axes:
+    def _size(self, channels: int, shape: PerAxis, kept: PerAxis) -> PerAxis:
         """Return the inner size of tiles."""
         if self.options.tile:
             inner = self._inner(self._checked("tile", self.options.tile), shape)
@@ -319,9 +223,9 @@ class _View:
             return kept
         memory = self.options.memory and self.options.memory * 1e9
         pixels = pixels_that_fit(self.net, channels, self.divisor, self.device, memory)
-        return fit(shape, self.halo, self.divisor, pixels, kept)
+        return largest_inner_shape(shape, self.halo, self.divisor, pixels, kept)
 
-    def _inner(self, tile: Axes, shape: Axes) -> Axes:
+    def _inner(self, tile: PerAxis, shape: PerAxis) -> PerAxis:
         """Return what is left of a tile without its halo, in multiples of the divisor."""
         axes = zip(shape, tile, self.halo, self.divisor, strict=True)
         inner = tuple(n if t >= n else (t // d + 2 * (-h // d)) * d for n, t, h, d in axes)
@@ -332,7 +236,7 @@ class _View:
             )
         return inner
 
-    def _attempt(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any] | None:
+    def _attempt(self, tile: Floats, dtype: type[np.floating[Any]]) -> NDArray[Any] | None:
         """Return the maps of a tile, averaged over the grid's symmetries; None: out of memory."""
         try:
             return self._averaged(tile, dtype)
@@ -344,16 +248,16 @@ class _View:
             torch.cuda.empty_cache()
         return None
 
-    def _averaged(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def _averaged(self, tile: Floats, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         if len(self.grid) == 1:
             return self._raw(tile, dtype)
         total: Any = 0
         for symmetry in self.grid:
             raw = symmetry.undo_maps(self._raw(symmetry.apply(tile), np.float32), self.specs)
-            total = total + summand(raw, self.specs)
-        return raw_of_mean(total / len(self.grid), self.specs)
+            total = total + to_average(raw, self.specs)
+        return from_average(total / len(self.grid), self.specs)
 
-    def _raw(self, tile: Array, dtype: type[np.floating[Any]]) -> NDArray[Any]:
+    def _raw(self, tile: Floats, dtype: type[np.floating[Any]]) -> NDArray[Any]:
         # A copy, since torch knows no negative strides.
         raw = self.net(torch.from_numpy(tile.copy())[None].to(self.device))[0]
         expected = sum(spec.channels for spec in self.specs)
@@ -368,9 +272,13 @@ class _View:
         found = raw.float().clamp(-LARGEST, LARGEST).to(getattr(torch, np.dtype(dtype).name))
         return cast(NDArray[Any], found.cpu().numpy())
 
-    def _halved(self, block: Block, todo: list[Block], shape: Axes, kept: Axes) -> list[Block]:
+    def _halved(
+        self, block: Block, todo: list[Block], shape: PerAxis, kept: PerAxis
+    ) -> list[Block]:
         """Return what is left to do, in smaller blocks."""
-        size = fit(shape, self.halo, self.divisor, prod(block.outer_shape) // 2, kept)
+        size = largest_inner_shape(
+            shape, self.halo, self.divisor, prod(block.outer_shape) // 2, kept
+        )
         if all(now <= new for now, new in zip(block.inner_shape, size, strict=True)):
             raise UsageError(
                 f"out of memory on {self.device} with a tile of {block.outer_shape}; "
@@ -393,17 +301,3 @@ class _View:
         if self.bar is not None:
             self.bar.total = self.bar.n + len(todo) * len(self.grid)
             self.bar.refresh()
-
-
-def _lifted(
-    specs: tuple[MapSpec, ...], volume_specs: tuple[MapSpec, ...], seen: Axes
-) -> NDArray[np.intp]:
-    """Return which channel of a volume's maps each channel of a plane's maps belongs to."""
-    slices = channel_slices(volume_specs)
-    return np.array(
-        [
-            slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
-            for spec in specs
-            for channel in range(spec.channels)
-        ]
-    )

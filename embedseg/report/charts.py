@@ -1,4 +1,4 @@
-"""Small charts as inline SVG, in the colours of the page and readable without them.
+"""Charts as inline SVG.
 
 A chart is data; `svg` draws it. Lines differ in dashes and histograms in filling, so that colour is
 not all that tells series apart, and the words of a chart say its numbers to who does not see it.

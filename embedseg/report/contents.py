@@ -1,4 +1,4 @@
-"""The reports of the commands: what each knows, put into sections."""
+"""Contents of the pages, by command."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from embedseg import __version__
-from embedseg.comparison import KEYS, Record, cells, grouped, label
-from embedseg.data import Sample, load_training
-from embedseg.evaluate import find_sample
-from embedseg.planning import data_in_words, measured
+from embedseg.benchmark import KEYS, Record, comparison_cells, curve_label, group_records
+from embedseg.common import __version__
+from embedseg.data import Sample, compute_statistics, load_training
+from embedseg.evaluation import find_sample
+from embedseg.model import data_in_words, measured, read_tuned
 from embedseg.report.charts import Chart, Series, histogram
-from embedseg.report.facts import (
+from embedseg.report.gallery import BUDGET, Gallery
+from embedseg.report.html import Page, Section
+from embedseg.report.sections import (
     curve_chart,
     environment,
     options_table,
@@ -28,14 +30,10 @@ from embedseg.report.facts import (
     training_charts,
     tuning_table,
 )
-from embedseg.report.gallery import BUDGET, Gallery
-from embedseg.report.page import Page, Section
 from embedseg.scoring import Table
-from embedseg.stats import statistics
-from embedseg.tune import read_tuned
 
 if TYPE_CHECKING:
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
 #: Rows of the table of images.
 ROWS = 300
@@ -109,7 +107,7 @@ def evaluation_page(
     folder, command
         As in `training_page`.
     """
-    stats = statistics(samples, segmenter.config.data.classes)
+    stats = compute_statistics(samples, segmenter.config.data.classes)
     lead = f"{len(samples)} images, segmented on {segmenter.device} and compared with their masks."
     return Page(
         title,
@@ -177,7 +175,7 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
     Parameters
     ----------
     records : sequence of dict
-        As `embedseg.benchmarking.benchmark` returns them.
+        As `embedseg.benchmark.run_benchmark` returns them.
     title, command : str
     """
     trained = [run for run in records if run["minutes"]]
@@ -186,12 +184,12 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
     # Of one run alone, luck would choose.
     best = max(
         float(np.mean([run["headline"][name] or 0 for run in group]))
-        for group in grouped(records, KEYS).values()
+        for group in group_records(records, KEYS).values()
     )
     longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
     profiles = [
         (
-            label(key[:4]),
+            curve_label(key[:4]),
             dict(
                 zip(
                     group[0]["profile"],
@@ -200,7 +198,7 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
                 )
             ),
         )
-        for key, group in grouped(longest, KEYS).items()
+        for key, group in group_records(longest, KEYS).items()
     ]
     x_label, y_label = records[0]["axes"]
     charts = [
@@ -220,7 +218,7 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
         ("run", "seed", "minutes", "steps", *heads, "Mpx/s", "device"),
         [
             (
-                label((run["method"], run["net"], run["ndim"], run["preset"])),
+                curve_label((run["method"], run["net"], run["ndim"], run["preset"])),
                 str(run["seed"]),
                 f"{run['trained']:.1f}",
                 str(run["steps"]),
@@ -236,7 +234,7 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
         f"{len(trained)} trainings, compared by {meaning}; the first line needs no training.",
         {"trainings": str(len(trained)), f"best {name}": _cell(best)},
         [
-            Section("Comparison", tables=[cells(records)], charts=charts),
+            Section("Comparison", tables=[comparison_cells(records)], charts=charts),
             Section("Runs", tables=[runs]),
             _again("cpu", command),
         ],
@@ -394,12 +392,12 @@ def _sizes(gallery: Gallery) -> str:
 
 def _against_time(trained: Sequence[Record], name: str, meaning: str) -> Chart:
     series = []
-    for key, group in grouped(trained, KEYS[:4]).items():
-        times = grouped(group, ("minutes",))
+    for key, group in group_records(trained, KEYS[:4]).items():
+        times = group_records(group, ("minutes",))
         points = sorted(times)
         series.append(
             Series(
-                label(key),
+                curve_label(key),
                 [point[0] for point in points],
                 [
                     float(np.mean([run["headline"][name] for run in times[point]]))

@@ -1,4 +1,4 @@
-"""Images collected one by one: numbers of all, pictures of a few."""
+"""Galleries: numbers of all images, pictures of a few."""
 
 from __future__ import annotations
 
@@ -13,17 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.data import frames
-from embedseg.io import Image, stem
-from embedseg.methods.base import Method
-from embedseg.report.painting import Pixels
-from embedseg.report.thumbnails import (
-    chosen_slices,
-    data_uri,
-    image_thumbnail,
-    index_of,
-    sheet,
-    taken,
-)
+from embedseg.images import Image, stem
+from embedseg.methods import Method
+from embedseg.report.images import chosen_slices, data_uri, image_thumbnail, index_of, sheet, taken
+from embedseg.report.overlays import Pixels
 from embedseg.report.views import Judged, View, view_of
 from embedseg.scoring import Scoring
 from embedseg.types import DataError, Segmentation, Spacing
@@ -117,7 +110,7 @@ class Gallery:
 
     Examples
     --------
-    >>> from embedseg.methods import as_method
+    >>> from embedseg.methods.registry import as_method
     >>> gallery, labels = Gallery(as_method({"type": "boundary"})), np.eye(20, dtype=np.int32)
     >>> gallery.add("a", labels.astype(np.float32), Segmentation(labels))
     >>> gallery.entries[0].contents, [layer.name for layer in gallery.entries[0].picture.layers]

@@ -1,4 +1,4 @@
-"""The page: sections become one HTML file that asks nothing of the network."""
+"""The HTML page: sections rendered into one file."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from pathlib import Path
 
 from markupsafe import Markup
 
-from embedseg import __version__
-from embedseg.io import write_text
+from embedseg.common import __version__, write_text
 from embedseg.report.charts import COLOURS, DASHES, Chart, svg
 from embedseg.report.gallery import SHOWN, Entry
-from embedseg.report.painting import Kind
+from embedseg.report.overlays import Kind
 from embedseg.scoring import Table
 from embedseg.types import DataError
 

@@ -1,4 +1,4 @@
-"""Images and labels made small, and pixels as text that a page can hold."""
+"""Thumbnails, and pixels as data URIs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.figures import Colours, image_colours
+from embedseg.plots import Colours, image_colours
 from embedseg.types import Spacing
 
 #: Screen pixels of the longer side of a picture of an image, and of a slice of a volume.

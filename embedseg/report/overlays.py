@@ -1,4 +1,4 @@
-"""How labels are painted over an image, and the colours and marks of what is wrong."""
+"""Overlays of labels and errors in a page."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from embedseg.figures import MATCHED, MISSED, SPURIOUS
+from embedseg.plots import MATCHED, MISSED, SPURIOUS
+from embedseg.types import Labels
 
-Labels = NDArray[np.int32]
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 

@@ -1,11 +1,11 @@
-"""Reports: one HTML file that shows how a training, an evaluation or a prediction went.
+"""Reports of a training, an evaluation, a prediction, a benchmark.
 
 `training_report` and its like write a file and never raise: a report must not cost the work that it
 is about. Images are collected one by one in a `Gallery`.
 
 Examples
 --------
->>> from embedseg.report import Gallery, prediction_report
+>>> from embedseg.report.reports import Gallery, prediction_report
 >>> gallery = Gallery(model.config.method)               # doctest: +SKIP
 >>> gallery.add("a", image, model.find(image))           # doctest: +SKIP
 >>> prediction_report("report.html", model, gallery)     # doctest: +SKIP
@@ -17,19 +17,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedseg.report.gallery import Gallery as Gallery
-from embedseg.report.page import write_page
-from embedseg.report.pages import (
-    benchmark_page,
-    evaluation_page,
-    prediction_page,
-    training_page,
-)
+from embedseg.report.contents import benchmark_page, evaluation_page, prediction_page, training_page
+from embedseg.report.gallery import Gallery
+from embedseg.report.html import write_page
 
 if TYPE_CHECKING:
-    from embedseg.comparison import Record
+    from embedseg.benchmark import Record
     from embedseg.data import Sample
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
 
 def training_report(
@@ -40,7 +35,7 @@ def training_report(
     folder: Path | None = None,
     command: str = "",
 ) -> bool:
-    """Write the report of a training; parameters as in `embedseg.report.pages.training_page`.
+    """Write the report of a training; parameters as in `embedseg.report.contents.training_page`.
 
     Validation images are segmented for it, at most half a minute long.
 

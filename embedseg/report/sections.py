@@ -1,4 +1,4 @@
-"""What a report says beside images: curves of a training, what was tuned, what all ran on."""
+"""Sections beside images: settings, curves, tuning, environment."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedseg import __version__
-from embedseg.methods.confidence import ENOUGH, reliability
-from embedseg.monitor import NO_LOSS
-from embedseg.planning import settings_in_words
+from embedseg.common import __version__
+from embedseg.methods import ENOUGH, reliability
+from embedseg.model import settings_in_words
 from embedseg.report.charts import Chart, Series, number
 from embedseg.scoring import Scoring, Summary, Table
+from embedseg.training import NO_LOSS
 
 if TYPE_CHECKING:
-    from embedseg.model import Segmenter
+    from embedseg.segmenter import Segmenter
 
 Facts = list[tuple[str, str]]
 
@@ -173,7 +173,7 @@ def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | No
 
 
 def tuning_table(held: Mapping[str, Any]) -> Table:
-    """Return what `embedseg.tune.read_tuned` read, a row for each setting that was tried."""
+    """Return what `embedseg.model.read_tuned` read, a row for each setting that was tried."""
     columns = list(dict.fromkeys(name for trial in held["trials"] for name in trial))
     rows = [
         (str(i), *(_short(trial.get(name, "")) for name in columns))

@@ -1,4 +1,4 @@
-"""What a report shows of labels: their colours, what is wrong with them, what they amount to.
+"""Views of labels: objects or classes.
 
 There is one way for objects and one for classes; `view_of` asks the method which it reads.
 """
@@ -13,28 +13,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg import labels as lab
-from embedseg.error_types import ErrorTypes, error_types
-from embedseg.figures import MISSED, NOT_ANNOTATED
-from embedseg.methods.base import Method
-from embedseg.plot import label_colours
-from embedseg.plot_classes import class_colours
+from embedseg.methods import Method
+from embedseg.plots import MISSED, NOT_ANNOTATED, class_colours, label_colours
 from embedseg.report.charts import Chart, Series, histogram
-from embedseg.report.painting import (
+from embedseg.report.overlays import (
     AREA,
     CLASS_AREA,
     KINDS,
     PREDICTED,
     Colour,
     Kind,
-    Labels,
     Pixels,
     areas,
     outlines,
     stamp,
     veil,
 )
-from embedseg.scoring import Table
-from embedseg.types import Segmentation
+from embedseg.scoring import ErrorTypes, Table, classify_errors
+from embedseg.types import Labels, Segmentation
 
 
 class Judged(NamedTuple):
@@ -100,7 +96,7 @@ class ObjectView(View):
 
     def judge(self, truth: Labels, predicted: Labels) -> Judged:
         """Tell objects that are matched, missed, split, merged or spurious."""
-        found = error_types(truth, predicted)
+        found = classify_errors(truth, predicted)
         return Judged(found.counts(), found)
 
     def columns(self, judged: Judged) -> dict[str, str]:
@@ -168,7 +164,7 @@ class ObjectView(View):
 
     def tally(self, labels: Labels) -> NDArray[np.int64]:
         """Return the size of each object."""
-        return lab.sizes(labels)
+        return lab.object_sizes(labels)
 
     def amount(self, tallies: Sequence[NDArray[Any]]) -> str:
         """Say how many objects there are."""

@@ -1,4 +1,4 @@
-"""Scores of a semantic segmentation: every pixel is of one of the classes 0 to n - 1.
+"""Scores of classes: IoU, Dice, confusion.
 
 Class 0 is a class like any other. Where one class is a membrane, the regions that it divides an
 image into are scored too.
@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.overlaps import Indices
-from embedseg.regions import thinned_scores
-from embedseg.types import DataError, check_labels
+from embedseg.scoring.regions import thinned_scores
+from embedseg.types import DataError, Indices, check_labels
 
-Floats = NDArray[np.float64]
+Doubles = NDArray[np.float64]
 
 #: What is said of each class.
 CLASS_COLUMNS = ("class", "IoU", "Dice", "precision", "recall", "share")
@@ -32,7 +31,7 @@ class DenseScores:
     confusion : (n, n) int64 ndarray
         Pixels by true class (row) and predicted class (column).
     regions : mapping of str to float, or None
-        Where a class is a membrane: scores of regions, as `compare` explains them.
+        Where a class is a membrane: scores of regions, as `score_classes` explains them.
 
     Examples
     --------
@@ -45,13 +44,13 @@ class DenseScores:
     regions: Mapping[str, float] | None = None
 
     @property
-    def iou(self) -> Floats:
+    def iou(self) -> Doubles:
         """Intersection over union: (n,); nan for a class that is neither true nor predicted."""
         hits, true, predicted = _sums(self.confusion)
         return _ratio(hits, true + predicted - hits)
 
     @property
-    def dice(self) -> Floats:
+    def dice(self) -> Doubles:
         """Twice the intersection over the sum of both: (n,); nan where `iou` is."""
         hits, true, predicted = _sums(self.confusion)
         return _ratio(2 * hits, true + predicted)
@@ -77,7 +76,7 @@ class DenseScores:
         return int(self.confusion.sum())
 
 
-def compare(
+def score_classes(
     truth: NDArray[Any],
     predicted: NDArray[Any],
     classes: int,
@@ -110,7 +109,7 @@ def compare(
     Notes
     -----
     Regions are compared where the truth is annotated and no membrane, by
-    `embedseg.regions.region_scores` after border thinning [1]_: all predicted regions grow over the
+    `region_scores` after border thinning [1]_: all predicted regions grow over the
     membrane by faces, at one pace, until
     none is left. The thinning of the challenge leaves lines of one pixel, and a pixel of a line
     that lies beside the true membrane is a region of its own. Here it belongs to the region that
@@ -131,7 +130,7 @@ def compare(
     Examples
     --------
     >>> truth, predicted = np.array([[0, 0, 1, 0, -1]]), np.array([[0, 0, 0, 0, 1]])
-    >>> scores = compare(truth, predicted, classes=2, membrane=1)
+    >>> scores = score_classes(truth, predicted, classes=2, membrane=1)
     >>> scores.confusion.tolist(), scores.accuracy, scores.regions["v_rand_split"]
     ([[3, 0], [1, 0]], 0.75, 1.0)
     """
@@ -164,7 +163,9 @@ def compare(
     )
 
 
-def summarise(results: Sequence[tuple[str, DenseScores]], names: Sequence[str]) -> dict[str, Any]:
+def summarise_classes(
+    results: Sequence[tuple[str, DenseScores]], names: Sequence[str]
+) -> dict[str, Any]:
     """Put the scores of a data set into one JSON object.
 
     Parameters
@@ -189,8 +190,8 @@ def summarise(results: Sequence[tuple[str, DenseScores]], names: Sequence[str]) 
 
     Examples
     --------
-    >>> half = compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
-    >>> summary = summarise([("a", half)], ["cell", "membrane"])
+    >>> half = score_classes(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> summary = summarise_classes([("a", half)], ["cell", "membrane"])
     >>> summary["iou"], summary["pixel_error"]
     ({'cell': 0.5, 'membrane': 0.0}, 0.5)
     """
@@ -227,20 +228,20 @@ def summarise(results: Sequence[tuple[str, DenseScores]], names: Sequence[str]) 
     }
 
 
-def table(summary: dict[str, Any]) -> str:
+def class_table(summary: dict[str, Any]) -> str:
     """Lay a summary out for people; names of classes are cut to fit.
 
     Examples
     --------
-    >>> half = compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
-    >>> print(table(summarise([("a", half)], ["cell", "membrane"])))
+    >>> half = score_classes(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> print(class_table(summarise_classes([("a", half)], ["cell", "membrane"])))
     class               IoU      Dice precision    recall     share
     cell              0.500     0.667     0.500     1.000     50.0%
     membrane          0.000     0.000         -     0.000     50.0%
     mean              0.250     0.333
     ...
     """
-    lines = [_row(row[0], row[1:]) for row in (CLASS_COLUMNS, *by_class(summary))]
+    lines = [_row(row[0], row[1:]) for row in (CLASS_COLUMNS, *class_rows(summary))]
     lines.append(_row("mean", map(_text, (summary["iou_mean"], summary["dice_mean"]))))
     n, accuracy = summary["n_images"], summary["accuracy"]
     lines += [
@@ -257,17 +258,17 @@ def table(summary: dict[str, Any]) -> str:
         )
         lines.append("  ".join((*parts, f"Rand error {found['adapted_rand_error']:.3f}")))
     lines += ["", _row("% of the true", summary["iou"])]
-    lines += [_row(row[0], row[1:]) for row in shares(summary)]
+    lines += [_row(row[0], row[1:]) for row in confusion_rows(summary)]
     return "\n".join(lines)
 
 
-def by_class(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+def class_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for each class of a summary, with the cells that `CLASS_COLUMNS` names.
 
     Examples
     --------
-    >>> half = compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
-    >>> by_class(summarise([("a", half)], ["cell", "membrane"]))[0]
+    >>> half = score_classes(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> class_rows(summarise_classes([("a", half)], ["cell", "membrane"]))[0]
     ('cell', '0.500', '0.667', '0.500', '1.000', '50.0%')
     """
     hits, true, predicted = _sums(np.array(summary["confusion"]))
@@ -284,13 +285,13 @@ def by_class(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def shares(summary: dict[str, Any]) -> list[tuple[str, ...]]:
+def confusion_rows(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     """Return a row for each true class: of 100 of its pixels, how many are predicted as which.
 
     Examples
     --------
-    >>> half = compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
-    >>> shares(summarise([("a", half)], ["cell", "membrane"]))[1]
+    >>> half = score_classes(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> confusion_rows(summarise_classes([("a", half)], ["cell", "membrane"]))[1]
     ('membrane', '100.0', '0.0')
     """
     confusion = np.array(summary["confusion"])
@@ -301,12 +302,13 @@ def shares(summary: dict[str, Any]) -> list[tuple[str, ...]]:
     ]
 
 
-def flat(scores: DenseScores, names: Sequence[str]) -> dict[str, float]:
+def flat_class_scores(scores: DenseScores, names: Sequence[str]) -> dict[str, float]:
     """Return the scores of an image as one row of a table: "iou_<name>", "dice_<name>", ...
 
     Examples
     --------
-    >>> flat(compare(np.array([[0, 1]]), np.array([[0, 0]]), classes=2), ["a", "b"])["iou_a"]
+    >>> scores = score_classes(np.array([[0, 1]]), np.array([[0, 0]]), classes=2)
+    >>> flat_class_scores(scores, ["a", "b"])["iou_a"]
     0.5
     """
     _check_names(scores, names)
@@ -343,9 +345,9 @@ def _sums(confusion: Indices) -> tuple[Indices, Indices, Indices]:
     return np.diagonal(confusion), confusion.sum(axis=1), confusion.sum(axis=0)
 
 
-def _ratio(part: Any, whole: Any) -> Floats:
+def _ratio(part: Any, whole: Any) -> Doubles:
     """Return part / whole, nan where there is no whole."""
-    share: Floats = np.full(np.shape(part), np.nan)
+    share: Doubles = np.full(np.shape(part), np.nan)
     np.divide(part, whole, out=share, where=np.asarray(whole) > 0)
     return share
 

@@ -1,4 +1,4 @@
-"""How objects are wrong: missed, split, merged or spurious."""
+"""Error types of objects: missed, split, merged, spurious."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from embedseg.overlaps import Compared, Indices, assign, compared, iou
+from embedseg.labels import Compared, assign, compared, iou
+from embedseg.types import Indices
 
 #: What becomes of true objects; every one is exactly one of these.
 OF_TRUE = ("matched", "missed", "split", "merged")
@@ -32,7 +33,7 @@ class ErrorTypes:
 
     Examples
     --------
-    >>> error_types(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 0, 0]])).counts()
+    >>> classify_errors(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 0, 0]])).counts()
     {'matched': 1, 'missed': 1, 'split': 0, 'merged': 0,
      'fragments': 0, 'merging': 0, 'spurious': 0}
     """
@@ -50,13 +51,15 @@ class ErrorTypes:
         return {name: len(getattr(self, name)) for name in dict.fromkeys(OF_TRUE + OF_PREDICTED)}
 
 
-def error_types(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> ErrorTypes:
+def classify_errors(
+    truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5
+) -> ErrorTypes:
     """Say of each true and each predicted object what it is.
 
     Parameters
     ----------
     truth, predicted : (*space) integer ndarray
-        Labels, as `embedseg.metrics.score` takes them; predicted objects that do not count, for
+        Labels, as `embedseg.scoring.score` takes them; predicted objects that do not count, for
         lying on pixels that are not annotated, are left out.
     threshold : float
         IoU from which on objects match, at least 0.5.
@@ -67,7 +70,7 @@ def error_types(truth: NDArray[Any], predicted: NDArray[Any], threshold: float =
 
     Notes
     -----
-    All shares are of an object's pixels. After the pairs of `embedseg.metrics.match`, which are
+    All shares are of an object's pixels. After the pairs of `match_objects`, which are
     `matched`, the first that fits of the following holds:
 
     - a predicted object is *merging* if it holds more than half of each of two or more true ones;
@@ -80,13 +83,13 @@ def error_types(truth: NDArray[Any], predicted: NDArray[Any], threshold: float =
 
     So every merging object accounts for two merged ones at least, every split one for two
     fragments; missed, split and merged objects together are the false negatives of
-    `embedseg.metrics.score`; fragments, merging and spurious objects its false positives.
+    `embedseg.scoring.score`; fragments, merging and spurious objects its false positives.
 
     Examples
     --------
     >>> truth = np.array([[1, 1, 1, 1, 1, 0, 2, 2, 3, 3, 0, 0, 4]])
     >>> found = np.array([[5, 5, 0, 6, 6, 7, 7, 7, 7, 7, 0, 8, 0]])
-    >>> kinds = error_types(truth, found)
+    >>> kinds = classify_errors(truth, found)
     >>> kinds.split, kinds.fragments, kinds.merged, kinds.merging, kinds.missed, kinds.spurious
     (array([1]), array([5, 6]), array([2, 3]), array([7]), array([4]), array([8]))
     """

@@ -1,4 +1,4 @@
-"""Scores of predicted labels against true ones.
+"""Scores of objects: AP, PQ, SEG, Rand, VOI.
 
 Everything is computed from one sparse table of overlaps, so the cost follows the number of objects
 that touch, not objects x objects.
@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from embedseg.overlaps import Compared, Indices, assign, compared, iou
+from embedseg.labels import Compared, assign, compared, iou
+from embedseg.types import Indices
 
 #: IoU thresholds that every score holds.
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
@@ -206,7 +207,7 @@ def score(
     )
 
 
-def match(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> Indices:
+def match_objects(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> Indices:
     """Pair true with predicted objects, one to one, at IoU >= threshold.
 
     Parameters
@@ -224,13 +225,13 @@ def match(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) 
 
     Examples
     --------
-    >>> match(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 4, 0]]))
+    >>> match_objects(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 4, 0]]))
     array([[1, 5]])
     """
     return _match(compared(truth, predicted), threshold)
 
 
-def errors(
+def find_errors(
     truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5
 ) -> tuple[Indices, Indices]:
     """Return which true labels are missed and which predicted ones are spurious.
@@ -240,7 +241,7 @@ def errors(
     Parameters
     ----------
     truth, predicted, threshold
-        As for `match`.
+        As for `match_objects`.
 
     Returns
     -------
@@ -249,7 +250,7 @@ def errors(
 
     Examples
     --------
-    >>> errors(np.array([[1, 1, 0, 2, -1]]), np.array([[5, 5, 4, 0, 6]]))
+    >>> find_errors(np.array([[1, 1, 0, 2, -1]]), np.array([[5, 5, 4, 0, 6]]))
     (array([2]), array([4]))
     """
     found = compared(truth, predicted)

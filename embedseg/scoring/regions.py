@@ -1,19 +1,17 @@
-"""Regions between membranes: found, thinned, and compared by pairs of pixels and by information."""
+"""Scores of regions between membranes."""
 
 from __future__ import annotations
 
 from typing import Any
 
-import cc3d
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 from skimage.metrics import adapted_rand_error
 from skimage.segmentation import watershed
 
-from embedseg.overlaps import overlap_table
-
-Mask = NDArray[np.bool_]
+from embedseg.labels import face_pieces, overlap_table
+from embedseg.types import Mask
 
 
 def region_scores(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
@@ -74,7 +72,7 @@ def region_scores(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, flo
 
 
 def thinned_scores(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float]:
-    """Score the regions of two masks after border thinning; see `embedseg.dense.compare`.
+    """Score the regions of two masks after border thinning; see `score_classes`.
 
     Parameters
     ----------
@@ -102,21 +100,6 @@ def thinned_scores(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float
     with np.errstate(divide="ignore", invalid="ignore"):
         error = float(adapted_rand_error(table=counts)[0])  # type: ignore[no-untyped-call]
     return scores | {"adapted_rand_error": error if np.isfinite(error) else 0.0}
-
-
-def face_pieces(mask: Mask) -> NDArray[np.int32]:
-    """Return the pieces of a mask, numbered, that hang together by the faces of their pixels.
-
-    Examples
-    --------
-    >>> face_pieces(np.array([[True, False, True], [False, True, True]]))
-    array([[1, 0, 2], [0, 2, 2]], dtype=int32)
-    """
-    if not mask.any():
-        return np.zeros(mask.shape, np.int32)
-    # The library's names for that.
-    found = cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6)
-    return np.asarray(found, np.int32)
 
 
 def _thinned(regions: NDArray[np.int32], known: Mask) -> NDArray[np.int32]:

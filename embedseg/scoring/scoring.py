@@ -1,4 +1,4 @@
-"""Scores of images and of data sets: what is compared, how it is summed up and laid out.
+"""Scores of images and data sets, summarised and tabulated.
 
 Methods that find objects are scored by `ObjectScoring`, those that tell classes apart by
 `ClassScoring`; a method names its own.
@@ -14,8 +14,8 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg import dense
-from embedseg.metrics import MEAN_OVER, Scores, rate, score
+from embedseg.scoring import classes as dense
+from embedseg.scoring.objects import MEAN_OVER, Scores, rate, score
 from embedseg.types import DataError
 
 Summary = dict[str, Any]
@@ -78,7 +78,7 @@ class Scoring(ABC):
 
     @abstractmethod
     def tables(self, summary: Summary) -> list[Table]:
-        """Return what `table` says, cell by cell."""
+        """Return what `class_table` says, cell by cell."""
 
     @abstractmethod
     def row(self, scores: Any) -> dict[str, float]:
@@ -99,13 +99,13 @@ class Scoring(ABC):
 
 @dataclass(frozen=True)
 class ObjectScoring(Scoring):
-    """Objects: AP over IoU thresholds and what else `embedseg.metrics.Scores` holds."""
+    """Objects: AP over IoU thresholds and what else `embedseg.scoring.objects.Scores` holds."""
 
     main: ClassVar[tuple[str, str]] = ("mean .50-.90", "mean AP over IoU .50 to .90")
     axes: ClassVar[tuple[str, str]] = ("IoU threshold", "AP")
 
     def compare(self, truth: NDArray[Any], predicted: NDArray[Any]) -> Scores:
-        """Return `embedseg.metrics.score` of one image."""
+        """Return `embedseg.scoring.score` of one image."""
         return score(truth, predicted)
 
     def summarise(self, results: Sequence[tuple[str, Scores]]) -> Summary:
@@ -162,7 +162,7 @@ class ObjectScoring(Scoring):
 
 @dataclass(frozen=True)
 class ClassScoring(Scoring):
-    """Classes: IoU, Dice and confusion; see `embedseg.dense`.
+    """Classes: IoU, Dice and confusion; see `embedseg.scoring.classes`.
 
     Attributes
     ----------
@@ -181,33 +181,33 @@ class ClassScoring(Scoring):
     axes: ClassVar[tuple[str, str]] = ("class", "IoU")
 
     def compare(self, truth: NDArray[Any], predicted: NDArray[Any]) -> dense.DenseScores:
-        """Return `embedseg.dense.compare` of one image."""
-        return dense.compare(truth, predicted, len(self.names), self.membrane, self.planes)
+        """Return `embedseg.scoring.classes.score_classes` of one image."""
+        return dense.score_classes(truth, predicted, len(self.names), self.membrane, self.planes)
 
     def summarise(self, results: Sequence[tuple[str, dense.DenseScores]]) -> Summary:
-        """Return `embedseg.dense.summarise`."""
-        return dense.summarise(results, self.names)
+        """Return `embedseg.scoring.classes.summarise_classes`."""
+        return dense.summarise_classes(results, self.names)
 
     def table(self, summary: Summary) -> str:
-        """Return `embedseg.dense.table`."""
-        return dense.table(summary)
+        """Return `embedseg.scoring.classes.class_table`."""
+        return dense.class_table(summary)
 
     def tables(self, summary: Summary) -> list[Table]:
         """Return scores by class, and of 100 pixels of a class how many are found as which."""
         regions = [(name, f"{value:.3f}") for name, value in (summary.get("regions") or {}).items()]
         return [
-            Table("Scores by class", dense.CLASS_COLUMNS, dense.by_class(summary)),
+            Table("Scores by class", dense.CLASS_COLUMNS, dense.class_rows(summary)),
             Table(
                 "Confusion: % of the true pixels of a class that are predicted as which",
                 ("true class", *summary["iou"]),
-                dense.shares(summary),
+                dense.confusion_rows(summary),
             ),
             *([Table("Scores of regions", ("score", "value"), regions)] if regions else []),
         ]
 
     def row(self, scores: dense.DenseScores) -> dict[str, float]:
-        """Return `embedseg.dense.flat`."""
-        return dense.flat(scores, self.names)
+        """Return `embedseg.scoring.classes.flat_class_scores`."""
+        return dense.flat_class_scores(scores, self.names)
 
     def headline(self, summary: Summary) -> dict[str, float]:
         """Return the means of IoU and Dice, the accuracy, and what is known of regions."""

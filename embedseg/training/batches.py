@@ -14,11 +14,10 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
-from embedseg.crops import Crops
-from embedseg.data import Sample
-from embedseg.devices import LAYOUTS
-from embedseg.methods.base import Method
-from embedseg.train_options import TrainOptions
+from embedseg.data import Crops, Sample
+from embedseg.methods import Method
+from embedseg.nets import LAYOUTS
+from embedseg.training.options import TrainOptions
 from embedseg.types import Spacing
 
 

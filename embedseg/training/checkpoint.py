@@ -1,4 +1,4 @@
-"""The state of a run that survives it: written whole or not at all, read back exactly."""
+"""Checkpoints: the state of a run, read back exactly."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
-from embedseg.history import Row, write_history
-from embedseg.io import write_aside
+from embedseg.common import write_aside
+from embedseg.training.history import Row, write_history
 from embedseg.types import DataError
 
-NAME = "last.ckpt"
+CHECKPOINT = "last.ckpt"
 
 
 class Stateful(Protocol):
@@ -68,7 +68,7 @@ def save(folder: Path, state: State, parts: dict[str, Stateful]) -> None:
     write_history(state.history, folder / "history.csv")
     held = {f.name: getattr(state, f.name) for f in fields(state)}
     whole = held | {name: part.state_dict() for name, part in parts.items()}
-    write_aside(folder / NAME, lambda path: torch.save(whole, path))
+    write_aside(folder / CHECKPOINT, lambda path: torch.save(whole, path))
 
 
 def load(folder: Path, parts: dict[str, Stateful], device: torch.device) -> State:
@@ -79,7 +79,7 @@ def load(folder: Path, parts: dict[str, Stateful], device: torch.device) -> Stat
     DataError
         If there is no checkpoint, or it does not fit the parts.
     """
-    path = folder / NAME
+    path = folder / CHECKPOINT
     try:
         held = torch.load(path, map_location=device, weights_only=True)
         for name, part in parts.items():

@@ -1,4 +1,4 @@
-"""Training: weights and a history from samples, on one device or several."""
+"""Training on one device or several."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ import torch
 from lightning_fabric import Fabric
 from torch.multiprocessing.spawn import ProcessRaisedException
 
-from embedseg.checkpoint import State
-from embedseg.history import Bar, Row
-from embedseg.loop import Loop
-from embedseg.run import Run
-from embedseg.train_options import Precision
+from embedseg.training.checkpoint import State
+from embedseg.training.history import Row
+from embedseg.training.loop import Loop
+from embedseg.training.options import Precision
+from embedseg.training.progress_bar import Bar
+from embedseg.training.run import Run
 from embedseg.types import DataError, UsageError
 
 

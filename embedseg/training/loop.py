@@ -1,4 +1,4 @@
-"""The loop over steps, epochs and validations, in one of the processes that train."""
+"""The training loop: steps, epochs, validations."""
 
 from __future__ import annotations
 
@@ -15,18 +15,20 @@ from lightning_fabric import Fabric
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
-from embedseg import checkpoint
-from embedseg.batches import Batch, Batches
-from embedseg.checkpoint import State, Stateful
-from embedseg.devices import LAYOUTS
-from embedseg.history import Bar, Row, save_weights
-from embedseg.monitor import Board, save_history
-from embedseg.optimizers import make_optimizer
-from embedseg.plot import save_preview
-from embedseg.progress import Stopped
-from embedseg.run import Run, Standing
+from embedseg.common import Stopped
+from embedseg.nets import LAYOUTS, save_weights
+from embedseg.plots import save_preview
+from embedseg.training import checkpoint
+from embedseg.training.batches import Batch, Batches
+from embedseg.training.checkpoint import State, Stateful
+from embedseg.training.curves import save_history
+from embedseg.training.history import Row
+from embedseg.training.optimizers import make_optimizer
+from embedseg.training.progress_bar import Bar
+from embedseg.training.run import Run, TrainingProgress
+from embedseg.training.tensorboard import Board
+from embedseg.training.validation import ValidationResult, validate
 from embedseg.types import DataError
-from embedseg.validate import Look, validate
 
 log = logging.getLogger("embedseg")
 
@@ -55,7 +57,7 @@ class Loop:
         if self.average:
             self.parts["average"] = self.average
         # Killed before the first checkpoint, there is none: then it begins anew.
-        if resume and run.folder and (run.folder / checkpoint.NAME).exists():
+        if resume and run.folder and (run.folder / checkpoint.CHECKPOINT).exists():
             run.state = checkpoint.load(run.folder, self.parts, fabric.device)
         ready: Any = torch.compile(net) if options.compile else net
         self.model, self.optimizer = fabric.setup(ready, optimizer)
@@ -64,8 +66,8 @@ class Loop:
         self.sums: dict[str, float] = {}
         self.unread: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
         # What validation saw, until it is drawn, and until it is told.
-        self.look: Look | None = None
-        self.news: Look | None = None
+        self.look: ValidationResult | None = None
+        self.news: ValidationResult | None = None
         logged = options.tensorboard and run.folder and self.first
         self.board = Board(run.folder / "tensorboard" if logged and run.folder else None)
 
@@ -141,7 +143,9 @@ class Loop:
         """Tell whoever watches where it stands."""
         if self.run.watch and self.first:
             state, self.news, look = self.run.state, None, self.news
-            self.run.watch(Standing(self.run.progress(), state.step, tuple(state.history), look))
+            self.run.watch(
+                TrainingProgress(self.run.progress(), state.step, tuple(state.history), look)
+            )
 
     def agree(self) -> None:
         """Let every process go by the clock and the scores of the first one."""

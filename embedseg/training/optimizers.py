@@ -1,4 +1,4 @@
-"""The optimisers by name; one of them turns each layer's momentum into an orthogonal step."""
+"""Optimisers by name, Muon among them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How a net is trained: everything that a user can set about it."""
+"""Options of training."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Literal
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
-from embedseg.augment import PRESETS, Augment
-from embedseg.devices import computes_bfloat16
+from embedseg.data import PRESETS, Augment
+from embedseg.nets import computes_bfloat16
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 

@@ -1,4 +1,4 @@
-"""A training under way: what it works on, how far it is, when to validate and when to stop."""
+"""A training run: data, limits, progress."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from torch import nn
 
-from embedseg.checkpoint import State
 from embedseg.data import Sample
-from embedseg.history import Row
-from embedseg.methods.base import Method
-from embedseg.train_options import TrainOptions
+from embedseg.methods import Method
+from embedseg.training.checkpoint import State
+from embedseg.training.history import Row
+from embedseg.training.options import TrainOptions
+from embedseg.training.validation import ValidationResult
 from embedseg.types import Spacing
-from embedseg.validate import Look
 
 #: Share of the time that validation may take.
 VALIDATION_SHARE = 0.05
 
 
 @dataclass(frozen=True)
-class Standing:
+class TrainingProgress:
     """Where a training stands, for whoever watches it.
 
     Attributes
@@ -39,11 +39,11 @@ class Standing:
     progress: float
     step: int
     history: tuple[Row, ...]
-    look: Look | None
+    look: ValidationResult | None
 
 
-#: Is told after each step where a training stands; may raise `embedseg.progress.Stopped`.
-Watch = Callable[[Standing], object]
+#: Is told after each step where a training stands; may raise `embedseg.common.Stopped`.
+Watch = Callable[[TrainingProgress], object]
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""How good a net is on validation images, decoded as they will be."""
+"""Validation: scores of images decoded as in prediction."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedseg.data import Sample
-from embedseg.methods.base import Method
-from embedseg.predict import PredictOptions, predict
+from embedseg.methods import Method
+from embedseg.prediction import PredictOptions, predict
 from embedseg.types import Spacing
 
 #: So many images are kept for the preview.
 SHOWN = 4
 
 
-class Look(NamedTuple):
+class ValidationResult(NamedTuple):
     """What validation saw.
 
     Attributes
@@ -42,7 +42,7 @@ def validate(
     spacing: Spacing,
     most: int,
     device: torch.device,
-) -> Look:
+) -> ValidationResult:
     """Score images at the best of a few values of the method's first decode option.
 
     Parameters
@@ -77,7 +77,7 @@ def validate(
             shown.append((sample, labels))
     means = [_mean([row[i] for row in rows]) for i in range(len(sweep))]
     best = max(range(len(sweep)), key=lambda i: means[i][method.primary])
-    return Look(means[best], [(sample, labels[best]) for sample, labels in shown])
+    return ValidationResult(means[best], [(sample, labels[best]) for sample, labels in shown])
 
 
 def _mean(rows: Sequence[dict[str, Any]]) -> dict[str, float]:

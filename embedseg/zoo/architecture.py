@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from embedseg.config import Config
+from embedseg.model import Config
 from embedseg.nets import Net, net_options
 
 
@@ -26,7 +26,7 @@ def build(
     net : mapping
         Options of the net, its name under "type".
     ndim, channels, heads, spacing, crop
-        As in `embedseg.nets.base.NetOptions.build`.
+        As in `embedseg.nets.NetOptions.build`.
 
     Examples
     --------

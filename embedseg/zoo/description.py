@@ -1,15 +1,15 @@
-"""What of a model the BioImage Model Zoo's description can say: axes, values before and after."""
+"""Description of a model in the terms of the BioImage Model Zoo."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
 
-from embedseg.config import Config
-from embedseg.normalize import Absolute, Fixed, Percentile, ZScore
-from embedseg.types import MapSpec
-from embedseg.zoo.example import Axes, smallest_sizes
-from embedseg.zoo.onnxfile import INPUT, OUTPUT
+from embedseg.images import Absolute, Fixed, Percentile, ZScore
+from embedseg.model import Config
+from embedseg.types import MapSpec, PerAxis
+from embedseg.zoo.example import smallest_sizes
+from embedseg.zoo.onnx_export import INPUT, OUTPUT
 
 Step = dict[str, Any]
 #: Against division by zero, as small as that: it must not change images of small values.
@@ -103,7 +103,7 @@ def activation_of(specs: tuple[MapSpec, ...]) -> str:
 
 
 # -- axes ------------------------------------------------------------------------------------------
-def inputs(config: Config, divisor: Axes, test: str) -> list[dict[str, Any]]:
+def inputs(config: Config, divisor: PerAxis, test: str) -> list[dict[str, Any]]:
     """Return the description of what goes in; `test` is the file of the example."""
     space = "zyx"[-config.ndim :]
     sizes = smallest_sizes(config, divisor)

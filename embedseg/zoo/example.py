@@ -1,4 +1,4 @@
-"""An image to show and to test a model with: from its data, or made up."""
+"""Example images that a package shows and is tested with."""
 
 from __future__ import annotations
 
@@ -10,19 +10,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedseg.config import Config
 from embedseg.data import Sample, load_training, to_planes, to_spacing
-from embedseg.figures import Colours, cut, image_colours
 from embedseg.geometry import pad_to_multiple
-from embedseg.inference import Applied
-from embedseg.methods.base import ACTIVATIONS
+from embedseg.images import blobs
+from embedseg.methods import ACTIVATIONS
+from embedseg.model import Config, TrainedNet
 from embedseg.nets import Net
-from embedseg.plot import label_colours
-from embedseg.plot_classes import class_colours, middle_views
-from embedseg.synthetic import blobs
-from embedseg.types import DataError, Spacing, check_image
-
-Axes = tuple[int, ...]
+from embedseg.plots import Colours, class_colours, cut, image_colours, label_colours, middle_views
+from embedseg.types import DataError, PerAxis, Spacing, check_image
 
 #: Pixels along an axis of an example at most, by number of axes.
 LARGEST = {2: 256, 3: 64}
@@ -63,7 +58,7 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
     net : Net
         In evaluation mode.
     activation : str
-        What is done to all of the net's output: a name in `embedseg.methods.base.ACTIVATIONS`.
+        What is done to all of the net's output: a name in `embedseg.methods.ACTIVATIONS`.
     data : Path, optional
         Data folder.
 
@@ -82,11 +77,11 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
     normal = config.normalize.apply(image)
     with torch.inference_mode():
         output = ACTIVATIONS[activation](net(torch.from_numpy(normal)[None]))[0].numpy()
-    maps = Applied(config, net, torch.device("cpu")).ready_maps(normal)
+    maps = TrainedNet(config, net, torch.device("cpu")).ready_maps(normal)
     return Example(image, output, config.method.decode(maps).labels, source)
 
 
-def smallest_sizes(config: Config, divisor: Axes) -> Axes:
+def smallest_sizes(config: Config, divisor: PerAxis) -> PerAxis:
     """Return the sizes below which a net sees little: four samples at its coarsest, or a crop."""
     return tuple(
         max(d, 2, min(4 * d, crop)) for d, crop in zip(divisor, config.train.crop, strict=True)
@@ -110,7 +105,7 @@ def _inside(sample: Sample) -> int:
     return int((sample.labels > 0).sum())
 
 
-def _synthetic(config: Config, divisor: Axes, least: Axes) -> NDArray[np.float32]:
+def _synthetic(config: Config, divisor: PerAxis, least: PerAxis) -> NDArray[np.float32]:
     """Make an image of blobs about as large as the objects that were trained on."""
     shape = tuple(
         max(m, LARGEST[config.ndim] // d * d) for m, d in zip(least, divisor, strict=True)
@@ -124,7 +119,7 @@ def _synthetic(config: Config, divisor: Axes, least: Axes) -> NDArray[np.float32
     return np.repeat(200 * np.clip(image, 0, None)[np.newaxis], config.channels, 0)
 
 
-def _piece(image: NDArray[np.float32], divisor: Axes, least: Axes) -> NDArray[np.float32]:
+def _piece(image: NDArray[np.float32], divisor: PerAxis, least: PerAxis) -> NDArray[np.float32]:
     """Return the middle of an image, of sizes that the net takes."""
     short = tuple(m if n < m else 1 for n, m in zip(image.shape[1:], least, strict=True))
     image, _ = pad_to_multiple(image, short)
@@ -154,7 +149,7 @@ def paint_cover(example: Example, config: Config) -> Colours:
     return np.concatenate([image_colours(cut(example.image, view, 1))[square], painted[square]], 1)
 
 
-def _square(shape: Axes, spacing: Spacing) -> tuple[NDArray[np.int64], ...]:
+def _square(shape: PerAxis, spacing: Spacing) -> tuple[NDArray[np.int64], ...]:
     """Return the indices that stretch the middle square of a plane to the cover's height."""
     side = min(np.multiply(shape, spacing))
     counts = [max(1, min(n, round(side / step))) for n, step in zip(shape, spacing, strict=True)]

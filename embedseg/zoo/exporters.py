@@ -1,4 +1,4 @@
-"""Models as files of other programs.
+"""Exporters of models by format.
 
 A further format is one file and one line in `EXPORTERS`. What writes it is imported when asked for.
 """
@@ -12,11 +12,11 @@ from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple, cast
 
-from embedseg.ensemble import NAME as ENSEMBLE
-from embedseg.export.objects import needed, refuse_file
-from embedseg.io import write_aside
-from embedseg.model import Segmenter
+from embedseg.common import write_aside
+from embedseg.export import needed, refuse_file
+from embedseg.model import ENSEMBLE
 from embedseg.nets import Net
+from embedseg.segmenter import Segmenter
 from embedseg.types import UsageError
 
 #: What a name in the zoo may not hold.
@@ -49,7 +49,7 @@ EXPORTERS = {
         "embedseg.zoo.package:write_package",
         ("bioimageio.core", "onnx", "onnxscript", "onnxruntime"),
     ),
-    "onnx": Exporter(".onnx", "embedseg.zoo.onnxfile:write_onnx", ("onnx", "onnxscript")),
+    "onnx": Exporter(".onnx", "embedseg.zoo.onnx_export:write_onnx", ("onnx", "onnxscript")),
 }
 
 

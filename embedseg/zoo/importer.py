@@ -1,4 +1,4 @@
-"""A package of the BioImage Model Zoo, made by embedseg, as a model again."""
+"""Models read back from packages that embedseg wrote."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from embedseg.inference import load_applied
-from embedseg.io import fill_folder, refuse_used
-from embedseg.tune import NAME as TUNING
+from embedseg.common import fill_folder, refuse_used
+from embedseg.model import TUNING, load_trained_net
 from embedseg.types import DataError, UsageError
 
 #: What a package has to hold of a model, and what it may.
@@ -31,7 +30,7 @@ def import_model(package: Path | str, output: Path | str, *, overwrite: bool = F
     Parameters
     ----------
     package : path
-        Zip or folder that `embedseg.zoo.exporting.export_model` wrote.
+        Zip or folder that `embedseg.zoo.export_model` wrote.
     output : path
         Folder for the model.
     overwrite : bool
@@ -95,7 +94,7 @@ def _write(package: Path, files: Files, output: Path) -> None:
             if name in files:
                 (aside / name).write_bytes(files[name]())
         try:
-            load_applied(aside, torch.device("cpu"))
+            load_trained_net(aside, torch.device("cpu"))
         except UsageError as error:
             raise DataError(str(error).replace(str(aside), str(package))) from error
 

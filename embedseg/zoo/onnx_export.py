@@ -1,4 +1,4 @@
-"""The net of a model as ONNX, for images of any size."""
+"""The net of a model as ONNX."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from embedseg.nets import Net
-from embedseg.zoo.exporting import Release
+from embedseg.zoo.exporters import Release
 
 #: Names of what goes in and what comes out.
 INPUT, OUTPUT = "image", "maps"
@@ -34,7 +34,7 @@ def write_onnx(path: Path, release: Release) -> None:
         File to write.
     release : Release
     """
-    from embedseg import __version__
+    from embedseg.common import __version__
 
     config, net = release.model.config, release.net
     program = export_net(net, config.channels, config.train.crop)

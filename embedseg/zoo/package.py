@@ -1,4 +1,4 @@
-"""Packages of the BioImage Model Zoo, described by `bioimageio.spec`, tested by its `core`."""
+"""Packages of the BioImage Model Zoo."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import torch
 
-from embedseg.export.objects import needed
+from embedseg.export import needed
 from embedseg.types import DataError, UsageError
 from embedseg.zoo.architecture import described
-from embedseg.zoo.describing import activation_of, inputs, outputs
+from embedseg.zoo.description import activation_of, inputs, outputs
 from embedseg.zoo.example import make_example, paint_cover
-from embedseg.zoo.exporting import Release
-from embedseg.zoo.importing import MODEL, NEEDED
-from embedseg.zoo.onnxfile import quiet, write_onnx
-from embedseg.zoo.words import CITATIONS, page, tags
+from embedseg.zoo.exporters import Release
+from embedseg.zoo.importer import MODEL, NEEDED
+from embedseg.zoo.onnx_export import quiet, write_onnx
+from embedseg.zoo.readme import CITATIONS, page, tags
 
 log = logging.getLogger("embedseg")
 
@@ -149,7 +149,7 @@ def _model_files(folder: Path) -> list[str]:
 
 def _tree(release: Release, opset: int) -> dict[str, Any]:
     """Return the description of a package."""
-    from embedseg import __version__
+    from embedseg.common import __version__
 
     latest = needed("bioimageio.spec.model.v0_5", "zoo").ModelDescr.implemented_format_version
     config, about, divisor = release.model.config, release.about, release.net.divisor

@@ -1,10 +1,10 @@
-"""What a package says to people: how it is used, what it cannot say to programs, whom to cite."""
+"""Documentation inside a package: use, limits, citations."""
 
 from __future__ import annotations
 
 from embedseg.types import MapSpec
-from embedseg.zoo.describing import activation_of
-from embedseg.zoo.exporting import TASKS, Release
+from embedseg.zoo.description import activation_of
+from embedseg.zoo.exporters import TASKS, Release
 
 #: The publications of the method, as in CITATION.cff.
 CITATIONS = (

@@ -66,15 +66,13 @@ def config_page() -> str:
 
 def sections() -> Iterator[tuple[str, str, type[BaseModel], str]]:
     """Yield of every model of settings its title, prefix, class and a note."""
-    from embedseg.augment import PRESETS, Augment
-    from embedseg.classes import ClassOptions
-    from embedseg.config import Config
-    from embedseg.data import DataOptions
+    from embedseg.data import PRESETS, Augment, ClassOptions, DataOptions
+    from embedseg.images import Absolute, Fixed, Percentile, ZScore
     from embedseg.methods import METHODS, method_class
+    from embedseg.model import Config
     from embedseg.nets import NETS, net_class
-    from embedseg.normalize import Absolute, Fixed, Percentile, ZScore
-    from embedseg.predict import PredictOptions
-    from embedseg.train_options import TrainOptions
+    from embedseg.prediction import PredictOptions
+    from embedseg.training import TrainOptions
 
     yield "The whole", "", Config, ""
     yield "data", "data.", DataOptions, "How the data folder is read."
@@ -147,7 +145,7 @@ def default(name: str, field: FieldInfo) -> str:
         return "*needed*"
     given = field.get_default(call_default_factory=True)
     if isinstance(given, BaseModel):
-        from embedseg.augment import PRESETS
+        from embedseg.data import PRESETS
 
         return next((f"`{key}`" for key, preset in PRESETS.items() if preset == given), "see there")
     return value(given)
@@ -230,7 +228,7 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
 
     Examples
     --------
-    >>> from embedseg.normalize import Percentile
+    >>> from embedseg.images.normalize import Percentile
     >>> meanings(Percentile)["high"]
     'Percentiles, 0 to 100.'
     """

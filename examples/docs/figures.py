@@ -27,8 +27,8 @@ from PIL import Image as Picture
 
 import embedseg
 from embedseg.data import Sample, load_split, to_planes
-from embedseg.metrics import score
-from embedseg.plot import label_colours
+from embedseg.plots import label_colours
+from embedseg.scoring import score
 from embedseg.types import Maps
 
 ROOT = Path(__file__).resolve().parents[2]

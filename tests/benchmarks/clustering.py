@@ -1,4 +1,4 @@
-"""Time and memory of `embedseg.clustering` beside the published procedure.
+"""Time and memory of `embedseg.clustering._decode` beside the published procedure.
 
 Run with `python tests/benchmarks/clustering.py`; `--quick` leaves the largest cases out.
 """
@@ -21,8 +21,8 @@ from numpy.typing import NDArray
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from embedseg import _clustering_kernels as kernels
 from embedseg import clustering
+from embedseg.clustering import _kernels as kernels
 from embedseg.types import ACTIVATIONS
 
 Array = NDArray[Any]

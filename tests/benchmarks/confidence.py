@@ -10,8 +10,9 @@ import sys
 import numpy as np
 
 from embedseg.data import load_split
-from embedseg.methods.confidence import gathered, probability, reliability
-from embedseg.model import Segmenter
+from embedseg.methods import reliability
+from embedseg.methods.confidence import gathered, probability
+from embedseg.segmenter import Segmenter
 
 BINS = 8
 

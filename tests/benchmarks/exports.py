@@ -23,8 +23,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import numpy as np
 
-from embedseg.export.objects import EXPORTERS, Objects, export_objects
-from embedseg.export.reading import IMPORTERS, import_objects
+from embedseg.export import EXPORTERS, IMPORTERS, Objects, export_objects, import_objects
 
 #: Pixels of the cells of a grid with an object in each.
 CELL = 36

@@ -29,23 +29,24 @@ from pathlib import Path
 import numpy as np
 from clustering import make_case
 
-from embedseg.config import Config
-from embedseg.large.engine import engine
-from embedseg.large.outputs import Output
-from embedseg.large.plan import BlockOptions, plan_blocks
-from embedseg.large.run import coarsening, work
-from embedseg.large.steps import Job, StoredMaps
+from embedseg.blockwise import BlockOptions
+from embedseg.blockwise.outputs import Output
+from embedseg.blockwise.plan import plan_blocks
+from embedseg.blockwise.segment import coarsening, work
+from embedseg.blockwise.steps import Job, StoredMaps
+from embedseg.blockwise.workers import engine
 from embedseg.methods.embedding import Embedding
-from embedseg.model import Segmenter
+from embedseg.model import Config
 from embedseg.nets import net_options
-from embedseg.train_options import TrainOptions
+from embedseg.segmenter import Segmenter
+from embedseg.training import TrainOptions
 
 BLOCK, PART, HALO, PATTERN = (128, 512, 512), (128, 256, 512), (32, 32, 32), (128, 256, 256)
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """A pattern of shape (C, *space), repeated: what `embedseg.lazy.LazyImage` is to the job."""
+    """A pattern of shape (C, *space), repeated: what `LazyImage` is to the job."""
 
     source: str
     shape: tuple[int, ...]

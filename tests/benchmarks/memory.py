@@ -1,6 +1,6 @@
 """What `embedseg plan` says of memory, beside the peak of a process that does it.
 
-Run with `python tests/benchmarks/memory.py`; the sizes are those of `tests/test_costs.py`.
+Run with `python tests/benchmarks/memory.py`; the sizes are those of `tests/model/test_costs.py`.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from test_costs import LARGE, SIZES, measured, planned_for_image, planned_for_training
-
-from embedseg.costs import estimate
+from embedseg.model.costs import estimate
+from tests.model.test_costs import LARGE, SIZES, measured, planned_for_image, planned_for_training
 
 
 def row(what: str, size: object, expected: float, found: float) -> None:

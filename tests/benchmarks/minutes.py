@@ -9,7 +9,7 @@ import argparse
 import json
 from pathlib import Path
 
-from embedseg.comparison import grouped, save_curves, table
+from embedseg.benchmark import comparison_table, group_records, save_curves
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
@@ -20,8 +20,8 @@ if __name__ == "__main__":
     if len({(run["score"]["n_images"], run["score"]["n_true"]) for run in runs}) > 1:
         parser.error("these are records of several data sets; a table holds one")
     # The floor that needs no training is in each of them.
-    different = grouped(runs, ("preset", "minutes", "method", "seed"))
+    different = group_records(runs, ("preset", "minutes", "method", "seed"))
     records = [different[key][0] for key in sorted(different)]
-    print("\n".join(table(records)))
+    print("\n".join(comparison_table(records)))
     if given.plot:
         save_curves(given.plot, records)

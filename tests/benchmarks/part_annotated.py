@@ -15,7 +15,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from embedseg.io import read_labels, write_labels
+from embedseg.images import read_labels, write_labels
 
 #: One slice in so many is annotated; a box holds the same share of the voxels.
 EVERY = 10

@@ -16,12 +16,12 @@ import torch
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from embedseg.data import Sample
-from embedseg.devices import peak_memory, resolve_device
-from embedseg.model import Segmenter
-from embedseg.planning import plan_from
-from embedseg.stats import statistics
-from embedseg.synthetic import SHAPES, blobs
+from embedseg.data import Sample, compute_statistics
+from embedseg.images import blobs
+from embedseg.images.synthetic import SHAPES
+from embedseg.model import plan_from
+from embedseg.nets import peak_memory, resolve_device
+from embedseg.segmenter import Segmenter
 
 SIZES = {2: [1024, 2048, 4096, 8192], 3: [128, 256, 384, 512]}
 
@@ -38,7 +38,7 @@ def main() -> None:
     )
     for ndim, sizes in SIZES.items():
         image, labels = blobs(SHAPES[ndim], 10)
-        stats = statistics([Sample("blobs", image[None], labels, (1.0,) * ndim)])
+        stats = compute_statistics([Sample("blobs", image[None], labels, (1.0,) * ndim)])
         for net in ("unet", "erfnet"):
             model = Segmenter.new(plan_from(stats, net=net), str(device))
             model.predict(image)  # what is loaded and compiled on first use

@@ -19,17 +19,14 @@ from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from embedseg.batches import joined
-from embedseg.config import Config
-from embedseg.crops import Crops
-from embedseg.data import Sample
-from embedseg.devices import LAYOUTS, peak_memory
+from embedseg.data import Crops, Sample
+from embedseg.images import blobs
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.embedding_loss import instance_loss, literal_instance_loss
-from embedseg.nets import net_options
-from embedseg.optimizers import make_optimizer
-from embedseg.planning import plan_from
-from embedseg.synthetic import blobs
+from embedseg.model import Config, plan_from
+from embedseg.nets import LAYOUTS, net_options, peak_memory
+from embedseg.training.batches import joined
+from embedseg.training.optimizers import make_optimizer
 
 #: Crop and objects on it.
 SIZES = [((128, 128), 10), ((256, 256), 30), ((512, 512), 120)]
@@ -168,10 +165,10 @@ def _one(shape: tuple[int, ...], objects: int, seed: int) -> tuple[np.ndarray, n
 
 
 def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: str) -> None:
-    from embedseg.stats import statistics
+    from embedseg.data import compute_statistics
 
     ndim = len(shape)
-    config: Config = plan_from(statistics(samples), net=None if name == "unet" else name)
+    config: Config = plan_from(compute_statistics(samples), net=None if name == "unet" else name)
     config = config.changed(
         {
             "train.crop": ",".join(map(str, shape)),

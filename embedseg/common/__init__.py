@@ -1,0 +1,14 @@
+"""Helpers that know nothing of images: files, progress, plug-ins, text.
+
+::
+
+    files.py     Files and folders written whole or not at all
+    machine.py   Free memory of the machine
+    progress.py  Progress reporting: terminal bars and callbacks, with cancellation
+    text.py      Text for messages: counts, sizes, lists
+    version.py   Version of the package
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

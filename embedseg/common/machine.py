@@ -1,0 +1,36 @@
+"""Free memory of the machine."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def _free_of_machine() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+        return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
+    except (OSError, StopIteration):
+        pass
+    try:  # macOS says only how much there is
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, OSError, ValueError):  # Windows
+        return 4 * 2**30
+
+
+def _free_of_groups() -> list[int]:
+    """Return what the control groups of this process leave: containers, batch systems."""
+    try:
+        entry = Path("/proc/self/cgroup").read_text().splitlines()[-1].partition("::")[2]
+    except (OSError, IndexError):
+        return []
+    free = []
+    for folder in {Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup") / entry.lstrip("/")}:
+        try:
+            limit = int((folder / "memory.max").read_text())
+            used = int((folder / "memory.current").read_text())
+            stat = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):  # no such file, or "max"
+            continue
+        free.append(max(0, limit - used + int(stat.get("inactive_file", 0))))
+    return free

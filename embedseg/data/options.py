@@ -1,0 +1,62 @@
+"""Options for reading a data folder."""
+
+from __future__ import annotations
+
+from typing import Annotated, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from embedseg.data.classes import Classes
+
+
+class DataOptions(BaseModel):
+    """How a data folder is read.
+
+    Attributes
+    ----------
+    masks : str
+        Name of the folder with masks beside `images`.
+    axes : str, optional
+        Axes of the images, such as "ZYX", where the files do not say.
+    spacing : tuple of float, optional
+        Size of a pixel along each space axis, µm; goes before what the files say.
+    ignore_label : int, optional
+        Value of masks that means "not annotated", besides -1.
+    classes : tuple of ClassOptions, optional
+        The masks hold classes instead of objects: which values are which, as
+        "cell=0,membrane=1+2". Default: objects.
+    fill_holes : bool
+        Whether holes in objects are filled.
+    min_foreground : float
+        Training crops in which objects have less than this share of the annotated pixels are
+        passed over.
+    val : float, int or list of str
+        Where there is no `val` folder: share of the train images, how many of the last ones, or
+        their names.
+    seed : int
+        Chooses the images when `val` is a share.
+
+    Examples
+    --------
+    >>> DataOptions(val=3).val, DataOptions().masks
+    (3, 'masks')
+    """
+
+    # Names of images may be read as numbers on their way from the command line.
+    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+
+    masks: str = "masks"
+    axes: str | None = None
+    spacing: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    ignore_label: int | None = None
+    classes: Classes | None = None
+    fill_holes: bool = False
+    min_foreground: float = Field(default=0.0, ge=0, le=1)
+    val: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...] = 0.15
+    seed: int = 0
+
+    @model_validator(mode="after")
+    def _fits(self) -> Self:
+        if self.classes and self.fill_holes:
+            raise ValueError("holes in classes are not filled; leave out fill_holes or classes")
+        return self

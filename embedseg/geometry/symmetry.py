@@ -1,0 +1,92 @@
+"""Symmetries of a grid: permutations of axes, and flips."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from embedseg.geometry.resampling import same_spacing
+from embedseg.types import MapSpec, Spacing, channel_slices
+
+
+@dataclass(frozen=True)
+class Symmetry:
+    """A permutation of the axes followed by flips; acts on the last axes of an array.
+
+    Attributes
+    ----------
+    permutation : tuple of int
+        Axis d of the result is axis `permutation[d]` of what came in.
+    flips : tuple of bool
+        Which axes of the result are reversed.
+
+    Examples
+    --------
+    >>> turn = Symmetry((1, 0), (True, False))
+    >>> turn.apply(np.array([[1, 2], [3, 4]])).tolist()
+    [[2, 4], [1, 3]]
+    >>> turn.undo(turn.apply(np.array([[1, 2], [3, 4]]))).tolist()
+    [[1, 2], [3, 4]]
+    """
+
+    permutation: tuple[int, ...]
+    flips: tuple[bool, ...]
+
+    def apply(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a view of the array, (..., *space), transformed."""
+        return self._flipped(self._permuted(array, self.permutation))
+
+    def undo(self, array: NDArray[Any]) -> NDArray[Any]:
+        """Return a view that takes `apply` back."""
+        inverse = tuple(int(axis) for axis in np.argsort(self.permutation))
+        return self._permuted(self._flipped(array), inverse)
+
+    def undo_maps(
+        self, maps: NDArray[np.floating[Any]], specs: tuple[MapSpec, ...]
+    ) -> NDArray[np.floating[Any]]:
+        """Return maps of a transformed image, (M, *space), as maps of the image itself.
+
+        Vectors change sign along flipped axes; vectors and extents exchange their channels as
+        the axes are exchanged.
+        """
+        undone = self.undo(maps).copy()
+        for spec, where in zip(specs, channel_slices(specs).values(), strict=True):
+            if spec.kind == "scalar":
+                continue
+            part = undone[where].copy()
+            for axis, (origin, flip) in enumerate(zip(self.permutation, self.flips, strict=True)):
+                turned = flip and spec.kind == "vector"
+                undone[where.start + origin] = -part[axis] if turned else part[axis]
+        return undone
+
+    def _permuted(self, array: NDArray[Any], order: tuple[int, ...]) -> NDArray[Any]:
+        first = array.ndim - len(order)
+        return array.transpose(*range(first), *(first + axis for axis in order))
+
+    def _flipped(self, array: NDArray[Any]) -> NDArray[Any]:
+        first = array.ndim - len(self.flips)
+        axes = tuple(first + axis for axis, flip in enumerate(self.flips) if flip)
+        return np.flip(array, axes)
+
+
+def symmetries(spacing: Spacing) -> tuple[Symmetry, ...]:
+    """Return the symmetries of a grid, the identity first.
+
+    All flips, and where the last two axes have the same spacing also their exchange: 8 for an
+    isotropic 2D grid, 16 for a 3D grid isotropic in YX.
+
+    Examples
+    --------
+    >>> len(symmetries((1.0, 1.0))), len(symmetries((2.0, 0.5, 0.5))), len(symmetries((2.0, 1.0)))
+    (8, 16, 4)
+    """
+    axes = tuple(range(len(spacing)))
+    orders = [axes]
+    if same_spacing(spacing[-2:]):
+        orders.append((*axes[:-2], axes[-1], axes[-2]))
+    flips = list(product((False, True), repeat=len(axes)))
+    return tuple(Symmetry(order, flip) for order in orders for flip in flips)

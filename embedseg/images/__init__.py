@@ -1,0 +1,26 @@
+"""Image files and stores: pixels, axes, pixel size.
+
+::
+
+    axes.py         Axes of stored arrays, and their order (T, C, Z, Y, X)
+    content.py      Content of a file: pixels, axes, pixel size, names of channels
+    formats.py      Readers of image files by suffix
+    hdf5.py         HDF5 datasets: pixels, axes, pixel size
+    image.py        Images and label images read and written
+    inputs.py       Input files from paths, folders and patterns
+    lazy.py         Images of any size, read box by box
+    microscopes.py  Microscope files (CZI, ND2, LIF) through bioio
+    multiscales.py  Metadata of zarr arrays and OME-Zarr images: axes, pixel size, channels
+    normalize.py    Normalisation of whole images, channel by channel
+    ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
+    pyramid.py      Coarser levels of label images
+    slices.py       Folders with one file per slice, read box by box
+    sources.py      Sources of large images: files, folders, zarr stores
+    stack.py        Stacks of slices: read as a volume, written back
+    synthetic.py    Synthetic images of blobs with known labels
+    tiff.py         TIFF files: OME, ImageJ, plain
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

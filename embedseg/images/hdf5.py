@@ -1,0 +1,74 @@
+"""HDF5 datasets: pixels, axes, pixel size."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from embedseg.images.content import Content, Layout, microns, plain_layout
+from embedseg.types import DataError, UsageError
+
+
+def read_hdf5(path: Path, name: str | None = None) -> Content:
+    """Read a dataset of two axes or more; see what ilastik, PlantSeg and Fiji say of it.
+
+    Without a name it is the only one, or else the one called "raw".
+    """
+    with open_hdf5(path, name) as (dataset, layout):
+        return Content(dataset[()], layout.axes, layout.sizes)
+
+
+@contextmanager
+def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout]]:
+    """Open a dataset as `read_hdf5` does, and say what is in it; pixels are not read."""
+    try:
+        import h5py
+    except ImportError as error:
+        raise UsageError(f"{path}: needs h5py: pip install 'embedseg-nd[hdf5]'") from error
+    with h5py.File(path, "r") as file:
+        sets: dict[str, Any] = {}
+        file.visititems(
+            lambda at, item: (
+                sets.update({at: item})
+                if isinstance(item, h5py.Dataset) and item.ndim > 1
+                else None
+            )
+        )
+        chosen = name or (next(iter(sets)) if len(sets) == 1 else RAW)
+        if chosen not in sets:
+            names = ", ".join(sets) or "none"
+            wanted = f"a dataset {name!r}" if name else "one dataset with two axes or more"
+            raise DataError(f"{path}: expected {wanted}, found {names}; {path.name}/NAME names one")
+        yield sets[chosen], _hdf5_layout(sets[chosen])
+
+
+def _hdf5_layout(dataset: Any) -> Layout:
+    attributes, ndim = dict(dataset.attrs), dataset.ndim
+    labels = "".join(dimension.label for dimension in dataset.dims)
+    steps = np.ravel(attributes.get("element_size_um", ()))
+    axes = _hdf5_axes(attributes) or labels.upper()
+    if len(axes) != ndim and len(steps) == ndim:
+        # It has a value per space axis, in the order Z, Y, X.
+        axes = "ZYX"[-ndim:]
+    plain = plain_layout(dataset.shape)
+    found = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
+    sizes = {axis: size for axis, size in found.items() if size}
+    return plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
+
+
+def _hdf5_axes(attributes: dict[str, Any]) -> str:
+    if "axistags" in attributes:
+        tags = json.loads(attributes["axistags"])["axes"]
+        return "".join(tag["key"] for tag in tags).upper()
+    axes = attributes.get("axes", "")
+    return (axes if isinstance(axes, str) else "".join(map(str, axes))).upper()
+
+
+#: Suffixes of files that hold several arrays by name, and the names that image and labels have
+#: where nobody says others: those of PlantSeg.
+CONTAINERS, RAW, LABEL = (".h5", ".hdf5"), "raw", "label"

@@ -1,0 +1,16 @@
+"""A trained model: configuration, planning, tuning, ensembles, its folder.
+
+::
+
+    config.py       Configuration: the options of all parts, validated and saved
+    costs.py        Costs of training and prediction, and settings that keep to a limit
+    ensemble.py     Ensembles: the mean of several models, decoded once
+    finetuning.py   Fine-tuning: weights taken over from another model
+    planning.py     Planning: a configuration proposed from the data
+    trained_net.py  A trained net on images and volumes, with its normalisation and spacing
+    tuning.py       Tuning of decode options on cached maps
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -1,0 +1,117 @@
+"""A 2D net on the planes of a volume."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from embedseg.common import Progress, open_bar
+from embedseg.nets import evaluating, fused_for_inference
+from embedseg.prediction.averaging import from_average, to_average, to_float16
+from embedseg.prediction.options import PredictOptions
+from embedseg.prediction.tiles import _finished, _View
+from embedseg.types import (
+    DataError,
+    Floats,
+    Maps,
+    MapSpec,
+    PerAxis,
+    Spacing,
+    UsageError,
+    channel_slices,
+)
+
+
+def predict_planes(
+    net: nn.Module,
+    volume: Floats,
+    *,
+    specs: tuple[MapSpec, ...],
+    volume_specs: tuple[MapSpec, ...],
+    spacing: Spacing,
+    options: PredictOptions | None = None,
+    directions: PerAxis = (0, 1, 2),
+    device: str | torch.device = "cpu",
+    progress: Progress = False,
+) -> Maps:
+    """Apply a 2D net to all XY, XZ and YZ planes of a volume and average.
+
+    A plane shows two of the three components of a vector or an extent: each component is the mean
+    over the two planes through a voxel that saw it, a scalar the mean over all three.
+
+    Parameters
+    ----------
+    net : nn.Module
+        A 2D net with a `divisor`.
+    volume : (C, Z, Y, X) float32 ndarray
+        Normalised; of nearly isotropic spacing, unless only XY planes are taken.
+    specs, volume_specs : tuple of MapSpec
+        What the net puts out, and the same maps in 3D.
+    spacing : tuple of float
+        µm per voxel along Z, Y, X.
+    directions : tuple of int
+        PerAxis across which planes are taken: (0,) are XY planes, enough for scalars alone.
+    options, device, progress
+        As in `predict`.
+
+    Returns
+    -------
+    Maps
+        3D.
+
+    Raises
+    ------
+    DataError
+        If the volume does not fit.
+    UsageError
+        If no plane shows some component of a map.
+    """
+    if volume.ndim != 4 or len(spacing) != 3:
+        raise DataError(
+            f"volume of shape {volume.shape} and spacing {spacing}: expected "
+            "(C, Z, Y, X) and three values"
+        )
+    total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
+    counts = np.zeros((len(total), 1, 1, 1), np.float32)
+    planes = sum(volume.shape[1 + axis] for axis in directions)
+    with evaluating(net), open_bar(progress, "predict", "plane", planes) as bar:
+        for axis in directions:
+            seen = tuple(other for other in range(3) if other != axis)
+            view = _View(
+                fused_for_inference(net),
+                specs,
+                tuple(spacing[other] for other in seen),
+                options or PredictOptions(),
+                torch.device(device),
+                None,
+            )
+            channels = _lifted(specs, volume_specs, seen)
+            counts[channels] += 1
+            slots = np.moveaxis(total, axis + 1, 1)
+            for index, plane in enumerate(np.moveaxis(volume, axis + 1, 0)):
+                slots[channels, index] += to_average(view.maps(plane, np.float32), specs)
+                bar.update()
+    if not counts.all():
+        raise UsageError(
+            f"planes across axes {tuple(directions)} do not show all components of "
+            f"{[spec.name for spec in volume_specs]}"
+        )
+    total /= counts
+    maps = to_float16(from_average(total, volume_specs))
+    return _finished(maps, volume_specs, spacing)
+
+
+def _lifted(
+    specs: tuple[MapSpec, ...], volume_specs: tuple[MapSpec, ...], seen: PerAxis
+) -> NDArray[np.intp]:
+    """Return which channel of a volume's maps each channel of a plane's maps belongs to."""
+    slices = channel_slices(volume_specs)
+    return np.array(
+        [
+            slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
+            for spec in specs
+            for channel in range(spec.channels)
+        ]
+    )

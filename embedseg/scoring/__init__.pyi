@@ -1,0 +1,16 @@
+from .classes import DenseScores as DenseScores
+from .error_types import ErrorTypes as ErrorTypes, classify_errors as classify_errors
+from .objects import (
+    Scores as Scores,
+    find_errors as find_errors,
+    match_objects as match_objects,
+    score as score,
+)
+from .scoring import (
+    ClassScoring as ClassScoring,
+    ObjectScoring as ObjectScoring,
+    Scoring as Scoring,
+    Summary as Summary,
+    Table as Table,
+    object_table as object_table,
+)

@@ -1,0 +1,21 @@
+"""Training: options, batches, steps, validation, checkpoints.
+
+::
+
+    batches.py       Batches of training crops, made ahead in threads
+    checkpoint.py    Checkpoints: the state of a run, read back exactly
+    curves.py        Training curves
+    fitting.py       Training on one device or several
+    history.py       Training history as CSV
+    loop.py          The training loop: steps, epochs, validations
+    optimizers.py    Optimisers by name, Muon among them
+    options.py       Options of training
+    progress_bar.py  The progress bar of a training
+    run.py           A training run: data, limits, progress
+    tensorboard.py   TensorBoard logs
+    validation.py    Validation: scores of images decoded as in prediction
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

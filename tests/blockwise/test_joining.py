@@ -1,0 +1,186 @@
+"""Labels of blocks, joined, are those of the whole image but for their numbers."""
+
+import cc3d
+import numpy as np
+import pytest
+from hypothesis import given, strategies as st
+
+from embedseg.blockwise.joining import (
+    cut_down,
+    joined_table,
+    number_by_faces,
+    number_by_seeds,
+    without,
+)
+from embedseg.geometry import Block, split
+from embedseg.methods.embedding import Embedding
+from embedseg.types import Maps, Segmentation
+
+SHAPES = {2: (50, 61), 3: (14, 30, 33)}
+SPACINGS = {2: (1.0, 1.0), 3: (2.0, 1.0, 1.0)}
+
+
+def maps_of(ndim, method, seed):
+    """Noisy maps of round objects that touch."""
+    rng = np.random.default_rng(seed)
+    shape, steps = SHAPES[ndim], np.reshape(SPACINGS[ndim], (-1, *[1] * ndim))
+    grid = np.indices(shape) * steps
+    centres = rng.uniform(0, 1, (9, ndim)) * np.multiply(shape, SPACINGS[ndim])
+    away = centres.reshape(-1, ndim, *[1] * ndim) - grid
+    distance = np.sqrt((away**2).sum(axis=1))
+    nearest = distance.argmin(axis=0)
+    offset = np.take_along_axis(away, nearest[None, None], axis=0)[0] / method.unit
+    offset = offset + rng.normal(scale=0.02, size=offset.shape)
+    raw = np.zeros((2 * ndim + 1, *shape))
+    raw[:ndim] = np.arctanh(np.clip(offset, -0.99, 0.99))
+    raw[ndim : 2 * ndim] = np.log(np.log(2) * (method.unit / 2.5) ** 2) / method.bandwidth_scale
+    raw[-1] = np.where(distance.min(axis=0) < 7, 4 - distance.min(axis=0) / 3, -4)
+    raw[-1] += rng.normal(scale=0.3, size=shape)
+    return Maps(raw.astype(np.float16), method.maps(ndim), SPACINGS[ndim])
+
+
+def same_up_to_names(one, other):
+    pairs = np.unique(np.stack([one.ravel(), other.ravel()]), axis=1)
+    return (
+        all(len(np.unique(side)) == pairs.shape[1] for side in pairs)
+        and ((one == 0) == (other == 0)).all()
+    )
+
+
+def in_blocks(maps, method, blocks):
+    found = []
+    for block in blocks:
+        outer = (slice(None), *block.outer)
+        part = Maps(
+            np.ascontiguousarray(maps.data[outer]),
+            maps.specs,
+            maps.spacing,
+            tuple(side.start for side in block.outer),
+        )
+        found.append(cut_down(method.decode(part), block, maps.shape))
+    return zip(*found, strict=True)
+
+
+def assembled(parts, blocks, numbers, shape):
+    labels = np.full(shape, -1, np.int64)
+    for part, block, of in zip(parts, blocks, numbers.of, strict=True):
+        labels[block.inner] = of[part]
+    return labels
+
+
+# -- objects known by where they grew from ---------------------------------------------------------
+@pytest.mark.parametrize("refine", [None, 0.4])
+@given(ndim=st.sampled_from([2, 3]), seed=st.integers(0, 10**6), data=st.data())
+def test_objects_are_those_of_the_whole_image(refine, ndim, seed, data):
+    method = Embedding(unit=16.0, radius=4.0, refine=refine, seed_threshold=0.7)
+    maps = maps_of(ndim, method, seed)
+    whole = method.decode(maps)
+    size = data.draw(st.tuples(*(st.integers(4, n) for n in maps.shape)))
+    blocks = split(maps.shape, size, (24,) * ndim, (1,) * ndim)
+    parts, found = in_blocks(maps, method, blocks)
+    numbers = number_by_seeds(blocks, found, maps.shape)
+    labels = assembled(parts, blocks, numbers, maps.shape)
+    assert numbers.lost == 0 and numbers.count == whole.labels.max()
+    assert same_up_to_names(labels, whole.labels)
+    table = joined_table(found, blocks, numbers, ndim)
+    assert np.array_equal(table["size"], np.bincount(labels.ravel())[1:])
+    for number in range(1, numbers.count + 1):
+        places = np.argwhere(labels == number)
+        assert np.array_equal(table["lower"][number - 1], places.min(axis=0))
+        assert np.array_equal(table["upper"][number - 1], places.max(axis=0) + 1)
+    first = {
+        label: number for label, number in zip(whole.labels.ravel(), labels.ravel(), strict=True)
+    }
+    order = [first[label] - 1 for label in range(1, numbers.count + 1)]
+    np.testing.assert_allclose(table["centre"][order], whole.objects["centre"], atol=1e-4)
+    np.testing.assert_array_equal(table["score"][order], whole.objects["score"])
+
+
+def test_a_block_decodes_the_same_numbers_wherever_it_lies():
+    method = Embedding(unit=16.0, radius=4.0)
+    maps = maps_of(2, method, 3)
+    far = Maps(maps.data, maps.specs, maps.spacing, (512, 4096))
+    here, there = method.decode(maps), method.decode(far)
+    assert same_up_to_names(here.labels, there.labels)
+    np.testing.assert_allclose(
+        there.objects["centre"] - here.objects["centre"],
+        np.tile([512.0, 4096.0], (len(here.objects["size"]), 1)),
+        atol=1e-2,
+    )
+
+
+def test_an_object_whose_owner_does_not_know_it_is_counted():
+    left = Block((slice(0, 1), slice(0, 4)), (slice(0, 1), slice(0, 6)))
+    right = Block((slice(0, 1), slice(4, 8)), (slice(0, 1), slice(2, 8)))
+
+    def table(places):
+        n = len(places)
+        return {
+            "position": np.array(places).reshape(-1, 2),
+            "centre": np.zeros((n, 2)),
+            "score": np.ones(n),
+            "size": np.ones(n, np.int64),
+        }
+
+    nothing = cut_down(Segmentation(np.zeros((1, 6), np.int32), table([])), left, (1, 8))[1]
+    met = cut_down(
+        Segmentation(np.array([[1, 1, 1, 0, 0, 0]], np.int32), table([(0, 1)])), right, (1, 8)
+    )[1]
+    numbers = number_by_seeds([left, right], [nothing, met], (1, 8))
+    assert (numbers.count, numbers.lost) == (1, 1)
+
+
+def test_objects_that_reach_the_end_of_what_was_read_are_marked():
+    block = Block((slice(0, 1), slice(2, 5)), (slice(0, 1), slice(0, 7)))
+    objects = {
+        "position": np.array([[0, 3], [0, 5]]),
+        "centre": np.zeros((2, 2)),
+        "score": np.ones(2),
+        "size": np.array([4, 3]),
+    }
+    found = cut_down(
+        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block, (1, 9)
+    )[1]
+    # The first ends where the image does; the second goes on, but is another block's.
+    assert found.cut.tolist() == [False, False]
+    objects["position"] = np.array([[0, 3], [0, 4]])
+    found = cut_down(
+        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block, (1, 9)
+    )[1]
+    assert found.cut.tolist() == [False, True]
+
+
+# -- pieces that hang together ---------------------------------------------------------------------
+def pieces(mask):
+    labels = np.asarray(cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6))
+    labels = labels.astype(np.int32)
+    count = int(labels.max())
+    places = np.array([np.argwhere(labels == k)[0] for k in range(1, count + 1)])
+    return Segmentation(
+        labels,
+        {
+            "position": places.reshape(-1, mask.ndim),
+            "centre": np.zeros((count, mask.ndim)),
+            "score": np.ones(count),
+            "size": np.bincount(labels.ravel(), minlength=count + 1)[1:],
+        },
+    )
+
+
+@given(ndim=st.sampled_from([2, 3]), seed=st.integers(0, 10**6), data=st.data())
+def test_pieces_are_joined_over_faces(ndim, seed, data):
+    shape = {2: (18, 21), 3: (7, 8, 9)}[ndim]
+    mask = np.random.default_rng(seed).random(shape) < {2: 0.6, 3: 0.35}[ndim]
+    size = data.draw(st.tuples(*(st.integers(2, n) for n in shape)))
+    blocks = split(shape, size, (1,) * ndim, (1,) * ndim)
+    parts, found = zip(
+        *(cut_down(pieces(mask[block.outer]), block, shape) for block in blocks), strict=True
+    )
+    numbers = number_by_faces(blocks, found)
+    labels = assembled(parts, blocks, numbers, shape)
+    assert same_up_to_names(labels, pieces(mask).labels)
+    sizes = joined_table(found, blocks, numbers, ndim)["size"]
+    left = without(numbers, sizes > 2)
+    whole = pieces(mask)
+    kept = np.concatenate([[False], whole.objects["size"] > 2])[whole.labels]
+    assert same_up_to_names(assembled(parts, blocks, left, shape), np.where(kept, whole.labels, 0))

@@ -1,0 +1,230 @@
+import json
+
+import numpy as np
+import pytest
+import tifffile
+
+from embedseg.data import DataOptions, check_folder
+from embedseg.data.problems import PROBLEMS, Report, finding
+from embedseg.types import UsageError
+
+
+def write(path, array, axes="YX"):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    tifffile.imwrite(path, array, photometric="minisblack", metadata={"axes": axes})
+
+
+def squares(shape=(40, 40), n=4):
+    """Label n squares of 5 x 5 (x 5) pixels along the diagonal."""
+    labels = np.zeros(shape, np.uint16)
+    for i in range(n):
+        labels[(slice(8 * i, 8 * i + 5),) * len(shape)] = i + 1
+    return labels
+
+
+def add(root, name, mask, image=None, axes="YX", mask_axes=None, split="train"):
+    if image is None:
+        image = np.random.default_rng(0).integers(0, 255, (40,) * len(axes)).astype(np.uint8)
+    write(root / split / "images" / f"{name}.tif", image, axes)
+    write(root / split / "masks" / f"{name}.tif", mask, mask_axes or axes)
+
+
+@pytest.fixture
+def good(tmp_path):
+    """Make a data folder without a flaw: six train images and one val image."""
+    for i in range(6):
+        add(tmp_path, f"good{i}", squares())
+    add(tmp_path, "v", squares(), split="val")
+    return tmp_path
+
+
+def problems(report):
+    return {(found.problem, found.file.rsplit("/", 1)[-1]) for found in report.findings}
+
+
+def test_nothing_is_found_in_good_data(good):
+    report = check_folder(good)
+    assert report.findings == () and report.ok
+    train = report.inventory["train"]
+    assert train["images"] == 6 and train["pairing"] == "equal names"
+    assert train["objects"] == 24 and train["objects_per_image"] == 4
+    assert train["sizes"] == [25, 25, 25] and train["extent"] == [5, 5]
+    assert train["shapes"] == {"40x40": 6} and train["dtypes"] == {"uint8": 6}
+    text = "\n".join(report.lines())
+    assert "6 images with masks, paired by equal names" in text
+    assert "24 objects, 4 per image, 5 x 5 pixels across" in text
+
+
+BAD = {
+    "shape mismatch": squares((40, 41)),
+    "fractional mask": squares().astype(np.float32) * 0.5,
+    "NaN or infinite values": np.where(squares() == 0, np.nan, 1).astype(np.float32),
+    "invalid label values": squares().astype(np.int16) - 2,
+    "empty mask": np.zeros((40, 40), np.uint8),
+    "float mask": squares().astype(np.float32),
+    "gaps in numbering": squares() * 3,
+}
+
+
+def tiny():
+    labels = squares()
+    labels[0, 30:32] = 9
+    return labels
+
+
+def torn():
+    labels = squares()
+    labels[30:35, 0:5] = 1
+    return labels
+
+
+def test_every_finding_at_once(good):
+    for problem, mask in BAD.items():
+        add(good, problem.replace(" ", "_"), mask)
+    add(good, "tiny", tiny())
+    add(good, "torn", torn())
+    stack = np.stack([squares() == i for i in range(1, 6)]).astype(np.uint8)
+    add(good, "onehot", stack, mask_axes="CYX")
+    add(good, "pages", stack, mask_axes="ZYX")
+    add(good, "rgb", np.stack([squares() * 50] * 3).astype(np.uint8), mask_axes="CYX")
+    add(good, "features", np.stack([squares()] * 2), mask_axes="CYX")
+    add(good, "volume", squares((40, 40, 40)), axes="ZYX")
+    add(good, "colour", squares(), np.stack([tiny()] * 2), axes="CYX", mask_axes="YX")
+    add(good, "flat", squares(), np.full((40, 40), 7, np.uint8))
+    add(good, "nan", squares(), np.where(squares() == 0, np.nan, 1).astype(np.float32))
+    write(good / "train/images/alone.tif", squares())
+    (good / "train/images/broken.tif").write_bytes(b"not a TIFF")
+    write(good / "train/masks/broken.tif", squares())
+    write(good / "train/images/cut.tif", squares())
+    whole = (good / "train/masks/good0.tif").read_bytes()
+    (good / "train/masks/cut.tif").write_bytes(whole[: len(whole) // 2])
+
+    report = check_folder(good)
+    found = problems(report)
+    expected = {(problem, f"{problem.replace(' ', '_')}.tif") for problem in BAD} | {
+        ("tiny objects", "tiny.tif"),
+        ("gaps in numbering", "tiny.tif"),
+        ("labels in several pieces", "torn.tif"),
+        ("one-hot mask", "onehot.tif"),
+        ("one-hot mask", "pages.tif"),
+        ("RGB mask", "rgb.tif"),
+        ("mask with channels", "features.tif"),
+        ("mixed axes", "volume.tif"),
+        ("mixed channels", "colour.tif"),
+        ("constant image", "flat.tif"),
+        ("NaN or infinite values", "nan.tif"),
+        ("file without partner", "alone.tif"),
+        ("unreadable image", "broken.tif"),
+        ("unreadable mask", "cut.tif"),
+    }
+    assert found == expected
+    assert not report.ok
+    severities = [f.severity for f in report.findings]
+    assert severities == sorted(severities)  # errors come first
+
+
+def test_text_names_some_files_and_json_all(good):
+    for i in range(9):
+        add(good, f"empty{i}", np.zeros((40, 40), np.uint8))
+    report = check_folder(good)
+    lines = report.lines()
+    assert "warning: empty mask (9 files)" in lines
+    assert sum("empty" in line and ".tif" in line for line in lines) == 3
+    assert "    ... and 6 more" in lines
+    tree = json.loads(json.dumps(report.to_dict()))
+    assert len(tree["findings"]) == 9 and tree["ok"] is True
+    assert set(tree["findings"][0]) == {"severity", "problem", "file", "found", "do"}
+
+
+def test_semantic_masks_are_an_error_only_if_most_are(good):
+    classes = (squares() > 0).astype(np.uint8)
+    for i in range(6):
+        add(good, f"classes{i}", classes)
+    report = check_folder(good)
+    # Six of thirteen: single masks may be odd.
+    assert report.ok and ("labels in several pieces", "classes0.tif") in problems(report)
+    for i in range(6, 9):
+        add(good, f"classes{i}", classes)
+    report = check_folder(good)
+    assert ("semantic mask", "classes0.tif") in problems(report) and not report.ok
+    assert "1 label(s) in 4 pieces" in report.findings[0].found
+
+
+def test_specks_and_many_torn_objects_are_not_semantic(tmp_path):
+    specks = squares()
+    specks[0::2, 39] = 1  # twenty specks of label 1
+    many = np.kron(np.tile(np.arange(1, 26).reshape(5, 5), (3, 1)), np.ones((4, 8), int))
+    for i in range(3):
+        add(tmp_path, f"specks{i}", specks)
+        add(
+            tmp_path,
+            f"many{i}",
+            many.astype(np.uint16),
+            np.arange(60 * 40).reshape(60, 40).astype(np.uint16),
+        )
+    report = check_folder(tmp_path)
+    assert report.ok
+    assert {problem for problem, _ in problems(report)} == {"labels in several pieces"}
+
+
+def test_not_annotated_pixels_are_no_object(good):
+    sparse = squares().astype(np.int16)
+    sparse[:, 36:] = -1
+    add(good, "sparse", sparse)
+    add(good, "nothing", np.full((40, 40), -1, np.int16))
+    unsigned = squares()
+    unsigned[:, 36:] = 65535
+    add(good, "unsigned", unsigned)
+    add(good, "void", np.full((40, 40), 65535, np.uint16))
+    report = check_folder(good, options=DataOptions(ignore_label=65535))
+    assert problems(report) == {("empty mask", "nothing.tif"), ("empty mask", "void.tif")}
+    assert {found.found for found in report.findings} == {"nothing but -1"}
+
+
+def test_pieces_that_may_meet_where_nothing_is_annotated_are_no_finding(good):
+    bar = np.zeros((40, 40), np.int16)
+    bar[4:8], bar[20:24] = 1, 2
+    between = bar.copy()
+    between[:, 10:20] = -1
+    add(good, "between", between)
+    # Label 2 is torn where everything is known, too.
+    between[:, 30:32] = 0
+    add(good, "torn", between)
+    report = check_folder(good)
+    assert problems(report) == {("labels in several pieces", "torn.tif")}
+    assert report.findings[0].found == "2 of 2 labels"
+
+
+def test_folders(tmp_path, good):
+    assert problems(check_folder(tmp_path / "no")) == {("folder missing", "no")}
+    found = check_folder(good, options=DataOptions(masks="semantic")).findings
+    assert {f.problem for f in found} == {"folder missing"} and "images, masks" in found[0].found
+
+
+def test_validation_is_said_or_missed(tmp_path):
+    add(tmp_path, "one", squares())
+    assert ("no validation images", "train") in problems(check_folder(tmp_path))
+    add(tmp_path, "two", squares())
+    report = check_folder(tmp_path)
+    assert report.ok and "1 of 2 train images" in "\n".join(report.lines())
+
+
+def test_spacing_of_volumes(tmp_path):
+    for i in range(3):
+        add(tmp_path, f"v{i}", squares((40, 40, 40)), axes="ZYX")
+    [found] = check_folder(tmp_path).findings
+    assert found.problem == "spacing not known" and found.severity == "warning"
+    assert check_folder(tmp_path, options=DataOptions(spacing=(2.0, 1.0, 1.0))).findings == ()
+    assert not check_folder(tmp_path, options=DataOptions(spacing=(2.0, 1.0))).ok
+
+
+def test_unknown_method_is_refused(good):
+    with pytest.raises(UsageError, match="no method 'magic'"):
+        check_folder(good, method="magic")
+
+
+def test_every_problem_has_words():
+    report = Report(tuple(finding(problem, "f", "x") for problem in PROBLEMS), {})
+    assert len(report.lines()) == 3 * len(PROBLEMS)
+    with pytest.raises(KeyError):
+        finding("nonsense", "f", "x")

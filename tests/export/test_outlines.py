@@ -1,0 +1,597 @@
+"""Outlines: they enclose exactly the pixels, in files of other programs and on the way back."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import struct
+import uuid
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import roifile
+from hypothesis import given
+from pycocotools.coco import COCO
+from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
+from scipy import ndimage
+
+from embedseg.export import EXPORTERS, Objects, export_objects, import_objects, needed
+from embedseg.export.coco import compress, expand
+from embedseg.export.outlines import trace_outlines, trace_outlines as tracing
+from embedseg.export.rasterize import Drawn, Mask, fill, paint
+from embedseg.types import DataError, UsageError
+from strategies import boxes, labels
+
+BACK = {"roi": ".zip", "geojson": ".geojson", "coco": ".json"}
+
+#: A hole, a piece in the hole, pieces that meet at a corner, one at each border, single pixels.
+SCENE = np.array(
+    [
+        [1, 1, 1, 1, 1, 0, 2, 0],
+        [1, 0, 0, 0, 1, 2, 0, 3],
+        [1, 0, 1, 0, 1, 0, 3, 3],
+        [1, 0, 0, 0, 1, 4, 3, 3],
+        [1, 1, 1, 1, 0, 4, 4, 5],
+    ],
+    np.int32,
+)
+
+
+def export(folder: Path, kind: str, labels: np.ndarray, **known: Any) -> Path:
+    path = folder / f"cells{EXPORTERS[kind].suffix}"
+    spacing = (2.0, 0.5, 0.5)[-labels.ndim :]
+    export_objects(path, Objects(labels, spacing, "cells.tif", **known), kind, overwrite=True)
+    return path
+
+
+def area(ring: np.ndarray) -> float:
+    x, y = ring.T.astype(float)
+    return float(x @ np.roll(y, -1) - np.roll(x, -1) @ y) / 2
+
+
+# -- tracing ---------------------------------------------------------------------------------------
+def test_by_eye() -> None:
+    found = {outline.label: outline.polygons for outline in trace_outlines(SCENE)}
+    assert [ring.tolist() for ring in found[5][0]] == [[[7, 4], [8, 4], [8, 5], [7, 5]]]
+    assert [len(polygon) for polygon in found[1]] == [2, 1]
+    # The hole meets the background outside at the corner x = y = 4.
+    assert found[1][0][1].tolist() == [[4, 4], [4, 1], [1, 1], [1, 4]]
+    assert [4, 4] in found[1][0][0].tolist()
+    assert [polygon[0][0].tolist() for polygon in found[2]] == [[6, 0], [5, 1]]
+
+
+def check_outlines(labels: np.ndarray) -> None:
+    """Rings along edges of pixels that touch nothing twice, around one piece each, or a hole."""
+    planes = labels if labels.ndim == 3 else labels[np.newaxis]
+    seen = set()
+    for label, plane, polygons in trace_outlines(labels):
+        mask = planes[plane] == label
+        pieces, count = ndimage.label(mask)
+        assert len(polygons) == count
+        for shell, *holes in polygons:
+            own = fill([[shell, *holes]], mask.shape)
+            part = np.zeros_like(mask)
+            part[own.top :, own.left :][: own.inside.shape[0], : own.inside.shape[1]] = own.inside
+            np.testing.assert_array_equal(part, pieces == pieces[part][0])
+            assert area(shell) > 0 > max([area(hole) for hole in holes], default=-1)
+            for ring in (shell, *holes):
+                assert len(np.unique(ring, axis=0)) == len(ring)
+                sides = np.roll(ring, -1, 0) - ring
+                assert ((sides != 0).sum(1) == 1).all()
+                # No corner on a straight line.
+                assert ((sides != 0) != (np.roll(sides, 1, 0) != 0)).all()
+        seen.add((label, plane))
+    there = {
+        (int(label), plane)
+        for plane, image in enumerate(planes)
+        for label in np.unique(image[image > 0])
+    }
+    assert seen == there
+
+
+@given(labels(unannotated=True))
+def test_outlines_of_anything(labels: np.ndarray) -> None:
+    check_outlines(labels)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.7, 0.9])
+def test_outlines_of_noise(share: float) -> None:
+    check_outlines((np.random.default_rng(0).random((40, 50)) < share).astype(np.int32))
+
+
+def test_outlines_do_not_depend_on_what_is_traced_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.random.default_rng(0).integers(0, 9, (3, 12, 11)).astype(np.int32)
+    whole = list(trace_outlines(labels))
+    monkeypatch.setattr(tracing, "BATCH", 1)
+    for one, other in zip(trace_outlines(labels), whole, strict=True):
+        assert one[:2] == other[:2]
+        for a, b in zip(one.rings, other.rings, strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+# -- there and back --------------------------------------------------------------------------------
+@pytest.mark.parametrize("kind", BACK)
+@given(labels=labels(max_label=5, unannotated=True))
+def test_anything_comes_back_as_it_was(
+    kind: str, labels: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    there_and_back(kind, labels, tmp_path_factory.getbasetemp())
+
+
+@pytest.mark.parametrize("kind", BACK)
+@given(labels=boxes())
+def test_boxes_come_back_as_they_were(
+    kind: str, labels: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    there_and_back(kind, labels * 70_001, tmp_path_factory.getbasetemp())
+
+
+def there_and_back(kind: str, labels: np.ndarray, folder: Path) -> None:
+    if not (labels > 0).any():
+        return
+    found = import_objects(export(folder, kind, labels), labels.shape)
+    np.testing.assert_array_equal(found.labels, np.maximum(labels, 0))
+    assert found.objects == len(np.unique(labels[labels > 0]))
+    assert not found.words()
+
+
+@pytest.mark.parametrize("kind", EXPORTERS)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_no_object_makes_an_empty_file(kind: str, ndim: int, tmp_path: Path) -> None:
+    path = export(tmp_path, kind, np.zeros((3, 4, 5)[-ndim:], np.int32))
+    assert path.exists()
+    if kind in BACK:
+        with pytest.raises(DataError, match=r"holds no|no outline"):
+            import_objects(path, (3, 4, 5)[-ndim:])
+
+
+# -- ImageJ ----------------------------------------------------------------------------------------
+def test_rois_are_what_imagej_would_make(tmp_path: Path) -> None:
+    rois = {roi.name: roi for roi in roifile.roiread(export(tmp_path, "roi", SCENE))}
+    assert list(rois) == ["0001", "0002", "0003", "0004", "0005"]
+    wand = rois["0005"]
+    assert (wand.roitype, wand.position, wand.z_position) == (ROI_TYPE.TRACED, 0, 0)
+    assert (wand.left, wand.top, wand.right, wand.bottom) == (7, 4, 8, 5)
+    assert wand.coordinates().tolist() == [[7, 4], [8, 4], [8, 5], [7, 5]]
+    composite = rois["0001"]
+    assert composite.composite and composite.roitype == ROI_TYPE.RECT
+    assert (composite.left, composite.top, composite.right, composite.bottom) == (0, 0, 5, 5)
+    assert len(composite.coordinates(multi=True)) == 3
+    with zipfile.ZipFile(tmp_path / "cells.zip") as file:
+        assert file.namelist()[0] == "0001.roi"
+
+
+@pytest.mark.parametrize(("channels", "position", "z"), [(None, 2, 0), (1, 2, 0), (3, 0, 2)])
+def test_rois_of_a_volume_have_their_slice(
+    channels: int | None, position: int, z: int, tmp_path: Path
+) -> None:
+    volume = np.stack([0 * SCENE, SCENE, SCENE * (SCENE == 3)])
+    image = None if channels is None else np.zeros((channels, *volume.shape))
+    rois = roifile.roiread(export(tmp_path, "roi", volume, image=image))
+    assert [roi.name for roi in rois if roi.name.startswith("0003")] == ["0003-z0002", "0003-z0003"]
+    assert (rois[0].position, rois[0].z_position) == (position, z)
+
+
+def test_rois_far_out_are_kept(tmp_path: Path) -> None:
+    labels = np.zeros((2, 70_000), np.int32)
+    labels[:, 100:200], labels[1, 60_000:69_999] = 1, 2
+    there_and_back("roi", labels, tmp_path)
+
+
+def draw(folder: Path, *rois: ImagejRoi, name: str = "drawn.zip") -> Path:
+    path = folder / name
+    roifile.roiwrite(path, list(rois), name=[f"{i}-drawn" for i in range(len(rois))], mode="w")
+    return path
+
+
+def box(kind: ROI_TYPE, left: int, top: int, right: int, bottom: int, **more: Any) -> ImagejRoi:
+    return ImagejRoi(roitype=kind, left=left, top=top, right=right, bottom=bottom, **more)
+
+
+def polygon(kind: ROI_TYPE, corners: Any, **more: Any) -> ImagejRoi:
+    roi = ImagejRoi.frompoints(np.array(corners))
+    roi.roitype = kind
+    for name, value in more.items():
+        setattr(roi, name, value)
+    return roi
+
+
+def composite(path: list[float]) -> ImagejRoi:
+    return ImagejRoi(
+        roitype=ROI_TYPE.RECT,
+        shape_roi_size=len(path),
+        multi_coordinates=np.array(path, np.float32),
+    )
+
+
+def read(folder: Path, *rois: ImagejRoi, shape: tuple[int, ...] = (6, 8)) -> np.ndarray:
+    return import_objects(draw(folder, *rois), shape).labels
+
+
+def test_tools_of_imagej_by_eye(tmp_path: Path) -> None:
+    expected = np.zeros((6, 8), int)
+    expected[1:3, 2:5] = 1
+    corners = [[2, 1], [5, 1], [5, 3], [2, 3]]
+    exact = ROI_OPTIONS.SUB_PIXEL_RESOLUTION
+    for roi in (
+        box(ROI_TYPE.RECT, 2, 1, 5, 3),
+        box(ROI_TYPE.RECT, 0, 0, 0, 0, options=exact, xd=2.4, yd=1.4, widthd=3.0, heightd=2.0),
+        polygon(ROI_TYPE.POLYGON, corners),
+        polygon(ROI_TYPE.TRACED, corners),
+        polygon(ROI_TYPE.FREEHAND, np.array(corners) + 0.3),
+        composite([0, 2, 1, 1, 5, 1, 1, 5, 3, 1, 2, 3, 4]),
+        # Its right side bulges by less than half a pixel.
+        composite([0, 2, 1, 1, 5, 1, 2, 5.6, 2, 5, 3, 1, 2, 3, 4]),
+        composite([0, 2, 1, 1, 5, 1, 3, 5.3, 1.7, 5.3, 2.4, 5, 3, 1, 2, 3, 4]),
+    ):
+        np.testing.assert_array_equal(read(tmp_path, roi), expected, err_msg=str(roi))
+
+
+def test_edges_belong_to_pixels_as_in_imagej() -> None:
+    # Through the middles of pixels: to the left out, to the right in; above in, below out.
+    square = np.array([[1.5, 1.5], [4.5, 1.5], [4.5, 3.5], [1.5, 3.5]])
+    found = fill([[square]], (6, 8))
+    np.testing.assert_array_equal(
+        np.argwhere(found.inside) + np.array([found.top, found.left]),
+        [[y, x] for y in (1, 2) for x in (2, 3, 4)],
+    )
+
+
+@pytest.mark.parametrize("size", [3, 8, 21, 60])
+def test_ovals_are_those_of_imagej(size: int, tmp_path: Path) -> None:
+    x = np.arange(size) + 0.5 - size / 2
+    y = np.arange(2 * size) + 0.5 - size
+    expected = (x / (size / 2)) ** 2 + (y[:, None] / size) ** 2 <= 1
+    found = read(
+        tmp_path, box(ROI_TYPE.OVAL, 4, 5, 4 + size, 5 + 2 * size), shape=(2 * size + 9, size + 9)
+    )
+    assert np.count_nonzero(found[5:-4, 4:-5] != expected) <= 0.002 * size**2
+    assert found.sum() == found[5:-4, 4:-5].sum()
+
+
+def test_a_rounded_rectangle_has_no_corners(tmp_path: Path) -> None:
+    found = read(
+        tmp_path, box(ROI_TYPE.RECT, 0, 0, 20, 10, rounded_rect_arc_size=8), shape=(10, 20)
+    )
+    assert found[0, 0] == found[-1, -1] == 0 and found[0, 3:-3].all() and found[3:-3].all()
+    assert found.sum() == pytest.approx(200 - (4 - np.pi) * 16, abs=4)
+
+
+def test_what_has_no_area_is_left_out(tmp_path: Path) -> None:
+    line = [[1, 1], [5, 4]]
+    path = draw(
+        tmp_path,
+        box(ROI_TYPE.RECT, 1, 1, 3, 3),
+        polygon(ROI_TYPE.POLYLINE, line),
+        polygon(ROI_TYPE.POINT, line),
+        ImagejRoi(roitype=ROI_TYPE.LINE, x2=5.0, y2=4.0),
+        box(ROI_TYPE.RECT, 0, 0, 4, 4, subtype=ROI_SUBTYPE.TEXT, text="a", text_name="b"),
+    )
+    found = import_objects(path, (6, 8))
+    assert (found.objects, found.lines) == (1, 4)
+    assert "lines and points, which have no area: 4" in found.words()[0]
+
+
+def test_slices_of_imagej(tmp_path: Path) -> None:
+    rois = [
+        box(ROI_TYPE.RECT, 0, 0, 2, 2, z_position=1),
+        box(ROI_TYPE.RECT, 0, 0, 3, 3, position=2),
+        box(ROI_TYPE.RECT, 5, 0, 6, 2, z_position=2),
+        box(ROI_TYPE.RECT, 5, 5, 6, 6),
+        box(ROI_TYPE.RECT, 5, 5, 6, 6, z_position=4),
+    ]
+    found = import_objects(draw(tmp_path, *rois), (3, 6, 8))
+    assert [np.unique(plane).tolist() for plane in found.labels] == [[0, 1], [0, 2, 3], [0]]
+    assert (found.planeless, found.outside) == (1, 1)
+    linked = import_objects(tmp_path / "drawn.zip", (3, 6, 8), link=True)
+    assert linked.labels[0, 0, 0] == linked.labels[1, 0, 0] != linked.labels[1, 0, 5]
+    assert linked.objects == 2
+
+
+def test_a_roi_file_and_names(tmp_path: Path) -> None:
+    rois = [
+        box(ROI_TYPE.RECT, x, 0, x + 1, 2, name=name)
+        for x, name in enumerate(["0012", "0003-0004", "0012", "nucleus", "0013-z0001"])
+    ]
+    rois[0].tofile(tmp_path / "a.roi")
+    assert import_objects(tmp_path / "a.roi", (2, 3)).labels[0].tolist() == [12, 0, 0]
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as file:
+        for number, roi in enumerate(rois):
+            file.writestr(f"{number}.roi", roi.tobytes())
+        file.writestr("__MACOSX/._0.roi", b"x")
+        file.writestr("notes.txt", b"x")
+    found = import_objects(tmp_path / "b.zip", (2, 6)).labels[0]
+    assert found.tolist() == [12, 14, 12, 15, 13, 0]
+
+
+# -- QuPath ----------------------------------------------------------------------------------------
+def test_geojson_is_what_qupath_reads(tmp_path: Path) -> None:
+    path = export(tmp_path, "geojson", SCENE, scores={3: 0.87654321})
+    read = json.loads(path.read_text())
+    assert read["type"] == "FeatureCollection"
+    features = {feature["properties"]["name"]: feature for feature in read["features"]}
+    assert list(features) == ["0001", "0002", "0003", "0004", "0005"]
+    assert len({uuid.UUID(feature["id"]) for feature in features.values()}) == 5
+    ring, hole = features["0001"]["geometry"]["coordinates"][0]
+    assert ring[0] == ring[-1] and hole[0] == hole[-1]
+    assert features["0001"]["geometry"]["type"] == "MultiPolygon"
+    assert features["0005"]["geometry"] == {
+        "type": "Polygon",
+        "coordinates": [[[7, 4], [8, 4], [8, 5], [7, 5], [7, 4]]],
+    }
+    assert features["0003"]["properties"] == {
+        "objectType": "detection",
+        "name": "0003",
+        "measurements": {"Label": 3, "Size px": 5, "Area µm^2": 1.25, "Score": 0.8765},
+    }
+    before = path.read_bytes()
+    assert export(tmp_path, "geojson", SCENE, scores={3: 0.87654321}).read_bytes() == before
+
+
+def test_geojson_of_a_volume_has_planes(tmp_path: Path) -> None:
+    volume = np.stack([0 * SCENE, SCENE, SCENE * (SCENE == 3)])
+    features = json.loads(export(tmp_path, "geojson", volume).read_text())["features"]
+    planes = [
+        feature["geometry"]["plane"]
+        for feature in features
+        if feature["properties"]["name"].startswith("0003")
+    ]
+    assert planes == [{"c": -1, "z": 1, "t": 0}, {"c": -1, "z": 2, "t": 0}]
+    assert features[0]["properties"]["measurements"]["Volume µm^3"] == 8.0
+    assert len({feature["id"] for feature in features}) == 6
+
+
+SQUARE = [[1, 1], [4, 1], [4, 3], [1, 3], [1, 1]]
+HOLE = [[2, 1], [3, 1], [3, 2], [2, 2], [2, 1]]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        {
+            "type": "FeatureCollection",
+            "features": [
+                {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]}}
+            ],
+        },
+        {
+            "features": [
+                {
+                    "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]},
+                    "properties": {"name": None, "classification": {"name": "Tumor"}},
+                }
+            ]
+        },
+        [
+            {
+                "type": "Feature",
+                "geometry": {"type": "MultiPolygon", "coordinates": [[SQUARE, HOLE]]},
+            }
+        ],
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "GeometryCollection",
+                "geometries": [{"type": "Polygon", "coordinates": [SQUARE, HOLE]}],
+            },
+        },
+        {"type": "Polygon", "coordinates": [[[*corner, 0.0] for corner in SQUARE], HOLE]},
+        {
+            "crs": 1,
+            "type": "FeatureCollection",
+            "features": [
+                {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE, HOLE]}}
+            ],
+        },
+    ],
+)
+@pytest.mark.parametrize("suffix", [".geojson", ".json"])
+def test_geojson_as_people_have_it(content: Any, suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"drawn{suffix}"
+    path.write_text(json.dumps(content))
+    expected = np.zeros((4, 5), int)
+    expected[1:3, 1:4], expected[1, 2] = 1, 0
+    np.testing.assert_array_equal(import_objects(path, (4, 5)).labels, expected)
+
+
+# -- COCO ------------------------------------------------------------------------------------------
+def coco(path: Path) -> COCO:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(path))
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+@given(labels=labels())
+def test_pycocotools_sees_the_same_pixels(
+    labels: np.ndarray, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    data = coco(export(tmp_path_factory.getbasetemp(), "coco", labels, scores={2: 0.5}))
+    planes = labels if labels.ndim == 3 else labels[np.newaxis]
+    assert [image["id"] for image in data.loadImgs(data.getImgIds())] == [
+        plane + 1 for plane in range(len(planes))
+    ]
+    seen = 0
+    for row in data.loadAnns(data.getAnnIds()):
+        mask = planes[row["image_id"] - 1] == row["label"]
+        np.testing.assert_array_equal(data.annToMask(row), mask)
+        (y, x) = np.nonzero(mask)
+        assert row["bbox"] == [x.min(), y.min(), np.ptp(x) + 1, np.ptp(y) + 1]
+        assert (row["area"], row.get("score")) == (mask.sum(), 0.5 if row["label"] == 2 else None)
+        seen += int(mask.sum())
+    assert seen == np.count_nonzero(labels)
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+def test_run_lengths_are_compressed_as_pycocotools_does() -> None:
+    from pycocotools import mask
+
+    rng = np.random.default_rng(0)
+    for share in (0.01, 0.5, 0.99):
+        image = np.asfortranarray(rng.random((70, 90)) < share, np.uint8)
+        image[0, 0] = 0
+        text = mask.encode(image)["counts"].decode()
+        np.testing.assert_array_equal(mask.decode({"size": [70, 90], "counts": text}), image)
+        assert compress(expand(text)) == text
+
+
+def test_coco_of_others(tmp_path: Path) -> None:
+    path = tmp_path / "others.json"
+    rows = [
+        {
+            "id": 1,
+            "image_id": 7,
+            "segmentation": [
+                [1, 1, 4, 1, 4, 3, 1, 3],
+                [6, 1, 7, 1, 7, 2, 6, 2],
+            ],
+        },
+        {"id": 2, "image_id": 7, "segmentation": {"size": [4, 8], "counts": [4, 2, 26]}},
+        {"id": 3, "image_id": 9, "segmentation": [[0, 0, 8, 0, 8, 4, 0, 4]]},
+        {"id": 4, "image_id": 7, "bbox": [0, 0, 1, 1]},
+    ]
+    images = [
+        {"id": 7, "file_name": "in/a.png", "height": 4, "width": 8},
+        {"id": 9, "file_name": "in/b.png", "height": 4, "width": 8},
+    ]
+    path.write_text(json.dumps({"images": images, "annotations": rows}))
+    found = import_objects(path, image="a.tif")
+    expected = np.zeros((4, 8), int)
+    expected[1:3, 1:4] = expected[1, 6] = 1
+    expected[:2, 1] = [2, 1]
+    np.testing.assert_array_equal(found.labels, expected)
+    assert (found.overlapping, found.taken, found.lines) == (1, 1, 1)
+    assert import_objects(path, (4, 8), image="b").labels.all()
+    for name in (None, "c.tif"):
+        with pytest.raises(DataError, match=r"2 images \(in/a.png, in/b.png \.\.\.\), --like"):
+            import_objects(path, image=name)
+    with pytest.raises(DataError, match="4 x 8 pixels, expected 5 x 8"):
+        import_objects(path, (5, 8), image="a")
+    # Two planes of a volume, in the order of their ids.
+    assert import_objects(path, (2, 4, 8)).labels[:, 3, 7].tolist() == [0, 3]
+
+
+# -- painting --------------------------------------------------------------------------------------
+def test_later_objects_do_not_eat_earlier_ones() -> None:
+    def strip(start: int, stop: int, label: int | None = None) -> Drawn:
+        return Drawn(label, None, Mask(0, start, np.ones((1, stop - start), bool)))
+
+    found = paint([strip(2, 5), strip(0, 4), strip(3, 5), strip(6, 8, 9), strip(7, 9, 9)], (1, 10))
+    assert found.labels.tolist() == [[11, 11, 10, 10, 10, 0, 9, 9, 9, 0]]
+    assert found[1:5] == (3, 2, 4, 1)
+
+
+def test_numbers_that_do_not_fit_are_given_anew() -> None:
+    mask = Mask(0, 0, np.ones((1, 1), bool))
+    drawn = [Drawn(2**31 - 1, None, mask), Drawn(None, None, mask._replace(left=1))]
+    assert paint(drawn, (1, 2)).labels.tolist() == [[1, 2]]
+
+
+def test_what_is_outside_is_cut_off_and_counted(tmp_path: Path) -> None:
+    rois = [
+        box(ROI_TYPE.RECT, -3, -3, 2, 2),
+        box(ROI_TYPE.RECT, 7, 5, 90, 90),
+        box(ROI_TYPE.RECT, 20, 0, 30, 5),
+        polygon(ROI_TYPE.FREEHAND, [[3.1, 3.1], [3.2, 3.1], [3.1, 3.2]]),
+    ]
+    found = import_objects(draw(tmp_path, *rois), (6, 8))
+    assert np.argwhere(found.labels == 2).tolist() == [[5, 7]]
+    assert (found.labels == 1).sum() == 4 and found.outside == 2
+    with pytest.raises(DataError, match="no outline of an object in this image; outlines without"):
+        import_objects(draw(tmp_path, rois[2]), (6, 8))
+
+
+# -- what is wrong ---------------------------------------------------------------------------------
+RING = {"type": "Polygon", "coordinates": [[[0, 0], [1, float("nan")], [1, 1]]]}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.zip", b"PK nonsense", "corrupt or no zip of ImageJ ROIs"),
+        ("a.zip", b"PK\5\6" + bytes(18), "holds no ImageJ ROI"),
+        ("a.roi", b"Iout" + bytes(20), r"a\.roi is no ImageJ ROI, or broken"),
+        ("a.roi", b"GIF8" + bytes(90), r"a\.roi is no ImageJ ROI"),
+        ("a.geojson", b"{", "no GeoJSON"),
+        ("a.geojson", b'{"features": []}', "holds no object"),
+        (
+            "a.geojson",
+            b'{"features": [{"geometry": {"type": "Polygon"}}]}',
+            "feature 1 of it is no",
+        ),
+        ("a.geojson", b'{"features": [{"a": 1', "this is no GeoJSON"),
+        ("a.geojson", b"\xff\xfe", "no GeoJSON"),
+        ("a.geojson", json.dumps(RING).encode(), "coordinates that are no numbers"),
+        ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "no outline.*lines and points"),
+        ("a.json", b'{"images": [{}], "annotations": []}', "no COCO file of instances"),
+        ("a.json", b'{"images": [], "annotations": []}', "no COCO file|holds 0 images"),
+        (
+            "a.json",
+            b'{"images": [{"id": 1, "height": 4, "width": 5}], "annotations": [{"image_id": 1, '
+            b'"segmentation": {"size": [4, 5], "counts": [7]}}]}',
+            "annotation None is no",
+        ),
+        ("a.json", b"[1]", "no GeoJSON"),
+    ],
+)
+def test_broken_files_are_said(name: str, content: bytes, words: str, tmp_path: Path) -> None:
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=rf"a\.\w+: .*({words})"):
+        import_objects(tmp_path / name, (4, 5))
+
+
+def test_a_truncated_roi_is_said(tmp_path: Path) -> None:
+    data = polygon(ROI_TYPE.POLYGON, [[0, 0], [9, 0], [9, 9]]).tobytes()
+    for length in range(64, len(data), 7):
+        (tmp_path / "a.roi").write_bytes(data[:length])
+        with contextlib.suppress(DataError):
+            import_objects(tmp_path / "a.roi", (20, 20))
+    (tmp_path / "a.roi").write_bytes(struct.pack(">4sHB", b"Iout", 228, 0) + bytes(60))
+    with pytest.raises(DataError):
+        import_objects(tmp_path / "a.roi", (20, 20))
+
+
+def test_usage(tmp_path: Path) -> None:
+    for name in ("a.zip", "a.geojson"):
+        (tmp_path / name).write_bytes(b"{}")
+        with pytest.raises(UsageError, match="does not say how large the image is"):
+            import_objects(tmp_path / name)
+    with pytest.raises(UsageError, match=r"from '\.xml', expected \.zip \.roi \.geojson \.json"):
+        import_objects(tmp_path / "a.xml", (4, 5))
+    with pytest.raises(DataError, match="no such file"):
+        import_objects(tmp_path / "b.zip", (4, 5))
+    with pytest.raises(UsageError, match="expected Y,X or Z,Y,X"):
+        import_objects(tmp_path / "a.zip", (4,))
+    objects = Objects(SCENE, (1.0, 1.0))
+    with pytest.raises(UsageError, match="no format 'xml'; there are roi, geojson"):
+        export_objects(tmp_path / "a.xml", objects, "xml")
+    with pytest.raises(UsageError, match=r"format roi end with \.zip"):
+        export_objects(tmp_path / "a.roi", objects, "roi")
+    with pytest.raises(UsageError, match=r"a\.zip: exists"):
+        export_objects(tmp_path / "a.zip", objects, "roi")
+    with pytest.raises(UsageError, match="has 3 values, the labels have 2 axes"):
+        export_objects(tmp_path / "b.zip", Objects(SCENE, (1.0,) * 3), "roi")
+    with pytest.raises(DataError, match=r"expected labels of an image \(YX\) or a volume"):
+        export_objects(tmp_path / "b.zip", Objects(SCENE[None, None], (1.0,) * 4), "roi")
+    with pytest.raises(UsageError, match=r"pip install 'embedseg-nd\[rois\]'"):
+        needed("no_such_library", "rois")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geojson", "a.zip"]
+
+
+def test_zarr_is_replaced_only_by_zarr(tmp_path: Path) -> None:
+    path = export(tmp_path, "ome-zarr", SCENE)
+    export(tmp_path, "ome-zarr", 2 * SCENE)
+    (tmp_path / "mine.zarr").mkdir()
+    with pytest.raises(UsageError, match="exists"):
+        export_objects(
+            tmp_path / "mine.zarr", Objects(SCENE, (1.0, 1.0)), "ome-zarr", overwrite=True
+        )
+    from embedseg.images import open_lazy
+
+    image = open_lazy(path)
+    assert (image.axes, image.spacing) == ("YX", (0.5, 0.5))
+    np.testing.assert_array_equal(image.read(np.s_[:, :]), 2 * SCENE)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["cells.zarr", "mine.zarr"]

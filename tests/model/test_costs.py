@@ -1,0 +1,119 @@
+"""What training and prediction take: estimates beside measurements, and limits that are kept."""
+
+import subprocess
+import sys
+from math import prod
+from pathlib import Path
+
+import pytest
+
+from embedseg.data import compute_statistics
+from embedseg.images import write_blobs
+from embedseg.model import Config, plan, plan_from, within
+from embedseg.model.costs import estimate
+from embedseg.types import UsageError
+from tests.model.test_planning import samples
+
+#: Trains, or segments an image of zeros, and says what the process took at most.
+PROGRAM = """
+import sys
+import numpy as np
+from embedseg.config import load_config
+from embedseg.model import Segmenter
+
+what, config, *rest = sys.argv[1:]
+model = Segmenter.new(load_config(config), "cpu")
+if what == "train":
+    model.fit(rest[0], epochs=1, progress=False)
+else:
+    model.segment(np.zeros([int(n) for n in rest], np.float32))
+status = open("/proc/self/status").read()
+print(int(status.split("VmHWM:")[1].split()[0]) * 1024)
+"""
+
+
+def measured(what: str, config: Config, folder: Path, *rest: object) -> int:
+    """Peak memory of a process that trains or segments, bytes."""
+    path = folder / "measured.json"
+    path.write_text(config.model_dump_json())
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, what, path, *map(str, rest)],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parents[2],
+    )
+    return int(done.stdout.split()[-1])
+
+
+def planned_for_training(
+    net: str, ndim: int, crop: tuple[int, ...], batch: int, folder: Path
+) -> Config:
+    """Plan for blobs, written into `data`; the U-Net is the plan's own."""
+    write_blobs(folder / "data", ndim, splits={"train": 2, "val": 1})
+    return plan(folder / "data", net=None if net == "unet" else net).changed(
+        {"train.crop": crop, "train.batch": batch, "train.steps_per_epoch": 3}
+    )
+
+
+def planned_for_image(shape: tuple[int, ...], tile: float | None) -> Config:
+    """Plan from small blobs, with a budget for tiles in GB."""
+    small = {2: (96, 96), 3: (16, 48, 48)}[len(shape)]
+    return plan_from(compute_statistics(samples(small))).changed({"predict.memory": tile})
+
+
+def test_cost_grows_with_the_batch_and_the_image():
+    config = plan(samples((64, 64))).changed({"net.width": 8})
+    one, four = (estimate(config.changed({"train.batch": n}), "cpu", timed=n == 1) for n in (1, 64))
+    assert one.parameters == four.parameters and four.training > 1.2 * one.training
+    assert one.step > 0 == four.step
+    small, large = (estimate(config, "cpu", [(n, n)], timed=False) for n in (64, 8000))
+    assert large.training - small.training == 8 * (8000**2 - 64**2)
+    assert large.prediction > small.prediction + 30 * 8000**2
+    cut = estimate(config.changed({"predict.memory": 0.1}), "cpu", [(8000, 8000)], timed=False)
+    assert cut.prediction < large.prediction
+
+
+def test_a_limit_takes_from_the_batch_then_from_the_crop():
+    config = plan_from(compute_statistics(samples((160, 160)))).changed(
+        {"net.width": 16, "train.crop": (512, 512)}
+    )
+    shapes = [(1000, 1000)]
+    free = estimate(config, "cpu", shapes, timed=False)
+    assert within(config, 1e12, shapes, "cpu") == config
+    for share in (0.8, 0.3, 0.1):
+        limit = share * free.training + (1 - share) * 0.5e9
+        found = within(config, limit, shapes, "cpu")
+        cost = estimate(found, "cpu", shapes, timed=False)
+        assert cost.training <= limit and cost.prediction <= limit
+        assert found.train.batch * found.train.accumulate >= config.train.batch
+        assert found.train.crop == config.train.crop or found.train.batch == 1
+    assert prod(found.train.crop) < prod(config.train.crop)
+    with pytest.raises(UsageError, match=r"memory of 0.3 GB: training takes at least 0\.\d+ GB"):
+        within(config, 0.3e9, shapes, "cpu")
+
+
+SIZES = {"small": (2, (128, 128), 4), "large": (2, (512, 512), 4), "volume": (3, (32, 96, 96), 2)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("net", ["unet", "erfnet"])
+@pytest.mark.parametrize(("ndim", "crop", "batch"), SIZES.values(), ids=SIZES)
+def test_training_takes_what_was_estimated(net, ndim, crop, batch, tmp_path):
+    config = planned_for_training(net, ndim, crop, batch, tmp_path)
+    expected = estimate(config, "cpu", timed=False).training
+    assert measured("train", config, tmp_path, tmp_path / "data") == pytest.approx(expected, 0.3)
+
+
+LARGE = {"small": (256, 256), "large": (2000, 2000), "volume": (40, 256, 256)}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+@pytest.mark.parametrize("shape", LARGE.values(), ids=LARGE)
+@pytest.mark.parametrize("tile", [None, 0.3])
+def test_prediction_takes_what_was_estimated(shape, tile, tmp_path):
+    config = planned_for_image(shape, tile)
+    expected = estimate(config, "cpu", [shape], timed=False).prediction
+    assert measured("segment", config, tmp_path, *shape) == pytest.approx(expected, 0.3)

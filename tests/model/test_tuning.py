@@ -1,0 +1,58 @@
+import numpy as np
+
+from embedseg.images import blobs
+from embedseg.methods.embedding import Embedding
+from embedseg.model import read_tuned, tune, write_tuned
+from embedseg.types import Maps
+from tests.methods.test_contract import ideal_embedding
+
+METHOD = Embedding(unit=16.0, radius=4.0, seed_threshold=0.9)
+
+
+def cached(n, seed_value):
+    maps, truths = [], []
+    for i in range(n):
+        labels = blobs((48, 40), 6, seed=i)[1]
+        raw = ideal_embedding(METHOD, labels, (1.0, 1.0))
+        raw[-1] = np.where(labels > 0, seed_value, -6.0)
+        maps.append(Maps(raw.astype(np.float16), METHOD.maps(2), (1.0, 1.0)))
+        truths.append(labels)
+    return maps, truths
+
+
+def test_finds_a_threshold_that_lets_seeds_through():
+    found = tune(METHOD, *cached(3, seed_value=1.0))  # sigmoid(1) = 0.73 < 0.9
+    assert found.before == 0.0 and found.after == 1.0
+    assert found.method.seed_threshold < 0.73
+    assert "seed_threshold 0.9 -> " in found.words
+    first, *_ = found.trials
+    assert first[0]["seed_threshold"] == 0.9 and first[1] == found.before
+    assert len(found.trials) == found.tried
+    assert max(score for _, score in found.trials) == found.after
+
+
+def test_what_was_tried_is_kept_beside_the_model(tmp_path):
+    assert read_tuned(tmp_path) is None
+    found = tune(METHOD, *cached(1, seed_value=6.0), budget=0.0)
+    write_tuned(tmp_path, found)
+    held = read_tuned(tmp_path)
+    assert held["words"] == found.words
+    assert held["trials"] == [
+        {name: getattr(METHOD, name) for name in METHOD.search_space()} | {"ap_mean": 1.0}
+    ]
+    (tmp_path / "tuning.json").write_text("no JSON")
+    assert read_tuned(tmp_path) is None
+
+
+def test_keeps_the_defaults_when_nothing_is_gained():
+    found = tune(METHOD, *cached(3, seed_value=6.0))
+    assert found.method == METHOD and found.before == found.after == 1.0
+    assert "kept" in found.words
+
+
+def test_ends_with_its_budget(caplog):
+    caplog.set_level("INFO", logger="embedseg")
+    # What predicting took may be more than there was.
+    found = tune(METHOD, *cached(2, seed_value=1.0), budget=-0.6)
+    assert "stopped after 0 s with 1 settings" in caplog.text
+    assert found.tried == 1 and found.method == METHOD

@@ -1,0 +1,674 @@
+"""The napari plugin in a real viewer without a screen: clicked through, and looked at."""
+
+from __future__ import annotations
+
+import atexit
+import doctest
+import importlib
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from embedseg.data import add_pair
+from embedseg.export import EXPORTERS
+from embedseg.images import Image, blobs, read_image, read_labels, write_blobs
+from embedseg.methods import METHODS, as_method
+from embedseg.model import load_config, planning
+from embedseg.segmenter import Segmenter
+from embedseg.types import Maps, UsageError
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Not the settings of whoever runs the tests.
+_settings = tempfile.TemporaryDirectory()
+atexit.register(_settings.cleanup)
+os.environ["NAPARI_CONFIG"] = str(Path(_settings.name) / "napari.yaml")
+pytest.importorskip(
+    "napari", reason="needs napari: pip install 'embedseg-nd[napari]'", exc_type=ImportError
+)
+pytest.importorskip("pytestqt", reason="needs pytest-qt")
+_probe = subprocess.run(
+    [sys.executable, "-c", "from qtpy.QtWidgets import QApplication; QApplication([])"],
+    capture_output=True,
+    text=True,
+    timeout=300,
+)
+if _probe.returncode:
+    pytest.skip(
+        "Qt does not load here: " + _probe.stderr.strip()[-200:].split("\n")[-1],
+        allow_module_level=True,
+    )
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # of napari and what it imports
+    import napari
+    from napari._qt import qt_main_window  # noqa: F401
+    from napari.utils.notifications import notification_manager
+    from npe2 import PluginManager, PluginManifest
+    from pytestqt.exceptions import capture_exceptions
+    from pytestqt.qt_compat import qt_api
+    from pytestqt.qtbot import QtBot
+    from qtpy.QtCore import Qt
+    from vispy.gloo.gl import GL_EXTENSIONS
+
+    from embedseg.napari import files, samples
+    from embedseg.napari._decoding import Frame, Predicted, predict
+    from embedseg.napari._sliders import Control, Controls, range_of
+    from embedseg.napari.correct import Correct
+    from embedseg.napari.segment import Segment
+    from embedseg.napari.train import Train
+
+#: Of the colours that napari draws for labels.
+pytestmark = pytest.mark.filterwarnings("ignore:Conversion from CIE-LAB:UserWarning")
+
+MANIFEST = Path(importlib.import_module("embedseg.napari").__file__ or "").parent / "napari.yaml"
+NAME = "embedseg-nd"
+SPACING = (0.5, 0.5)
+#: Milliseconds to wait; machines may be busy.
+PATIENCE = 120_000
+
+
+# -- what every test stands on ---------------------------------------------------------------------
+@pytest.fixture
+def bot(request: pytest.FixtureRequest) -> Iterator[QtBot]:
+    """What clicks; an error in a slot fails the test."""
+    qt_api.set_qt_api(None)
+    with capture_exceptions() as errors:
+        yield QtBot(request)
+    assert not errors
+
+
+@pytest.fixture
+def viewer(
+    bot: QtBot, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Any]:
+    """A viewer that nobody sees, with the plugin; where nothing is drawn, OpenGL is not needed."""
+    monkeypatch.setattr(
+        "vispy.gloo.gl.glGetParameter", lambda name: "" if name == GL_EXTENSIONS else 4096
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of napari
+        made = napari.Viewer(show=False)
+        manager = PluginManager.instance()
+        if NAME not in manager:
+            manager.register(PluginManifest.from_file(MANIFEST))
+    notification_manager.records.clear()
+    yield made
+    monkeypatch.setattr(made.window._qt_window, "_save_current_window_settings", lambda *_: None)
+    made.close()
+
+
+class Nets:
+    """Counts what nets were applied to; foreground is what is bright, boundaries are nowhere."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.gate = threading.Event()
+        self.gate.set()
+
+    def forward(self, net: torch.nn.Module, image: torch.Tensor) -> torch.Tensor:
+        self.calls += 1
+        assert self.gate.wait(PATIENCE / 1000)
+        bright = 8 * (image[:, :1] - 0.3)
+        return torch.cat([bright, torch.full_like(bright, -1.0)], dim=1)
+
+
+@pytest.fixture
+def nets(monkeypatch: pytest.MonkeyPatch) -> Nets:
+    """Nets that see at once what is bright, and are counted."""
+    found = Nets()
+    monkeypatch.setattr("embedseg.nets.unet.UNet.forward", lambda net, x: found.forward(net, x))
+    return found
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data")
+    write_blobs(folder, 2, splits={"train": 4, "val": 2, "test": 1}, n=4)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def model(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a model of the boundary method that was not trained; see `Nets`."""
+    config = planning.plan(data, method="boundary").changed(
+        {"net.width": 8, "net.depth": 2, "method.fg_threshold": 0.5}
+    )
+    folder = tmp_path_factory.mktemp("models") / "model"
+    Segmenter.new(config, "cpu").save(folder)
+    return folder
+
+
+def click(bot: QtBot, button: Any) -> None:
+    assert button.isEnabled()
+    bot.mouseClick(button, Qt.MouseButton.LeftButton)
+
+
+def errors() -> list[str]:
+    return [
+        str(record.message) for record in notification_manager.records if record.severity >= "error"
+    ]
+
+
+def open_blobs(viewer: Any, seed: int = 0, **more: Any) -> Any:
+    image, _ = blobs((96, 96), 4, seed, spacing=SPACING)
+    known: dict[str, Any] = {"name": "cells", "scale": SPACING, "units": ("um", "um")}
+    return viewer.add_image(image, **known | more)
+
+
+def segmenting(bot: QtBot, viewer: Any, folder: Path) -> Segment:
+    """Dock the widget and let it read a model."""
+    widget = Segment(viewer)
+    viewer.window.add_dock_widget(widget, name="Segment")
+    widget.device.setCurrentText("cpu")
+    widget.folder.set_path(folder)
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    return widget
+
+
+def segmented(bot: QtBot, widget: Segment) -> Any:
+    click(bot, widget.go)
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    settle(bot, widget)
+    return widget.results.labels
+
+
+def settle(bot: QtBot, widget: Segment) -> None:
+    bot.waitUntil(
+        lambda: not (widget._pause.isActive() or widget.decoding.running), timeout=PATIENCE
+    )
+
+
+# -- the manifest ----------------------------------------------------------------------------------
+def test_the_manifest_names_what_is_there() -> None:
+    manifest = PluginManifest.from_file(MANIFEST)
+    assert (manifest.name, manifest.display_name) == (NAME, "embedseg")
+    manifest.validate_imports()
+    written = [
+        suffix
+        for each in manifest.contributions.writers or []
+        for suffix in each.filename_extensions
+    ]
+    assert set(written) == {e.suffix for e in EXPORTERS.values()} | {".tif", ".tiff"}
+    (reader,) = manifest.contributions.readers or []
+    assert reader.filename_patterns == [f"*{suffix}" for suffix in (*files.SUFFIXES, ".zarr")]
+    said = (Path(__file__).parents[2] / "setup.py").read_text()
+    assert f'"napari.manifest": ["{NAME} = embedseg.napari:napari.yaml"]' in said
+
+
+@pytest.mark.parametrize("name", ["_layers", "_training"])
+def test_doctests(name: str) -> None:
+    done = doctest.testmod(importlib.import_module(f"embedseg.napari.{name}"))
+    assert done.attempted and not done.failed
+
+
+# -- segment ---------------------------------------------------------------------------------------
+def test_sliders_decode_anew_without_the_net(bot, viewer, nets, model) -> None:
+    layer = open_blobs(viewer, translate=(3.0, 4.0))
+    widget = segmenting(bot, viewer, model)
+    method = load_config(model / "config.json").method
+    assert list(widget.controls.controls) == list(method.adjustable())
+    assert widget.axes.currentText() == "YX" and widget.spacing.text() == "0.5 × 0.5 µm"
+    result = segmented(bot, widget)
+    assert nets.calls == 1 and not errors()
+    found = Segmenter.load(model, "cpu").segment(layer.data, spacing=SPACING)
+    np.testing.assert_array_equal(result.data, found)
+    assert result.data.max() >= 2 and widget.progress.said.text() == f"{found.max()} objects"
+    assert list(result.scale) == list(SPACING) and list(result.translate) == [3.0, 4.0]
+    calls = nets.calls
+    widget.controls.controls["fg_threshold"].slider.setValue(0.8)
+    assert widget._pause.isActive()  # it waits until the slider rests
+    settle(bot, widget)
+    stricter = Segmenter.load(model, "cpu").with_options({"method.fg_threshold": 0.8})
+    assert nets.calls == calls and widget.results.labels is result
+    assert 0 < (result.data > 0).sum() < (found > 0).sum()
+    np.testing.assert_array_equal(result.data, stricter.segment(layer.data, spacing=SPACING))
+    click(bot, widget.reset)
+    settle(bot, widget)
+    np.testing.assert_array_equal(result.data, found)
+
+
+def test_centres_and_maps_lie_on_the_image(bot, viewer, nets, model) -> None:
+    layer = open_blobs(viewer, scale=(1.0, 0.25))  # not the model's: the net sees another grid
+    widget = segmenting(bot, viewer, model)
+    result = segmented(bot, widget)
+    assert result.data.shape == layer.data.shape
+    widget.centres.setChecked(True)
+    settle(bot, widget)
+    points = viewer.layers["cells centres"]
+    assert len(points.data) == result.data.max()
+    inside = [result.data[tuple(np.round(point).astype(int))] for point in points.data]
+    assert inside == list(range(1, len(inside) + 1))
+    assert list(result.features["index"]) == inside and (result.features["score"] <= 1).all()
+    widget.maps.setChecked(True)
+    maps = viewer.layers["cells foreground"]
+    assert maps.data.shape == (192, 48) and viewer.layers["cells boundary"].visible
+    for end, sign in ((0, -1), (1, 1)):  # the outer edges of the pixels at the ends
+        np.testing.assert_allclose(
+            maps.extent.world[end] + sign * maps.scale / 2,
+            layer.extent.world[end] + sign * layer.scale / 2,
+        )
+    widget.maps.setChecked(False)
+    widget.centres.setChecked(False)
+    settle(bot, widget)
+    assert [each.name for each in viewer.layers] == ["cells", "cells labels"]
+    assert nets.calls == 1
+
+
+def test_labels_that_were_edited_stay(bot, viewer, nets, model) -> None:
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, model)
+    mine = segmented(bot, widget)
+    mine.paint((5, 5), 77)
+    widget.controls.controls["fg_threshold"].slider.setValue(0.7)
+    settle(bot, widget)
+    assert mine.data[5, 5] == 77 and widget.results.labels is not mine
+    assert [each.name for each in viewer.layers] == ["cells", "cells labels", "cells labels 2"]
+
+
+def test_labels_of_another_model_go_beside(bot, viewer, nets, model, tmp_path) -> None:
+    Segmenter.load(model, "cpu").save(tmp_path / "m")
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, model)
+    first = segmented(bot, widget)
+    assert segmented(bot, widget) is first
+    widget.folder.set_path(tmp_path / "m")
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    second = segmented(bot, widget)
+    assert second is not first and first in viewer.layers
+    assert [Path(each.metadata["embedseg model"]) for each in (first, second)] == [
+        model,
+        tmp_path / "m",
+    ]
+
+
+def test_maps_are_named_by_their_axes() -> None:
+    specs = as_method({"type": "embedding"}).maps(2)
+    data = np.arange(5, dtype=np.float16)[:, None, None] * np.ones((5, 3, 4), np.float16)
+    maps = Maps(data, specs, (1.0, 1.0))
+    frame = Frame((maps,), (3, 4), False)
+    pictures = Predicted((frame, frame), True).pictures()
+    assert list(pictures) == ["offset Y", "offset X", "bandwidth Y", "bandwidth X", "seed"]
+    assert pictures["bandwidth X"].shape == (2, 3, 4) and (pictures["bandwidth X"] == 3).all()
+
+
+def test_thresholds_go_into_the_model(bot, viewer, nets, model, tmp_path) -> None:
+    folder = tmp_path / "m"
+    Segmenter.load(model, "cpu").save(folder)
+    widget = segmenting(bot, viewer, folder)
+    widget.controls.controls["decoder"].choice.setCurrentText("watershed")
+    widget.controls.controls["min_object_size"].slider.setValue(9)
+    click(bot, widget.keep)
+    held = load_config(folder / "config.json").method
+    assert (held.decoder, held.min_object_size, held.fg_threshold) == ("watershed", 9, 0.5)
+    assert widget.controls.settings() == {}
+
+
+def test_cancel_ends_without_a_result(bot, viewer, nets, model) -> None:
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, model)
+    nets.gate.clear()
+    click(bot, widget.go)
+    bot.waitUntil(lambda: nets.calls == 1, timeout=PATIENCE)
+    assert not widget.go.isEnabled()  # and the viewer answers while the net is at work
+    click(bot, widget.cancel)
+    nets.gate.set()
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    assert widget.progress.said.text() == "stopped" and len(viewer.layers) == 1
+    assert segmented(bot, widget).data.max() >= 2
+
+
+def test_errors_are_said_and_leave_the_widget_usable(bot, viewer, nets, model, tmp_path) -> None:
+    widget = segmenting(bot, viewer, tmp_path)
+    assert "no model here" in widget.progress.said.text() and len(errors()) == 1
+    click(bot, widget.go)
+    assert "choose the folder of a model" in errors()[-1]
+    widget.folder.set_path(model)
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    click(bot, widget.go)
+    assert "there is no image layer" in errors()[-1]
+    viewer.add_image(np.full((20, 20), np.nan), name="broken", contrast_limits=(0, 1))
+    click(bot, widget.go)
+    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    assert "NaN or infinite" in widget.progress.said.text() and len(errors()) == 4
+    layer = open_blobs(viewer)
+    widget.image.choose(layer)
+    assert segmented(bot, widget).data.max() >= 2 and len(errors()) == 4
+
+
+def test_a_widget_that_is_closed_stops_its_work(bot, viewer, nets, model) -> None:
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, model)
+    nets.gate.clear()
+    click(bot, widget.go)
+    bot.waitUntil(lambda: nets.calls == 1, timeout=PATIENCE)
+    work = widget.work
+    viewer.window.remove_dock_widget(widget)
+    widget.deleteLater()
+    bot.waitUntil(work._stopped.is_set, timeout=PATIENCE)
+    nets.gate.set()
+    bot.waitUntil(lambda: not work.running, timeout=PATIENCE)
+
+
+def test_classes_have_the_colours_of_the_model(bot, viewer, nets, tmp_path) -> None:
+    write_blobs(tmp_path, 2, splits={"train": 1, "val": 1}, n=1)
+    config = planning.plan(tmp_path, method="semantic").changed({"net.width": 8, "net.depth": 2})
+    Segmenter.new(config, "cpu").save(tmp_path / "m")
+    open_blobs(viewer)
+    widget = segmenting(bot, viewer, tmp_path / "m")
+    assert list(widget.controls.controls) == ["tilt"]
+    result = segmented(bot, widget)
+    assert set(np.unique(result.data)) == {0, 1} and "%" in widget.progress.said.text()
+    colours = list(config.method.colours.values())
+    for value, colour in enumerate(colours):
+        rgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
+        np.testing.assert_allclose(result.colormap.map(value)[:3], rgb, atol=0.01)
+    widget.centres.setChecked(True)
+    settle(bot, widget)
+    assert len(viewer.layers) == 2  # classes have no centres
+
+
+@pytest.mark.parametrize("axes", ["ZYX", "TYX"])
+def test_a_model_of_images_takes_volumes_and_films(axes, nets, model) -> None:
+    image = np.stack([blobs((96, 96), 4, spacing=SPACING)[0]] * 3)
+    spacing = (4.0, 0.5, 0.5) if axes == "ZYX" else SPACING
+    told: list[tuple[int, int]] = []
+    segmenter = Segmenter.load(model, "cpu")
+    found = predict(
+        segmenter, Image(image, axes, spacing), False, lambda *done: told.append(done)
+    ).decode(segmenter)
+    assert found.labels.shape == image.shape and told[-1][0] == told[-1][1] > 0
+    single = segmenter.segment(image[0], spacing=SPACING)
+    assert (found.labels[1] > 0).sum() == (single > 0).sum()
+    assert found.centres is not None and found.centres.shape[1] == 3
+    # Frames are apart; planes are one volume.
+    assert len(found.centres) == single.max() * (3 if axes == "TYX" else 1)
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_gets_its_sliders(name, bot, viewer) -> None:
+    from qtpy.QtWidgets import QFormLayout, QWidget
+
+    method, held = as_method({"type": name}), QWidget()
+    controls = Controls(QFormLayout(held))
+    controls.show_method(method)
+    moved: list[int] = []
+    controls.changed.connect(lambda: moved.append(1))
+    assert set(controls.controls) >= set(method.search_space()) and controls.settings() == {}
+    fields = type(method).model_fields
+    for option, values in method.adjustable().items():
+        assert fields[option].description
+        for value in values:
+            controls.controls[option].set_value(value)
+            assert controls.controls[option].value() == value
+            type(method).model_validate(method.model_dump() | {option: value})
+        if limits := controls.controls[option].slider and range_of(
+            fields[option], values, getattr(method, option)
+        ):
+            for end in limits[:2]:
+                type(method).model_validate(method.model_dump() | {option: end})
+        controls.controls[option].set_value(getattr(method, option))
+    assert not moved and controls.settings() == {}
+    held.deleteLater()
+
+
+def test_an_option_may_be_switched_off(bot, viewer) -> None:
+    method = as_method({"type": "embedding"})
+    control = Control(type(method).model_fields["refine"], (None, 0.6, 0.3), 0.4)
+    assert control.value() == 0.4
+    control.switch.click()
+    assert control.value() is None and not control.slider.isEnabled()
+    control.switch.click()
+    assert control.value() == 0.4
+    control.deleteLater()
+
+
+# -- train, correct and retrain --------------------------------------------------------------------
+@pytest.fixture
+def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Plans are of nets that learn in a moment."""
+    plan = planning.plan
+    monkeypatch.setattr(
+        planning,
+        "plan",
+        lambda *args, **more: plan(*args, **more).changed(
+            {
+                "net.width": 8,
+                "net.depth": 2,
+                "train.batch": 2,
+                "train.crop": "32,32",
+                "train.steps_per_epoch": 2,
+                "train.precision": "32-true",
+            }
+        ),
+    )
+
+
+def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_path) -> None:
+    widget = Train(viewer)
+    viewer.window.add_dock_widget(widget, name="Train")
+    training, folder = widget.training, tmp_path / "m"
+    click(bot, training.go)
+    assert "choose a data folder" in errors()[-1]
+    widget.data.set_path(tmp_path / "nothing")
+    widget.folder.set_path(folder)
+    click(bot, training.go)
+    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
+    assert "no such folder" in training.progress.said.text() and not folder.exists()
+    widget.data.set_path(data)
+    widget.device.setCurrentText("cpu")
+    widget.minutes.setValue(60)
+    assert not training.resume.isEnabled()
+    click(bot, training.go)
+    bot.waitUntil(lambda: training.curves.rows >= 2, timeout=PATIENCE)
+    assert training.halt.isEnabled() and not training.go.isEnabled()
+    assert training.progress.said.text().startswith("step ")
+    click(bot, training.halt)
+    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
+    assert training.progress.said.text().endswith(f"the model is in {folder}")
+    assert (folder / "report.html").is_file()
+    stopped = Segmenter.load(folder, "cpu").history
+    assert len(training.curves.figure.axes) == 2
+    shown = viewer.layers["validation images"], viewer.layers["validation found"]
+    assert [layer.data.shape for layer in shown] == [(2, 96, 96)] * 2
+    assert list(shown[0].scale) == [1.0, *SPACING]
+    click(bot, training.resume)
+    bot.waitUntil(lambda: training.curves.rows > len(stopped), timeout=PATIENCE)
+    click(bot, training.halt)
+    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
+    resumed = Segmenter.load(folder, "cpu").history
+    assert resumed[: len(stopped) - 1] == stopped[:-1] and len(resumed) > len(stopped)
+    click(bot, training.go)
+    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
+    assert "exists and is not empty" in errors()[-1]
+
+
+def test_corrected_labels_become_data(bot, viewer, tiny, model, tmp_path) -> None:
+    layer = open_blobs(viewer)
+    labels = viewer.add_labels(
+        np.zeros((96, 96), np.int32),
+        name="mine",
+        scale=SPACING,
+        metadata={"embedseg image": "cells", "embedseg model": str(model)},
+    )
+    viewer.add_image(np.zeros((9, 9)), name="other")
+    widget = Correct(viewer)
+    viewer.window.add_dock_widget(widget, name="Correct")
+    assert widget.image.layer() is layer and widget.start.path() == model
+    assert widget.folder.path() == model.with_name("model-2")
+    labels.paint((40, 50), 3)
+    click(bot, widget.add)
+    assert "choose a data folder" in errors()[-1]
+    folder = tmp_path / "data"
+    widget.data.set_path(folder)
+    click(bot, widget.add)
+    image, mask = (
+        read_image(folder / "train/images/cells.tif"),
+        read_labels(folder / "train/masks/cells.tif"),
+    )
+    np.testing.assert_array_equal(image.data, layer.data)
+    np.testing.assert_array_equal(mask.data, labels.data)
+    assert image.spacing == mask.spacing == SPACING and (mask.data == 3).any()
+    assert widget.said.text() == "cells.tif added to train: 1 image there"
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    click(bot, widget.add)
+    assert "cells.tif: exists; choose another name" in errors()[-1]
+    widget.image.choose(viewer.layers["other"])
+    click(bot, widget.add)
+    assert "differs from the image's (9, 9)" in errors()[-1]
+    assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
+    click(bot, widget.training.go)
+    bot.waitUntil(lambda: not widget.training.work.running, timeout=PATIENCE)
+    assert "too few to set 1 apart" in widget.training.progress.said.text()
+
+
+@pytest.mark.slow
+def test_a_model_is_retrained_on_corrections(bot, viewer, tiny, model, data, tmp_path) -> None:
+    start = Segmenter.load(model, "cpu")
+    widget = Correct(viewer)
+    widget.data.set_path(data)
+    widget.start.set_path(model)
+    widget.folder.set_path(tmp_path / "better")
+    widget.minutes.setValue(0.1)
+    click(bot, widget.training.go)
+    bot.waitUntil(lambda: not widget.training.work.running, timeout=PATIENCE)
+    better = Segmenter.load(tmp_path / "better", "cpu")
+    assert not errors() and better.config.method.type == start.config.method.type == "boundary"
+    assert better.config.train.start == str(model.resolve())
+    widget.deleteLater()
+
+
+def test_what_is_added_to_data_folders(tmp_path) -> None:
+    image, labels = blobs((20, 24), 2)
+    rgb = np.stack([image, 2 * image, 3 * image]).astype(np.float64)
+    mask = Image(labels, "YX")
+    add_pair(tmp_path, "val", "a", Image(rgb, "CYX", SPACING), mask)
+    held = read_image(tmp_path / "val/images/a.tif")
+    assert (held.axes, held.spacing) == ("CYX", SPACING)
+    np.testing.assert_allclose(held.data, rgb, rtol=1e-6)
+    volume = Image(np.stack([rgb, rgb], 1).astype(np.int64), "CZYX", (2.0, 0.5, 0.5))
+    add_pair(tmp_path, "train", "v", volume, Image(np.stack([labels] * 2), "ZYX"))
+    held = read_image(tmp_path / "train/images/v.tif")
+    np.testing.assert_array_equal(held.data, volume.data)
+    assert held.axes == "CZYX"
+    with pytest.raises(UsageError, match="no name for a file"):
+        add_pair(tmp_path, "val", "../b", Image(image, "YX"), mask)
+    (tmp_path / "val/masks/a.tif").rename(tmp_path / "val/masks/mask_a.tif")
+    with pytest.raises(UsageError, match="do not have equal names"):
+        add_pair(tmp_path, "val", "b", Image(image, "YX"), mask)
+    assert len(list((tmp_path / "val").rglob("*.*"))) == 2
+
+
+# -- files and samples -----------------------------------------------------------------------------
+@pytest.mark.parametrize("suffix", [".zip", ".geojson", ".json", ".zarr", ".tif"])
+def test_labels_go_to_files_and_come_back(suffix, bot, viewer, tmp_path) -> None:
+    image, labels = blobs((60, 70), 6, seed=2)
+    place = {"scale": (0.5, 0.25), "units": ("um", "um"), "axis_labels": ("Y", "X")}
+    viewer.add_image(image, name="cells", **place)
+    layer = viewer.add_labels(labels, name="mine", **place)
+    path = tmp_path / f"mine{suffix}"
+    assert layer.save(str(path), plugin=NAME) == [str(path)]
+    viewer.layers.remove(layer)
+    (back,) = viewer.open(
+        path, plugin=NAME, **({"layer_type": "labels"} if suffix == ".tif" else {})
+    )
+    np.testing.assert_array_equal(np.asarray(back.data), labels)
+    assert type(back).__name__ == "Labels" and list(back.scale) == [0.5, 0.25]
+
+
+def test_outlines_need_an_open_image(bot, viewer, tmp_path) -> None:
+    labels = blobs((60, 70), 3)[1]
+    files.write(str(tmp_path / "a.zip"), labels, {"name": "a"})
+    with pytest.raises(UsageError, match="open its image first"):
+        files.read(str(tmp_path / "a.zip"))
+    table = {"index": np.arange(1, 4), "score": np.array([0.5, 0.25, np.nan])}
+    files.write(str(tmp_path / "a.csv"), labels, {"name": "a", "features": table})
+    rows = (tmp_path / "a.csv").read_text().splitlines()
+    assert len(rows) == 1 + labels.max() and "0.25" in rows[2]
+    (tmp_path / "b.json").write_text('{"answer": 42}')
+    assert files.get_reader(str(tmp_path / "b.json")) is None
+    assert files.get_reader(str(tmp_path)) is None
+    assert files.get_reader([str(tmp_path / "a.zip")]) is None
+
+
+def test_images_come_with_axes_and_pixel_size(data, tmp_path) -> None:
+    import h5py
+
+    ((image, known, kind),) = files.read(str(data / "test/images/test0.tif"))
+    assert (kind, known["scale"], known["units"]) == ("image", [0.5, 0.5], ["um", "um"])
+    ((labels, _, kind),) = files.read(str(data / "test/masks/test0.tif"))
+    assert kind == "labels" and labels.dtype == np.int32
+    with h5py.File(tmp_path / "a.h5", "w") as file:
+        for name, values in (("raw", image), ("label", labels)):
+            file[name] = values
+            file[name].attrs["element_size_um"] = SPACING
+    assert [kind for _, _, kind in files.read(str(tmp_path / "a.h5"))] == ["image", "labels"]
+
+
+def test_layers_are_named_by_the_channels(bot, viewer, tmp_path) -> None:
+    import tifffile
+    import zarr
+
+    both = np.stack([blobs((40, 50), 3, seed=1)[0]] * 2)
+    names = ["DAPI", "GFP"]
+    tifffile.imwrite(
+        tmp_path / "a.ome.tif",
+        both,
+        photometric="minisblack",
+        metadata={"axes": "CYX", "Channel": {"Name": names}},
+    )
+    group = zarr.open_group(tmp_path / "b.zarr", mode="w")
+    group.create_array("0", data=both)
+    group.attrs["ome"] = {
+        "version": "0.5",
+        "omero": {"channels": [{"label": name} for name in names]},
+        "multiscales": [
+            {
+                "axes": [
+                    {"name": "c", "type": "channel"},
+                    *({"name": name, "type": "space"} for name in "yx"),
+                ],
+                "datasets": [
+                    {
+                        "path": "0",
+                        "coordinateTransformations": [{"type": "scale", "scale": [1, 1, 1]}],
+                    }
+                ],
+            }
+        ],
+    }
+    for name in ("a.ome.tif", "b.zarr"):
+        viewer.open(str(tmp_path / name), plugin=NAME)
+        stem = name.split(".")[0]
+        shown = [layer for layer in viewer.layers if layer.name.startswith(stem)]
+        assert [layer.name for layer in shown] == [f"{stem} DAPI", f"{stem} GFP"]
+        np.testing.assert_array_equal(shown[1].data, both[1])
+
+
+@pytest.mark.parametrize(("name", "ndim"), [("nuclei", 2), ("ovules", 3), ("neurites", 3)])
+def test_samples_come_with_their_masks(name, ndim) -> None:
+    (image, known, kind), (labels, _, other) = getattr(samples, name)()
+    assert (kind, other, image.ndim) == ("image", "labels", ndim)
+    assert image.shape == labels.shape and labels.max() > 5 and len(known["scale"]) == ndim
+
+
+def test_widgets_and_samples_open_from_the_menus(bot, viewer) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of napari
+        viewer.open_sample(NAME, "ovules")
+        docked = [
+            viewer.window.add_plugin_dock_widget(NAME, title)[1]
+            for title in ("Segment", "Train", "Correct and retrain")
+        ]
+    assert [type(each) for each in docked] == [Segment, Train, Correct]
+    assert docked[0].image.layer().name == "ovules" and "µm" in docked[0].spacing.text()
+    assert [layer.name for layer in viewer.layers] == ["ovules", "ovules truth"]
