@@ -38,6 +38,7 @@ TEST = [
     "pytest-qt>=4.4",
     "pytest-xdist>=3.6",
     "ruff>=0.11",
+    "typos>=1.30",
     *EXTRAS["bioio"],
     *EXTRAS["large"],
     *EXTRAS["log"],
@@ -100,7 +101,8 @@ setup(
         "test": TEST,
         "all": sorted({need for extra in EXTRAS.values() for need in extra}),
     },
-    # Other packages bring methods of their own under the entry-point group "embedseg.methods":
+    # Other packages add methods under the entry-point group "embedseg.methods"; nets and formats
+    # under the groups named at `NETS`, `EXPORTERS` and `IMPORTERS`:
     #     entry_points={"embedseg.methods": ["my-method = my_package.method:MyMethod"]}
     entry_points={
         "console_scripts": ["embedseg = embedseg.cli:main"],
