@@ -223,7 +223,7 @@ def test_stores_are_read(tmp_path: Path, run: Run) -> None:
 @pytest.mark.parametrize(
     ("args", "wanted", "words"),
     [
-        (["a.tif", "-o", "b.xml"], 2, "--to does: roi, geojson, csv, coco, ome-zarr, tif"),
+        (["a.tif", "-o", "b.xml"], 2, "--to: roi, geojson, csv, coco, ome-zarr, tif"),
         (["a.tif", "-o", "b.zip", "--to", "coco"], 2, "files of the format coco end with .json"),
         (["a.tif", "-o", "b.zip", "--to", "tif"], 2, "label images end with .tif"),
         (["a.tif", "-o", "b.zip", "--to", "svg"], 2, "no format 'svg'; there are roi"),
@@ -241,7 +241,7 @@ def test_stores_are_read(tmp_path: Path, run: Run) -> None:
             1,
             "do not belong to an image of shape (9, 9)",
         ),
-        (["a.geojson", "-o", "b.tif"], 2, "--like IMAGE does, or --shape Y,X"),
+        (["a.geojson", "-o", "b.tif"], 2, "--like IMAGE or --shape Y,X"),
         (["a.geojson", "-o", "b.tif", "--shape", "4"], 2, "--shape '4': expected Y,X or Z,Y,X"),
         (["a.geojson", "-o", "b.tif", "--shape", "0,4"], 2, "--shape '0,4'"),
         (

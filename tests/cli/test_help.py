@@ -2,26 +2,34 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
-from commands import Run
+from commands import Run, shell
 
-
-def shell(*args: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the command line in a process of its own."""
-    return subprocess.run(
-        [sys.executable, "-m", "embedseg.cli", *args],
-        capture_output=True,
-        text=True,
-        check=False,
-        env=os.environ | environment,
-    )
+COMMANDS = [
+    "check",
+    "plan",
+    "train",
+    "tune",
+    "predict",
+    "evaluate",
+    "score",
+    "info",
+    "demo",
+    "benchmark",
+    "ensemble",
+    "mesh",
+    "stack",
+    "convert",
+    "export",
+    "import",
+]
 
 
 # -- help ------------------------------------------------------------------------------------------
@@ -29,8 +37,8 @@ def test_help_of_every_command_is_in_groups_with_defaults() -> None:
     """An option that is not a mere switch says its default, is required, or has none to say."""
     import typer
 
-    from embedseg.cli import app
-    from embedseg.cli.helping import panels
+    from embedseg.cli.app import app
+    from embedseg.cli.help import panels
 
     root = typer.main.get_command(app)
     for name, command in root.commands.items():
@@ -46,10 +54,22 @@ def test_help_of_every_command_is_in_groups_with_defaults() -> None:
 
 
 def test_help_lists_commands_in_the_order_of_work(run: Run) -> None:
-    from embedseg.cli.helping import ORDER
+    from embedseg.cli.help import ORDER
 
     listed = re.findall(r"^  ([a-z]+) ", run("--help").out.split("Commands:")[1], re.MULTILINE)
-    assert [name for name in listed if name in ORDER] == list(ORDER)
+    assert listed == list(ORDER)
+
+
+def test_every_file_with_a_command_is_listed() -> None:
+    from embedseg import cli
+    from embedseg.cli.help import ORDER
+
+    files = {
+        path.stem.rstrip("_")
+        for path in Path(cli.__path__[0]).glob("*.py")
+        if "\n@command(" in path.read_text()
+    }
+    assert files == set(ORDER)
 
 
 def test_help_shows_groups_apart(run: Run) -> None:
@@ -60,6 +80,41 @@ def test_help_shows_groups_apart(run: Run) -> None:
     ]
     assert places == sorted(places)
     assert places[2] < out.index("--time-limit") < places[3] < out.index("--spacing")
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_ends_with_an_example(command: str, run: Run) -> None:
+    done = run(command, "--help")
+    assert done.code == 0
+    assert done.out.rstrip().splitlines()[-1].strip().startswith(f"embedseg {command}")
+    assert "\n  Example:\n" in done.out
+
+
+def test_help_lists_the_commands_and_shows_defaults(run: Run) -> None:
+    assert all(f"  {command} " in run("--help").out for command in COMMANDS)
+    assert "[default: auto]" in run("train", "--help").out
+    assert "[default: test]" in run("evaluate", "--help").out
+
+
+def test_help_names_every_net(run: Run) -> None:
+    from embedseg.nets import NETS
+
+    assert all(name in run("train", "--help").out for name in NETS)
+
+
+def test_help_answers_at_once() -> None:
+    took = []
+    for _ in range(3):
+        begun = time.perf_counter()
+        assert shell("--help").returncode == 0
+        took.append(time.perf_counter() - begun)
+    assert min(took) < 0.5
+
+
+def test_version(run: Run) -> None:
+    import embedseg
+
+    assert run("--version").out == f"embedseg {embedseg.__version__}\n"
 
 
 # -- completion ------------------------------------------------------------------------------------
@@ -88,7 +143,7 @@ def test_bash_is_offered_commands_options_and_names(
 
 
 def test_presets_that_are_completed_are_those_there_are() -> None:
-    from embedseg.cli.helping import objects, presets
+    from embedseg.cli.help import objects, presets
     from embedseg.export import EXPORTERS
     from embedseg.model.planning import PRESETS
 
@@ -98,7 +153,7 @@ def test_presets_that_are_completed_are_those_there_are() -> None:
 
 def test_completion_loads_no_torch() -> None:
     code = (
-        "import sys; from embedseg.cli.helping import methods, nets; methods(''); nets('');"
+        "import sys; from embedseg.cli.help import methods, nets; methods(''); nets('');"
         "print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
@@ -106,7 +161,7 @@ def test_completion_loads_no_torch() -> None:
 
 
 def test_completion_can_be_installed(tmp_path: Path) -> None:
-    """Into a home of its own."""
+    """Into another home."""
     for name, file in (
         ("bash", ".bash_completions/embedseg.sh"),
         ("zsh", ".zfunc/_embedseg"),

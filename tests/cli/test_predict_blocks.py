@@ -13,9 +13,10 @@ import pytest
 import tifffile
 import zarr
 
-from embedseg.blockwise import BlockOptions, segment as running, workers as engine
-from embedseg.blockwise.outputs import Output
-from embedseg.blockwise.plan import BOXES, plan_blocks, sample
+from embedseg.blockwise import BlockOptions, segment, workers as worker_module
+from embedseg.blockwise.frozen_model import BOXES, sample_values
+from embedseg.blockwise.outputs import BigTiff, NewStore
+from embedseg.blockwise.plan import plan_blocks
 from embedseg.blockwise.steps import make_maps
 from embedseg.images import (
     open_array,
@@ -78,7 +79,7 @@ def test_maps_of_blocks_are_those_of_the_whole_image(model, tmp_path):
     axes, ndim = "ZYX"[3 - image.ndim :], image.ndim
     opened = open_lazy(saved(tmp_path, image), axes)
     job = plan_blocks(
-        segmenter.source,
+        segmenter.predictor,
         opened,
         tmp_path,
         BlockOptions(block={2: (64, 48), 3: (16, 48, 48)}[ndim], halo=(8,) * ndim),
@@ -96,11 +97,11 @@ def test_maps_of_blocks_are_those_of_the_whole_image(model, tmp_path):
 def test_a_small_image_is_normalised_like_a_whole_one_and_a_large_one_by_a_sample(tmp_path):
     image = np.random.default_rng(0).gamma(2, 50, (3, 40, 50)).astype(np.uint16)
     np.save(tmp_path / "a.npy", image)
-    values = sample(open_lazy(tmp_path / "a.npy", "CYX"))
+    values = sample_values(open_lazy(tmp_path / "a.npy", "CYX"))
     assert np.array_equal(np.sort(values, axis=1), np.sort(image.reshape(3, -1), axis=1))
     large = np.lib.format.open_memmap(tmp_path / "b.npy", "w+", np.uint8, (5000, 7000))
     large[:] = np.arange(7000) % 251
-    values = sample(open_lazy(tmp_path / "b.npy", "YX"))
+    values = sample_values(open_lazy(tmp_path / "b.npy", "YX"))
     assert values.shape == (1, 64 * 512**2) and BOXES == 64
     assert abs(np.percentile(values, 99.8) - np.percentile(large, 99.8)) <= 1
 
@@ -127,9 +128,9 @@ def test_predict_in_blocks_finds_what_it_finds_without(model, tmp_path, run):
     header, *rows = (tmp_path / "blocks.csv").read_text().splitlines()
     assert header.split(",")[1] == f"centre_{axes[0].lower()}" and len(rows) == other.data.max()
     assert f"{len(rows)} objects written to" in parts.out
-    # How far the net sees is looked for once.
+    # The halo is measured once.
     assert (
-        "looking for"
+        "measuring the halo"
         not in run(
             "predict", model, tmp_path / "image.tif", "-o", tmp_path / "again.tif", "--block", block
         ).err
@@ -165,7 +166,7 @@ def test_an_image_too_large_for_the_memory_is_segmented_in_blocks(flat, tmp_path
     image = image_for(flat)
     tifffile.imwrite(tmp_path / "image.tif", image, metadata={"axes": "YX"})
     whole = run("predict", flat, tmp_path / "image.tif", "-o", tmp_path / "labels")
-    monkeypatch.setattr("embedseg.nets.devices.available_memory", lambda device: 10**6)
+    monkeypatch.setattr("embedseg.nets.available_memory", lambda device: 10**6)
     parts = run("predict", flat, tmp_path / "image.tif", "-o", tmp_path / "parts")
     assert "more than is free, so it is segmented in blocks" in parts.err
     assert "in blocks" not in whole.err and whole.code == parts.code == 0
@@ -271,12 +272,12 @@ def test_what_cannot_be_is_said_before_anything_is_computed(
     flat, tmp_path, run, options, words, monkeypatch
 ):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(engine, "ANSWER", "1s")
+    monkeypatch.setattr(worker_module, "ANSWER", "1s")
     source = saved(tmp_path, image_for(flat))
     found = run("predict", flat, source, *options)
     assert found.code in (1, 2) and words in found.err
     left = {path.name for path in tmp_path.iterdir()}
-    # A scheduler that does not answer may do so later: then it goes on.
+    # A scheduler that does not answer may do so later: then the run resumes.
     assert left <= {"image.npy", "out.blocks"} and not (tmp_path / "out.blocks/maps").exists()
     assert ("out.blocks" in left) == ("--scheduler" in options)
 
@@ -318,9 +319,9 @@ def test_a_dry_run_says_what_it_takes_and_leaves_nothing(flat, tmp_path, run):
     assert [path.name for path in tmp_path.iterdir()] == ["image.npy"]
 
 
-# -- going on --------------------------------------------------------------------------------------
-@pytest.mark.parametrize("output", ["out.zarr", "out.tif"])
-def test_what_was_cut_off_at_the_very_end_goes_on(flat, tmp_path, run, monkeypatch, output):
+# -- resuming --------------------------------------------------------------------------------------
+@pytest.mark.parametrize(("output", "kind"), [("out.zarr", NewStore), ("out.tif", BigTiff)])
+def test_a_run_interrupted_at_the_very_end_resumes(flat, tmp_path, run, monkeypatch, output, kind):
     source = saved(tmp_path, image_for(flat))
     command = ["predict", flat, source, "-o", tmp_path / output, "--axes", "YX", "--block", "64,64"]
 
@@ -328,12 +329,12 @@ def test_what_was_cut_off_at_the_very_end_goes_on(flat, tmp_path, run, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(Output, "finish", cut)
+        patch.setattr(kind, "finish", cut)
         assert run(*command).code == 130
     assert (tmp_path / "out.csv").exists() and not (tmp_path / output).exists()
-    finish = Output.finish
+    finish = kind.finish
     with monkeypatch.context() as patch:
-        patch.setattr(Output, "finish", lambda *given: (finish(*given), cut()))
+        patch.setattr(kind, "finish", lambda *given: (finish(*given), cut()))
         assert run(*command).code == 130
     # All there but what lies between.
     assert (tmp_path / output).exists() and (tmp_path / "out.blocks").exists()
@@ -345,18 +346,18 @@ def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
     source = saved(tmp_path, image_for(flat))
     command = ["predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--block"]
     with monkeypatch.context() as patch:
-        patch.setattr(running, "_find", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        patch.setattr(segment, "find_objects", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
         assert run(*command, "48,48").code == 130
     assert (tmp_path / "out.blocks").is_dir()
     # What is finished outlives an error on going on.
     with monkeypatch.context() as patch:
-        patch.setattr(running, "plan_blocks", lambda *_: (_ for _ in ()).throw(DataError("gone")))
+        patch.setattr(segment, "plan_blocks", lambda *_: (_ for _ in ()).throw(DataError("gone")))
         assert run(*command, "48,48").last == "error: gone"
     assert (tmp_path / "out.blocks").is_dir()
     other = run(*command, "64,64")
-    assert other.code == 2 and "was cut off, with another block" in other.last
+    assert other.code == 2 and "an interrupted run with another block" in other.last
     again = run(*command, "48,48")
-    assert again.code == 0 and "goes on from what is there" in again.err
+    assert again.code == 0 and "resumes an interrupted run" in again.err
 
 
 def command(model: Path, source: Path, output: Path, *more: object) -> list[str]:
@@ -462,7 +463,7 @@ def test_killed_ten_times_it_ends_in_the_same_bytes(flat, tmp_path):
         workers = children(process.pid)
         if workers and dice.random() < 0.5:
             os.kill(dice.choice(workers), signal.SIGKILL)
-            # It goes on without: a new worker does the rest.
+            # A new worker takes over.
             time.sleep(dice.uniform(0, 3))
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()

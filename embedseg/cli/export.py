@@ -1,4 +1,4 @@
-"""The commands that give models to other programs and take them back: export, import."""
+"""The command export: a model for other programs."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from embedseg.cli.helping import ABOUT, one_of
-from embedseg.cli.shared import Model, Overwrite, command, parse_list
+from embedseg.cli.app import command
+from embedseg.cli.help import ABOUT, one_of
+from embedseg.cli.options import Model, Overwrite, parse_list
 
 
 @command(
@@ -77,7 +78,7 @@ def export(
             metavar="DATA",
             exists=True,
             file_okay=False,
-            help="Data folder: a validation image of it becomes example and cover.",
+            help="Data folder; one of its validation images becomes example and cover.",
             show_default="a synthetic image",
             rich_help_panel=ABOUT,
         ),
@@ -100,25 +101,3 @@ def export(
     )
     kind = export_model(model, output, to, about, overwrite=overwrite)
     typer.echo(f"{model} written to {output} ({kind})")
-
-
-@command("embedseg import nuclei.zip -o nuclei", name="import")
-def import_package(
-    package: Annotated[
-        Path, typer.Argument(metavar="PACKAGE", help="Zip or folder that embedseg export wrote.")
-    ],
-    output: Annotated[
-        Path, typer.Option("-o", "--output", metavar="MODEL", help="Folder for the model.")
-    ],
-    overwrite: Overwrite = False,
-) -> None:
-    """Take a model out of a package of the BioImage Model Zoo that embedseg made.
-
-    No code of the package's is run.
-    """
-    from embedseg.zoo import import_model
-
-    import_model(package, output, overwrite=overwrite)
-    typer.echo(
-        f"{output}: the model of {package}\nnext: embedseg predict {output} IMAGES -o labels"
-    )

@@ -1,4 +1,4 @@
-"""The command that compares methods and nets."""
+"""The command benchmark: methods and nets compared at equal time."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Annotated
 
 import typer
 
-from embedseg.cli import helping
-from embedseg.cli.helping import COMPARED
-from embedseg.cli.pictures import plot_option
-from embedseg.cli.shared import (
+from embedseg.cli.app import command
+from embedseg.cli.console import command_line, findings_first, print_json, say
+from embedseg.cli.help import (
+    COMPARED,
+    methods as complete_methods,
+    nets as complete_nets,
+    one_of,
+    presets as complete_presets,
+)
+from embedseg.cli.options import (
     Axes,
     ClassesText,
     Data,
@@ -21,16 +27,12 @@ from embedseg.cli.shared import (
     Overwrite,
     Settings,
     SpacingText,
-    command,
-    findings_first,
     given_options,
     parse_list,
     parse_settings,
-    print_json,
     reading_options,
-    say,
-    typed,
 )
+from embedseg.cli.plots import plot_option
 
 
 @command(
@@ -48,7 +50,7 @@ def benchmark(
             "--output",
             metavar="DIR",
             help="Folder for the table, the curves and all models. "
-            "What was cut off goes on from there.",
+            "An interrupted benchmark resumes there.",
         ),
     ],
     methods: Annotated[
@@ -56,10 +58,9 @@ def benchmark(
         typer.Option(
             "--methods",
             metavar="NAMES",
-            help="What is learned and decoded: embedding and boundary "
-            "find objects, semantic tells classes apart.",
+            help="embedding and boundary find objects, semantic tells classes apart.",
             rich_help_panel=COMPARED,
-            autocompletion=helping.methods,
+            autocompletion=complete_methods,
         ),
     ] = "embedding,boundary",
     nets: Annotated[
@@ -70,7 +71,7 @@ def benchmark(
             help="cenet, erfnet, unet, unet2d3d, unetpp.",
             show_default="the preset's",
             rich_help_panel=COMPARED,
-            autocompletion=helping.nets,
+            autocompletion=complete_nets,
         ),
     ] = None,
     ndim: Annotated[
@@ -90,7 +91,7 @@ def benchmark(
             metavar="NAMES",
             help="Recipes of training: default, paper.",
             rich_help_panel=COMPARED,
-            autocompletion=helping.presets,
+            autocompletion=complete_presets,
         ),
     ] = "default",
     time_limit: Annotated[
@@ -104,15 +105,17 @@ def benchmark(
     ] = "4m",
     seeds: Annotated[
         int,
-        typer.Option("--seeds", min=1, help="Trainings of each kind.", rich_help_panel=COMPARED),
+        typer.Option(
+            "--seeds", min=1, help="Number of trainings of each kind.", rich_help_panel=COMPARED
+        ),
     ] = 2,
     split: Annotated[
         str,
         typer.Option(
             "--split",
-            help="What is scored: test or val.",
+            help="Images to score: test or val.",
             rich_help_panel=COMPARED,
-            autocompletion=helping.one_of("test", "val"),
+            autocompletion=one_of("test", "val"),
         ),
     ] = "test",
     masks: Masks = None,
@@ -128,14 +131,14 @@ def benchmark(
 ) -> None:
     """Train methods and nets for the same time and put their scores into one table."""
     from embedseg.benchmark import (
-        Bench,
+        BenchmarkSetup,
         comparison_table,
         list_entries,
-        run_benchmark as compare,
+        run_benchmark,
         save_curves,
     )
     from embedseg.model import parse_duration
-    from embedseg.report import benchmark_report
+    from embedseg.report import write_benchmark_report
     from embedseg.types import UsageError
 
     changes = parse_settings(settings)
@@ -152,19 +155,19 @@ def benchmark(
         minutes=[parse_duration(text) / 60 for text in parse_list(time_limit)],
         seeds=seeds,
     )
-    bench = Bench(data, output, split, options, changes, device)
+    bench = BenchmarkSetup(data, output, split, options, changes, device)
     say(
-        f"{len(runs)} trainings, {sum(run.minutes for run in runs):.0f} minutes and what scoring "
-        "takes"
+        f"{len(runs)} trainings, {sum(run.minutes for run in runs):.0f} minutes, and the time to "
+        "score them"
     )
     with findings_first(data, options, runs[0].method):
-        records = compare(bench, runs, overwrite=overwrite)
+        records = run_benchmark(bench, runs, overwrite=overwrite)
     if plot:
         save_curves(plot, records)
-    benchmark_report(
+    write_benchmark_report(
         output / "report.html",
         records,
-        command=typed(context),
+        command=command_line(context),
         title=f"Benchmark on {data.name}: {split}",
     )
     if json:

@@ -1,4 +1,4 @@
-"""What commands draw or write beside their results: `--plot`, `--maps`."""
+"""Figures and maps beside results: `--plot`, `--maps`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embedseg.cli.helping import WRITTEN
+from embedseg.cli.help import WRITTEN
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from embedseg.segmenter import Segmenter
     from embedseg.types import Maps
 
-#: Kinds of pictures.
+#: Suffixes of pictures.
 ENDINGS = (".png", ".pdf", ".svg")
-#: Images on the picture of a data folder.
+#: Most images in the picture of a data folder.
 SHOWN = 8
 
 
@@ -35,7 +35,7 @@ def _checked(path: Path | None) -> Path | None:
 
 
 def plot_option(text: str) -> Any:
-    """Return the option that asks for a picture; it replaces an older one."""
+    """Return the option `--plot`; an existing picture is overwritten."""
     return typer.Option(
         "--plot",
         metavar="PICTURE",
@@ -50,17 +50,13 @@ PlotScores = Annotated[Path | None, plot_option("Draw the scores over the thresh
 
 
 def plot_data(path: Path, data: Path, options: DataOptions) -> None:
-    """Draw some images of a data folder, and the objects that are marked in them."""
-    import numpy as np
-
+    """Draw some images of a data folder and their masks."""
+    from embedseg.common import pick_evenly
     from embedseg.data import load_training
     from embedseg.plots import save_preview
 
     samples = load_training(data, options).train
-    some = [
-        samples[i]
-        for i in np.linspace(0, len(samples) - 1, min(len(samples), SHOWN)).round().astype(int)
-    ]
+    some = [samples[i] for i in pick_evenly(len(samples), SHOWN)]
     save_preview(
         path,
         [each.image for each in some],
@@ -74,7 +70,7 @@ def plot_data(path: Path, data: Path, options: DataOptions) -> None:
 
 
 def plot_statistics(path: Path, stats: Statistics) -> None:
-    """Draw how large the objects of a data folder are, or how frequent its classes."""
+    """Draw the sizes of objects of a data folder, or the frequencies of its classes."""
     from embedseg.plots import save_profiles, save_sizes
 
     if stats.classes:
@@ -103,7 +99,7 @@ def plot_scores(path: Path, summaries: Mapping[str, Any], scoring: Scoring) -> N
     )
 
 
-def plot_found(
+def plot_prediction(
     folder: Path,
     name: str,
     image: Image,
@@ -111,7 +107,7 @@ def plot_found(
     maps: Maps | None,
     segmenter: Segmenter,
 ) -> None:
-    """Draw what was found in an image, and the maps it was found from."""
+    """Draw the objects or classes of an image, and the maps they were decoded from."""
     from embedseg.plots import save_maps, save_overlay
 
     save_overlay(
@@ -130,15 +126,15 @@ def plot_found(
 def write_maps(
     maps: Maps, folder: Path, name: str, spacing_known: bool, classes: Sequence[str] = ()
 ) -> None:
-    """Write each map of an image as float32 TIFF; channels that are classes have their names."""
-    from embedseg.common import write_aside
+    """Write each map of an image as float32 TIFF; channels of classes bear their names."""
+    from embedseg.common import write_file
     from embedseg.images import write_tiff
 
     axes, spacing = "CYX" if len(maps.spacing) == 2 else "ZCYX", maps.spacing
     for spec in maps.specs:
         # ImageJ wants channels behind Z.
         data = maps[spec.name] if axes == "CYX" else maps[spec.name].swapaxes(0, 1)
-        write_aside(
+        write_file(
             folder / f"{name}_{spec.name}.tif",
             partial(
                 write_tiff,

@@ -1,4 +1,4 @@
-"""The command that takes labels to other programs and back: convert."""
+"""The command convert: labels for other programs, and back."""
 
 from __future__ import annotations
 
@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from embedseg.cli.helping import OUTLINES, one_of
-from embedseg.cli.pictures import plot_option
-from embedseg.cli.shared import (
+from embedseg.cli.app import command
+from embedseg.cli.console import at_terminal, say
+from embedseg.cli.help import OUTLINES, one_of
+from embedseg.cli.options import (
     Axes,
     ClearBorder,
     FillHoles,
@@ -17,19 +18,17 @@ from embedseg.cli.shared import (
     MinSize,
     Overwrite,
     SpacingText,
-    at_terminal,
-    command,
-    parse_list,
     parse_spacing,
-    said_spacing,
-    say,
+    pixel_size,
+    tidying_options,
 )
+from embedseg.cli.plots import plot_option
+from embedseg.common import plural
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedseg.images import Image
-    from embedseg.types import Segmentation
 
 #: What label images are called among the formats, and how their files end.
 LABELS, SUFFIXES = "tif", (".tif", ".tiff")
@@ -45,7 +44,7 @@ def convert(
         Path,
         typer.Argument(
             metavar="LABELS",
-            help="Label image or volume; or what was drawn elsewhere: ImageJ ROIs "
+            help="Label image or volume; or outlines drawn elsewhere: ImageJ ROIs "
             "(.zip, .roi), QuPath's .geojson, COCO's .json.",
         ),
     ],
@@ -95,7 +94,7 @@ def convert(
         bool,
         typer.Option(
             "--link",
-            help="Make one object of those that overlap from plane to plane.",
+            help="Join outlines that overlap from plane to plane into one object.",
             rich_help_panel=OUTLINES,
         ),
     ] = False,
@@ -110,35 +109,29 @@ def convert(
 ) -> None:
     """Take label images to ImageJ, QuPath, COCO, OME-Zarr or a table; and outlines back to labels.
 
-    Objects are cleaned first where that is asked for: pieces, holes, size and border, in this
-    order.
+    Objects are tidied first if asked for: pieces, holes, size and border, in this order.
     """
-    from embedseg.export import Objects, check_export, export_objects, refuse_file
+    from embedseg.export import Objects, check_export, check_output_file, export_objects
     from embedseg.images import write_labels
-    from embedseg.labels import CleanOptions, clean, object_ids
+    from embedseg.labels import clean, object_ids
     from embedseg.plots import save_overlay
 
     given, kind = parse_spacing(spacing), _kind(to, output)
-    options = CleanOptions(
-        largest_piece=largest_piece,
-        fill_holes=fill_holes,
-        min_size=min_size,
-        clear_border=clear_border,
-    )
+    options = tidying_options(largest_piece, fill_holes, min_size, clear_border)
     if kind == LABELS:
-        refuse_file(output, overwrite)
+        check_output_file(output, overwrite)
     else:
         check_export(output, kind, overwrite=overwrite)
-    found = _read(source, image, like, shape, link, axes and axes.upper())
-    labels = clean(found.data, options)
+    read = _read(source, image, like, shape, link, axes and axes.upper())
+    labels = clean(read.data, options)
     shown = _image(image, None) if image else None
     pixels = _with_channels(shown) if shown else None
     if kind == LABELS:
-        write_labels(output, labels, given or found.spacing, found.axes)
+        write_labels(output, labels, given or read.spacing, read.axes)
     else:
         objects = Objects(
             labels,
-            said_spacing(found, given),
+            pixel_size(read, given),
             (image or like or source).name,
             image=pixels,
             channels=shown.channels if shown else (),
@@ -152,75 +145,33 @@ def convert(
             (labels > 0)[None] if pixels is None else pixels,
             None,
             labels,
-            spacing=given or found.spacing,
+            spacing=given or read.spacing,
             title=source.name,
         )
-    typer.echo(f"{count} object{'s' * (count != 1)} written to {output}")
+    typer.echo(f"{plural(count, 'object')} written to {output}")
 
 
 def _kind(asked: str | None, output: Path) -> str:
-    """Return the format to write, and see that the name of the file fits it."""
+    """Return the format to write, and check that the name of the file fits it."""
     from embedseg.export import EXPORTERS
     from embedseg.types import UsageError
 
     suffix = output.suffix.lower()
     known = {name: exporter.suffix for name, exporter in EXPORTERS.items()}
-    found = asked or next(
+    kind = asked or next(
         (name for name, own in known.items() if own == suffix),
         LABELS if suffix in SUFFIXES else None,
     )
-    if found == LABELS and suffix not in SUFFIXES:
+    if kind == LABELS and suffix not in SUFFIXES:
         raise UsageError(f"{output}: label images end with {SUFFIXES[0]}")
-    if found is None:
+    if kind is None:
         raise UsageError(
-            f"{output}: the name does not say in which format; --to does: "
-            + ", ".join([*known, LABELS])
+            f"{output}: no format ends so; choose one with --to: " + ", ".join([*known, LABELS])
         )
-    return found
+    return kind
 
 
-# -- beside labels ---------------------------------------------------------------------------------
-def parse_formats(text: str | None) -> tuple[str, ...]:
-    """Return the formats to write beside labels, before work is put into them.
-
-    Examples
-    --------
-    >>> parse_formats("csv, geojson"), parse_formats(None)
-    (('csv', 'geojson'), ())
-    """
-    from embedseg.export import check_format
-
-    formats = tuple(parse_list(text))
-    for kind in formats:
-        check_format(kind)
-    return formats
-
-
-def write_beside(
-    target: Path, kind: str, image: Image, found: Segmentation, spacing: tuple[float, ...] | None
-) -> None:
-    """Write what was found in an image in a format, beside its labels and with their name."""
-    from embedseg.export import EXPORTERS, Objects, export_objects
-    from embedseg.types import DataError
-
-    if "T" in image.axes:
-        raise DataError(
-            f"{image.path}: has a time axis ({image.axes}), --also is for images and volumes"
-        )
-    scores = found.objects["score"].tolist() if found.objects is not None else []
-    objects = Objects(
-        found.labels,
-        spacing or (1.0,) * found.labels.ndim,
-        image.path.name if image.path else target.name,
-        dict(enumerate(scores, 1)),
-        _with_channels(image),
-        image.channels,
-    )
-    # What is there is of a run that was cut off: its labels would be there too.
-    export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)
-
-
-# -- what is read ----------------------------------------------------------------------------------
+# -- reading ----------------------------------------------------------------------------------
 def _read(
     source: Path,
     image: Path | None,
@@ -229,7 +180,7 @@ def _read(
     link: bool,
     axes: str | None,
 ) -> Image:
-    """Return labels: as they are in a file or store, or made of outlines."""
+    """Read labels from a file or store, or make them of outlines."""
     from dataclasses import replace
 
     from embedseg.export import IMPORTERS
@@ -243,23 +194,23 @@ def _read(
             f"{source}: --like, --shape and --link are for outlines: " + " ".join(IMPORTERS)
         )
     if is_lazy_source(source):
-        found = _stored(source, axes)
-        found = replace(found, data=check_labels(found.data, name=str(source)))
+        labels = _stored(source, axes)
+        labels = replace(labels, data=check_labels(labels.data, name=str(source)))
     else:
-        found = read_labels(source, axes)
-    if found.axes not in ("YX", "ZYX"):
+        labels = read_labels(source, axes)
+    if labels.axes not in ("YX", "ZYX"):
         raise DataError(
-            f"{source}: shape {found.data.shape} ({found.axes}), expected labels of an "
-            "image (YX) or a volume (ZYX); --axes says what the axes are"
+            f"{source}: shape {labels.data.shape} ({labels.axes}), expected labels of an "
+            "image (YX) or a volume (ZYX); --axes sets the order of the axes"
         )
-    return found
+    return labels
 
 
 def _drawn(
     source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
 ) -> Image:
     from embedseg.export import import_objects
-    from embedseg.images import Image
+    from embedseg.images import Image, label_axes
     from embedseg.types import UsageError
 
     if like and shape:
@@ -267,11 +218,11 @@ def _drawn(
     size, spacing = _shape(shape), None
     if like:
         image = _image(like, axes)
-        size, spacing = image.data.shape[-len(image.axes.replace("C", "")) :], image.spacing
-    found = import_objects(source, size, image=like.name if like else None, link=link)
-    for words in found.words():
-        say(f"{source}: {words}")
-    return Image(found.labels, "ZYX"[-found.labels.ndim :], spacing, source)
+        size, spacing = image.data.shape[-len(label_axes(image.axes)) :], image.spacing
+    drawn = import_objects(source, size, image=like.name if like else None, link=link)
+    for line in drawn.warnings():
+        say(f"{source}: {line}")
+    return Image(drawn.labels, "ZYX"[-drawn.labels.ndim :], spacing, source)
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:

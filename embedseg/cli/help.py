@@ -1,4 +1,4 @@
-"""How the commands describe themselves: options in groups, and what a shell may complete."""
+"""Help in groups of options, and completion in a shell."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABOUT = "About the model"
 COMPARED = "What is compared"
 WRITTEN = "What is written"
 
-#: In which order `--help` lists the commands; others come last.
+#: The commands, in the order of `--help`; each has a file of its name.
 ORDER = (
     "demo",
     "check",
@@ -43,17 +43,6 @@ ORDER = (
 Rows = list[tuple[str, str]]
 
 
-def place(command: str) -> int:
-    """Return where a command stands in the list.
-
-    Examples
-    --------
-    >>> place("demo"), place("export"), place("another")
-    (0, 14, 16)
-    """
-    return ORDER.index(command) if command in ORDER else len(ORDER)
-
-
 class GroupedCommand(TyperCommand):
     """A command whose help has its options in groups, as plain text."""
 
@@ -65,21 +54,21 @@ class GroupedCommand(TyperCommand):
 
 
 def panels(command: TyperCommand | TyperGroup, context: Any) -> list[tuple[str, Rows]]:
-    """Return the arguments and options of a command by heading: how each is written, its help."""
-    found: dict[str, Rows] = {"Arguments": [], "Options": []}
+    """Return the arguments and options of a command by heading: usage and help of each."""
+    groups: dict[str, Rows] = {"Arguments": [], "Options": []}
     for parameter in command.get_params(context):
         record = parameter.get_help_record(context)
         if record is None:
             continue
         general = "Arguments" if parameter.param_type_name == "argument" else "Options"
         title = getattr(parameter, "rich_help_panel", None) or general
-        found.setdefault(title, []).append(record)
-    return [(title, rows) for title, rows in found.items() if rows]
+        groups.setdefault(title, []).append(record)
+    return [(title, rows) for title, rows in groups.items() if rows]
 
 
 # -- completion ------------------------------------------------------------------------------------
 def one_of(*names: str) -> Callable[[str], list[str]]:
-    """Return what completes one of several names in a shell.
+    """Return a completion of one of several names.
 
     Examples
     --------
@@ -88,17 +77,17 @@ def one_of(*names: str) -> Callable[[str], list[str]]:
     """
 
     def complete(incomplete: str) -> list[str]:
-        return begun(names, incomplete)
+        return starting_with(names, incomplete)
 
     return complete
 
 
-def begun(names: Iterable[str], incomplete: str) -> list[str]:
-    """Return the names that begin so; of a list by commas, its last part is completed.
+def starting_with(names: Iterable[str], incomplete: str) -> list[str]:
+    """Return the names that start with the text; in a list with commas, its last part counts.
 
     Examples
     --------
-    >>> begun(["roi", "csv"], "roi,c")
+    >>> starting_with(["roi", "csv"], "roi,c")
     ['roi,csv']
     """
     before, comma, last = incomplete.rpartition(",")
@@ -109,14 +98,14 @@ def methods(incomplete: str) -> list[str]:
     """Complete the name of a method."""
     from embedseg.methods import METHODS
 
-    return begun(METHODS, incomplete)
+    return starting_with(METHODS, incomplete)
 
 
 def nets(incomplete: str) -> list[str]:
     """Complete the name of a net."""
     from embedseg.nets import NETS
 
-    return begun(NETS, incomplete)
+    return starting_with(NETS, incomplete)
 
 
 #: Recipes of training; embedseg.model.planning, which holds them, would load torch.

@@ -1,0 +1,60 @@
+"""The typer app: its own options, and the decorator of its commands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Annotated, TypeVar
+
+import typer
+
+from embedseg.cli.help import GroupedCommand
+
+#: Plain help: it starts faster than boxes, and names in brackets stay as they are.
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="\b\nExample:\n  embedseg demo\n  embedseg train my_data -o nuclei --time-limit 15m",
+)
+
+F = TypeVar("F", bound=Callable[..., None])
+
+
+def command(*examples: str) -> Callable[[F], F]:
+    """Register a function as the command of its name; the help ends with the examples."""
+
+    def register(function: F) -> F:
+        name = function.__name__.rstrip("_")
+        epilog = "\b\nExample:\n  " + "\n  ".join(examples)
+        return app.command(name, cls=GroupedCommand, epilog=epilog)(function)
+
+    return register
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        from embedseg.common import __version__
+
+        typer.echo(f"embedseg {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+    debug: Annotated[
+        bool,
+        typer.Option("--debug", help="Show where an error comes from; also after the command."),
+    ] = False,
+) -> None:
+    """Find every object in microscopy images, in 2D and 3D.
+
+    DATA is a folder with train, val and test, each with images and masks. Exit code 0 is success,
+    1 bad data, 2 bad usage.
+    """

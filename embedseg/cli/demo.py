@@ -1,0 +1,45 @@
+"""The command demo: training and prediction on the sample images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedseg.cli.app import command
+from embedseg.cli.options import Device, Overwrite
+
+
+@command("embedseg demo", "embedseg demo --ndim 3 -o volume_demo")
+def demo(
+    ndim: Annotated[int, typer.Option("--ndim", min=2, max=3, help="2 or 3.")] = 2,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o",
+            "--output",
+            metavar="DIR",
+            help="Folder for model, labels, pictures and scores.",
+        ),
+    ] = Path("embedseg-demo"),
+    time_limit: Annotated[
+        str, typer.Option("--time-limit", metavar="DURATION", help="Length of the training.")
+    ] = "200s",
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Train on the images that come with the package, and segment the ones held back."""
+    from embedseg.common import check_output_folder
+    from embedseg.demo import run_demo
+    from embedseg.scoring import object_table
+
+    check_output_folder(output, overwrite)
+    summary = run_demo(output, ndim=ndim, time_limit=time_limit, device=device)
+    typer.echo(object_table(summary))
+    typer.echo(
+        f"\n{output}: scores.json, labels, and in overlays a picture of every image\n"
+        "\nNext, with your own images:\n"
+        f"  embedseg predict {output / 'model'} IMAGES -o labels\n"
+        "  embedseg train MY_DATA -o my_model --time-limit 15m"
+    )

@@ -1,0 +1,33 @@
+"""The command import: a model from a package of the BioImage Model Zoo."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedseg.cli.app import command
+from embedseg.cli.options import Overwrite
+
+
+@command("embedseg import nuclei.zip -o nuclei")
+def import_(
+    package: Annotated[
+        Path, typer.Argument(metavar="PACKAGE", help="Zip or folder that embedseg export wrote.")
+    ],
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="MODEL", help="Folder for the model.")
+    ],
+    overwrite: Overwrite = False,
+) -> None:
+    """Take a model out of a package of the BioImage Model Zoo that embedseg made.
+
+    No code of the package is run.
+    """
+    from embedseg.zoo import import_model
+
+    import_model(package, output, overwrite=overwrite)
+    typer.echo(
+        f"{output}: the model of {package}\nnext: embedseg predict {output} IMAGES -o labels"
+    )

@@ -1,0 +1,217 @@
+"""Prediction of an image in blocks, and the options for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from embedseg.cli.console import at_terminal, say
+from embedseg.cli.help import BLOCKS as PANEL
+
+if TYPE_CHECKING:
+    from embedseg.blockwise import BlockOptions, Result
+    from embedseg.cli.predict_request import PredictRequest
+    from embedseg.segmenter import Segmenter
+
+BlockSize = Annotated[
+    str | None,
+    typer.Option(
+        "--block",
+        metavar="Z,Y,X",
+        help="Segment one image in blocks of this size, pixels, with one block in memory at a "
+        "time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then.",
+        show_default="128,512,512 or 4096,4096 for zarr",
+        rich_help_panel=PANEL,
+    ),
+]
+Halo = Annotated[
+    str | None,
+    typer.Option(
+        "--halo",
+        metavar="Z,Y,X",
+        help="Margin around a block within which its objects must lie, pixels.",
+        show_default="by the size of the objects in training",
+        rich_help_panel=PANEL,
+    ),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        "--workers", min=1, help="Processes that share the blocks.", rich_help_panel=PANEL
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Use the workers of a dask scheduler, such as tcp://host:8786.",
+        show_default=False,
+        rich_help_panel=PANEL,
+    ),
+]
+Threads = Annotated[
+    int | None,
+    typer.Option(
+        "--threads",
+        min=1,
+        help="Threads of each process.",
+        show_default="an equal share",
+        rich_help_panel=PANEL,
+    ),
+]
+Memory = Annotated[
+    str | None,
+    typer.Option(
+        "--memory",
+        metavar="SIZE",
+        help="Memory of each process, such as 4GB.",
+        show_default="an equal share",
+        rich_help_panel=PANEL,
+    ),
+]
+Level = Annotated[
+    int,
+    typer.Option(
+        "--level", min=0, help="Level of the pyramid of an OME-Zarr image.", rich_help_panel=PANEL
+    ),
+]
+DryRun = Annotated[
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Only print the number of blocks, and the memory, disk and time they take.",
+        rich_help_panel=PANEL,
+    ),
+]
+
+
+def block_options(
+    block: str | None,
+    halo: str | None,
+    workers: int,
+    scheduler: str | None,
+    threads: int | None,
+    memory: str | None,
+) -> BlockOptions:
+    """Return the options of blocks, parsed."""
+    from embedseg.blockwise import BlockOptions
+
+    return BlockOptions(
+        _pixels("--block", block), _pixels("--halo", halo), workers, scheduler, threads, memory
+    )
+
+
+def _pixels(option: str, text: str | None) -> tuple[int, ...] | None:
+    from embedseg.types import UsageError
+
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() for part in parts):
+        raise UsageError(f"{option} {text!r}: expected whole numbers such as 128,512,512")
+    return tuple(map(int, parts))
+
+
+def predict_in_blocks(request: PredictRequest) -> None:
+    """Segment one image of any size, or print what that would take."""
+    from embedseg.types import UsageError
+
+    if request.needs_whole_images:
+        raise UsageError(
+            "--maps, --plot, --pieces, --frames, --also and what tidies objects "
+            "are not for images in blocks"
+        )
+    if len(request.inputs) != 1:
+        raise UsageError(f"{len(request.inputs)} inputs: expected one image, to segment in blocks")
+    source, more = request.inputs[0], {}
+    if request.tta or request.planes:
+        more = {
+            "predict.tta": str(request.tta).lower(),
+            "predict.planes": str(request.planes).lower(),
+        }
+    segmenter = request.load_model(more)
+    if request.dry_run:
+        _estimate(segmenter, source, request)
+        return
+    result = segmenter.segment_blocks(
+        source,
+        request.output,
+        axes=request.axes,
+        spacing=request.spacing,
+        level=request.level,
+        options=request.blocks,
+        overwrite=request.overwrite,
+        progress=at_terminal(),
+    )
+    _report(result)
+
+
+def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
+    """Print the number of blocks, and what they take."""
+    from embedseg.blockwise import estimate_blocks
+    from embedseg.images import open_lazy
+
+    image = open_lazy(source, request.axes, request.spacing, request.level)
+    estimate = estimate_blocks(segmenter.predictor, image, request.blocks, segmenter.home)
+    typer.echo("\n".join(estimate.lines()))
+
+
+def _report(result: Result) -> None:
+    say(
+        f"{result.blocks} blocks"
+        + (f", {result.retried} of them with wider halos" if result.retried else "")
+    )
+    if result.table:
+        typer.echo(
+            f"{result.count} objects written to {result.labels}, their table to {result.table}"
+        )
+    else:
+        typer.echo(f"classes written to {result.labels}")
+
+
+# -- images that turn out to be too large ----------------------------------------------------------
+def too_large(
+    segmenter: Segmenter, path: Path, axes: str | None, spacing: tuple[float, ...] | None
+) -> bool:
+    """Return whether an image would not fit into memory as a whole, and can be cut into blocks."""
+    from math import prod
+
+    import torch
+
+    from embedseg.images import open_lazy
+    from embedseg.nets import DECODING, IMAGE, MAPS, SHARES, available_memory
+    from embedseg.types import DataError, UsageError
+
+    try:
+        image = open_lazy(path, axes, spacing)
+    except (DataError, UsageError):
+        # Reading it reports what is wrong with it.
+        return False
+    config = segmenter.config
+    channels = sum(spec.channels for spec in config.method.maps(config.ndim))
+    each = MAPS * channels + DECODING + IMAGE * config.channels
+    needed = prod(image.shape) / config.channels * each
+    if "T" in image.axes or needed < SHARES["cpu"] * available_memory(torch.device("cpu")):
+        return False
+    say(
+        f"{path.name}: would take {needed / 1e9:.0f} GB, more than is free, so it is segmented in "
+        "blocks"
+    )
+    return True
+
+
+def in_blocks_instead(
+    segmenter: Segmenter,
+    path: Path,
+    target: Path,
+    axes: str | None,
+    spacing: tuple[float, ...] | None,
+) -> str:
+    """Segment an image in blocks without being asked to; return what was found."""
+    result = segmenter.segment_blocks(
+        path, target, axes=axes, spacing=spacing, overwrite=True, progress=at_terminal()
+    )
+    return f"{result.count} objects" if result.table else "classes"

@@ -1,0 +1,263 @@
+"""Prediction of files one by one, with what is written beside the labels."""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import typer
+
+from embedseg.cli.console import at_terminal, explain_error, say
+from embedseg.cli.options import check_axes, parse_list
+from embedseg.cli.plots import plot_prediction, write_maps
+from embedseg.cli.predict_blocks import in_blocks_instead, too_large
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from embedseg.cli.predict_request import PredictRequest
+    from embedseg.images import Image
+    from embedseg.labels import CleanOptions
+    from embedseg.report import Gallery
+    from embedseg.segmenter import Segmenter
+    from embedseg.types import Maps, Segmentation
+
+log = logging.getLogger("embedseg")
+
+
+class _Job(NamedTuple):
+    """A request with its model, the folders of pieces by class, and the images of the report."""
+
+    request: PredictRequest
+    segmenter: Segmenter
+    pieces: dict[int, Path]
+    gallery: Gallery
+
+
+def predict_files(request: PredictRequest) -> None:
+    """Segment the files that have no labels yet, and write a report."""
+    from embedseg.images import expand_inputs, stem
+    from embedseg.report import Gallery, write_prediction_report
+    from embedseg.types import DataError
+
+    output = request.output
+    files = {path: output / f"{stem(path)}.tif" for path in expand_inputs(request.inputs)}
+    _refuse_replaced(files)
+    missing = [path for path in files if request.overwrite or not files[path].exists()]
+    skipped = len(files) - len(missing)
+    if skipped:
+        say(f"{skipped} of {len(files)} have labels already and are skipped")
+    if not missing:
+        return
+    segmenter = request.load_model()
+    folders = _class_folders(segmenter, request.pieces, output)
+    job = _Job(request, segmenter, folders, Gallery(segmenter.config.method))
+    output.mkdir(parents=True, exist_ok=True)
+    failed = [
+        path
+        for number, path in enumerate(missing, 1)
+        if not _try_file(job, path, files[path], f"[{number}/{len(missing)}]")
+    ]
+    write_prediction_report(
+        output / "report.html",
+        segmenter,
+        job.gallery,
+        title=f"Found by {request.model.name}",
+        folder=request.model,
+        failed=len(failed),
+        skipped=skipped,
+        command=request.command,
+    )
+    typer.echo(f"{len(missing) - len(failed)} label images written to {output}")
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(missing)} files failed: "
+            + ", ".join(path.name for path in failed[:5])
+            + " ..." * (len(failed) > 5)
+        )
+
+
+def _refuse_replaced(files: dict[Path, Path]) -> None:
+    """Check that no labels would replace an input; `expand_inputs` refuses a shared output."""
+    from embedseg.types import UsageError
+
+    inputs = {path.resolve() for path in files}
+    for path, target in files.items():
+        if target.resolve() in inputs:
+            raise UsageError(
+                f"{path}: its labels would replace the image {target}; "
+                "choose another folder with -o"
+            )
+
+
+def _class_folders(segmenter: Segmenter, classes: list[str], output: Path) -> dict[int, Path]:
+    from embedseg.types import UsageError
+
+    names = list(segmenter.config.method.colours)
+    for name in classes:
+        if name not in names:
+            raise UsageError(
+                f"--pieces {name}: the model knows "
+                + (f"the classes {', '.join(names)}" if names else "no classes, it finds objects")
+            )
+    return {names.index(name): output / name for name in classes}
+
+
+# -- one file --------------------------------------------------------------------------------------
+def _try_file(job: _Job, path: Path, target: Path, place: str) -> bool:
+    """Segment a file and print what was found, or what is wrong with it; return success."""
+    from embedseg.types import UsageError
+
+    begun = time.monotonic()
+    try:
+        message = _predict_file(job, path, target)
+    except UsageError:
+        raise
+    except Exception as error:  # a bad file must not cost the others
+        log.debug("%s", path, exc_info=True)
+        say(f"{place} {path}: failed")
+        explain_error(error)
+        return False
+    say(f"{place} {path.name}: {message} ({time.monotonic() - begun:.1f} s)")
+    return True
+
+
+def _predict_file(job: _Job, path: Path, target: Path) -> str:
+    """Segment a file, as a whole if it fits into memory; return what was found."""
+    request, segmenter = job.request, job.segmenter
+    divisible = not (request.needs_whole_images or request.planes)
+    if divisible and too_large(segmenter, path, request.axes, request.spacing):
+        return in_blocks_instead(segmenter, path, target, request.axes, request.spacing)
+    return _predict_image(job, path, target)
+
+
+def _predict_image(job: _Job, path: Path, target: Path) -> str:
+    """Segment a file as a whole; return what was found."""
+    from embedseg.data import to_mask_values
+    from embedseg.images import label_axes, stem, write_labels
+    from embedseg.labels import clean_segmentation
+
+    request, segmenter = job.request, job.segmenter
+    image = _read_image(job, path)
+    spacing = request.spacing or image.spacing
+    maps, segmentation = _segment(job, image, spacing)
+    if request.maps and maps is not None:
+        write_maps(
+            maps,
+            request.output / "maps",
+            stem(path),
+            segmenter.config.spacing_known,
+            tuple(segmenter.config.method.colours),
+        )
+    space, classes = label_axes(image.axes), segmenter.config.data.classes
+    if not classes:
+        segmentation = clean_segmentation(segmentation, request.tidy, frames="T" in space)
+    labels = segmentation.labels
+    for index, folder in job.pieces.items():
+        pieces = _pieces(labels == index, request.tidy, "T" in space)
+        write_labels(folder / target.name, pieces, spacing, space)
+    written = to_mask_values(labels, classes) if classes else labels
+    for kind in request.formats:
+        _write_beside(target, kind, image, replace(segmentation, labels=written), spacing)
+    if request.plot:
+        plot_prediction(request.output / "plots", stem(path), image, labels, maps, segmenter)
+    # Last: a file with labels counts as done.
+    write_labels(target, written, spacing, space)
+    job.gallery.add_frames(image, segmentation, spacing)
+    return segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
+
+
+def _read_image(job: _Job, path: Path) -> Image:
+    """Read an image, and check that its axes are those of the request and of the model."""
+    from embedseg.images import read_image
+    from embedseg.types import DataError
+
+    request, segmenter = job.request, job.segmenter
+    image = read_image(path, request.axes)
+    if "T" in image.axes and not request.frames and "T" not in (request.axes or ""):
+        raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
+    if "T" in image.axes and request.plot:
+        raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")
+    check_axes(segmenter, image.axes, request.planes, path)
+    if (request.spacing or image.spacing) is None and segmenter.config.spacing_known:
+        log.info("%s: no spacing in the file, taken to have the model's", path.name)
+    return image
+
+
+def _segment(
+    job: _Job, image: Image, spacing: tuple[float, ...] | None
+) -> tuple[Maps | None, Segmentation]:
+    """Return the segmentation of an image, and its maps if they are asked for."""
+    request, segmenter = job.request, job.segmenter
+    options: dict[str, Any] = {
+        "axes": image.axes,
+        "spacing": spacing,
+        "tta": request.tta or None,
+        "planes": request.planes or None,
+        "progress": at_terminal(),
+    }
+    # Planes may be segmented one by one, without maps of the whole.
+    if not (request.maps or (request.plot and not request.planes)):
+        return None, segmenter.segment_objects(image.data, **options)
+    maps = segmenter.predict(image.data, **options)
+    return maps, segmenter.decode(maps, image.data.shape[-len(maps.spacing) :])
+
+
+def _pieces(mask: NDArray[Any], tidy: CleanOptions, frames: bool) -> NDArray[Any]:
+    """Return the connected pieces of a mask, or of each of its frames, numbered."""
+    import numpy as np
+
+    from embedseg.labels import clean, relabel, split_pieces
+
+    if frames:
+        return np.stack([_pieces(frame, tidy, False) for frame in mask])
+    return relabel(clean(split_pieces(mask.astype(np.int32)), tidy))
+
+
+# -- other formats ---------------------------------------------------------------------------------
+def parse_formats(text: str | None) -> tuple[str, ...]:
+    """Parse the formats to write beside labels, and check them before anything is computed.
+
+    Examples
+    --------
+    >>> parse_formats("csv, geojson"), parse_formats(None)
+    (('csv', 'geojson'), ())
+    """
+    from embedseg.export import check_format
+
+    formats = tuple(parse_list(text))
+    for kind in formats:
+        check_format(kind)
+    return formats
+
+
+def _write_beside(
+    target: Path,
+    kind: str,
+    image: Image,
+    segmentation: Segmentation,
+    spacing: tuple[float, ...] | None,
+) -> None:
+    """Write the objects of an image in a format, beside its labels and with their name."""
+    from embedseg.export import EXPORTERS, Objects, export_objects
+    from embedseg.types import DataError
+
+    if "T" in image.axes:
+        raise DataError(
+            f"{image.path}: has a time axis ({image.axes}), --also is for images and volumes"
+        )
+    table = segmentation.objects
+    scores = table["score"].tolist() if table is not None else []
+    objects = Objects(
+        segmentation.labels,
+        spacing or (1.0,) * segmentation.labels.ndim,
+        image.path.name if image.path else target.name,
+        dict(enumerate(scores, 1)),
+        image.data if "C" in image.axes else image.data[None],
+        image.channels,
+    )
+    # An existing file is of an interrupted run: a complete one has left labels too.
+    export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)

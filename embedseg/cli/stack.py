@@ -1,0 +1,193 @@
+"""The command stack: labels and surfaces of a stack of slices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedseg.cli.app import command
+from embedseg.cli.console import at_terminal
+from embedseg.cli.help import SURFACES, one_of
+from embedseg.cli.mesh import Decimate, Smooth, Step, Wanted, parse_labels, summarise
+from embedseg.cli.options import (
+    Axes,
+    Device,
+    Overwrite,
+    SpacingText,
+    Tta,
+    parse_spacing,
+    pixel_size,
+)
+
+if TYPE_CHECKING:
+    from embedseg.images import Image
+    from embedseg.segmenter import Segmenter
+    from embedseg.types import Spacing
+
+
+@command(
+    "embedseg stack slices/ -o result --model neurites --spacing 0.05,0.005,0.005",
+    "embedseg stack stack.tif -o result --model membranes --size 512 --mesh-format glb",
+)
+def stack(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="SLICES", exists=True, help="Folder of slices, or a file with a volume."
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option(
+            "-o", "--output", metavar="OUT", help="Folder for slices, labels, pictures, surfaces."
+        ),
+    ],
+    model: Annotated[
+        Path,
+        typer.Option(
+            "--model",
+            metavar="MODEL",
+            exists=True,
+            file_okay=False,
+            help="Folder of a trained model, 2D or 3D.",
+        ),
+    ],
+    size: Annotated[
+        int | None,
+        typer.Option(
+            "--size",
+            min=8,
+            help="Segment slices scaled to this length of the longer side, pixels.",
+            show_default="as they are",
+        ),
+    ] = None,
+    spacing: SpacingText = None,
+    axes: Axes = None,
+    wanted: Wanted = None,
+    step: Step = 1,
+    smooth: Smooth = 15,
+    decimate: Decimate = 1.0,
+    mesh_format: Annotated[
+        str,
+        typer.Option(
+            "--mesh-format",
+            help="stl, ply, obj or glb.",
+            rich_help_panel=SURFACES,
+            autocompletion=one_of("stl", "ply", "obj", "glb"),
+        ),
+    ] = "stl",
+    no_mesh: Annotated[
+        bool,
+        typer.Option("--no-mesh", help="Write no surfaces.", rich_help_panel=SURFACES),
+    ] = False,
+    tta: Tta = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
+) -> None:
+    """Segment a stack of slices: a PNG per slice, a label volume, a montage and surfaces."""
+    from embedseg.common import check_output_folder, write_folder
+    from embedseg.data import to_mask_values
+    from embedseg.export import WRITERS, MeshOptions, check_outputs, save_surfaces
+    from embedseg.images import read_stack
+    from embedseg.segmenter import Segmenter
+
+    given, asked = parse_spacing(spacing), parse_labels(wanted)
+    options = MeshOptions(step=step, smooth=smooth, decimate=decimate)
+    check_output_folder(output, overwrite)
+    surface = output / f"surface.{mesh_format.lower().lstrip('.')}"
+    if not no_mesh:
+        check_outputs(surface, overwrite=True)
+    segmenter = Segmenter.load(model, device)
+    volume = read_stack(source, axes and axes.upper())
+    steps = pixel_size(volume, given)
+    known = given or volume.spacing
+    labels = _segment(segmenter, volume, known, size, tta)
+    colours, classes = segmenter.config.method.colours, segmenter.config.data.classes
+    painted, labels = labels, to_mask_values(labels, classes) if classes else labels
+    write_folder(
+        output,
+        lambda aside: _write_stack(aside, volume, labels, painted, known, colours),
+        (
+            "slices",
+            "labels.tif",
+            "montage.png",
+            "surface.png",
+            "surface.csv",
+            *(f"surface{suffix}" for suffix in WRITERS),
+        ),
+    )
+    typer.echo(f"{len(labels)} slices written to {output}: slices, labels.tif, montage.png")
+    if not no_mesh:
+        # If this fails, the labels are kept: `embedseg mesh` makes surfaces of them.
+        rows = save_surfaces(
+            surface,
+            labels,
+            steps,
+            wanted=asked,
+            options=options,
+            preview=output / "surface.png",
+            name=str(output / "labels.tif"),
+            progress=at_terminal(),
+        )
+        typer.echo(f"{summarise(rows)} written to {surface}, surface.csv, surface.png")
+
+
+def _segment(
+    segmenter: Segmenter, volume: Image, spacing: Spacing | None, size: int | None, tta: bool
+) -> Any:
+    """Return the labels of a volume on its own grid, (Z, Y, X) int32."""
+    from embedseg.geometry import resample_labels
+    from embedseg.images import resize_slices
+    from embedseg.types import DataError
+
+    shape = volume.data.shape[-3:]
+    data = resize_slices(volume.data, size) if size else volume.data
+    if size and spacing:
+        scale = [n / m for n, m in zip(shape, data.shape[-3:], strict=True)]
+        spacing = tuple(s * by for s, by in zip(spacing, scale, strict=True))
+    labels = segmenter.segment(
+        data,
+        axes=volume.axes,
+        spacing=spacing,
+        tta=tta or None,
+        planes=True if segmenter.config.ndim == 2 else None,
+        progress=at_terminal(),
+    )
+    if not (labels > 0).any():
+        raise DataError(f"{volume.path}: no object found in {len(labels)} slices; nothing written")
+    return resample_labels(labels, shape)
+
+
+def _write_stack(
+    folder: Path,
+    volume: Image,
+    labels: Any,
+    painted: Any,
+    spacing: Spacing | None,
+    colours: Mapping[str, str],
+) -> None:
+    """Write slices, labels and montage into an empty folder.
+
+    `labels` are as files have them, `painted` the same or, with their `colours`, classes.
+    """
+    import numpy as np
+
+    from embedseg.images import find_slices, stem, write_labels, write_slices
+    from embedseg.plots import save_montage
+
+    path = volume.path
+    assert path is not None
+    names = (
+        [stem(file) for file in find_slices(path)]
+        if path.is_dir()
+        else [f"{stem(path)}_{place:04d}" for place in range(len(labels))]
+    )
+    write_slices(folder / "slices", labels, names)
+    write_labels(folder / "labels.tif", labels, spacing, "ZYX")
+    palette = np.array([list(bytes.fromhex(colour[1:])) for colour in colours.values()], np.uint8)
+    save_montage(
+        folder / "montage.png", volume.data, painted, palette if colours else None, title=path.name
+    )

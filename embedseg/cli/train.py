@@ -1,0 +1,235 @@
+"""The command train: a model from a data folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from embedseg.cli.app import command
+from embedseg.cli.console import command_line, findings_first, say
+from embedseg.cli.help import TRAINED, TRAINING
+from embedseg.cli.options import (
+    Axes,
+    ClassesText,
+    Data,
+    Device,
+    IgnoreLabel,
+    Masks,
+    Overwrite,
+    Settings,
+    SpacingText,
+    given_options,
+    parse_settings,
+)
+from embedseg.cli.plan import (
+    Memory,
+    MethodChoice,
+    Ndim,
+    NetName,
+    PlanRequest,
+    Preset,
+    Start,
+    plan_config,
+)
+from embedseg.cli.plots import plot_option
+
+if TYPE_CHECKING:
+    from embedseg.model import Config
+
+
+@command(
+    "embedseg train my_data -o nuclei --time-limit 15m",
+    "embedseg train my_data -o nuclei --epochs 200 --resume",
+    "embedseg train more_data -o better --from nuclei --time-limit 5m",
+)
+def train(
+    context: typer.Context,
+    data: Data,
+    output: Annotated[
+        Path, typer.Option("-o", "--output", metavar="MODEL", help="Folder for the model.")
+    ],
+    config: Annotated[
+        Path | None,
+        typer.Option(
+            "--config",
+            exists=True,
+            dir_okay=False,
+            help="Settings written by `embedseg plan`.",
+            show_default="planned from the data",
+            rich_help_panel=TRAINED,
+        ),
+    ] = None,
+    method: MethodChoice = None,
+    net: NetName = None,
+    ndim: Ndim = None,
+    start: Start = None,
+    preset: Preset = None,
+    memory: Memory = None,
+    settings: Settings = None,
+    time_limit: Annotated[
+        str | None,
+        typer.Option(
+            "--time-limit",
+            metavar="DURATION",
+            help="Length of the training: 90s, 15m, 1h30m.",
+            show_default=False,
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            "--epochs",
+            min=1,
+            help="Length of the training; with a time limit too, the first to be reached ends it.",
+            show_default="until the time limit, else train.epochs",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            min=0,
+            help="Seed of random weights, crops and augmentation.",
+            show_default="0",
+            rich_help_panel=TRAINING,
+        ),
+    ] = None,
+    masks: Masks = None,
+    axes: Axes = None,
+    spacing: SpacingText = None,
+    ignore_label: IgnoreLabel = None,
+    classes: ClassesText = None,
+    device: Device = "auto",
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Resume an interrupted training in MODEL, or begin one.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = False,
+    devices: Annotated[
+        int,
+        typer.Option(
+            "--devices",
+            min=1,
+            help="Number of devices that share each batch; use net.norm=group.",
+            rich_help_panel=TRAINING,
+        ),
+    ] = 1,
+    overwrite: Overwrite = False,
+    no_tune: Annotated[
+        bool,
+        typer.Option(
+            "--no-tune", help="Leave the decode options as they are.", rich_help_panel=TRAINING
+        ),
+    ] = False,
+    plot: Annotated[Path | None, plot_option("Draw the training curves there too")] = None,
+) -> None:
+    """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
+    from embedseg.common import check_output_folder
+    from embedseg.model import ModelFolder, parse_duration
+    from embedseg.report import write_training_report
+    from embedseg.segmenter import Segmenter
+    from embedseg.training import save_history
+    from embedseg.types import UsageError
+
+    limit = None if time_limit is None else parse_duration(time_limit)
+    changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
+    reading = given_options(masks, axes, spacing, ignore_label, classes)
+    asked = PlanRequest(method, net, ndim, start, memory, preset)
+    if resume and overwrite:
+        raise UsageError("--resume and --overwrite: choose one")
+    if resume and ModelFolder(output).exists():
+        chosen = _resumed_config(output, config, reading, changes, asked)
+    else:
+        check_output_folder(output, overwrite)
+        chosen = _new_config(data, config, reading, changes, asked, device)
+    with findings_first(data, chosen.data, chosen.method.type):
+        model = Segmenter.new(chosen, device).fit(
+            data,
+            time_limit=limit,
+            epochs=epochs,
+            folder=output,
+            resume=resume,
+            overwrite=overwrite,
+            tune=not no_tune,
+            devices=devices,
+        )
+    if plot:
+        save_history(plot, model.history)
+    write_training_report(
+        output / "report.html", model, data, folder=output, command=command_line(context)
+    )
+    typer.echo(f"{output}: trained, {best_score(model.history, chosen.method.primary)}")
+    typer.echo(
+        f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES -o labels"
+    )
+
+
+def _new_config(
+    data: Path,
+    file: Path | None,
+    reading: dict[str, Any],
+    changes: dict[str, str],
+    asked: PlanRequest,
+    device: str,
+) -> Config:
+    """Return the settings of a new training: those of a file, or planned."""
+    from embedseg.model import load_config
+    from embedseg.types import UsageError
+
+    if file is None:
+        config, _, reasons = plan_config(data, reading, changes, asked, device)
+        say(reasons)
+        return config
+    if any(asked):
+        raise UsageError(
+            "--config holds all settings; leave out --method, --net, --ndim, --from, "
+            "--memory and --preset"
+        )
+    return load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
+
+
+def _resumed_config(
+    folder: Path,
+    file: Path | None,
+    reading: dict[str, Any],
+    changes: dict[str, str],
+    asked: PlanRequest,
+) -> Config:
+    """Return the settings in the folder; others may be given only if they are the same."""
+    from embedseg.model import ModelFolder
+    from embedseg.types import UsageError
+
+    config = ModelFolder(folder).config()
+    same = config.changed({f"data.{k}": v for k, v in reading.items()} | changes)
+    wished = {
+        "method": asked.method,
+        "net": asked.net,
+        "ndim": asked.ndim,
+        "start": asked.start and str(asked.start.resolve()),
+    }
+    held = {
+        "method": config.method.type,
+        "net": config.net.type,
+        "ndim": config.ndim,
+        "start": config.train.start,
+    }
+    # The settings already hold the effect of a memory limit or a preset.
+    if file or same != config or any(value and value != held[k] for k, value in wished.items()):
+        raise UsageError(
+            f"--resume uses the settings in {folder}; those given differ. "
+            "Leave them out, or train another model"
+        )
+    return config
+
+
+def best_score(history: list[dict[str, float]], primary: str) -> str:
+    """Format the best score on the validation images, that of the weights kept."""
+    scores = [row[f"val_{primary}"] for row in history if f"val_{primary}" in row]
+    return f"{primary} {max(scores):.3f} on validation images" if scores else "not validated"

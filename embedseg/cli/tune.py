@@ -1,0 +1,36 @@
+"""The command tune: decode options searched on the validation images."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from embedseg.cli.app import command
+from embedseg.cli.console import at_terminal, findings_first
+from embedseg.cli.options import Data, Device, Model
+from embedseg.cli.plots import plot_option
+
+
+@command("embedseg tune nuclei my_data")
+def tune(
+    model: Model,
+    data: Data,
+    device: Device = "auto",
+    plot: Annotated[Path | None, plot_option("Draw the scores of all options tried")] = None,
+) -> None:
+    """Search the decode options on the validation images, and save the better ones.
+
+    Of an ensemble the weights of its members too, if there are enough images.
+    """
+    from embedseg.plots import save_trials
+    from embedseg.segmenter import Segmenter
+
+    segmenter = Segmenter.load(model, device)
+    with findings_first(data, segmenter.config.data, segmenter.config.method.type):
+        tuned = segmenter.tune(data, progress=at_terminal())
+    segmenter.save(model)
+    if plot:
+        save_trials(plot, tuned.trials, tuned.method.primary, title=model.name)
+    typer.echo(tuned.message)

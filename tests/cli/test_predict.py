@@ -1,0 +1,172 @@
+"""The command predict, file by file."""
+
+from __future__ import annotations
+
+import csv
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tifffile
+
+from commands import Run
+from embedseg.images import blobs, read_image
+
+
+def test_predict_goes_on_after_a_bad_file(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    images = shutil.copytree(data / "test/images", tmp_path / "images")
+    (images / "aa.tif").write_bytes(b"no image")
+    good = sorted(p.name for p in (data / "test/images").iterdir())
+    done = run("predict", model, images, "-o", tmp_path / "out", "--device", "cpu")
+    assert done.code == 1
+    assert done.last.startswith("error: 1 of ")
+    assert "aa.tif" in done.last
+    assert sorted(path.name for path in (tmp_path / "out").glob("*.tif")) == good
+    assert "1 was not segmented" in (tmp_path / "out/report.html").read_text()
+    labels = read_image(tmp_path / "out" / good[0])
+    assert labels.data.dtype == np.uint16
+    assert labels.data.shape == read_image(data / "test/images" / good[0]).data.shape
+
+
+def test_predict_skips_what_is_there(model: Path, data: Path, tmp_path: Path, run: Run) -> None:
+    pattern, out = data / "test/images/*.tif", tmp_path / "out"
+    assert run("predict", model, pattern, "-o", out).code == 0
+    first = sorted(out.glob("*.tif"))[0]
+    first.write_bytes(b"mine")
+    assert "skipped" in run("predict", model, pattern, "-o", out).err
+    assert first.read_bytes() == b"mine"
+    assert run("predict", model, pattern, "-o", out, "--overwrite", "--tta").code == 0
+    assert first.read_bytes() != b"mine"
+
+
+def test_predict_refuses_clashes_up_front(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    image = next((data / "test/images").iterdir())
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        shutil.copy(image, tmp_path / name / "same.tif")
+    done = run("predict", model, tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
+    assert done.code == 1
+    assert "same" in done.last
+    assert not (tmp_path / "out").exists()
+    done = run("predict", model, tmp_path / "a", "-o", tmp_path / "a")
+    assert done.code == 2
+    assert "replace the image" in done.last
+
+
+def test_predict_settings_change_what_is_found(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    image = next((data / "test/images").iterdir())
+    done = run(
+        "predict", model, image, "-o", tmp_path / "out", "--set", "method.seed_threshold=1.0"
+    )
+    assert done.code == 0
+    assert read_image(tmp_path / "out" / image.name).data.max() == 0
+    assert run("predict", model, image, "-o", tmp_path / "o", "--set", "net.width=9").code == 2
+
+
+def test_predict_writes_objects_in_other_formats(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    image, out = sorted((data / "test/images").iterdir())[0], tmp_path / "out"
+    anything = ["--set", "method.seed_threshold=0", "--set", "method.fg_threshold=0"]
+    assert run("predict", model, image, "-o", tmp_path / "whole", *anything).code == 0
+    done = run(
+        "predict",
+        model,
+        image,
+        "-o",
+        out,
+        "--also",
+        "roi, geojson,csv,coco,ome-zarr",
+        "--clear-border",
+        "--min-size",
+        3,
+        *anything,
+    )
+    assert done.code == 0
+    assert {path.suffix for path in out.iterdir()} >= {
+        ".tif",
+        ".zip",
+        ".geojson",
+        ".csv",
+        ".json",
+        ".zarr",
+    }
+    whole, labels = (
+        read_image(folder / f"{image.stem}.tif").data for folder in (tmp_path / "whole", out)
+    )
+    edge = np.concatenate([whole[[0, -1]].ravel(), whole[:, [0, -1]].ravel()])
+    sizes = np.bincount(whole.ravel())
+    kept = [
+        label for label in np.unique(whole[whole > 0]) if sizes[label] >= 3 and label not in edge
+    ]
+    np.testing.assert_array_equal(
+        labels, np.where(np.isin(whole, kept), np.searchsorted(kept, whole) + 1, 0)
+    )
+    with (out / f"{image.stem}.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["size_px"]) for row in rows] == sizes[kept].tolist()
+    assert all(0 <= float(row["score"]) <= 1 and row["mean_c1"] for row in rows)
+    for source in (f"{image.stem}.zip", f"{image.stem}.geojson", f"{image.stem}.json"):
+        if kept:
+            assert (
+                run(
+                    "convert",
+                    out / source,
+                    "-o",
+                    tmp_path / "back.tif",
+                    "--like",
+                    image,
+                    "--overwrite",
+                ).code
+                == 0
+            )
+            np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)
+    for args, words in (
+        ([image, "-o", out, "--also", "svg"], "no format 'svg'"),
+        (["a.zarr", "-o", "b.zarr", "--also", "roi"], "not for images in blocks"),
+        (["a.zarr", "-o", "b.zarr", "--fill-holes"], "not for images in blocks"),
+    ):
+        done = run("predict", model, *args)
+        assert (done.code, words in done.last) == (2, True), done.err
+
+
+def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
+    model: Path, tmp_path: Path, run: Run
+) -> None:
+    frames = np.stack([blobs((40, 48), 3, seed)[0] for seed in range(3)]).astype(np.float32)
+    tifffile.imwrite(
+        tmp_path / "movie.ome.tif",
+        frames,
+        metadata={"axes": "TYX", "PhysicalSizeX": 0.25, "PhysicalSizeY": 0.25},
+    )
+    done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out")
+    assert done.code == 1
+    assert "--frames" in done.err
+    done = run(
+        "predict",
+        model,
+        tmp_path / "movie.ome.tif",
+        "-o",
+        tmp_path / "out",
+        "--frames",
+        "--also",
+        "roi",
+    )
+    assert (done.code, "--also is for images and volumes" in done.err) == (1, True)
+    done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames")
+    assert done.code == 0
+    found = read_image(tmp_path / "out" / "movie.tif")
+    assert (found.axes, found.data.shape) == ("TYX", (3, 40, 48))
+    assert found.spacing == pytest.approx((0.25, 0.25))
+    tifffile.imwrite(tmp_path / "plain.tif", frames, photometric="minisblack", metadata=None)
+    assert run("predict", model, tmp_path / "plain.tif", "-o", tmp_path / "out").code == 1
+    done = run("predict", model, tmp_path / "plain.tif", "-o", tmp_path / "out", "--axes", "tyx")
+    assert done.code == 0
+    assert read_image(tmp_path / "out" / "plain.tif").data.shape == (3, 40, 48)
