@@ -1,4 +1,4 @@
-"""The rules of `embedseg.clustering`, word for word and slow: every seed looks at every pixel."""
+"""Reference for `embedseg.clustering`: its rules, word for word and slow."""
 
 from __future__ import annotations
 

@@ -9,38 +9,41 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from embedseg.blockwise.plan import LABELS, BlockOptions, plan_blocks, tile_memory
-from embedseg.blockwise.steps import Job, ModelMaps, load_source, make_maps, read, release
-from embedseg.blockwise.workers import tasks
+from embedseg.blockwise.frozen_model import tile_memory
+from embedseg.blockwise.job import BlockJob, ModelMaps, load_source, read_box
+from embedseg.blockwise.plan import LABELS, BlockOptions, plan_blocks
+from embedseg.blockwise.steps import make_maps, release_maps
+from embedseg.blockwise.workers import object_tasks
+from embedseg.common import format_shape
 from embedseg.images import LazyImage
-from embedseg.model import Ensemble, TrainedNet
+from embedseg.model import Predictor
 from embedseg.nets import DECODING, IMAGE, MAPS, PROCESS
 from embedseg.types import PerAxis
 
 #: Pixels of the box that is timed.
 TIMED = 2**20
-#: What the net may see, over the pixels of the image, before that is something to do about.
+#: Pixels through the net over those of the image from which on more memory is advised.
 MANY = 3.0
-#: Bytes of a compressed label per pixel: what was seen with objects of some hundred pixels.
+#: Bytes of a compressed label per pixel, measured with objects of some hundred pixels.
 STORED = 0.3
 
 
 @dataclass(frozen=True)
 class BlockEstimate:
-    """What blocks cost.
+    """Time, memory and disk that blocks take.
 
     Attributes
     ----------
     blocks : int
-        How many there are.
+        Number of blocks.
     size, net_halo, decode_halo : tuple of int
-        Pixels of a block, and how far beyond it the image is read and maps are decoded.
+        Pixels of a block, and beyond it those that are read for the net and decoded.
     memory : float
-        Bytes of one process at most, where half of the pixels belong to objects.
+        Peak of one process in bytes, where half of the pixels belong to objects.
     disk : float
-        Bytes of maps and labels on disk at most.
+        Peak of maps and labels on disk in bytes.
     seen : float
-        Pixels that the net sees, halos included, over those of the image.
+        Pixels through the net, halos included, over those of the image.
     seconds : float
         With all workers.
     workers : int
@@ -57,14 +60,14 @@ class BlockEstimate:
     workers: int
 
     def lines(self) -> list[str]:
-        """Say it to a person."""
+        """Format the estimate as text."""
         size, net, decode = (
-            " x ".join(map(str, values)) for values in (self.size, self.net_halo, self.decode_halo)
+            format_shape(values) for values in (self.size, self.net_halo, self.decode_halo)
         )
         return [
             f"blocks: {self.blocks} of {size} pixels",
             f"halo: {net} pixels for the net, {decode} for objects",
-            seen_in_words(self.seen),
+            format_net_load(self.seen),
             f"memory: about {self.memory / 1e9:.1f} GB for each of {self.workers} process(es)",
             f"disk: about {self.disk / 1e9:.2g} GB beside the image while it runs",
             f"time: about {_duration(self.seconds)}",
@@ -77,17 +80,17 @@ def _duration(seconds: float) -> str:
 
 
 def estimate_blocks(
-    model: TrainedNet | Ensemble, image: LazyImage, options: BlockOptions, home: Path | None = None
+    model: Predictor, image: LazyImage, options: BlockOptions, home: Path | None = None
 ) -> BlockEstimate:
-    """Say what an image will take, without writing anything; the net is timed on a small box.
+    """Estimate what an image will take; the net is timed on a small box.
 
     Parameters
     ----------
-    model : Applied or Ensemble
+    model : Predictor
     image : LazyImage
     options : BlockOptions
     home : Path, optional
-        Folder of the model, which remembers how far the net sees.
+        Folder of the model, which keeps the halo of the net.
 
     Raises
     ------
@@ -96,8 +99,8 @@ def estimate_blocks(
     """
     with tempfile.TemporaryDirectory() as folder:
         job = plan_blocks(model, image, Path(folder), options, home)
-        speed, pixels = _speed(job), pixels_seen(job)
-    # Tiles on a GPU take none of the memory that is told.
+        speed, pixels = _net_speed(job), pixels_through_net(job)
+    # Tiles on a GPU take none of the estimated memory.
     tile = tile_memory(options.memory, model.device) if model.device.type == "cpu" else 0.0
     return BlockEstimate(
         len(job.net_blocks),
@@ -112,15 +115,15 @@ def estimate_blocks(
     )
 
 
-def seen_in_words(share: float) -> str:
-    """Say how many times the pixels of the image the net sees."""
+def format_net_load(share: float) -> str:
+    """Describe how much more than the image goes through the net."""
     return f"net: sees {share:.1f} times the pixels of the image, for the halos" + (
         "; more --memory makes its tiles larger" if share > MANY else ""
     )
 
 
-def pixels_seen(job: Job) -> int:
-    """Return the pixels that the net sees, with halos of blocks and of tiles."""
+def pixels_through_net(job: BlockJob) -> int:
+    """Return the pixels that go through the net, with halos of blocks and of tiles."""
     assert isinstance(job.source, ModelMaps)
     source = load_source(job.source.folder, job.device)
     alike = Counter(
@@ -128,22 +131,22 @@ def pixels_seen(job: Job) -> int:
         for block in job.net_blocks
     )
     return sum(
-        count * source.seen(_channels(job), shape, tuple(slice(*side) for side in kept))
+        count * source.pixels_seen(_channels(job), shape, tuple(slice(*side) for side in kept))
         for (shape, kept), count in alike.items()
     )
 
 
-def _channels(job: Job) -> int:
+def _channels(job: BlockJob) -> int:
     return job.image.shape[0] if "C" in job.image.axes else 1
 
 
-def _speed(job: Job) -> float:
+def _net_speed(job: BlockJob) -> float:
     """Return pixels per second that go through the net."""
     edge = int(TIMED ** (1 / len(job.shape)))
     box = tuple(
         slice(0, min(n, -(-edge // d) * d)) for n, d in zip(job.shape, job.divisor, strict=True)
     )
-    values = read(job.image, box)
+    values = read_box(job.image, box)
     keep = tuple(slice(0, n) for n in values.shape[1:])
     job.source(values, job.device, keep)
     begun = time.perf_counter()
@@ -151,18 +154,19 @@ def _speed(job: Job) -> float:
     return float(values[0].size / (time.perf_counter() - begun))
 
 
-def _memory(job: Job, tile: float) -> float:
+def _memory(job: BlockJob, tile: float) -> float:
+    """Return the peak of one process in bytes; `tile` is in GB."""
     maps = MAPS * sum(spec.channels for spec in job.specs)
     read_most = max(prod(block.outer_shape) for block in job.net_blocks)
     net = read_most * IMAGE * _channels(job) + prod(job.size) * maps + tile * 1e9
     return PROCESS + max(net, job.widest() * (maps + LABELS + DECODING / 2))
 
 
-def _disk(job: Job) -> float:
+def _disk(job: BlockJob) -> float:
     """Return the bytes of the maps that are kept at once, and of two copies of the labels."""
     maps = MAPS * sum(spec.channels for spec in job.specs)
     live = most = 0
-    for task in tasks(job, range(len(job.decode_blocks()))):
-        live += (task.step is make_maps) - (task.step is release)
+    for task in object_tasks(job, range(len(job.decode_blocks()))):
+        live += (task.step is make_maps) - (task.step is release_maps)
         most = max(most, live)
     return most * prod(job.size) * maps + 2 * STORED * prod(job.shape)

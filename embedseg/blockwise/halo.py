@@ -14,32 +14,36 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import write_text
-from embedseg.geometry import relative
-from embedseg.types import Box, Maps, PerAxis
+from embedseg.blockwise.job import ModelMaps, read_box
+from embedseg.blockwise.resampled import Resampled
+from embedseg.common import format_shape, write_text
+from embedseg.geometry import relative_box
+from embedseg.images import LazyImage
+from embedseg.model import ModelFolder, Predictor
+from embedseg.types import Box, DataError, Maps, PerAxis
 
 log = logging.getLogger("embedseg")
 
 #: Halos that are tried, in multiples of the net's divisor along each axis.
 TRIED = (1, 2, 3, 4, 6, 8, 12, 16)
-#: What activated maps may be off by at the edge of a block.
+#: Largest error of activated maps at the edge of a block.
 TOLERANCE = 1e-3
-#: Length of what is compared, pixels, along each axis.
+#: Length of the core whose maps are compared, in pixels along each axis.
 CORE = 16
-#: Pixels of the largest box that is looked at.
+#: Largest box that is tried, in pixels, by the number of axes.
 MOST = {2: 1024**2, 3: 160**3}
-#: File in a model's folder that keeps what was found.
+#: File in a model's folder that keeps its halo.
 NAME = "halo.json"
 
 
 @dataclass(frozen=True)
 class Halo:
-    """What was found for a net.
+    """The halo of a net.
 
     Attributes
     ----------
     pixels : tuple of int
-        How far a box has to reach beyond what is kept of it, along each axis.
+        Pixels that a box needs beyond its kept part, along each axis.
     error : float
         Largest difference of an activated map within, to that of a far larger box.
     """
@@ -48,7 +52,67 @@ class Halo:
     error: float
 
 
-def probe(
+def find_halo(
+    model: Predictor,
+    image: LazyImage | Resampled,
+    source: ModelMaps,
+    divisor: PerAxis,
+    home: Path,
+) -> Halo:
+    """Return the halo of a model's net: given in its options, kept in its folder, or measured.
+
+    Parameters
+    ----------
+    model : Predictor
+    image : LazyImage or Resampled
+    source : ModelMaps
+        Maps by the model.
+    divisor : tuple of int
+        Boxes begin at its multiples.
+    home : Path
+        Folder of the model, in which a measured halo is kept.
+    """
+    predict, ndim = model.config.predict, len(divisor)
+    if predict.halo is not None:
+        given = predict.halo
+        pixels = (
+            (given,) * ndim
+            if isinstance(given, int)
+            else (given[0],) * (ndim - len(given)) + tuple(given)
+        )
+        return Halo(pixels, float("nan"))
+    conditions = [list(divisor), predict.tta]
+    halo = load_halo(home, conditions)
+    if halo is None:
+        log.info("measuring the halo of the net")
+        device = str(model.device)
+        halo = probe_halo(
+            lambda box: box_maps(image, source, device, box), image.shape[-ndim:], divisor
+        )
+        save_halo(home, conditions, halo)
+    return halo
+
+
+def box_maps(image: LazyImage | Resampled, source: ModelMaps, device: str, box: Box) -> Maps:
+    """Return the maps of a box of an image.
+
+    Raises
+    ------
+    DataError
+        If they are not on the grid of the image.
+    """
+    maps = source.maps(read_box(image, box), device)
+    expected = tuple(side.stop - side.start for side in box)
+    if maps.shape != expected:
+        raise DataError(
+            f"{image.source}: has a spacing of {image.spacing} µm, not that of the "
+            f"model, {maps.spacing}; in blocks, volumes are not resampled for a 2D "
+            "model: choose another level of the image, or resample it first"
+        )
+    return maps
+
+
+def probe_halo(
     maps: Callable[[Box], Maps],
     shape: PerAxis,
     divisor: PerAxis,
@@ -69,36 +133,36 @@ def probe(
     divisor : tuple of int
         Boxes begin at its multiples.
     tolerance : float
-        What activated maps may be off by.
+        Largest error of activated maps.
 
     Returns
     -------
     Halo
         If none is wide enough, the widest that could be tried.
     """
-    halos = list(_halos(shape, divisor))
-    core = _box(shape, divisor, halos[-1], None)
-    widest = _box(shape, divisor, halos[-1], core)
-    reference = _kept(maps(widest), core, widest)
-    found = Halo(halos[-1], 0.0)
-    for halo in halos[:-1]:
-        box = _box(shape, divisor, halo, core)
-        error = float(np.abs(_kept(maps(box), core, box) - reference).max(initial=0))
-        found = Halo(halo, error)
+    halos = list(_candidates(divisor))
+    core = _core_box(shape, divisor)
+    widest = _widened(core, shape, divisor, halos[-1])
+    reference = _core_maps(maps(widest), core, widest)
+    halo = Halo(halos[-1], 0.0)
+    for pixels in halos[:-1]:
+        box = _widened(core, shape, divisor, pixels)
+        error = float(np.abs(_core_maps(maps(box), core, box) - reference).max(initial=0))
+        halo = Halo(pixels, error)
         if error < tolerance:
-            return found
+            return halo
     if len(halos) > 1:
         log.warning(
             "the maps still change by %.2g with a halo of %s pixels; block borders may "
             "be off by as much",
-            found.error,
-            "x".join(map(str, halos[-1])),
+            halo.error,
+            format_shape(halos[-1]),
         )
-    return Halo(halos[-1], found.error)
+    return Halo(halos[-1], halo.error)
 
 
-def _halos(shape: PerAxis, divisor: PerAxis) -> Iterator[PerAxis]:
-    """Return halos that fit into the image; the last one is for reference."""
+def _candidates(divisor: PerAxis) -> Iterator[PerAxis]:
+    """Return the halos to try, up to the largest box; the last one is the reference."""
     ndim, last = len(divisor), None
     for times in TRIED:
         # Where the net does not shrink an axis, its kernels still see along it.
@@ -109,59 +173,64 @@ def _halos(shape: PerAxis, divisor: PerAxis) -> Iterator[PerAxis]:
         yield halo
 
 
-def _box(shape: PerAxis, divisor: PerAxis, halo: PerAxis, core: Box | None) -> Box:
-    """Return a box in the middle of an image, or a core with a halo, as far as the image goes."""
+def _core_box(shape: PerAxis, divisor: PerAxis) -> Box:
+    """Return a box in the middle of an image."""
     sides = []
-    for axis, (n, d, h) in enumerate(zip(shape, divisor, halo, strict=True)):
-        if core is None:
-            length = -(-CORE // d) * d
-            start = max(0, (n - length) // 2 // d * d)
-            sides.append(slice(start, min(n, start + length)))
-        else:
-            side, reach = core[axis], -(-h // d) * d
-            sides.append(slice(max(0, side.start - reach), min(n, side.stop + reach)))
+    for n, d in zip(shape, divisor, strict=True):
+        length = -(-CORE // d) * d
+        start = max(0, (n - length) // 2 // d * d)
+        sides.append(slice(start, min(n, start + length)))
     return tuple(sides)
 
 
-def _kept(maps: Maps, core: Box, box: Box) -> NDArray[np.float32]:
+def _widened(core: Box, shape: PerAxis, divisor: PerAxis, halo: PerAxis) -> Box:
+    """Return the core with a halo, as far as the image reaches."""
+    sides = []
+    for side, n, d, h in zip(core, shape, divisor, halo, strict=True):
+        reach = -(-h // d) * d
+        sides.append(slice(max(0, side.start - reach), min(n, side.stop + reach)))
+    return tuple(sides)
+
+
+def _core_maps(maps: Maps, core: Box, box: Box) -> NDArray[np.float32]:
     """Return the activated maps of a core within a box."""
-    local = (slice(None), *relative(core, box))
+    local = (slice(None), *relative_box(core, box))
     return np.concatenate([maps[spec.name] for spec in maps.specs])[local]
 
 
-# -- kept in the model -----------------------------------------------------------------------------
-def remembered(folder: Path, about: Any) -> Halo | None:
-    """Return what was found before for a model as it is now, None if nothing was.
+# -- kept in the folder of the model ---------------------------------------------------------------
+def load_halo(folder: Path, conditions: Any) -> Halo | None:
+    """Return the halo kept for a model with its present weights; None if there is none.
 
     Parameters
     ----------
     folder : Path
         Of the model.
-    about : object
+    conditions : object
         What else the halo depends on; it can be written as JSON.
     """
     try:
         held = json.loads((folder / NAME).read_text(encoding="utf-8"))
-        if held.pop("of") == _fingerprint(folder, about):
+        if held.pop("of") == _fingerprint(folder, conditions):
             return Halo(tuple(int(n) for n in held["pixels"]), float(held["error"]))
     except (OSError, ValueError, KeyError, TypeError):
         pass
     return None
 
 
-def remember(folder: Path, about: Any, halo: Halo) -> None:
-    """Keep what was found in a model's folder, if that can be written to."""
-    text = json.dumps({"of": _fingerprint(folder, about), **asdict(halo)}, indent=2) + "\n"
+def save_halo(folder: Path, conditions: Any, halo: Halo) -> None:
+    """Keep a halo in a model's folder, if that can be written to."""
+    held = {"of": _fingerprint(folder, conditions), **asdict(halo)}
     try:
-        write_text(folder / NAME, text)
+        write_text(folder / NAME, json.dumps(held, indent=2) + "\n")
     except OSError as error:
         log.info(
-            "%s: cannot be written (%s), so the halo will be looked for again", folder / NAME, error
+            "%s: cannot be written (%s), so the halo will be measured again", folder / NAME, error
         )
 
 
-def _fingerprint(folder: Path, about: Any) -> str:
-    digest = hashlib.sha256(json.dumps(about, sort_keys=True).encode())
-    for file in sorted(folder.rglob("weights.safetensors")):
+def _fingerprint(folder: Path, conditions: Any) -> str:
+    digest = hashlib.sha256(json.dumps(conditions, sort_keys=True).encode())
+    for file in ModelFolder(folder).weights_files():
         digest.update(file.read_bytes())
     return digest.hexdigest()

@@ -10,17 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
-from embedseg.geometry import same_spacing
+from embedseg.blockwise.block_objects import ObjectTable
+from embedseg.geometry import spacings_agree
 from embedseg.images import LazyImage
-from embedseg.types import Box, PerAxis, Spacing
+from embedseg.types import Box, Floats, Indices, PerAxis, Spacing
 
-#: Gaussian weights beyond so many standard deviations are left out, as in scipy.
+#: Standard deviations beyond which Gaussian weights are left out, as in scipy.
 TRUNCATE = 4.0
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """What an image would be in another spacing: what `embedseg.geometry.resample` makes of it.
+    """An image in another spacing, as by `embedseg.geometry.resample`, read box by box.
 
     Attributes
     ----------
@@ -37,19 +38,19 @@ class Resampled:
 
     @property
     def axes(self) -> str:
-        """What the axes are."""
+        """Axes of the image."""
         return self.image.axes
 
     @property
     def source(self) -> str:
-        """Where the image is."""
+        """Path or URL of the image."""
         return self.image.source
 
-    def read(self, box: Box) -> NDArray[np.float32]:
+    def read(self, box: Box) -> Floats:
         """Return a box as float32."""
         first = len(self.shape) - len(self.spacing)
         space = zip(box[first:], self.image.shape[first:], self.shape[first:], strict=True)
-        plans = [_Plan.of(side, n, m) for side, n, m in space]
+        plans = [_AxisPlan.of(side, n, m) for side, n, m in space]
         data = self.image.read((*box[:first], *(plan.read for plan in plans)))
         values = data.astype(np.float32)
         for axis, plan in enumerate(plans, first):
@@ -58,17 +59,17 @@ class Resampled:
 
 
 @dataclass(frozen=True)
-class _Plan:
-    """How a stretch of one axis is made of the stretch that is read for it."""
+class _AxisPlan:
+    """Interpolation of a stretch of one axis from the stretch that is read for it."""
 
     read: slice
-    lower: NDArray[np.int64]  # of the two neighbours in what is read
-    share: NDArray[np.float32]  # of the upper one
+    lower: Indices  # of the two neighbours in the stretch that is read
+    share: Floats  # of the upper one
     sigma: float
 
     @classmethod
-    def of(cls, side: slice, n: int, m: int) -> _Plan:
-        """Plan a stretch of an axis that goes from length n to length m."""
+    def of(cls, side: slice, n: int, m: int) -> _AxisPlan:
+        """Plan a stretch of an axis that is resampled from length n to length m."""
         sigma = max(0.0, (n / m - 1) / 2)
         place = np.clip((np.arange(side.start, side.stop) + 0.5) * n / m - 0.5, 0, n - 1)
         lower = np.minimum(place.astype(np.int64), max(n - 2, 0))
@@ -76,7 +77,7 @@ class _Plan:
         start, stop = max(0, int(lower[0]) - reach), min(n, int(lower[-1]) + 2 + reach)
         return cls(slice(start, stop), lower - start, (place - lower).astype(np.float32), sigma)
 
-    def apply(self, values: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    def apply(self, values: Floats, axis: int) -> Floats:
         """Return values along the new axis."""
         if self.sigma:
             values = gaussian_filter1d(values, self.sigma, axis, mode="nearest", truncate=TRUNCATE)
@@ -86,7 +87,7 @@ class _Plan:
         return np.asarray(below + share * (above - below), np.float32)
 
 
-def brought_to(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
+def resample_lazily(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
     """Return an image in another spacing; itself where that is the same within 1 %, or unknown.
 
     Parameters
@@ -99,7 +100,7 @@ def brought_to(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
         return image
     first = len(image.shape) - len(spacing)
     lengths = tuple(
-        n if same_spacing((s, t)) else max(1, round(n * s / t))
+        n if spacings_agree((s, t)) else max(1, round(n * s / t))
         for n, s, t in zip(image.shape[first:], image.spacing, spacing, strict=True)
     )
     if lengths == image.shape[first:]:
@@ -108,14 +109,14 @@ def brought_to(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
 
 
 # -- labels on the grid of the image ---------------------------------------------------------------
-def stretch(side: slice, n: int, m: int) -> tuple[slice, NDArray[np.int64]]:
-    """Return which of m pixels take their label from a stretch of n, and from where in it.
+def target_pixels(side: slice, n: int, m: int) -> tuple[slice, Indices]:
+    """Return which of m pixels take their label from a stretch of n, and their source in it.
 
     As in `embedseg.geometry.resample_labels`: each takes the label that lies at its centre.
 
     Examples
     --------
-    >>> stretch(slice(1, 2), n=2, m=5)
+    >>> target_pixels(slice(1, 2), n=2, m=5)
     (slice(2, 5, None), array([0, 0, 0]))
     """
     # Pixel i takes the label (2 i + 1) n // (2 m).
@@ -124,7 +125,7 @@ def stretch(side: slice, n: int, m: int) -> tuple[slice, NDArray[np.int64]]:
     return slice(start, stop), places - side.start
 
 
-def on_grid(
+def labels_on_grid(
     labels: NDArray[Any], inner: Box, shape: PerAxis, grid: PerAxis
 ) -> tuple[Box, NDArray[Any]]:
     """Return the box of an image that a block's labels belong to, and the labels in it.
@@ -135,18 +136,16 @@ def on_grid(
     inner : tuple of slice
         Where they lie on a grid of `shape`.
     shape, grid : tuple of int
-        Of the grid that was worked on, and of the image.
+        Of the grid that was decoded, and of the image.
     """
     if shape == grid:
         return inner, labels
-    both = [stretch(side, n, m) for side, n, m in zip(inner, shape, grid, strict=True)]
+    both = [target_pixels(side, n, m) for side, n, m in zip(inner, shape, grid, strict=True)]
     return tuple(box for box, _ in both), labels[np.ix_(*(places for _, places in both))]
 
 
-def table_on_grid(
-    table: dict[str, NDArray[Any]], shape: PerAxis, grid: PerAxis
-) -> dict[str, NDArray[Any]]:
-    """Return a table of objects with boxes in pixels of the image, and sizes about so."""
+def table_on_grid(table: ObjectTable, shape: PerAxis, grid: PerAxis) -> ObjectTable:
+    """Return a table of objects with boxes and approximate sizes in pixels of the image."""
     if shape == grid:
         return table
     boxes = {}
@@ -162,5 +161,5 @@ def table_on_grid(
     return table | boxes | {"size": size}
 
 
-def _starts(places: NDArray[np.int64], n: int, m: int) -> NDArray[np.int64]:
+def _starts(places: Indices, n: int, m: int) -> Indices:
     return np.clip(np.ceil((2 * m * places / n - 1) / 2), 0, m).astype(np.int64)

@@ -9,33 +9,34 @@ from dataclasses import dataclass, replace
 from importlib import import_module
 from typing import Any, Protocol
 
+from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.plan import BlockOptions
-from embedseg.blockwise.steps import Job, decode_block, make_maps, release
+from embedseg.blockwise.steps import decode_block, make_maps, release_maps
 from embedseg.types import UsageError
 
 log = logging.getLogger("embedseg")
 
-#: How long to wait for a scheduler.
+#: Time to wait for the answer of a scheduler.
 ANSWER = "10s"
-#: Of started workers. Dask has memory trimmed so eagerly that a third of a block's time goes into
-#: page faults; these are the limits that glibc itself comes to with arrays of this size.
+#: Environment of started workers. Dask has memory trimmed so eagerly that a third of a block's time
+#: goes into page faults; these are the limits that glibc itself comes to with arrays of this size.
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**26}
 
 
 @dataclass(frozen=True)
-class Task:
+class BlockTask:
     """A step for one block.
 
     Attributes
     ----------
     name : str
     step : callable
-        Gets a job and `arguments`; leaves what it made on disk, and nothing twice.
+        Gets a job and `arguments`; leaves a file, and does nothing if that exists.
     arguments : tuple
     after : tuple of str
-        Names of tasks that have to be done before; they stand before it in any list.
+        Names of tasks that have to be done before; they precede it in any list.
     counts : bool
-        Whether the progress bar moves on by one.
+        Whether the progress bar advances by one.
     """
 
     name: str
@@ -45,12 +46,12 @@ class Task:
     counts: bool = False
 
 
-def tasks(job: Job, blocks: Sequence[int], level: int = 0) -> list[Task]:
-    """Return what it takes to find the objects of blocks, in an order that keeps few maps on disk.
+def object_tasks(job: BlockJob, blocks: Sequence[int], level: int = 0) -> list[BlockTask]:
+    """Return the tasks that find the objects of blocks, in an order that keeps few maps on disk.
 
     Parameters
     ----------
-    job : Job
+    job : BlockJob
     blocks : sequence of int
         Those that are not done yet.
     level : int
@@ -62,37 +63,32 @@ def tasks(job: Job, blocks: Sequence[int], level: int = 0) -> list[Task]:
     for k in blocks:
         for j in needs[k]:
             users.setdefault(j, []).append(f"objects {k}")
-    found, begun = [], set[int]()
+    tasks, begun = [], set[int]()
     for k in blocks:
         for j in needs[k]:
             if j not in begun:
                 begun.add(j)
-                found.append(Task(f"maps {j}", make_maps, (j,)))
-        found.append(
-            Task(
-                f"objects {k}",
-                decode_block,
-                (k, level),
-                tuple(f"maps {j}" for j in needs[k]),
-                counts=True,
-            )
-        )
-        found += [
-            Task(f"release {j}", release, (j,), tuple(users[j])) for j in needs[k] if last[j] == k
+                tasks.append(BlockTask(f"maps {j}", make_maps, (j,)))
+        after = tuple(f"maps {j}" for j in needs[k])
+        tasks.append(BlockTask(f"objects {k}", decode_block, (k, level), after, counts=True))
+        tasks += [
+            BlockTask(f"release {j}", release_maps, (j,), tuple(users[j]))
+            for j in needs[k]
+            if last[j] == k
         ]
-    return found
+    return tasks
 
 
-class Engine(Protocol):
-    """Runs tasks of a job; tells of each that is done, in any order."""
+class Workers(Protocol):
+    """What runs the tasks of a job."""
 
-    def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
-        """Return each task when it is done."""
+    def run(self, job: BlockJob, tasks: Iterable[BlockTask]) -> Iterator[BlockTask]:
+        """Return each task when it is done, in any order."""
 
 
 @contextmanager
-def engine(options: BlockOptions) -> Iterator[Engine]:
-    """Return what works on blocks; workers that were started for it end with it.
+def open_workers(options: BlockOptions) -> Iterator[Workers]:
+    """Return the workers for blocks; those that were started end with the context.
 
     Raises
     ------
@@ -100,41 +96,42 @@ def engine(options: BlockOptions) -> Iterator[Engine]:
         If a scheduler does not answer, or dask is not installed.
     """
     if options.scheduler is None and options.workers == 1:
-        yield Here()
+        yield ThisProcess()
         return
     with _client(options) as client:
         if client.dashboard_link:
             log.info("dashboard: %s", client.dashboard_link)
-        yield _Dask(client)
+        yield _DaskWorkers(client)
 
 
-class Here:
+class ThisProcess:
     """One task after the other, in this process."""
 
-    def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
-        """Return each task when it is done."""
+    def run(self, job: BlockJob, tasks: Iterable[BlockTask]) -> Iterator[BlockTask]:
+        """Return each task when it is done, in the order given."""
         for task in tasks:
             task.step(job, *task.arguments)
             yield task
 
 
 @dataclass
-class _Dask:
+class _DaskWorkers:
     """Tasks by the workers of a client; one that dies is replaced and its tasks run again."""
 
     client: Any
 
-    def run(self, job: Job, tasks: Iterable[Task]) -> Iterator[Task]:
+    def run(self, job: BlockJob, tasks: Iterable[BlockTask]) -> Iterator[BlockTask]:
+        """Return each task when it is done, in any order."""
         from distributed import as_completed as completed
 
         as_completed: Any = completed
         futures: dict[str, Any] = {}
-        tasks_of: dict[str, Task] = {}
+        tasks_of: dict[str, BlockTask] = {}
         try:
             for number, task in enumerate(tasks):
-                # Early blocks first: their maps can be deleted the sooner.
+                # Early blocks first, so that their maps can be deleted early.
                 future = self.client.submit(
-                    _work,
+                    _run_step,
                     task.step,
                     job,
                     task.arguments,
@@ -151,12 +148,15 @@ class _Dask:
             self.client.cancel(list(futures.values()), force=True)
 
 
-def _work(step: Callable[..., None], job: Job, arguments: tuple[Any, ...], after: Any) -> None:
-    step(_placed(job), *arguments)
+def _run_step(
+    step: Callable[..., None], job: BlockJob, arguments: tuple[Any, ...], after: Any
+) -> None:
+    """Run a step in a worker."""
+    step(_on_worker(job), *arguments)
 
 
-def _placed(job: Job) -> Job:
-    """Return the job as a worker does it: with so many threads, on a GPU of its own."""
+def _on_worker(job: BlockJob) -> BlockJob:
+    """Return the job for this worker: with its threads set, on a separate GPU."""
     if job.threads is not None or job.device.startswith("cuda"):
         import torch
         from distributed import get_worker
@@ -170,6 +170,7 @@ def _placed(job: Job) -> Job:
 
 
 def _client(options: BlockOptions) -> AbstractContextManager[Any]:
+    """Return a dask client, closed with the context."""
     try:
         dask: Any = import_module("dask")
         distributed: Any = import_module("distributed")

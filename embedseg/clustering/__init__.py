@@ -2,8 +2,10 @@
 
 ::
 
-    _decode.py   Greedy clustering of embeddings, seed by seed
-    _kernels.py  Compiled parts of `embedseg.clustering`
+    _activation.py  Activation of raw maps, float16 by a table
+    _decode.py      Greedy clustering of embeddings, seed by seed
+    _kernels.py     Compiled parts of `embedseg.clustering`
+    _options.py     Options of clustering
 """
 
 import lazy_loader

@@ -4,3 +4,4 @@ from ._decode import (
     cluster_raw as cluster_raw,
     warm_up as warm_up,
 )
+from ._options import ClusterOptions as ClusterOptions

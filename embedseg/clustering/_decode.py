@@ -6,15 +6,20 @@ import math
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter
 
 from embedseg.clustering import _kernels as kernels
-from embedseg.types import ACTIVATIONS, DataError, Floats, UsageError
+from embedseg.clustering._activation import (
+    activate,
+    activation_table,
+    background_cutoff,
+    find_peaks,
+)
+from embedseg.clustering._options import ClusterOptions
+from embedseg.types import DataError, Floats, Indices, Labels, PerAxis
 
 #: Scratch of up to this many bytes per thread is kept from one image to the next.
 KEEP = 2**28
@@ -47,12 +52,12 @@ class Clusters:
         about members: 1 where all embeddings meet in one point, 0.5 at the edge of an object.
     """
 
-    labels: NDArray[np.int32]
-    position: NDArray[np.int64]
+    labels: Labels
+    position: Indices
     centre: Floats
     score: Floats
-    size: NDArray[np.int64]
-    claimed: NDArray[np.int64]
+    size: Indices
+    claimed: Indices
     compactness: Floats
 
 
@@ -147,17 +152,17 @@ def cluster(
     >>> found.labels, found.position, found.size
     (array([[0, 1, 1, 1, 0]], dtype=int32), array([[0, 2]]), array([3]))
     """
-    options = _Options(
-        tuple(spacing),
-        unit,
-        bandwidth_scale,
-        fg_threshold,
-        seed_threshold,
-        min_object_size,
-        seeds,
-        max_radius,
-        refine,
-        tuple(origin or (0,) * len(spacing)),
+    options = ClusterOptions(
+        spacing=tuple(spacing),
+        unit=unit,
+        bandwidth_scale=bandwidth_scale,
+        fg_threshold=fg_threshold,
+        seed_threshold=seed_threshold,
+        min_object_size=min_object_size,
+        seeds=seeds,
+        max_radius=max_radius,
+        refine=refine,
+        origin=tuple(origin or ()),
     )
     return _decode(offset, bandwidth, seed, options, ("none", "none"))
 
@@ -213,17 +218,17 @@ def cluster_raw(
     >>> cluster_raw(offset, offset, seed, spacing=(1, 1), unit=1.5).labels
     array([[1, 1, 1, 0]], dtype=int32)
     """
-    options = _Options(
-        tuple(spacing),
-        unit,
-        bandwidth_scale,
-        fg_threshold,
-        seed_threshold,
-        min_object_size,
-        seeds,
-        max_radius,
-        refine,
-        tuple(origin or (0,) * len(spacing)),
+    options = ClusterOptions(
+        spacing=tuple(spacing),
+        unit=unit,
+        bandwidth_scale=bandwidth_scale,
+        fg_threshold=fg_threshold,
+        seed_threshold=seed_threshold,
+        min_object_size=min_object_size,
+        seeds=seeds,
+        max_radius=max_radius,
+        refine=refine,
+        origin=tuple(origin or ()),
     )
     return _decode(offset, bandwidth, seed, options, ("tanh", "sigmoid"))
 
@@ -243,43 +248,9 @@ def warm_up() -> None:
             )
 
 
-@dataclass(frozen=True)
-class _Options:
-    spacing: tuple[float, ...]
-    unit: float
-    scale: float
-    fg_threshold: float
-    seed_threshold: float
-    min_object_size: int
-    seeds: str
-    max_radius: float | None
-    refine: float | None
-    origin: tuple[int, ...]
-
-
-def _check(options: _Options, shapes: tuple[tuple[int, ...], ...]) -> None:
-    """Raise if options or shapes make no sense."""
-    if options.seeds not in ("greedy", "peaks"):
-        raise UsageError(f"seeds is {options.seeds!r}, expected 'greedy' or 'peaks'")
-    for name in ("fg_threshold", "seed_threshold"):
-        if not 0 <= getattr(options, name) <= 1:
-            raise UsageError(f"{name} is {getattr(options, name)}, expected a value from 0 to 1")
-    ndim = len(options.spacing)
-    if ndim not in (2, 3):
-        raise UsageError(f"spacing {options.spacing} has {ndim} axes, expected 2 or 3")
-    for name in ("unit", "max_radius"):
-        value = getattr(options, name)
-        if value is not None and not value > 0:
-            raise UsageError(f"{name} is {value}, expected a value above 0")
-    if options.refine is not None and not 0 < options.refine < 1:
-        raise UsageError(f"refine is {options.refine}, expected a likelihood between 0 and 1")
-    if not options.min_object_size >= 0:
-        raise UsageError(f"min_object_size is {options.min_object_size}, expected 0 or more")
-    if len(options.origin) != ndim or min(options.origin) < 0:
-        raise UsageError(f"origin is {options.origin}, expected {ndim} values of 0 or more")
-    if not min(options.spacing) > 0:
-        raise UsageError(f"spacing is {options.spacing}, expected values above 0")
-    offset, bandwidth, seed = shapes
+def _check_shapes(options: ClusterOptions, arrays: Sequence[NDArray[Any]]) -> None:
+    """Check that maps fit together, and the spacing."""
+    ndim, (offset, bandwidth, seed) = options.ndim, (array.shape for array in arrays)
     if len(seed) != ndim or offset != (ndim, *seed) or bandwidth != offset:
         raise DataError(
             f"offset {offset}, bandwidth {bandwidth} and seed {seed} do not fit together, or not "
@@ -293,30 +264,34 @@ def _decode(
     offset: NDArray[Any],
     bandwidth: NDArray[Any],
     seed: NDArray[Any],
-    options: _Options,
+    options: ClusterOptions,
     activations: tuple[str, str],
 ) -> Clusters:
+    """Cluster maps whose offset and seed still need these activations."""
     arrays = [np.asarray(array) for array in (offset, bandwidth, seed)]
-    _check(options, (arrays[0].shape, arrays[1].shape, arrays[2].shape))
-    shape, ndim = arrays[2].shape, len(options.spacing)
+    _check_shapes(options, arrays)
+    shape, ndim = arrays[2].shape, options.ndim
     grid = _grid(shape, options)
-    maps = _flat(arrays, activations, ndim)
+    maps = _flat_maps(arrays, activations, ndim)
     tiles, reach = _tiles(maps, grid, options, activations)
     if options.seeds == "peaks":
-        kernels.keep_peaks(grid, tiles, _peaks(maps.seed, activations[1], shape))
-    rules, hits = _rules(options), _hits(tiles)
-    found, sizes = kernels.grow(maps, grid, tiles, rules, reach, hits)
+        kernels.keep_peaks(grid, tiles, find_peaks(maps.seed, activations[1], shape))
+    rules = _rules(options)
+    is_member = _scratch.take("is_member", tiles.label.shape, np.uint8)
+    found, sizes = kernels.grow_objects(maps, grid, tiles, rules, reach, is_member)
     if options.refine is None:
         shapes = kernels.seed_shapes(found, maps, grid, tiles, rules)
     else:
         best = _scratch.take("best", tiles.label.shape, np.float32)
-        most = np.float32(-math.log(options.refine))
-        shapes = kernels.refine(maps, grid, tiles, rules, reach, hits, best, sizes, most)
+        max_q = np.float32(-math.log(options.refine))
+        shapes = kernels.refine_objects(
+            maps, grid, tiles, rules, reach, is_member, best, sizes, max_q
+        )
     keep = sizes > options.min_object_size
     names = np.zeros(len(sizes) + 1, np.int32)
     names[1:][keep] = np.arange(1, keep.sum() + 1)
     labels = np.zeros(math.prod(shape), np.int32)
-    kernels.paint(grid, tiles, names, labels)
+    kernels.paint_labels(grid, tiles, names, labels)
     place, raster, claimed = found[keep].T
     clusters = Clusters(
         labels.reshape(shape),
@@ -331,12 +306,13 @@ def _decode(
     return clusters
 
 
-def _grid(shape: tuple[int, ...], options: _Options) -> kernels.Grid:
+def _grid(shape: PerAxis, options: ClusterOptions) -> kernels.Grid:
+    """Return the pixel grid, with Z = 1 for 2D."""
     ndim = len(shape)
     depth, height, width = (1,) * (3 - ndim) + shape
     tile, group = TILES[ndim]
     groups = [-(-n // (t * g)) for n, t, g in zip((depth, height, width), tile, group, strict=True)]
-    z, y, x = (0,) * (3 - ndim) + options.origin
+    z, y, x = (0,) * (3 - ndim) + (options.origin or (0,) * ndim)
     return kernels.Grid(
         ndim,
         (depth, height, width),
@@ -346,11 +322,12 @@ def _grid(shape: tuple[int, ...], options: _Options) -> kernels.Grid:
     )
 
 
-def _flat(arrays: list[NDArray[Any]], activations: tuple[str, str], ndim: int) -> kernels.Maps:
+def _flat_maps(arrays: list[NDArray[Any]], activations: tuple[str, str], ndim: int) -> kernels.Maps:
     """Return the maps flat: float16 as its bits, with tables, and everything else as float32."""
     if all(array.dtype == np.float16 for array in arrays):
         arrays = [np.ascontiguousarray(array).view(np.int16) for array in arrays]
-        tables = _table(activations[0]), _table("none"), _table(activations[1])
+        offset_table, seed_table = map(activation_table, activations)
+        tables = offset_table, activation_table("none"), seed_table
     else:
         arrays = [np.ascontiguousarray(array, np.float32) for array in arrays]
         tables = (np.zeros(0, np.float32),) * 3
@@ -361,20 +338,21 @@ def _flat(arrays: list[NDArray[Any]], activations: tuple[str, str], ndim: int) -
 
 
 def _tiles(
-    maps: kernels.Maps, grid: kernels.Grid, options: _Options, activations: tuple[str, str]
+    maps: kernels.Maps, grid: kernels.Grid, options: ClusterOptions, activations: tuple[str, str]
 ) -> tuple[kernels.Tiles, NDArray[np.float64]]:
-    """Return the foreground in tiles, and how far embeddings are from their pixels at most."""
+    """Return the foreground in tiles, and the largest distance of an embedding from its pixel."""
     ndim, number = grid.ndim, math.prod(grid.groups) * kernels.PER_GROUP
     unit, threshold = np.float32(options.unit), np.float32(options.fg_threshold)
-    low, start = _below(maps.seed, activations[1], threshold), np.zeros(number + 1, np.int64)
-    n = kernels.count(maps.seed, low, grid, start)
+    cutoff = background_cutoff(maps.seed, activations[1], threshold)
+    start = np.zeros(number + 1, np.int64)
+    n = kernels.count_foreground(maps.seed, cutoff, grid, start)
     boxes = np.empty((2 * ndim, number), np.float32)
     boxes[:ndim], boxes[ndim:] = np.inf, -np.inf
     tiles = kernels.Tiles(
         start,
         start[:-1].copy(),
         boxes,
-        _scratch.take("e", (ndim, n), np.float32),
+        _scratch.take("embedding", (ndim, n), np.float32),
         _scratch.take("score", (n,), np.float32),
         _scratch.take("label", (n,), np.int32),
         _scratch.take("local", (n,), np.uint8),
@@ -382,31 +360,28 @@ def _tiles(
     reach = np.zeros(ndim)
     # Only numpy's own tanh gives numpy's values, so it comes between collecting and embedding.
     later = maps.seed.dtype == np.float32 and activations != ("none", "none")
-    kernels.gather(maps, low, grid, tiles, not later, unit, threshold, reach)
+    kernels.gather_foreground(maps, cutoff, grid, tiles, not later, unit, threshold, reach)
     if later:
-        _activate(activations[0], tiles.e, tiles.e)
-        _activate(activations[1], tiles.score, tiles.score)
-        kernels.embed_all(grid, tiles, unit, threshold, reach)
+        activate(activations[0], tiles.embedding, tiles.embedding)
+        activate(activations[1], tiles.score, tiles.score)
+        kernels.embed_tiles(grid, tiles, unit, threshold, reach)
     return tiles, reach
 
 
-def _hits(tiles: kernels.Tiles) -> NDArray[np.uint8]:
-    return _scratch.take("hits", tiles.label.shape, np.uint8)
-
-
-def _rules(options: _Options) -> kernels.Rules:
-    """Return what the kernels need of the options."""
-    floor = np.zeros(len(options.spacing))
+def _rules(options: ClusterOptions) -> kernels.Rules:
+    """Return the options as the kernels need them."""
+    least_weight = np.zeros(options.ndim)
     if options.max_radius is not None:
-        floor = math.log(2) / (options.max_radius * np.asarray(options.spacing, np.float64)) ** 2
+        radius = options.max_radius * np.asarray(options.spacing, np.float64)
+        least_weight = math.log(2) / radius**2
     greedy = options.seeds == "greedy"
     # Positive floats are in the order of their bits; no seed has none set.
-    lowest = int(np.float32(options.seed_threshold).view(np.int32)) if greedy else 1
+    lowest_bits = int(np.float32(options.seed_threshold).view(np.int32)) if greedy else 1
     return kernels.Rules(
-        float(options.scale),
+        float(options.bandwidth_scale),
         float(options.unit),
-        floor,
-        max(lowest, 1),
+        least_weight,
+        max(lowest_bits, 1),
         int(options.min_object_size),
         greedy,
     )
@@ -434,48 +409,3 @@ class _Scratch(threading.local):
 
 
 _scratch = _Scratch()
-
-
-@cache
-def _table(activation: str) -> Floats:
-    """Return the activated value of each float16, by its bits."""
-    values = np.arange(2**16, dtype=np.uint16).view(np.float16)
-    return _activate(activation, values.astype(np.float32))
-
-
-@cache
-def _ladder(activation: str) -> Floats:
-    """Return the activated values of all numbers that float16 has, ascending."""
-    keys = np.arange(-0x7C01, 0x7C01)
-    bits = (keys ^ ((keys >> 15) & 0x7FFF)) & 0xFFFF
-    return np.asarray(_table(activation)[bits])
-
-
-def _activate(activation: str, values: Floats, out: Floats | None = None) -> Floats:
-    with np.errstate(all="ignore"):
-        if activation == "none":
-            return values
-        function: Any = ACTIVATIONS[activation]
-        return np.asarray(function(values, out=out), np.float32)
-
-
-def _below(seed: NDArray[Any], activation: str, threshold: np.float32) -> Any:
-    """Return the highest stored seed that is certainly not above the threshold."""
-    if seed.dtype == np.int16:
-        return int(np.searchsorted(_ladder(activation), threshold, side="right")) - 0x7C02
-    if activation == "none":
-        return threshold
-    # Lower than the exact logit by far more than the sigmoid's rounding; made exact in `embed`.
-    share = float(threshold) * (1 - 1e-6)
-    return np.float32(math.log(share / (1 - share)) - 1e-3 if share > 0 else -math.inf)
-
-
-def _peaks(seed: NDArray[Any], activation: str, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Mark the local maxima of the seed map, smoothed by 1 px: (pixels,)."""
-    if seed.dtype == np.int16:
-        values = _table(activation)[seed.view(np.uint16)]
-    else:
-        values = _activate(activation, seed)
-    values = np.where(np.isfinite(values), values, np.float32(0)).reshape(shape)
-    smooth = gaussian_filter(values, 1.0)
-    return np.asarray(smooth == maximum_filter(smooth, 3)).ravel()

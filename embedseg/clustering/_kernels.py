@@ -6,6 +6,25 @@ within a tile. Each tile and each group knows the box that its embeddings lie in
 best free seed: a proposal looks at the groups and then at the tiles whose boxes it touches, and
 there at every pixel, in straight runs that compile to vector instructions. Nothing is sorted.
 
+In the order of use::
+
+    count_foreground    pixels of each tile that may be foreground
+    gather_foreground   their offsets and seeds, tile by tile
+        mark_foreground, list_ones, copy_pixels
+    embed_tiles         offsets -> embeddings, and the boxes around them
+        embed_tile, embed_axis, axis_extent
+    keep_peaks          seeds that are peaks only
+    grow_objects        objects, the best seed first
+        group_boxes, find_best_seed, update_best_seed
+        start_search, set_search_axis
+        propose_object, list_near_tiles, mark_touching, mark_members
+        assign_members or discard_members
+    refine_objects      every pixel to the nearest object
+        sum_members, list_near_tiles, assign_nearer
+    seed_shapes         centres and weights of objects that were not refined
+    paint_labels        label image
+    compactness         mean likelihood of each object
+
 All of it is in one file because numba's cache notices changes in a function's own file only.
 Loops over unsigned indices are on purpose: those need no check for negative ones, which would
 keep the compiler from using vector instructions.
@@ -25,18 +44,21 @@ Array = NDArray[Any]
 Triple = tuple[int, int, int]
 
 LN2 = np.float32(math.log(2))
+#: Largest finite float32.
 LARGEST = np.finfo(np.float32).max
+#: Labels of pixels that no object has: still free, and members of a rejected proposal.
 FREE, LOST = np.int32(0), np.int32(-1)
+#: Tiles of a group, and lines of 16 pixels of a tile.
 PER_GROUP = 64
 LINES = 16
 
 compiled = numba.njit(cache=True, nogil=True)
-# Handing so many arrays to a function costs more than small ones do.
+# Passing many arrays to a function costs more than a small function does.
 inlined = numba.njit(cache=True, nogil=True, forceinline=True)
 
 
 class Grid(NamedTuple):
-    """Where pixels are."""
+    """The pixel grid."""
 
     ndim: int
     shape: Triple  # in pixels
@@ -46,7 +68,7 @@ class Grid(NamedTuple):
 
 
 class Maps(NamedTuple):
-    """What a net put out, flat: float32, or float16 as int16 bits with the tables to read it by."""
+    """Maps, flat: float32, or float16 as int16 bits with the tables to read it by."""
 
     offset: Array  # (ndim, pixels)
     bandwidth: Array  # (ndim, pixels)
@@ -60,70 +82,70 @@ class Tiles(NamedTuple):
     start: NDArray[np.int64]  # (tiles + 1,)
     stop: NDArray[np.int64]  # (tiles,)
     boxes: NDArray[np.float32]  # (2 * ndim, tiles): lowest, then highest embeddings
-    e: NDArray[np.float32]  # (ndim, n): offset, then embedding
+    embedding: NDArray[np.float32]  # (ndim, n): offset, then embedding
     score: NDArray[np.float32]  # (n,): seed probability, 0 for no seed
     label: NDArray[np.int32]  # (n,): 0 is free, -1 is assigned to no object
     local: NDArray[np.uint8]  # (n,): place in the tile
 
 
 class Rules(NamedTuple):
-    """What decides about proposals."""
+    """Options, as the kernels need them."""
 
-    scale: float
-    unit: float
-    floor: NDArray[np.float64]  # (ndim,): least weights, from the largest radius
-    lowest: int  # bits of the lowest score of a seed
+    scale: float  # factor in the exponent of the weights
+    unit: float  # µm
+    least_weight: NDArray[np.float64]  # (ndim,): least weights, from the largest radius
+    lowest_bits: int  # bits of the lowest score of a seed
     min_object_size: int
-    mark_rejected: bool
+    mark_rejected: bool  # whether members of a rejected proposal are free no longer
 
 
 class Search(NamedTuple):
-    """One proposal, and where its members are."""
+    """One proposal and its members."""
 
     centre: NDArray[np.float32]  # (ndim,)
     weight: NDArray[np.float32]  # (ndim,)
-    most: NDArray[np.float32]  # (1,): largest q of a member
-    low: NDArray[np.float32]  # (ndim,): the box around it
+    max_q: NDArray[np.float32]  # (1,): largest q of a member
+    low: NDArray[np.float32]  # (ndim,): the box that members may lie in
     high: NDArray[np.float32]
     window: NDArray[np.int64]  # (3, 2): groups whose pixels it may reach
     near: NDArray[np.uint8]  # (64,): tiles of a group to look at
-    seen: NDArray[np.int64]  # (tiles, 2): tiles with members, and their place in `hits`
-    hits: NDArray[np.uint8]  # (n,): 1 for members
+    seen: NDArray[np.int64]  # (tiles, 2): tiles with members, and their place in `is_member`
+    is_member: NDArray[np.uint8]  # (n,): 1 for members
 
 
 # Reading float32, or float16 by its bits -------------------------------------------------------
 
 
-def _above(value: Any, low: Any) -> Any:
-    """Whether a stored seed exceeds `low`."""
+def _above(value: Any, cutoff: Any) -> Any:
+    """Return whether a stored seed exceeds `cutoff`."""
 
 
-def _lift(value: Any, table: Any) -> Any:
-    """Return what a stored value means, float32."""
+def _read_value(value: Any, table: Any) -> Any:
+    """Return a stored value as float32; of float16, by a table."""
 
 
 def _finite(value: Any) -> Any:
-    """Whether a stored value is finite."""
+    """Return whether a stored value is finite."""
 
 
-def _number(value: Any) -> Any:
-    """Whether a stored value is not NaN."""
+def _not_nan(value: Any) -> Any:
+    """Return whether a stored value is not NaN."""
 
 
 @overload(_above)
-def _above_typed(value: Any, low: Any) -> Any:
+def _above_typed(value: Any, cutoff: Any) -> Any:
     # Bits of float16, mirrored if negative, are in the order of the numbers.
-    def half(value: Any, low: Any) -> Any:
-        return (value ^ ((value >> 15) & 0x7FFF)) > low
+    def half(value: Any, cutoff: Any) -> Any:
+        return (value ^ ((value >> 15) & 0x7FFF)) > cutoff
 
-    def single(value: Any, low: Any) -> Any:
-        return value > low
+    def single(value: Any, cutoff: Any) -> Any:
+        return value > cutoff
 
     return half if isinstance(value, numba.types.Integer) else single
 
 
-@overload(_lift)
-def _lift_typed(value: Any, table: Any) -> Any:
+@overload(_read_value)
+def _read_value_typed(value: Any, table: Any) -> Any:
     def half(value: Any, table: Any) -> Any:
         return table[value & 0xFFFF]
 
@@ -144,8 +166,8 @@ def _finite_typed(value: Any) -> Any:
     return half if isinstance(value, numba.types.Integer) else single
 
 
-@overload(_number)
-def _number_typed(value: Any) -> Any:
+@overload(_not_nan)
+def _not_nan_typed(value: Any) -> Any:
     def half(value: Any) -> Any:
         return (value & 0x7FFF) <= 0x7C00
 
@@ -204,8 +226,11 @@ def raster_start(t: int, grid: Grid) -> int:
 
 
 @compiled
-def count(seed: Array, low: Any, grid: Grid, start: NDArray[np.int64]) -> int:
-    """Set `start` from the number of pixels of each tile that may be foreground; return the sum."""
+def count_foreground(seed: Array, cutoff: Any, grid: Grid, start: NDArray[np.int64]) -> int:
+    """Count the pixels of each tile that may be foreground: set `start`, return the sum.
+
+    `cutoff` is the highest stored seed that is certainly background.
+    """
     depth, height, width = grid.shape
     tile = tile_shape(grid.ndim)[0]
     mask = np.zeros((width + 15) // 16 * 16, np.uint8)
@@ -215,9 +240,9 @@ def count(seed: Array, low: Any, grid: Grid, start: NDArray[np.int64]) -> int:
         for y in range(height):
             first = np.uint64((z * height + y) * width)
             for x in range(np.uint64(width)):
-                mask[x] = _above(seed[first + x], low)
+                mask[x] = _above(seed[first + x], cutoff)
             for tx in range((width + 15) // 16):
-                start[tile_number(z // tile[0], y // tile[1], tx, grid)] += ones(words, tx)
+                start[tile_number(z // tile[0], y // tile[1], tx, grid)] += count_ones(words, tx)
     total = 0
     for t in range(len(start)):
         n = start[t]
@@ -227,7 +252,7 @@ def count(seed: Array, low: Any, grid: Grid, start: NDArray[np.int64]) -> int:
 
 
 @inlined
-def ones(words: NDArray[np.uint64], tx: int) -> Any:
+def count_ones(words: NDArray[np.uint64], tx: int) -> Any:
     """Return how many of 16 bytes are 1; the others are 0."""
     # The product has the sum of all bytes in its highest byte.
     both = words[2 * tx] + words[2 * tx + 1]
@@ -235,24 +260,24 @@ def ones(words: NDArray[np.uint64], tx: int) -> Any:
 
 
 @compiled
-def mark(maps: Maps, low: Any, first: int, mask: NDArray[np.uint8]) -> None:
+def mark_foreground(maps: Maps, cutoff: Any, first: int, mask: NDArray[np.uint8]) -> None:
     """Mark the pixels of a line, from the flat index `first` on, that may be foreground.
 
     Looking at offsets too brings them into the cache in the order that memory likes.
     """
     start = np.uint64(first)
     for x in range(np.uint64(len(mask))):
-        mask[x] = _above(maps.seed[start + x], low)
+        mask[x] = _above(maps.seed[start + x], cutoff)
     for d in range(maps.offset.shape[0]):
         for x in range(np.uint64(len(mask))):
-            good = _finite(maps.bandwidth[d, start + x]) & _number(maps.offset[d, start + x])
+            good = _finite(maps.bandwidth[d, start + x]) & _not_nan(maps.offset[d, start + x])
             mask[x] &= good
 
 
 @compiled
-def gather(
+def gather_foreground(
     maps: Maps,
-    low: Any,
+    cutoff: Any,
     grid: Grid,
     tiles: Tiles,
     activated: bool,
@@ -275,7 +300,7 @@ def gather(
             for line in range(LINES):
                 z, y = z0 + line // tile[1], y0 + line % tile[1]
                 if z < depth and y < height:
-                    mark(maps, low, (z * height + y) * width, mask[line, :width])
+                    mark_foreground(maps, cutoff, (z * height + y) * width, mask[line, :width])
                 else:
                     mask[line] = 0
             for tx in range((width + 15) // 16):
@@ -284,15 +309,17 @@ def gather(
                 if to == tiles.start[t + 1]:
                     continue
                 for line in range(LINES):
-                    n = ones(words[line], tx)
+                    n = count_ones(words[line], tx)
                     if n:
                         z, y = z0 + line // tile[1], y0 + line % tile[1]
                         list_ones(mask[line], tx * 16, places)
-                        copy(maps, (z * height + y) * width + tx * 16, line, tiles, to, places, n)
+                        copy_pixels(
+                            maps, (z * height + y) * width + tx * 16, line, tiles, to, places, n
+                        )
                         to += n
                 tiles.stop[t] = to
                 if activated:
-                    embed(t, grid, tiles, unit, threshold, reach)
+                    embed_tile(t, grid, tiles, unit, threshold, reach)
 
 
 @inlined
@@ -305,35 +332,35 @@ def list_ones(mask: NDArray[np.uint8], first: int, places: NDArray[np.uint8]) ->
 
 
 @inlined
-def copy(
+def copy_pixels(
     maps: Maps, source: int, line: int, tiles: Tiles, to: int, places: NDArray[np.uint8], n: int
 ) -> None:
-    """Collect n of 16 pixels of a line; all of them, the common case, without looking up places."""
-    e, base = tiles.e, np.uint8(16 * line)
+    """Collect the n pixels of a line at given places."""
+    embedding, base = tiles.embedding, np.uint8(16 * line)
     for i in range(np.uint64(n)):
         at, k = np.uint64(source) + places[i], np.uint64(to) + i
-        e[0, k] = _lift(maps.offset[0, at], maps.tables[0])
-        e[1, k] = _lift(maps.offset[1, at], maps.tables[0])
-        if len(e) == 3:
-            e[2, k] = _lift(maps.offset[2, at], maps.tables[0])
-        tiles.score[k] = _lift(maps.seed[at], maps.tables[2])
+        embedding[0, k] = _read_value(maps.offset[0, at], maps.tables[0])
+        embedding[1, k] = _read_value(maps.offset[1, at], maps.tables[0])
+        if len(embedding) == 3:
+            embedding[2, k] = _read_value(maps.offset[2, at], maps.tables[0])
+        tiles.score[k] = _read_value(maps.seed[at], maps.tables[2])
         tiles.local[k] = base + places[i]
 
 
 @compiled
-def embed_all(
+def embed_tiles(
     grid: Grid, tiles: Tiles, unit: Any, threshold: Any, reach: NDArray[np.float64]
 ) -> None:
     """Embed every tile."""
     for t in range(len(tiles.stop)):
-        embed(t, grid, tiles, unit, threshold, reach)
+        embed_tile(t, grid, tiles, unit, threshold, reach)
 
 
 @compiled
-def embed(
+def embed_tile(
     t: int, grid: Grid, tiles: Tiles, unit: Any, threshold: Any, reach: NDArray[np.float64]
 ) -> None:
-    """Turn a tile's offsets into embeddings and box them; put away what is no foreground after all.
+    """Turn a tile's offsets into embeddings and box them; drop what is no foreground after all.
 
     `reach` grows to how far embeddings are from their pixels at most, along each axis.
     """
@@ -347,7 +374,7 @@ def embed(
     shift = 0
     for d in range(ndim - 1, -1, -1):
         axis = 3 - ndim + d
-        move(
+        embed_axis(
             tiles,
             first,
             last,
@@ -361,7 +388,7 @@ def embed(
         shift += 4 if tile[axis] == 16 else 2
     for d in range(ndim):
         axis = 3 - ndim + d
-        low, high = extent(tiles.e, score, first, last, d)
+        low, high = axis_extent(tiles.embedding, score, first, last, d)
         tiles.boxes[d, t], tiles.boxes[ndim + d, t] = low, high
         if low <= high:
             begin = float(origin[axis] + grid.start[axis]) * grid.spacing[d]
@@ -370,7 +397,7 @@ def embed(
 
 
 @inlined
-def move(
+def embed_axis(
     tiles: Tiles,
     first: Any,
     last: Any,
@@ -382,27 +409,27 @@ def move(
     unit: Any,
 ) -> None:
     """Turn offsets along one axis into embeddings."""
-    e, score, local = tiles.e, tiles.score, tiles.local
+    embedding, score, local = tiles.embedding, tiles.score, tiles.local
     bits, low = np.uint8(shift), np.int32(origin)
     for k in range(first, last):
         index = np.int32(low + np.int32((local[k] >> bits) & np.uint8(side)))
-        value = np.float32(index) * spacing + unit * e[d, k]
-        e[d, k] = value
+        value = np.float32(index) * spacing + unit * embedding[d, k]
+        embedding[d, k] = value
         score[k] = score[k] if abs(value) <= LARGEST else np.float32(0)
 
 
 @numba.njit(cache=True, nogil=True, forceinline=True, fastmath={"nnan", "nsz"})
-def extent(e: Array, score: Array, first: Any, last: Any, d: int) -> tuple[Any, Any]:
-    """Return the lowest and highest embedding of a tile; move what is put away to infinity.
+def axis_extent(embedding: Array, score: Array, first: Any, last: Any, d: int) -> tuple[Any, Any]:
+    """Return the lowest and highest embedding of a tile; move dropped pixels to infinity.
 
-    No NaN gets as far as a comparison, and saying so lets the loop become vector instructions.
+    No NaN reaches a comparison, and fastmath lets the loop become vector instructions.
     """
     inf = np.float32(np.inf)
     low, high = inf, -inf
     for k in range(first, last):
         usable = score[k] > 0
-        value = e[d, k] if usable else inf
-        e[d, k] = value
+        value = embedding[d, k] if usable else inf
+        embedding[d, k] = value
         low = min(low, value)
         high = max(high, value if usable else -inf)
     return low, high
@@ -435,7 +462,7 @@ def group_boxes(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 @inlined
-def best_seed(tiles: Tiles, t: int) -> tuple[Any, int]:
+def find_best_seed(tiles: Tiles, t: int) -> tuple[Any, int]:
     """Return the bits of the highest free score of a tile, and where it is first."""
     bits, label = tiles.score.view(np.int32), tiles.label
     first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
@@ -451,17 +478,17 @@ def best_seed(tiles: Tiles, t: int) -> tuple[Any, int]:
 
 
 @compiled
-def refresh(
-    t: int, lowest: int, grid: Grid, tiles: Tiles, offsets: Array, tree: Array, best: Array
+def update_best_seed(
+    t: int, lowest_bits: int, grid: Grid, tiles: Tiles, offsets: Array, tree: Array, best: Array
 ) -> None:
     """Find a tile's best free seed, and set its leaf in the tree of maxima.
 
     Keys are ordered by score, then by the raster index, the lower the better.
     """
-    bits, k = best_seed(tiles, t)
+    bits, k = find_best_seed(tiles, t)
     best[t] = k
     key = 0
-    if bits >= lowest:
+    if bits >= lowest_bits:
         raster = raster_start(t, grid) + offsets[tiles.local[k]]
         key = (np.int64(bits) << 32) | (0xFFFFFFFF - raster)
     i = (len(tree) >> 1) + t
@@ -475,7 +502,7 @@ def refresh(
 
 
 @compiled
-def aim(
+def start_search(
     k: int,
     raster: int,
     maps: Maps,
@@ -485,37 +512,37 @@ def aim(
     reach: NDArray[np.float64],
     search: Search,
 ) -> None:
-    """Set up the search around one seed."""
+    """Start the search for the members of one seed."""
     search.window[:, 0], search.window[:, 1] = 0, 1
     for d in range(grid.ndim):
-        search.centre[d] = tiles.e[d, k]
-        bandwidth = _lift(maps.bandwidth[d, raster], maps.tables[1])
-        spread(d, bandwidth, grid, rules, reach, search)
+        search.centre[d] = tiles.embedding[d, k]
+        bandwidth = _read_value(maps.bandwidth[d, raster], maps.tables[1])
+        set_search_axis(d, bandwidth, grid, rules, reach, search)
 
 
 @inlined
-def spread(
+def set_search_axis(
     d: int, bandwidth: Any, grid: Grid, rules: Rules, reach: NDArray[np.float64], search: Search
 ) -> None:
-    """Set weight, box and window of a search along one axis, from its centre and bandwidth."""
+    """Set weight, box and window of a search along one axis, by its centre and bandwidth."""
     tile, group = tile_shape(grid.ndim)
     low, high, centre = search.low, search.high, search.centre[d]
     grown = math.exp(rules.scale * bandwidth) / (rules.unit * rules.unit)
-    weight = np.float32(max(grown, rules.floor[d]))
+    weight = np.float32(max(grown, rules.least_weight[d]))
     # Wider by more than rounding in float32 can be worth.
-    radius = math.sqrt(float(search.most[0]) / weight) * (1 + 1e-5) if weight > 0 else np.inf
+    radius = math.sqrt(float(search.max_q[0]) / weight) * (1 + 1e-5) if weight > 0 else np.inf
     search.weight[d] = weight
     low[d], high[d] = centre - radius, centre + radius
     axis = 3 - grid.ndim + d
     side = float(grid.spacing[d]) * tile[axis] * group[axis]
-    most, start = float(grid.groups[axis]), float(grid.start[axis]) * grid.spacing[d]
-    search.window[axis, 0] = int(min(max((low[d] - reach[d] - start) / side - 0.01, 0.0), most))
-    search.window[axis, 1] = int(min(max((high[d] + reach[d] - start) / side + 1.01, 0.0), most))
+    groups, start = float(grid.groups[axis]), float(grid.start[axis]) * grid.spacing[d]
+    search.window[axis, 0] = int(min(max((low[d] - reach[d] - start) / side - 0.01, 0.0), groups))
+    search.window[axis, 1] = int(min(max((high[d] + reach[d] - start) / side + 1.01, 0.0), groups))
 
 
 @inlined
-def touches(boxes: Array, first: int, search: Search, near: NDArray[np.uint8]) -> None:
-    """Mark which boxes, from the first on, overlap the one around the proposal."""
+def mark_touching(boxes: Array, first: int, search: Search, near: NDArray[np.uint8]) -> None:
+    """Mark the boxes, from the first on, that overlap the box of the search."""
     ndim, start = len(search.low), np.uint64(first)
     for d in range(ndim):
         low, high = search.low[d], search.high[d]
@@ -525,44 +552,44 @@ def touches(boxes: Array, first: int, search: Search, near: NDArray[np.uint8]) -
 
 
 @inlined
-def match(tiles: Tiles, t: int, search: Search, at: int) -> tuple[Any, Any]:
+def mark_members(tiles: Tiles, t: int, search: Search, at: int) -> tuple[Any, Any]:
     """Mark the members among the pixels of a tile; return how many, and how many are free."""
-    e, label, hits = tiles.e, tiles.label, search.hits
+    embedding, label, is_member = tiles.embedding, tiles.label, search.is_member
     first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
     shift = np.uint64(at) - first
     n, free = np.int32(0), np.int32(0)
     c0, c1 = search.centre[0], search.centre[1]
-    w0, w1, most = search.weight[0], search.weight[1], search.most[0]
-    if e.shape[0] == 2:
+    w0, w1, max_q = search.weight[0], search.weight[1], search.max_q[0]
+    if embedding.shape[0] == 2:
         for k in range(first, last):
-            a, b = e[0, k] - c0, e[1, k] - c1
-            hit = w0 * (a * a) + w1 * (b * b) <= most
-            hits[k + shift] = hit
+            a, b = embedding[0, k] - c0, embedding[1, k] - c1
+            hit = w0 * (a * a) + w1 * (b * b) <= max_q
+            is_member[k + shift] = hit
             n += np.int32(hit)
             free += np.int32(hit & (label[k] == FREE))
         return n, free
     c2, w2 = search.centre[2], search.weight[2]
     for k in range(first, last):
-        a, b, c = e[0, k] - c0, e[1, k] - c1, e[2, k] - c2
-        hit = w0 * (a * a) + w1 * (b * b) + w2 * (c * c) <= most
-        hits[k + shift] = hit
+        a, b, c = embedding[0, k] - c0, embedding[1, k] - c1, embedding[2, k] - c2
+        hit = w0 * (a * a) + w1 * (b * b) + w2 * (c * c) <= max_q
+        is_member[k + shift] = hit
         n += np.int32(hit)
         free += np.int32(hit & (label[k] == FREE))
     return n, free
 
 
 @compiled
-def approach(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> int:
-    """List the tiles whose boxes the search touches; return how many."""
+def list_near_tiles(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> int:
+    """List the tiles whose boxes overlap that of the search; return how many."""
     seen, window, near, inside = 0, search.window, search.near, np.empty(1, np.uint8)
     for gz in range(window[0, 0], window[0, 1]):
         for gy in range(window[1, 0], window[1, 1]):
             for gx in range(window[2, 0], window[2, 1]):
                 g = (gz * grid.groups[1] + gy) * grid.groups[2] + gx
-                touches(coarse, g, search, inside)
+                mark_touching(coarse, g, search, inside)
                 if not inside[0]:
                     continue
-                touches(tiles.boxes, g * PER_GROUP, search, near)
+                mark_touching(tiles.boxes, g * PER_GROUP, search, near)
                 for i in range(PER_GROUP):
                     if near[i]:
                         search.seen[seen, 0] = g * PER_GROUP + i
@@ -571,12 +598,12 @@ def approach(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> int:
 
 
 @compiled
-def propose(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> tuple[int, int, int]:
-    """Mark all members; return the number of tiles with members, of members, of free ones."""
+def propose_object(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> tuple[int, int, int]:
+    """Mark all members; return how many tiles have some, how many there are, how many are free."""
     seen, n, free, at = 0, 0, 0, 0
-    for i in range(approach(grid, tiles, coarse, search)):
+    for i in range(list_near_tiles(grid, tiles, coarse, search)):
         t = search.seen[i, 0]
-        m, f = match(tiles, t, search, at)
+        m, f = mark_members(tiles, t, search, at)
         if m:
             search.seen[seen, 0], search.seen[seen, 1] = t, at
             seen += 1
@@ -587,36 +614,38 @@ def propose(grid: Grid, tiles: Tiles, coarse: Array, search: Search) -> tuple[in
 
 
 @compiled
-def claim(tiles: Tiles, search: Search, seen: int, number: int, sizes: Array, takes: bool) -> None:
-    """Give the members the number of their object, and count what it takes from others."""
-    label, hits = tiles.label, search.hits
+def assign_members(
+    tiles: Tiles, search: Search, seen: int, number: int, sizes: Array, takes: bool
+) -> None:
+    """Label the members with their object, and count the pixels it takes from others."""
+    label, is_member = tiles.label, search.is_member
     for i in range(seen):
         t, at = search.seen[i]
         first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
         shift = np.uint64(at) - first
         if takes:
             for k in range(first, last):
-                if hits[k + shift] and label[k] > 0:
+                if is_member[k + shift] and label[k] > 0:
                     sizes[label[k]] -= 1
         for k in range(first, last):
-            label[k] = number if hits[k + shift] else label[k]
+            label[k] = number if is_member[k + shift] else label[k]
 
 
 @compiled
-def discard(tiles: Tiles, search: Search, seen: int) -> None:
-    """Mark the free members of a rejected proposal as assigned."""
-    label, hits = tiles.label, search.hits
+def discard_members(tiles: Tiles, search: Search, seen: int) -> None:
+    """Mark the free members of a rejected proposal as taken."""
+    label, is_member = tiles.label, search.is_member
     for i in range(seen):
         t, at = search.seen[i]
         first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
         shift = np.uint64(at) - first
         for k in range(first, last):
-            label[k] = LOST if hits[k + shift] and label[k] == FREE else label[k]
+            label[k] = LOST if is_member[k + shift] and label[k] == FREE else label[k]
 
 
 @compiled
-def new_search(ndim: int, tiles: int, hits: NDArray[np.uint8]) -> Search:
-    """Make room for a search."""
+def new_search(ndim: int, tiles: int, is_member: NDArray[np.uint8]) -> Search:
+    """Allocate a search."""
     return Search(
         np.empty(ndim, np.float32),
         np.empty(ndim, np.float32),
@@ -626,20 +655,20 @@ def new_search(ndim: int, tiles: int, hits: NDArray[np.uint8]) -> Search:
         np.empty((3, 2), np.int64),
         np.empty(PER_GROUP, np.uint8),
         np.empty((tiles, 2), np.int64),
-        hits,
+        is_member,
     )
 
 
 @compiled
-def grow(
+def grow_objects(
     maps: Maps,
     grid: Grid,
     tiles: Tiles,
     rules: Rules,
     reach: NDArray[np.float64],
-    hits: NDArray[np.uint8],
+    is_member: NDArray[np.uint8],
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Take seed after seed; return objects as rows of (place, raster index, members), and sizes."""
+    """Grow objects seed by seed; return rows of (place, raster index, members), and sizes."""
     total, leaves = len(tiles.stop), 1
     while leaves < total:
         leaves *= 2
@@ -647,8 +676,8 @@ def grow(
     offsets, coarse = raster_offsets(grid), group_boxes(tiles.boxes)
     for t in range(total):
         if tiles.stop[t] > tiles.start[t]:
-            refresh(t, rules.lowest, grid, tiles, offsets, tree, best)
-    search = new_search(grid.ndim, total, hits)
+            update_best_seed(t, rules.lowest_bits, grid, tiles, offsets, tree, best)
+    search = new_search(grid.ndim, total, is_member)
     found, sizes, number = np.empty((64, 3), np.int64), np.zeros(65, np.int64), 0
     while tree[1] > 0:
         i = 1
@@ -656,8 +685,8 @@ def grow(
             i = 2 * i if tree[2 * i] == tree[1] else 2 * i + 1
         k, raster = best[i - leaves], 0xFFFFFFFF - (tree[1] & 0xFFFFFFFF)
         tiles.label[k] = LOST
-        aim(k, raster, maps, grid, tiles, rules, reach, search)
-        seen, n, free = propose(grid, tiles, coarse, search)
+        start_search(k, raster, maps, grid, tiles, rules, reach, search)
+        seen, n, free = propose_object(grid, tiles, coarse, search)
         if n > rules.min_object_size and 2 * free > n:
             number += 1
             if number > len(found):
@@ -665,9 +694,9 @@ def grow(
                 sizes = np.concatenate((sizes, np.zeros_like(sizes)))
             found[number - 1, 0], found[number - 1, 1], found[number - 1, 2] = k, raster, n
             sizes[number] = n
-            claim(tiles, search, seen, number, sizes, free + 1 < n)
+            assign_members(tiles, search, seen, number, sizes, free + 1 < n)
         elif rules.mark_rejected:
-            discard(tiles, search, seen)
+            discard_members(tiles, search, seen)
         else:
             tiles.label[k], tiles.score[k] = FREE, 0
             seen = 0
@@ -675,8 +704,8 @@ def grow(
         for j in range(seen):
             t = search.seen[j, 0]
             if tiles.label[best[t]] != FREE:
-                refresh(t, rules.lowest, grid, tiles, offsets, tree, best)
-        refresh(i - leaves, rules.lowest, grid, tiles, offsets, tree, best)
+                update_best_seed(t, rules.lowest_bits, grid, tiles, offsets, tree, best)
+        update_best_seed(i - leaves, rules.lowest_bits, grid, tiles, offsets, tree, best)
     return found[:number], sizes[1 : number + 1]
 
 
@@ -684,9 +713,14 @@ def grow(
 
 
 @compiled
-def sums(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float64]:
+def sum_members(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float64]:
     """Return sums over the members of each object: embeddings, then raw bandwidths."""
-    ndim, offsets, e, table = grid.ndim, raster_offsets(grid), tiles.e, maps.tables[1]
+    ndim, offsets, embedding, table = (
+        grid.ndim,
+        raster_offsets(grid),
+        tiles.embedding,
+        maps.tables[1],
+    )
     out = np.zeros((objects + 1, 2 * ndim), np.float64)
     for t in range(len(tiles.stop)):
         start, k, stop = raster_start(t, grid), tiles.start[t], tiles.stop[t]
@@ -696,10 +730,10 @@ def sums(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float
             e0 = e1 = e2 = s0 = s1 = s2 = 0.0
             while k < stop and tiles.label[k] == number:
                 at = start + offsets[tiles.local[k]]
-                e0, s0 = e0 + e[0, k], s0 + _lift(maps.bandwidth[0, at], table)
-                e1, s1 = e1 + e[1, k], s1 + _lift(maps.bandwidth[1, at], table)
+                e0, s0 = e0 + embedding[0, k], s0 + _read_value(maps.bandwidth[0, at], table)
+                e1, s1 = e1 + embedding[1, k], s1 + _read_value(maps.bandwidth[1, at], table)
                 if ndim == 3:
-                    e2, s2 = e2 + e[2, k], s2 + _lift(maps.bandwidth[2, at], table)
+                    e2, s2 = e2 + embedding[2, k], s2 + _read_value(maps.bandwidth[2, at], table)
                 k += 1
             if number > 0:
                 out[number, 0] += e0
@@ -713,50 +747,52 @@ def sums(maps: Maps, grid: Grid, tiles: Tiles, objects: int) -> NDArray[np.float
 
 
 @inlined
-def contest(tiles: Tiles, t: int, search: Search, number: Any, best: NDArray[np.float32]) -> None:
-    """Give an object those pixels of a tile that are nearer to it than to the objects before."""
-    e, label = tiles.e, tiles.label
+def assign_nearer(
+    tiles: Tiles, t: int, search: Search, number: Any, best: NDArray[np.float32]
+) -> None:
+    """Assign to an object the pixels of a tile that are nearer to it than to those before."""
+    embedding, label = tiles.embedding, tiles.label
     first, last = np.uint64(tiles.start[t]), np.uint64(tiles.stop[t])
     c0, c1 = search.centre[0], search.centre[1]
-    w0, w1, most = search.weight[0], search.weight[1], search.most[0]
-    if e.shape[0] == 2:
+    w0, w1, max_q = search.weight[0], search.weight[1], search.max_q[0]
+    if embedding.shape[0] == 2:
         for k in range(first, last):
-            a, b = e[0, k] - c0, e[1, k] - c1
+            a, b = embedding[0, k] - c0, embedding[1, k] - c1
             q = w0 * (a * a) + w1 * (b * b)
-            nearer = (q <= most) & (q < best[k])
+            nearer = (q <= max_q) & (q < best[k])
             best[k] = q if nearer else best[k]
             label[k] = number if nearer else label[k]
         return
     c2, w2 = search.centre[2], search.weight[2]
     for k in range(first, last):
-        a, b, c = e[0, k] - c0, e[1, k] - c1, e[2, k] - c2
+        a, b, c = embedding[0, k] - c0, embedding[1, k] - c1, embedding[2, k] - c2
         q = w0 * (a * a) + w1 * (b * b) + w2 * (c * c)
-        nearer = (q <= most) & (q < best[k])
+        nearer = (q <= max_q) & (q < best[k])
         best[k] = q if nearer else best[k]
         label[k] = number if nearer else label[k]
 
 
 @compiled
-def refine(
+def refine_objects(
     maps: Maps,
     grid: Grid,
     tiles: Tiles,
     rules: Rules,
     reach: NDArray[np.float64],
-    hits: NDArray[np.uint8],
+    is_member: NDArray[np.uint8],
     best: NDArray[np.float32],
     sizes: NDArray[np.int64],
-    most: Any,
+    max_q: Any,
 ) -> NDArray[np.float32]:
-    """Give every foreground pixel to the object that it is nearest to; return new centres, weights.
+    """Assign every foreground pixel to the nearest object; return rows of (*centre, *weight).
 
-    Centres and bandwidths are the means over an object's members; q is at most `most`. Sizes
-    change in place. Rows of what is returned are (*centre, *weight).
+    Centres and bandwidths are the means over an object's members; q is at most `max_q`. Sizes
+    change in place.
     """
-    ndim, total = grid.ndim, sums(maps, grid, tiles, len(sizes))
+    ndim, total = grid.ndim, sum_members(maps, grid, tiles, len(sizes))
     shapes = np.zeros((len(sizes), 2 * ndim), np.float32)
-    search, coarse = new_search(ndim, len(tiles.stop), hits), group_boxes(tiles.boxes)
-    search.most[0] = most
+    search, coarse = new_search(ndim, len(tiles.stop), is_member), group_boxes(tiles.boxes)
+    search.max_q[0] = max_q
     search.window[:, 0], search.window[:, 1] = 0, 1
     tiles.label[:], best[:] = LOST, np.float32(np.inf)
     for number in range(1, len(sizes) + 1):
@@ -765,10 +801,10 @@ def refine(
             continue
         for d in range(ndim):
             search.centre[d] = shapes[number - 1, d] = np.float32(total[number, d] / n)
-            spread(d, total[number, ndim + d] / n, grid, rules, reach, search)
+            set_search_axis(d, total[number, ndim + d] / n, grid, rules, reach, search)
             shapes[number - 1, ndim + d] = search.weight[d]
-        for i in range(approach(grid, tiles, coarse, search)):
-            contest(tiles, search.seen[i, 0], search, np.int32(number), best)
+        for i in range(list_near_tiles(grid, tiles, coarse, search)):
+            assign_nearer(tiles, search.seen[i, 0], search, np.int32(number), best)
     sizes[:] = 0
     for t in range(len(tiles.stop)):
         for k in range(tiles.start[t], tiles.stop[t]):
@@ -781,28 +817,28 @@ def refine(
 def seed_shapes(
     found: NDArray[np.int64], maps: Maps, grid: Grid, tiles: Tiles, rules: Rules
 ) -> NDArray[np.float32]:
-    """Return rows of (*centre, *weight), those of the seeds."""
+    """Return rows of (*centre, *weight) of the seeds."""
     shapes = np.empty((len(found), 2 * grid.ndim), np.float32)
     for i in range(len(found)):
         for d in range(grid.ndim):
-            bandwidth = _lift(maps.bandwidth[d, found[i, 1]], maps.tables[1])
+            bandwidth = _read_value(maps.bandwidth[d, found[i, 1]], maps.tables[1])
             grown = math.exp(rules.scale * bandwidth) / (rules.unit * rules.unit)
-            shapes[i, d] = tiles.e[d, found[i, 0]]
-            shapes[i, grid.ndim + d] = np.float32(max(grown, rules.floor[d]))
+            shapes[i, d] = tiles.embedding[d, found[i, 0]]
+            shapes[i, grid.ndim + d] = np.float32(max(grown, rules.least_weight[d]))
     return shapes
 
 
 @compiled
 def compactness(tiles: Tiles, shapes: NDArray[np.float32]) -> NDArray[np.float64]:
     """Return the mean likelihood, exp(-q), of the pixels of each object; 0 where there are none."""
-    ndim = tiles.e.shape[0]
+    ndim = tiles.embedding.shape[0]
     total, n = np.zeros(len(shapes)), np.zeros(len(shapes), np.int64)
     for t in range(len(tiles.stop)):
         for k in range(tiles.start[t], tiles.stop[t]):
             if tiles.label[k] > 0:
                 i, q = tiles.label[k] - 1, np.float32(0)
                 for d in range(ndim):
-                    away = tiles.e[d, k] - shapes[i, d]
+                    away = tiles.embedding[d, k] - shapes[i, d]
                     q += shapes[i, ndim + d] * (away * away)
                 total[i] += math.exp(-q)
                 n[i] += 1
@@ -810,7 +846,9 @@ def compactness(tiles: Tiles, shapes: NDArray[np.float32]) -> NDArray[np.float64
 
 
 @compiled
-def paint(grid: Grid, tiles: Tiles, names: NDArray[np.int32], labels: NDArray[np.int32]) -> None:
+def paint_labels(
+    grid: Grid, tiles: Tiles, names: NDArray[np.int32], labels: NDArray[np.int32]
+) -> None:
     """Write the flat label image; `names` gives each object's final number."""
     offsets = raster_offsets(grid)
     for t in range(len(tiles.stop)):

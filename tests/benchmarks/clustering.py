@@ -1,4 +1,4 @@
-"""Time and memory of `embedseg.clustering._decode` beside the published procedure.
+"""Time and memory of `embedseg.clustering` beside the published procedure.
 
 Run with `python tests/benchmarks/clustering.py`; `--quick` leaves the largest cases out.
 """
@@ -23,11 +23,12 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 
 from embedseg import clustering
 from embedseg.clustering import _kernels as kernels
+from embedseg.clustering._decode import _scratch
 from embedseg.types import ACTIVATIONS
 
 Array = NDArray[Any]
 
-#: Shape, objects, and seconds after which the literal procedure is cut short and extrapolated.
+#: Shape, objects, and seconds after which the literal procedure is stopped and extrapolated.
 SIZES = [
     ((256, 256), 50, math.inf),
     ((1024, 1024), 600, 60.0),
@@ -40,7 +41,13 @@ HEADER = (
     "activated | time with refine | bytes per px | reading, ms | stages |\n"
     "| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |"
 )
-STAGES = ("count", "gather", "embed_all", "grow", "paint")
+STAGES = {
+    "count_foreground": "count",
+    "gather_foreground": "gather",
+    "embed_tiles": "embed",
+    "grow_objects": "grow",
+    "paint_labels": "paint",
+}
 
 #: Spread of the embeddings around their centre, as a share of the object's radius.
 NOISE = {"none": 0.0, "mild": 0.15, "strong": 0.35}
@@ -180,7 +187,7 @@ def shares(function: Callable[[], Any]) -> dict[str, float]:
         def call(*arguments: Any) -> Any:
             begin = time.perf_counter()
             result = kernel(*arguments)
-            spent[name] = time.perf_counter() - begin
+            spent[STAGES[name]] = time.perf_counter() - begin
             return result
 
         return call
@@ -201,7 +208,7 @@ def extra_memory(function: Callable[[], clustering.Clusters]) -> int:
 
     Scratch is made anew; what the kernels take for themselves is per tile, and not in this.
     """
-    clustering._scratch.flat.clear()
+    _scratch.flat.clear()
     tracemalloc.start()
     labels = function().labels
     peak = tracemalloc.get_traced_memory()[1]

@@ -11,7 +11,7 @@ import numpy as np
 
 from embedseg.data import load_split
 from embedseg.methods import reliability
-from embedseg.methods.confidence import gathered, probability
+from embedseg.methods.confidence import gather_evidence, probability
 from embedseg.segmenter import Segmenter
 
 BINS = 8
@@ -20,8 +20,8 @@ BINS = 8
 def main(folder: str, data: str) -> None:
     model = Segmenter.load(folder)
     samples = load_split(data, "test", model.config.data)
-    found = [model.decode(model.source.maps(sample.image, sample.spacing)) for sample in samples]
-    evidence, true = gathered(found, [sample.labels for sample in samples])
+    found = [model.decode(model.predictor.maps(sample.image, sample.spacing)) for sample in samples]
+    evidence, true = gather_evidence(found, [sample.labels for sample in samples])
     plain = 1 / (1 + np.exp(-evidence[:, 0]))
     scores = {"first evidence alone": plain}
     if model.config.method.confidence:

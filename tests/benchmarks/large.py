@@ -4,10 +4,10 @@
     python tests/benchmarks/large.py --model MODEL --gigavoxels 0.25
 
 The volume is a pattern of touching ellipsoids, repeated without end and stored once; its channels
-are the raw maps of a net that takes no time. `--wild 0.002` makes so many of its pixels wild: in
+are the raw maps of a net that takes no time. `--wild 0.002` makes that share of its pixels wild: in
 each repetition some of them are seeds that reach beyond the halo, so that all blocks are decoded
-again. With a model, its own net sees the last channel, so that what is found makes no sense but
-costs what it costs. Each run is a process of its own.
+again. With a model, its net sees the last channel: the objects make no sense, but take the usual
+time. Each run is a separate process.
 """
 
 from __future__ import annotations
@@ -27,26 +27,27 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-from clustering import make_case
 
 from embedseg.blockwise import BlockOptions
-from embedseg.blockwise.outputs import Output
+from embedseg.blockwise.job import BlockJob, StoredMaps
+from embedseg.blockwise.joining import JOININGS
+from embedseg.blockwise.outputs import output_at
 from embedseg.blockwise.plan import plan_blocks
-from embedseg.blockwise.segment import coarsening, work
-from embedseg.blockwise.steps import Job, StoredMaps
-from embedseg.blockwise.workers import engine
+from embedseg.blockwise.segment import run_job, worker_filling
+from embedseg.blockwise.workers import open_workers
 from embedseg.methods.embedding import Embedding
 from embedseg.model import Config
 from embedseg.nets import net_options
 from embedseg.segmenter import Segmenter
 from embedseg.training import TrainOptions
+from tests.benchmarks.clustering import make_case
 
 BLOCK, PART, HALO, PATTERN = (128, 512, 512), (128, 256, 512), (32, 32, 32), (128, 256, 256)
 
 
 @dataclass(frozen=True)
 class Repeated:
-    """A pattern of shape (C, *space), repeated: what `LazyImage` is to the job."""
+    """A pattern of shape (C, *space), repeated; it takes the place of a `LazyImage`."""
 
     source: str
     shape: tuple[int, ...]
@@ -84,7 +85,7 @@ def repetitions(box, period):
 
 
 def volume(gigavoxels: float) -> tuple[int, ...]:
-    """Return a shape of so many voxels, in whole blocks as far as it goes."""
+    """Return a shape of that many voxels, in whole blocks if there are several."""
     blocks = max(1, round(gigavoxels * 1e9 / math.prod(BLOCK)))
     deep = max(1, round(blocks / 4))
     return (
@@ -118,14 +119,14 @@ def one(
     if model:
         segmenter = Segmenter.load(model, "cpu")
         image = replace(image, shape=(1, *shape), channels=(6,))
-        source = segmenter.source
+        source = segmenter.predictor
         job = plan_blocks(source, replace(image, spacing=source.config.spacing), scratch, options)
         config = segmenter.config
     else:
-        job = Job(
+        job = BlockJob(
             image,
             StoredMaps(),
-            method.in_blocks(),
+            method.in_blocks(JOININGS[method.join].joins_pieces),
             method.maps(3),
             (1.0,) * 3,
             str(scratch),
@@ -139,10 +140,10 @@ def one(
     watch, clock = Watch(scratch), cProfile.Profile()
     if workers == 1:
         clock.enable()
-    with engine(options) as some:
-        target = Output(scratch / "out.zarr", image)
-        result = work(job, target, some, config, progress=False)
-        target.finish(job.output, False, coarsening(job, some))
+    with open_workers(options) as some:
+        target = output_at(scratch / "out.zarr", image)
+        result = run_job(job, target, some, config, progress=False)
+        target.finish(job.output, False, worker_filling(job, some))
     clock.disable()
     took = time.perf_counter() - begun
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
@@ -161,16 +162,16 @@ def one(
 
 
 def stages(clock: cProfile.Profile) -> dict[str, float]:
-    """Return the seconds of each step; of other processes nothing is known."""
+    """Return the seconds of each step in this process."""
     clock.create_stats()
     return {
         name: sum(timed[3] for place, timed in clock.stats.items() if place[2] == name)
-        for name in ("make_maps", "decode_block", "write_block", "coarsen")
+        for name in ("make_maps", "decode_block", "write_block", "coarsen_box")
     }
 
 
 class Watch(threading.Thread):
-    """Looks at the size of a folder, now and then."""
+    """Peak size of a folder, checked every second."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(daemon=True)

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[2]))
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from embedseg.model.costs import estimate
+from embedseg.model.costs import estimate_costs
 from tests.model.test_costs import LARGE, SIZES, measured, planned_for_image, planned_for_training
 
 
@@ -37,7 +37,7 @@ def main() -> None:
             row(
                 f"train, {net}",
                 " x ".join(map(str, (batch, *crop))),
-                estimate(config, "cpu", timed=False).training,
+                estimate_costs(config, "cpu", timed=False).training,
                 measured("train", config, folder, folder / "data"),
             )
     for shape in LARGE.values():
@@ -46,7 +46,7 @@ def main() -> None:
             row(
                 "predict, unet" + (f", tiles of {tile} GB" if tile else ""),
                 " x ".join(map(str, shape)),
-                estimate(config, "cpu", [shape], timed=False).prediction,
+                estimate_costs(config, "cpu", [shape], timed=False).prediction,
                 measured("segment", config, Path(tempfile.mkdtemp()), *shape),
             )
 

@@ -1,17 +1,17 @@
-"""How far a net sees is found by looking, and remembered with the model."""
+"""The halo of a net is measured, and kept with the model."""
 
 import numpy as np
 import pytest
 from scipy import ndimage
 
-from embedseg.blockwise.halo import Halo, probe, remember, remembered
+from embedseg.blockwise.halo import Halo, load_halo, probe_halo, save_halo
 from embedseg.types import Maps, MapSpec
 
 SPEC = MapSpec("seed", "scalar", 1, "none")
 
 
-def seeing(reach, image):
-    """Return what makes maps of a box of an image: means over so many pixels to each side."""
+def means(reach, image):
+    """Return a function from a box of an image to maps: means over `reach` pixels to each side."""
 
     def maps(box):
         values = ndimage.uniform_filter(image[box], 2 * reach + 1, mode="reflect")
@@ -20,43 +20,43 @@ def seeing(reach, image):
     return maps
 
 
-@pytest.mark.parametrize(("reach", "halo"), [(3, 4), (4, 4), (5, 8), (13, 16)])
-def test_the_halo_is_as_wide_as_the_net_sees(reach, halo):
+@pytest.mark.parametrize(("reach", "expected"), [(3, 4), (4, 4), (5, 8), (13, 16)])
+def test_the_halo_is_as_wide_as_the_net_sees(reach, expected):
     image = np.random.default_rng(0).normal(size=(300, 300))
-    found = probe(seeing(reach, image), image.shape, (4, 4))
-    assert found.pixels == (halo, halo) and found.error < 1e-3
+    halo = probe_halo(means(reach, image), image.shape, (4, 4))
+    assert halo.pixels == (expected, expected) and halo.error < 1e-3
 
 
 def test_axes_that_the_net_shrinks_less_get_less():
     image = np.random.default_rng(0).normal(size=(40, 100, 100))
-    found = probe(seeing(5, image), image.shape, (1, 4, 4))
-    assert found.pixels == (6, 12, 12)
+    halo = probe_halo(means(5, image), image.shape, (1, 4, 4))
+    assert halo.pixels == (6, 12, 12)
 
 
-def test_a_net_that_sees_everything_is_told_of(caplog):
+def test_a_net_that_sees_everything_is_warned_of(caplog):
     image = np.random.default_rng(0).normal(size=(400, 400))
-    found = probe(
+    halo = probe_halo(
         lambda box: Maps(
             np.full((1, *image[box].shape), image[box].size / 1e5, np.float16), (SPEC,), (1.0, 1.0)
         ),
         image.shape,
         (4, 4),
     )
-    assert found.error >= 1e-3 and "still change by" in caplog.text
+    assert halo.error >= 1e-3 and "still change by" in caplog.text
 
 
 def test_small_images_are_seen_whole():
     image = np.random.default_rng(0).normal(size=(20, 20))
-    assert probe(seeing(9, image), image.shape, (4, 4)).error < 1e-3
+    assert probe_halo(means(9, image), image.shape, (4, 4)).error < 1e-3
 
 
-def test_it_is_remembered_until_the_weights_change(tmp_path):
+def test_it_is_kept_until_the_weights_change(tmp_path):
     (tmp_path / "weights.safetensors").write_bytes(b"one")
-    assert remembered(tmp_path, [4, False]) is None
-    remember(tmp_path, [4, False], Halo((8, 8), 2e-4))
-    assert remembered(tmp_path, [4, False]) == Halo((8, 8), 2e-4)
-    assert remembered(tmp_path, [4, True]) is None
+    assert load_halo(tmp_path, [4, False]) is None
+    save_halo(tmp_path, [4, False], Halo((8, 8), 2e-4))
+    assert load_halo(tmp_path, [4, False]) == Halo((8, 8), 2e-4)
+    assert load_halo(tmp_path, [4, True]) is None
     (tmp_path / "weights.safetensors").write_bytes(b"two")
-    assert remembered(tmp_path, [4, False]) is None
+    assert load_halo(tmp_path, [4, False]) is None
     (tmp_path / "halo.json").write_text("[]")
-    assert remembered(tmp_path, [4, False]) is None
+    assert load_halo(tmp_path, [4, False]) is None

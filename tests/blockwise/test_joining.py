@@ -1,18 +1,16 @@
 """Labels of blocks, joined, are those of the whole image but for their numbers."""
 
+from typing import get_args
+
 import cc3d
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from embedseg.blockwise.joining import (
-    cut_down,
-    joined_table,
-    number_by_faces,
-    number_by_seeds,
-    without,
-)
-from embedseg.geometry import Block, split
+from embedseg.blockwise.block_objects import crop_objects
+from embedseg.blockwise.joining import JOININGS, Faces, SeedOwnership, drop_objects
+from embedseg.geometry import Block, split_blocks
+from embedseg.methods import METHODS, JoinName
 from embedseg.methods.embedding import Embedding
 from embedseg.types import Maps, Segmentation
 
@@ -48,7 +46,7 @@ def same_up_to_names(one, other):
 
 
 def in_blocks(maps, method, blocks):
-    found = []
+    objects = []
     for block in blocks:
         outer = (slice(None), *block.outer)
         part = Maps(
@@ -57,15 +55,20 @@ def in_blocks(maps, method, blocks):
             maps.spacing,
             tuple(side.start for side in block.outer),
         )
-        found.append(cut_down(method.decode(part), block, maps.shape))
-    return zip(*found, strict=True)
+        objects.append(crop_objects(method.decode(part), block, maps.shape))
+    return zip(*objects, strict=True)
 
 
-def assembled(parts, blocks, numbers, shape):
+def assembled(parts, blocks, numbering, shape):
     labels = np.full(shape, -1, np.int64)
-    for part, block, of in zip(parts, blocks, numbers.of, strict=True):
-        labels[block.inner] = of[part]
+    for part, block, numbers in zip(parts, blocks, numbering.of_block, strict=True):
+        labels[block.inner] = numbers[part]
     return labels
+
+
+def test_every_way_that_a_method_may_name_is_there():
+    assert set(JOININGS) == set(get_args(JoinName))
+    assert all(method.join in JOININGS for method in METHODS.values())
 
 
 # -- objects known by where they grew from ---------------------------------------------------------
@@ -76,22 +79,22 @@ def test_objects_are_those_of_the_whole_image(refine, ndim, seed, data):
     maps = maps_of(ndim, method, seed)
     whole = method.decode(maps)
     size = data.draw(st.tuples(*(st.integers(4, n) for n in maps.shape)))
-    blocks = split(maps.shape, size, (24,) * ndim, (1,) * ndim)
-    parts, found = in_blocks(maps, method, blocks)
-    numbers = number_by_seeds(blocks, found, maps.shape)
-    labels = assembled(parts, blocks, numbers, maps.shape)
-    assert numbers.lost == 0 and numbers.count == whole.labels.max()
+    blocks = split_blocks(maps.shape, size, (24,) * ndim, (1,) * ndim)
+    parts, objects = in_blocks(maps, method, blocks)
+    numbering = SeedOwnership().number(blocks, objects, maps.shape)
+    labels = assembled(parts, blocks, numbering, maps.shape)
+    assert numbering.lost == 0 and numbering.count == whole.labels.max()
     assert same_up_to_names(labels, whole.labels)
-    table = joined_table(found, blocks, numbers, ndim)
+    table = SeedOwnership().table(blocks, objects, numbering)
     assert np.array_equal(table["size"], np.bincount(labels.ravel())[1:])
-    for number in range(1, numbers.count + 1):
+    for number in range(1, numbering.count + 1):
         places = np.argwhere(labels == number)
         assert np.array_equal(table["lower"][number - 1], places.min(axis=0))
         assert np.array_equal(table["upper"][number - 1], places.max(axis=0) + 1)
     first = {
         label: number for label, number in zip(whole.labels.ravel(), labels.ravel(), strict=True)
     }
-    order = [first[label] - 1 for label in range(1, numbers.count + 1)]
+    order = [first[label] - 1 for label in range(1, numbering.count + 1)]
     np.testing.assert_allclose(table["centre"][order], whole.objects["centre"], atol=1e-4)
     np.testing.assert_array_equal(table["score"][order], whole.objects["score"])
 
@@ -122,32 +125,32 @@ def test_an_object_whose_owner_does_not_know_it_is_counted():
             "size": np.ones(n, np.int64),
         }
 
-    nothing = cut_down(Segmentation(np.zeros((1, 6), np.int32), table([])), left, (1, 8))[1]
-    met = cut_down(
+    nothing = crop_objects(Segmentation(np.zeros((1, 6), np.int32), table([])), left, (1, 8))[1]
+    met = crop_objects(
         Segmentation(np.array([[1, 1, 1, 0, 0, 0]], np.int32), table([(0, 1)])), right, (1, 8)
     )[1]
-    numbers = number_by_seeds([left, right], [nothing, met], (1, 8))
-    assert (numbers.count, numbers.lost) == (1, 1)
+    numbering = SeedOwnership().number([left, right], [nothing, met], (1, 8))
+    assert (numbering.count, numbering.lost) == (1, 1)
 
 
 def test_objects_that_reach_the_end_of_what_was_read_are_marked():
     block = Block((slice(0, 1), slice(2, 5)), (slice(0, 1), slice(0, 7)))
-    objects = {
+    table = {
         "position": np.array([[0, 3], [0, 5]]),
         "centre": np.zeros((2, 2)),
         "score": np.ones(2),
         "size": np.array([4, 3]),
     }
-    found = cut_down(
-        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block, (1, 9)
+    objects = crop_objects(
+        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), table), block, (1, 9)
     )[1]
-    # The first ends where the image does; the second goes on, but is another block's.
-    assert found.cut.tolist() == [False, False]
-    objects["position"] = np.array([[0, 3], [0, 4]])
-    found = cut_down(
-        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), objects), block, (1, 9)
+    # The first ends where the image does; the second continues, but is another block's.
+    assert objects.cut.tolist() == [False, False]
+    table["position"] = np.array([[0, 3], [0, 4]])
+    objects = crop_objects(
+        Segmentation(np.array([[1, 1, 1, 1, 2, 2, 2]], np.int32), table), block, (1, 9)
     )[1]
-    assert found.cut.tolist() == [False, True]
+    assert objects.cut.tolist() == [False, True]
 
 
 # -- pieces that hang together ---------------------------------------------------------------------
@@ -172,15 +175,17 @@ def test_pieces_are_joined_over_faces(ndim, seed, data):
     shape = {2: (18, 21), 3: (7, 8, 9)}[ndim]
     mask = np.random.default_rng(seed).random(shape) < {2: 0.6, 3: 0.35}[ndim]
     size = data.draw(st.tuples(*(st.integers(2, n) for n in shape)))
-    blocks = split(shape, size, (1,) * ndim, (1,) * ndim)
-    parts, found = zip(
-        *(cut_down(pieces(mask[block.outer]), block, shape) for block in blocks), strict=True
+    blocks = split_blocks(shape, size, (1,) * ndim, (1,) * ndim)
+    parts, objects = zip(
+        *(crop_objects(pieces(mask[block.outer]), block, shape) for block in blocks), strict=True
     )
-    numbers = number_by_faces(blocks, found)
-    labels = assembled(parts, blocks, numbers, shape)
+    numbering = Faces().number(blocks, objects, shape)
+    labels = assembled(parts, blocks, numbering, shape)
     assert same_up_to_names(labels, pieces(mask).labels)
-    sizes = joined_table(found, blocks, numbers, ndim)["size"]
-    left = without(numbers, sizes > 2)
+    table = Faces().table(blocks, objects, numbering)
+    sizes = table["size"]
+    assert not table["cut"].any()
+    left = drop_objects(numbering, sizes > 2)
     whole = pieces(mask)
     kept = np.concatenate([[False], whole.objects["size"] > 2])[whole.labels]
     assert same_up_to_names(assembled(parts, blocks, left, shape), np.where(kept, whole.labels, 0))

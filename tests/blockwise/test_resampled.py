@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from embedseg.blockwise.resampled import Resampled, brought_to, on_grid, table_on_grid
-from embedseg.geometry import resample, resample_labels, split
+from embedseg.blockwise.resampled import Resampled, labels_on_grid, resample_lazily, table_on_grid
+from embedseg.geometry import resample, resample_labels, split_blocks
 from embedseg.images import open_lazy
 
 
@@ -22,7 +22,7 @@ def test_boxes_are_those_of_the_whole_image(tmp_path_factory, data, ndim):
     source, target = data.draw(steps), data.draw(steps)
     image = np.random.default_rng(0).normal(size=(2, *shape)).astype(np.float32)
     whole = resample(image, source, target)
-    lazy = brought_to(opened(tmp_path_factory.mktemp("a"), image, source), target)
+    lazy = resample_lazily(opened(tmp_path_factory.mktemp("a"), image, source), target)
     assert lazy.shape == whole.shape
     box = tuple(
         slice(*sorted((data.draw(st.integers(0, n - 1)), data.draw(st.integers(1, n)))))
@@ -34,10 +34,10 @@ def test_boxes_are_those_of_the_whole_image(tmp_path_factory, data, ndim):
 
 def test_an_image_of_the_right_spacing_is_left_alone(tmp_path):
     image = opened(tmp_path, np.zeros((1, 6, 7), np.uint8), (1.0, 2.0))
-    assert brought_to(image, (1.005, 2.0)) is image
-    assert isinstance(brought_to(image, (1.0, 1.0)), Resampled)
+    assert resample_lazily(image, (1.005, 2.0)) is image
+    assert isinstance(resample_lazily(image, (1.0, 1.0)), Resampled)
     unknown = opened(tmp_path, np.zeros((1, 6, 7), np.uint8), None)
-    assert brought_to(unknown, (1.0, 1.0)) is unknown
+    assert resample_lazily(unknown, (1.0, 1.0)) is unknown
 
 
 @given(data=st.data(), ndim=st.sampled_from([2, 3]))
@@ -46,8 +46,8 @@ def test_labels_of_blocks_fill_the_image_once(data, ndim):
     shape, grid, size = (data.draw(lengths) for _ in range(3))
     labels = np.random.default_rng(0).integers(0, 99, shape)
     out = np.full(grid, -1)
-    for block in split(shape, size, (0,) * ndim, (1,) * ndim):
-        box, values = on_grid(labels[block.inner], block.inner, shape, grid)
+    for block in split_blocks(shape, size, (0,) * ndim, (1,) * ndim):
+        box, values = labels_on_grid(labels[block.inner], block.inner, shape, grid)
         assert (out[box] == -1).all()
         out[box] = values
     assert np.array_equal(out, resample_labels(labels, grid))

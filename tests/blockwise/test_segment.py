@@ -1,4 +1,4 @@
-"""Images in blocks give what the whole image gives, whoever works on them and whatever happens."""
+"""Images in blocks give what the whole image gives, with any workers and interruptions."""
 
 import errno
 import json
@@ -9,11 +9,14 @@ import pytest
 from hypothesis import given, settings, strategies as st
 from scipy import ndimage
 
-from embedseg.blockwise import BlockOptions, segment as running, steps
-from embedseg.blockwise.outputs import Output
-from embedseg.blockwise.segment import work
-from embedseg.blockwise.steps import Job, StoredMaps, load_found, load_labels, save_found
-from embedseg.blockwise.workers import engine, tasks
+from embedseg.blockwise import BlockOptions, scratch
+from embedseg.blockwise.job import BlockJob, StoredMaps
+from embedseg.blockwise.joining import JOININGS
+from embedseg.blockwise.outputs import output_at
+from embedseg.blockwise.runs import explain_full_disk
+from embedseg.blockwise.scratch import load_labels, load_objects, save_objects
+from embedseg.blockwise.segment import run_job
+from embedseg.blockwise.workers import object_tasks, open_workers
 from embedseg.data import ClassOptions, DataOptions
 from embedseg.images import open_array, open_lazy
 from embedseg.methods.boundary import Boundary
@@ -40,17 +43,17 @@ def config_of(method, ndim, **more):
     )
 
 
-def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> Job:
+def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> BlockJob:
     """A job whose image holds the maps."""
     ndim = len(maps.spacing)
     np.save(folder / "maps.npy", maps.data)
     image = open_lazy(folder / "maps.npy", AXES[ndim], maps.spacing)
     scratch = folder / "out.blocks"
     scratch.mkdir(exist_ok=True)
-    return Job(
+    return BlockJob(
         image,
         StoredMaps(),
-        method.in_blocks(),
+        method.in_blocks(JOININGS[method.join].joins_pieces),
         maps.specs,
         maps.spacing,
         str(scratch),
@@ -64,12 +67,12 @@ def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> Job:
 
 def segmented(job, config, folder, workers=None):
     """Work on all blocks; return labels, result and table."""
-    target = Output(folder / "out.zarr", job.image)
+    target = output_at(folder / "out.zarr", job.image)
     if workers is None:
-        with engine(BlockOptions()) as workers:
-            result = work(job, target, workers, config, progress=False)
+        with open_workers(BlockOptions()) as workers:
+            result = run_job(job, target, workers, config, progress=False)
     else:
-        result = work(job, target, workers, config, progress=False)
+        result = run_job(job, target, workers, config, progress=False)
     return np.asarray(open_array(job.output, mode="r")[:]), result
 
 
@@ -205,7 +208,7 @@ def test_an_object_that_fits_no_halo_is_counted_and_listed(tmp_path, caplog):
     assert sum(int(row[-1]) for row in rows[1:]) == result.cut
 
 
-# -- what is cut off goes on -----------------------------------------------------------------------
+# -- interrupted runs resume -----------------------------------------------------------------------
 def test_a_run_that_stops_anywhere_ends_in_the_same_bytes(tmp_path):
     method, maps = large_object(40)
     config = config_of(method, 2)
@@ -240,7 +243,7 @@ def test_nothing_is_done_twice(tmp_path):
 
 def test_maps_are_deleted_once_every_block_around_has_been_decoded():
     maps = maps_of(2, EMBEDDING, 3)
-    job = Job(
+    job = BlockJob(
         None,
         StoredMaps(),
         EMBEDDING,
@@ -254,7 +257,7 @@ def test_maps_are_deleted_once_every_block_around_has_been_decoded():
         (10, 10),
     )
     object.__setattr__(job, "image", type("Image", (), {"shape": (50, 60)})())
-    todo = tasks(job, list(range(30)))
+    todo = object_tasks(job, list(range(30)))
     places = {task.name: place for place, task in enumerate(todo)}
     for task in todo:
         assert all(places[name] < places[task.name] for name in task.after)
@@ -265,22 +268,22 @@ def test_maps_are_deleted_once_every_block_around_has_been_decoded():
     assert held == 0 and most <= 2 * 6 + 3  # two rows of blocks and a bit, not all thirty
 
 
-def test_a_full_disk_is_said_and_what_is_finished_is_kept(tmp_path, monkeypatch):
+def test_a_full_disk_is_explained_and_finished_blocks_are_kept(tmp_path, monkeypatch):
     def full(path, write):
         if path.parent.name == "found" and len(list(path.parent.glob("*.npz"))) == 3:
             raise OSError(errno.ENOSPC, "No space left on device")
         return written(path, write)
 
-    written = steps.write_aside
+    written = scratch.write_file
     maps = maps_of(2, EMBEDDING, 3)
     job = job_of(tmp_path, maps, EMBEDDING, (20, 20), (24, 24))
-    monkeypatch.setattr(steps, "write_aside", full)
+    monkeypatch.setattr(scratch, "write_file", full)
     with (
-        pytest.raises(DataError, match="no space left on the disk; what is finished is kept"),
-        running._disk(tmp_path),
+        pytest.raises(DataError, match="no space left on the disk; finished blocks are kept"),
+        explain_full_disk(tmp_path),
     ):
         segmented(job, config_of(EMBEDDING, 2), tmp_path)
-    monkeypatch.setattr(steps, "write_aside", written)
+    monkeypatch.setattr(scratch, "write_file", written)
     kept = {path: path.stat().st_mtime_ns for path in (tmp_path / "out.blocks/found").iterdir()}
     labels, _ = segmented(job, config_of(EMBEDDING, 2), tmp_path)
     assert len(kept) == 3 and all(path.stat().st_mtime_ns == t for path, t in kept.items())
@@ -291,9 +294,9 @@ def test_what_a_block_gave_is_read_back(tmp_path):
     maps = maps_of(3, EMBEDDING, 2)
     job = job_of(tmp_path, maps, EMBEDDING, (8, 16, 16), (8, 8, 8))
     segmented(job, config_of(EMBEDDING, 3), tmp_path)
-    found, labels = load_found(job.found_file(1)), load_labels(job.found_file(1))
-    save_found(tmp_path / "again.npz", labels, found)
-    again = load_found(tmp_path / "again.npz")
+    found, labels = load_objects(job.objects_file(1)), load_labels(job.objects_file(1))
+    save_objects(tmp_path / "again.npz", labels, found)
+    again = load_objects(tmp_path / "again.npz")
     assert np.array_equal(load_labels(tmp_path / "again.npz"), labels)
     assert json.dumps(_listed(again)) == json.dumps(_listed(found))
 

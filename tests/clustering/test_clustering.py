@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import inspect
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -14,8 +16,9 @@ from benchmarks.clustering import make_case
 from hypothesis import HealthCheck, given, settings, strategies as st
 from numpy.typing import NDArray
 
-from embedseg import clustering
-from embedseg.clustering import Clusters, cluster, cluster_raw, warm_up
+from embedseg.clustering import ClusterOptions, Clusters, cluster, cluster_raw, warm_up
+from embedseg.clustering._activation import ascending_values
+from embedseg.clustering._decode import _scratch
 from embedseg.types import ACTIVATIONS, DataError, UsageError
 
 Array = NDArray[Any]
@@ -42,7 +45,7 @@ class Case:
 
 @st.composite
 def cases(draw: st.DrawFn, seeds: str = "greedy") -> Case:
-    """Adversarial maps: ties, saturation, values that are no numbers, odd shapes and options."""
+    """Adversarial maps: ties, saturation, NaN and infinite values, odd shapes and options."""
     ndim = draw(st.integers(2, 3))
     sides = st.sampled_from([1, 2, 3, 5, 8, 15, 16, 17, 33] if ndim == 2 else [1, 2, 4, 5, 9, 17])
     shape = draw(st.tuples(*[sides] * ndim))
@@ -207,7 +210,7 @@ def test_proposals_must_exceed_the_smallest_size() -> None:
     assert line(row([0.8, 0.95, 0.8]), min_object_size=3) == [0, 0, 0]
 
 
-def test_values_that_are_no_numbers_belong_to_nothing() -> None:
+def test_nan_and_infinite_values_belong_to_nothing() -> None:
     for which in range(3):
         for bad in (np.nan, np.inf):
             maps = row([0.8, 0.95, 0.8, 0.8], radius=2.2)
@@ -280,7 +283,7 @@ def test_memory_follows_the_foreground() -> None:
     case = make_case((512, 512), 200)
     maps = case.offset, case.bandwidth, case.seed
     warm_up()
-    clustering._scratch.flat.clear()
+    _scratch.flat.clear()
     tracemalloc.start()
     try:
         found = cluster_raw(*maps, spacing=case.spacing, unit=case.unit)
@@ -292,7 +295,7 @@ def test_memory_follows_the_foreground() -> None:
 
 @pytest.mark.parametrize("activation", ["none", "sigmoid"])
 def test_float16_is_activated_in_ascending_order(activation: str) -> None:
-    values = clustering._ladder(activation)
+    values = ascending_values(activation)
     assert (np.diff(values[1:-1]) >= 0).all() and values[0] <= values[1]
 
 
@@ -334,6 +337,16 @@ def test_nothing_found() -> None:
 def test_wrong_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(UsageError, match=message.replace("(", r"\(")):
         cluster(*row([0.1, 0.9]), **{"spacing": (1, 1), "unit": 1, **options})
+
+
+def test_the_functions_have_the_defaults_of_the_options() -> None:
+    fields = {field.name: field.default for field in dataclasses.fields(ClusterOptions)}
+    for function in (cluster, cluster_raw):
+        given = inspect.signature(function).parameters.values()
+        defaults = {each.name: each.default for each in given if each.kind is each.KEYWORD_ONLY}
+        assert list(defaults) == list(fields)
+        for name in set(fields) - {"spacing", "unit", "origin"}:
+            assert defaults[name] == fields[name]
 
 
 def test_maps_that_do_not_fit() -> None:

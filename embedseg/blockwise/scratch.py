@@ -1,0 +1,71 @@
+"""Files of blocks in the scratch folder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from embedseg.blockwise.block_objects import BlockObjects
+from embedseg.common import write_file
+from embedseg.types import Labels
+
+
+def write_binary(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Let `write` fill a file: all of it or nothing."""
+
+    def fill(aside: Path) -> None:
+        with open(aside, "wb") as file:
+            write(file)
+
+    write_file(path, fill)
+
+
+def save_objects(path: Path, labels: Labels, objects: BlockObjects) -> None:
+    """Write labels and objects of a block, all in one file."""
+    import imagecodecs
+
+    packed = imagecodecs.zstd_encode(np.ascontiguousarray(labels).tobytes(), level=1)
+    parts: dict[str, Any] = {f"first{axis}": layer for axis, layer in enumerate(objects.first)}
+    parts |= {f"behind{axis}": layer for axis, layer in enumerate(objects.behind)}
+    parts |= {f"table_{name}": values for name, values in objects.table.items()}
+    write_binary(
+        path,
+        lambda file: np.savez(
+            file,
+            labels=np.frombuffer(packed, np.uint8),
+            shape=np.array(labels.shape),
+            seeds=objects.seeds,
+            cut=objects.cut,
+            **parts,
+        ),
+    )
+
+
+def load_labels(path: Path) -> Labels:
+    """Return the labels that `save_objects` wrote."""
+    import imagecodecs
+
+    with np.load(path) as held:
+        raw = imagecodecs.zstd_decode(held["labels"].tobytes())
+        labels = np.frombuffer(raw, np.int32)
+        return labels.reshape([int(n) for n in held["shape"]])
+
+
+def load_objects(path: Path) -> BlockObjects:
+    """Return the objects that `save_objects` wrote."""
+    with np.load(path) as held:
+
+        def per_axis(name: str) -> tuple[Labels, ...]:
+            return tuple(held[f"{name}{axis}"] for axis in range(8) if f"{name}{axis}" in held)
+
+        table = {
+            name.removeprefix("table_"): held[name]
+            for name in held.files
+            if name.startswith("table_")
+        }
+        return BlockObjects(
+            held["seeds"], table, held["cut"], per_axis("first"), per_axis("behind")
+        )
