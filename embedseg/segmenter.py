@@ -1,53 +1,52 @@
-"""The object a user holds: a configuration and weights that fit, segment, save and load."""
+"""The object a user holds: a model that is trained, segments, is saved and loaded."""
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedseg.common import Progress, refuse_used, remove_partial_files
-from embedseg.data import Sample, load_training, to_planes, to_spacing
-from embedseg.geometry import resample_labels
-from embedseg.labels import link_slices
+from embedseg.common import Progress
 from embedseg.model import (
-    COARSEST_SIDE_VIEW,
-    ENSEMBLE,
-    TUNING,
     Config,
-    Ensemble,
+    ModelFolder,
+    Predictor,
+    Request,
     TrainedNet,
     Tuned,
-    load_trained_net,
-    parse_duration,
-    read_ensemble,
-    read_model,
-    save_config,
-    take_over,
-    tune,
-    tune_ensemble,
-    write_ensemble,
-    write_tuned,
+    decode_maps,
+    fit_net,
+    open_model,
+    predict_maps,
+    segment_image,
+    start_from,
+    validation_samples,
 )
-from embedseg.nets import Net, resolve_device, save_weights
-from embedseg.training import CHECKPOINT, Run, Watch, fit, read_history, write_history
-from embedseg.types import DataError, Maps, Segmentation, Spacing, UsageError, arrange, check_image
+from embedseg.nets import Net, resolve_device
+from embedseg.training import Row, Watch
+from embedseg.types import Maps, PerAxis, Segmentation, Spacing, UsageError
 
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions, Result
 
-log = logging.getLogger("embedseg")
-
 
 class Segmenter:
-    """A model: options, a net, and what is done with them.
+    """A model: trained on a data folder, applied to images, saved as a folder.
+
+    Attributes
+    ----------
+    predictor : Predictor
+        What predicts maps: a trained net, or an ensemble.
+    history : list of dict
+        One row per epoch of its training.
+    tuned : Tuned or None
+        Outcome of the search of decode options, if there was one since it was loaded.
+    home : Path or None
+        Folder of the model; None where it was neither saved nor loaded.
 
     Examples
     --------
@@ -56,35 +55,38 @@ class Segmenter:
     >>> labels = model.segment(image)              # doctest: +SKIP
     """
 
-    def __init__(self, config: Config, net: torch.nn.Module, device: torch.device) -> None:
-        self.config = config
-        self.net = net.to(device)
-        self.device = device
-        self.history: list[dict[str, float]] = []
-        #: What a search of the decode options found, if there was one.
+    def __init__(
+        self, predictor: Predictor, history: Sequence[Row] = (), home: Path | None = None
+    ) -> None:
+        self.predictor = predictor
+        self.history = list(history)
+        self.home = home
         self.tuned: Tuned | None = None
-        #: The models whose maps are averaged, if this is an ensemble; then `net` is empty.
-        self.ensemble: Ensemble | None = None
-        self._home: Path | None = None
 
     @classmethod
     def new(cls, config: Config, device: str = "auto") -> Segmenter:
         """Make an untrained model; its weights follow from `config.train.seed`."""
+        on = resolve_device(device)
         with torch.random.fork_rng():
             torch.manual_seed(config.train.seed)
             net = config.build_net()
             config.method.init_heads(net.outputs, config.ndim)
-        return cls(config, net, resolve_device(device))
+        return cls(TrainedNet(config, net.to(on), on))
 
     @property
-    def source(self) -> TrainedNet | Ensemble:
-        """What makes maps: the net, or the members of an ensemble."""
-        return self.ensemble or TrainedNet(self.config, self.net, self.device)
+    def config(self) -> Config:
+        """Options of the model."""
+        return self.predictor.config
 
     @property
-    def home(self) -> Path | None:
-        """Folder of the model; None where it was neither saved nor loaded."""
-        return self._home
+    def device(self) -> torch.device:
+        """Device that the model runs on."""
+        return self.predictor.device
+
+    @property
+    def net(self) -> Net:
+        """The net; an ensemble, which has several, raises a UsageError."""
+        return self.predictor.net
 
     # -- training --------------------------------------------------------------------------------
     def fit(
@@ -115,81 +117,56 @@ class Segmenter:
         folder : path, optional
             Holds the model and what resuming needs.
         resume : bool
-            Go on with the run in `folder`; where there is none yet, it begins.
+            Resume the run in `folder`; where there is none yet, it begins.
         overwrite : bool
-            Replace a model that is in `folder`.
+            Overwrite a model that is in `folder`.
         tune : bool
             Whether to search decode options at the end.
         devices : int
-            How many devices of the kind share each batch, each in a process of its own: a script
+            How many devices of the kind share each batch, each in its own process: a script
             has to start training under `if __name__ == "__main__"`.
         progress : bool
             Whether to show progress bars.
         watch : callable, optional
-            Is told after each step how far the training is; see `Standing`. Where it
-            raises `embedseg.common.Stopped`, the training ends as with Ctrl-C.
+            Called after each step with the `TrainingProgress`; where it raises
+            `embedseg.common.Stopped`, the training ends as with Ctrl-C.
 
         Raises
         ------
         DataError, UsageError
-            For bad data, a folder that is not empty, nothing to resume from.
+            For bad data, a folder that is not empty, nothing to resume from, or an ensemble.
         """
-        if self.ensemble:
+        if not isinstance(self.predictor, TrainedNet):
             raise UsageError("an ensemble is not trained; train its members")
-        started = time.monotonic()
-        limit = None if time_limit is None else parse_duration(time_limit)
-        if epochs is not None:
-            self.config = self.config.changed({"train.epochs": epochs})
-        elif limit is None:
-            epochs = self.config.train.epochs
-        folder = None if folder is None else Path(folder)
-        if folder:
-            _refuse(folder, resume, overwrite)
-        train, val = self._training(Path(data))
-        if folder:
-            # Only now that the data are known to be good.
-            _clear(folder, resume)
-            save_config(self.config, folder / "config.json")
-        if (start := self.config.train.start) and not (
-            resume and folder and (folder / CHECKPOINT).is_file()
-        ):
-            log.info(self.start_from(start))
-        run = Run(
-            self.net,
-            self.config.method,
-            self.config.train,
-            self.config.spacing,
-            train,
-            val,
-            folder,
-            limit,
-            epochs,
-            self.config.data.min_foreground,
-            watch,
+        home = None if folder is None else ModelFolder(Path(folder))
+        fitted = fit_net(
+            self.predictor,
+            Path(data),
+            time_limit=time_limit,
+            epochs=epochs,
+            folder=home,
+            resume=resume,
+            overwrite=overwrite,
+            tune=tune,
+            devices=devices,
+            progress=progress,
+            watch=watch,
         )
-        self.history = fit(
-            run, self.device, devices=devices, resume=resume, started=started, progress=progress
-        )
-        self.net.to(self.device)
-        if tune and val:
-            # Of the time that it took: it may have been stopped.
-            budget = 0.1 * run.state.spent
-            log.info(self._tune(val, budget, progress).words)
-        if folder:
-            self._home = folder.resolve()
-            self._write(folder)
+        self.predictor, self.history = fitted.net, fitted.history
+        self.tuned = fitted.tuned or self.tuned
+        if home:
+            self._write(home)
         return self
 
     def start_from(self, folder: Path | str) -> str:
-        """Take over the weights of another model, as far as they fit; return what was kept.
+        """Copy what fits of another model's weights; return a message of what was kept.
 
         Raises
         ------
         UsageError
             If the folder holds no model, or one of which nothing fits.
         """
-        source, weights = read_model(Path(folder))
-        return take_over(cast(Net, self.net), self.config, weights, source, str(folder))
+        return start_from(self.net, self.config, folder)
 
     def tune(
         self, data: Path | str, *, budget: float | None = None, progress: bool = True
@@ -202,69 +179,18 @@ class Segmenter:
             Folder with `val`, or `train` from which the validation images are taken as in `fit`.
         budget : float, optional
             Seconds to spend.
+        progress : bool
+            Whether to show a progress bar.
+
+        Raises
+        ------
+        DataError
+            If there are no validation images.
         """
-        # Members of an ensemble normalise and resample images themselves.
-        val = (
-            _annotated(load_training(Path(data), self.config.data).val)
-            if self.ensemble
-            else self._training(Path(data))[1]
-        )
-        if not val:
-            raise DataError(f"{data}: no validation images to tune on")
-        if not self.ensemble:
-            return self._tune(val, budget, progress)
-        self.ensemble, found = tune_ensemble(self.ensemble, val, budget=budget, progress=progress)
-        self.config, self.tuned = self.ensemble.config, found
-        return found
-
-    def _tune(self, val: Sequence[Sample], budget: float | None, progress: bool) -> Tuned:
-        begun, source = time.monotonic(), TrainedNet(self.config, self.net, self.device)
-        maps: list[Maps] = []
-        for sample in val:
-            # Half of the budget is for the net, the other half for decoding.
-            if budget is not None and maps and time.monotonic() - begun > budget / 2:
-                break
-            maps.append(source.ready_maps(sample.image))
-        left = None if budget is None else budget - (time.monotonic() - begun)
-        found = tune(
-            self.config.method,
-            maps,
-            [s.labels for s in val[: len(maps)]],
-            budget=left,
-            progress=progress,
-        )
-        self.config = self.config.model_copy(update={"method": found.method})
-        self.tuned = found
-        return found
-
-    def _training(self, data: Path) -> tuple[list[Sample], list[Sample]]:
-        loaded = load_training(data, self.config.data)
-        for words in loaded.words:
-            log.info(words)
-        train, val = self._prepare(loaded.train), self._prepare(loaded.val)
-        return train, _annotated(val)
-
-    def _prepare(self, samples: Sequence[Sample]) -> list[Sample]:
-        """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing."""
-        ready = []
-        for sample in samples:
-            image = check_image(
-                sample.image, sample.labels.ndim, self.config.channels, str(sample.path)
-            )
-            normal = replace(sample, image=self.config.normalize.apply(image))
-            if sample.labels.ndim == self.config.ndim + 1:
-                parts = to_planes(normal)
-            elif sample.labels.ndim == self.config.ndim:
-                parts = [normal]
-            else:
-                raise DataError(
-                    f"{sample.path}: {sample.labels.ndim}D, the model is {self.config.ndim}D"
-                )
-            ready += [self._at_spacing(part) for part in parts]
-        return ready
-
-    def _at_spacing(self, sample: Sample) -> Sample:
-        return to_spacing(sample, self.config.spacing) if self.config.spacing_known else sample
+        samples = validation_samples(self.config, Path(data))
+        self.predictor, tuned = self.predictor.tuned(samples, budget=budget, progress=progress)
+        self.tuned = tuned
+        return tuned
 
     # -- segmentation ----------------------------------------------------------------------------
     def segment(
@@ -284,7 +210,7 @@ class Segmenter:
         image : ndarray
             (*space) or (C, *space); any order of axes, and a time axis, with `axes`.
         axes : str, optional
-            What the axes are: "YX", "ZYX", "CYX", "TZYX" ...
+            Axes of the image: "YX", "ZYX", "CYX", "TZYX" ...
         spacing : tuple of float, optional
             Size of a pixel along the space axes, µm; default: the model's.
         tta : bool, optional
@@ -292,8 +218,8 @@ class Segmenter:
         planes : bool, optional
             Apply a 2D model to a volume plane by plane; default: `config.predict.planes`.
         progress : bool or callable
-            Whether to show a bar; or what is told how many of how many tiles are done, which may
-            raise `embedseg.common.Stopped`.
+            Whether to show a bar; or what is called with the numbers of tiles done and in all,
+            and may raise `embedseg.common.Stopped`.
 
         Returns
         -------
@@ -301,11 +227,10 @@ class Segmenter:
             Objects 1 to n, 0 is background; or the index of each pixel's class in
             `config.data.classes`.
         """
-        return self.find(
-            image, axes=axes, spacing=spacing, tta=tta, planes=planes, progress=progress
-        ).labels
+        request = Request(axes, spacing, tta, planes, progress)
+        return segment_image(self.predictor, image, request).labels
 
-    def find(
+    def segment_objects(
         self,
         image: NDArray[Any],
         *,
@@ -315,49 +240,13 @@ class Segmenter:
         planes: bool | None = None,
         progress: Progress = False,
     ) -> Segmentation:
-        """Return the labels of an image and what is known of each object, its score for one.
+        """Return the labels of an image, and a table of its objects: their scores among others.
 
         Parameters are those of `segment`. Positions in the table are pixels of the model's
-        spacing; there is no table of frames, nor where planes were segmented one by one.
+        spacing; there is no table of frames, nor where planes are segmented one by one.
         """
-        if axes and "T" in axes.upper():
-            frames = np.moveaxis(np.asarray(image), axes.upper().index("T"), 0)
-            rest = axes.upper().replace("T", "")
-            return Segmentation(
-                np.stack(
-                    [
-                        self.segment(frame, axes=rest, spacing=spacing, tta=tta, planes=planes)
-                        for frame in frames
-                    ]
-                )
-            )
-        planes = self.config.predict.planes if planes is None else planes
-        ready = arrange(
-            image,
-            axes,
-            self.config.ndim + bool(planes and self.config.ndim == 2),
-            self.config.channels,
-        )
-        if planes and self.config.ndim == 2 and self.source.links_planes(spacing):
-            log.info(
-                "planes are segmented one by one and linked: side views need a known spacing "
-                "with axes within a factor of %g",
-                COARSEST_SIDE_VIEW,
-            )
-            inner = None if spacing is None else spacing[1:]
-            return Segmentation(
-                link_slices(
-                    np.stack(
-                        [
-                            self.segment(plane, axes="CYX", spacing=inner, tta=tta, planes=False)
-                            for plane in np.moveaxis(ready, 1, 0)
-                        ]
-                    )
-                )
-            )
-        return self.on_grid(
-            self.source.maps(ready, spacing, tta=tta, progress=progress), ready.shape[1:]
-        )
+        request = Request(axes, spacing, tta, planes, progress)
+        return segment_image(self.predictor, image, request)
 
     def predict(
         self,
@@ -370,14 +259,18 @@ class Segmenter:
         progress: Progress = False,
     ) -> Maps:
         """Return the maps of an image, in the model's spacing; parameters as in `segment`."""
-        planes = self.config.predict.planes if planes is None else planes
-        ready = arrange(
-            image,
-            axes,
-            self.config.ndim + bool(planes and self.config.ndim == 2),
-            self.config.channels,
-        )
-        return self.source.maps(ready, spacing, tta=tta, progress=progress)
+        return predict_maps(self.predictor, image, Request(axes, spacing, tta, planes, progress))
+
+    def decode(self, maps: Maps, shape: PerAxis | None = None) -> Segmentation:
+        """Decode maps by the method's decode options.
+
+        Parameters
+        ----------
+        maps : Maps
+        shape : tuple of int, optional
+            Space axes of the image: labels are resampled to its grid. Default: that of the maps.
+        """
+        return decode_maps(self.config, maps, shape)
 
     def segment_blocks(
         self,
@@ -393,7 +286,7 @@ class Segmenter:
     ) -> Result:
         """Segment an image of any size in blocks, from a file or store into another.
 
-        What was cut off goes on where it was: call it again with the same arguments.
+        An interrupted run resumes where it stopped: call it again with the same arguments.
 
         Parameters
         ----------
@@ -404,16 +297,16 @@ class Segmenter:
             `*.zarr` (OME-Zarr with a pyramid), `IMAGE.zarr/labels/NAME`, or `*.tif` (BigTIFF).
             The table of objects is written beside it.
         axes : str, optional
-            What the axes are, if the file does not say.
+            Axes of the image, where the file does not give them.
         spacing : tuple of float, optional
-            Size of a pixel along the space axes, µm, if the file does not say.
+            Size of a pixel along the space axes, µm, where the file has none.
         level : int
             Level of the pyramid of an OME-Zarr image.
         options : BlockOptions, optional
             Size of blocks, workers; see `embedseg.blockwise.BlockOptions`. With several workers
             a script has to do this under `if __name__ == "__main__"`.
         overwrite : bool
-            Replace what is there.
+            Overwrite existing files.
         progress : bool
             Whether to show a bar over blocks.
 
@@ -431,28 +324,22 @@ class Segmenter:
         from embedseg.images import open_lazy
 
         return segment_blocks(
-            self.source,
+            self.predictor,
             open_lazy(image, axes, spacing, level),
             Path(output),
             options or BlockOptions(),
-            home=self._home,
+            home=self.home,
             overwrite=overwrite,
             progress=progress,
         )
 
-    def decode(self, maps: Maps) -> Segmentation:
-        """Turn maps into a segmentation, by the method's decode options."""
-        return self.config.method.decode(maps)
-
-    def on_grid(self, maps: Maps, shape: tuple[int, ...]) -> Segmentation:
-        """Return what maps lead to, with the labels on the grid of an image of that shape."""
-        found = self.decode(maps)
-        if found.labels.shape == tuple(shape):
-            return found
-        return replace(found, labels=resample_labels(found.labels, shape))
-
     def with_options(self, settings: Mapping[str, Any]) -> Segmenter:
         """Return a model with the same net and some options changed by dotted name.
+
+        Raises
+        ------
+        UsageError
+            If an option does not exist, a value does not fit, or the net would change.
 
         Examples
         --------
@@ -461,35 +348,35 @@ class Segmenter:
         changed = self.config.changed(settings)
         if changed.net != self.config.net or changed.ndim != self.config.ndim:
             raise UsageError("the net of a trained model cannot be changed")
-        model = Segmenter(changed, self.net, self.device)
-        model.ensemble = self.ensemble and replace(self.ensemble, config=changed)
-        model._home = self._home
-        return model
+        return Segmenter(self.predictor.with_config(changed), home=self.home)
 
     # -- files -----------------------------------------------------------------------------------
     def save(self, folder: Path | str, *, overwrite: bool = False) -> None:
-        """Write the model as a folder: `config.json`, `weights.safetensors`, `history.csv`."""
-        folder = Path(folder)
-        if self.ensemble:
-            if folder.resolve() != self._home:
-                raise UsageError("an ensemble is its folder with all members; copy that")
-            write_ensemble(folder, self.ensemble)
-            if self.tuned:
-                write_tuned(folder, self.tuned)
-            return
-        # Where it was fitted or loaded from it may always be saved again, after tuning say.
-        _refuse(folder, False, overwrite or folder.resolve() == self._home)
-        folder.mkdir(parents=True, exist_ok=True)
-        self._write(folder)
-        self._home = folder.resolve()
+        """Write the model as a folder: `config.json`, `weights.safetensors`, `history.csv`.
 
-    def _write(self, folder: Path) -> None:
-        save_weights(self.net.state_dict(), folder / "weights.safetensors")
+        Where it was fitted or loaded from, it may always be saved again.
+
+        Raises
+        ------
+        UsageError
+            If another folder is not empty and `overwrite` is not set, or the model is an ensemble,
+            which is saved only where it lies.
+        """
+        to = ModelFolder(Path(folder))
+        if self.predictor.members:
+            self._write(to)
+            return
+        to.check_free(overwrite=overwrite or to.path.resolve() == self.home)
+        to.path.mkdir(parents=True, exist_ok=True)
+        self._write(to)
+
+    def _write(self, folder: ModelFolder) -> None:
         if self.history:
-            write_history(self.history, folder / "history.csv")
+            folder.save_history(self.history)
         if self.tuned:
-            write_tuned(folder, self.tuned)
-        save_config(self.config, folder / "config.json")
+            folder.save_trials(self.tuned)
+        self.predictor.save(folder)
+        self.home = folder.path.resolve()
 
     @classmethod
     def load(cls, folder: Path | str, device: str = "auto") -> Segmenter:
@@ -500,42 +387,7 @@ class Segmenter:
         UsageError
             If the folder holds no model, or one whose weights do not fit.
         """
-        folder, on = Path(folder), resolve_device(device)
-        if (folder / ENSEMBLE).is_file():
-            ensemble = read_ensemble(folder, on)
-            model = cls(ensemble.config, torch.nn.Module(), on)
-            model.ensemble, model._home = ensemble, folder.resolve()
-            return model
-        applied = load_trained_net(folder, on)
-        model = cls(applied.config, applied.net, on)
-        model.history = read_history(folder / "history.csv")
-        model._home = folder.resolve()
-        return model
-
-
-def _annotated(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the samples of which anything is annotated."""
-    return [sample for sample in samples if (sample.labels >= 0).any()]
-
-
-def _refuse(folder: Path, resume: bool, overwrite: bool) -> None:
-    """See that nothing is written over by mistake; what is resumed may also not have begun."""
-    if not resume or not (folder / "config.json").is_file():
-        remove_partial_files(folder)
-        refuse_used(folder, overwrite)
-
-
-def _clear(folder: Path, resume: bool) -> None:
-    """Make a folder for a run; of an earlier one that is not resumed nothing may remain."""
-    folder.mkdir(parents=True, exist_ok=True)
-    remove_partial_files(folder)
-    if not resume:
-        for name in (
-            "config.json",
-            "weights.safetensors",
-            "history.csv",
-            "last.ckpt",
-            ENSEMBLE,
-            TUNING,
-        ):
-            (folder / name).unlink(missing_ok=True)
+        path = Path(folder)
+        predictor = open_model(path, resolve_device(device))
+        history = [] if predictor.members else ModelFolder(path).history()
+        return cls(predictor, history, path.resolve())

@@ -10,7 +10,7 @@ import torch
 
 from embedseg.data import DataOptions, load_split
 from embedseg.images import blobs, read_labels, write_blobs, write_labels
-from embedseg.methods import METHODS, method_class
+from embedseg.methods import METHODS
 from embedseg.model import Config, parse_duration, plan, trained_net as inference
 from embedseg.scoring import score
 from embedseg.segmenter import Segmenter
@@ -74,7 +74,7 @@ def test_loading_leaves_the_random_numbers_of_its_caller_alone(data, tmp_path):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_is_trained_tuned_and_applied(data, method, tmp_path):
-    reading = DataOptions(classes=CLASSES if method_class(method).reads == "classes" else None)
+    reading = DataOptions(classes=CLASSES if METHODS[method].reads == "classes" else None)
     config = plan(data, method=method, options=reading).changed(
         FAST | {"train.crop": CROPS[plan(data).ndim], "data.min_foreground": 0.01}
     )
@@ -160,13 +160,13 @@ def test_each_stage_can_be_looked_at(data):
     labels = model.segment(image)
     np.testing.assert_array_equal(found.labels, labels)
     assert labels.dtype == np.int32 and labels.max() == len(found.objects["score"]) > 0
-    again = model.find(image)
+    again = model.segment_objects(image)
     np.testing.assert_array_equal(again.labels, labels)
     np.testing.assert_array_equal(again.objects["score"], found.objects["score"])
-    frames = model.find(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim :])
+    frames = model.segment_objects(np.stack([image, image]), axes="T" + "ZYX"[3 - config.ndim :])
     np.testing.assert_array_equal(frames.labels[1], labels)
     assert frames.objects is None
-    with pytest.raises(DataError, match="say what they are with axes"):
+    with pytest.raises(DataError, match="name them with axes"):
         model.segment(image[None])
 
 

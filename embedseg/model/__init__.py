@@ -2,13 +2,17 @@
 
 ::
 
-    config.py       Configuration: the options of all parts, validated and saved
-    costs.py        Costs of training and prediction, and settings that keep to a limit
-    ensemble.py     Ensembles: the mean of several models, decoded once
-    finetuning.py   Fine-tuning: weights taken over from another model
-    planning.py     Planning: a configuration proposed from the data
-    trained_net.py  A trained net on images and volumes, with its normalisation and spacing
-    tuning.py       Tuning of decode options on cached maps
+    config.py        Configuration: the options of all parts, validated and saved
+    costs.py         Costs of training and prediction, and settings that keep to a limit
+    ensemble.py      Ensembles: the mean of several models, decoded once
+    fitting.py       Fitting: a net trained on a data folder, in its model folder
+    finetuning.py    Fine-tuning: weights taken over from another model
+    folder.py        The folder of a model: its files, and what may be done to them
+    planning.py      Planning: a configuration proposed from the data
+    predictor.py     The interface of what predicts maps: a trained net or an ensemble
+    segmentation.py  Segmentation of images, films and volumes by a model
+    trained_net.py   A trained net on images and volumes, with its normalisation and spacing
+    tuning.py        Tuning of decode options on cached maps
 """
 
 import lazy_loader

@@ -6,36 +6,27 @@ from .config import (
     parse_value as parse_value,
     save_config as save_config,
 )
-from .costs import within as within
-from .ensemble import (
-    ENSEMBLE as ENSEMBLE,
-    Ensemble as Ensemble,
-    join_models as join_models,
-    read_ensemble as read_ensemble,
-    tune_ensemble as tune_ensemble,
-    write_ensemble as write_ensemble,
-)
-from .finetuning import take_over as take_over
+from .costs import fit_to_memory as fit_to_memory
+from .ensemble import join_models as join_models
+from .finetuning import start_from as start_from
+from .fitting import fit_net as fit_net, validation_samples as validation_samples
+from .folder import LEFT as LEFT, MODEL as MODEL, NEEDED as NEEDED, ModelFolder as ModelFolder
 from .planning import (
-    data_in_words as data_in_words,
+    describe_data as describe_data,
+    describe_settings as describe_settings,
     explain as explain,
     find_preset as find_preset,
-    measured as measured,
+    measure_data as measure_data,
     plan as plan,
     plan_from as plan_from,
-    reading as reading,
-    settings_in_words as settings_in_words,
+    plan_reading as plan_reading,
 )
-from .trained_net import (
-    COARSEST_SIDE_VIEW as COARSEST_SIDE_VIEW,
-    TrainedNet as TrainedNet,
-    load_trained_net as load_trained_net,
-    read_model as read_model,
+from .predictor import Predictor as Predictor, open_model as open_model
+from .segmentation import (
+    Request as Request,
+    decode_maps as decode_maps,
+    predict_maps as predict_maps,
+    segment_image as segment_image,
 )
-from .tuning import (
-    TUNING as TUNING,
-    Tuned as Tuned,
-    read_tuned as read_tuned,
-    tune as tune,
-    write_tuned as write_tuned,
-)
+from .trained_net import TrainedNet as TrainedNet, load_trained_net as load_trained_net
+from .tuning import Tuned as Tuned

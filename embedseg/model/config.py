@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from embedseg.common import write_text
+from embedseg.common import unknown_name, write_text
 from embedseg.data import DataOptions
 from embedseg.images import Normalization, Percentile
 from embedseg.methods import Method, as_method
@@ -29,7 +29,7 @@ from embedseg.types import Spacing, UsageError
 
 
 class Config(BaseModel):
-    """Everything that is needed to train, to predict and to load a model again.
+    """Configuration of a model: all that training, prediction and loading need.
 
     Attributes
     ----------
@@ -40,11 +40,11 @@ class Config(BaseModel):
     channels : int
         Channels of an image.
     spacing : tuple of float
-        Size of a pixel along each array axis the model works in, µm; 1.0 where nothing is known.
+        Size of a pixel along each array axis the model works in, µm; 1.0 where it is not known.
     spacing_known : bool
         Whether the spacing comes from the data or a user; if not, images are never resampled.
     extent : tuple of float, optional
-        So long are all but the 2 % of largest objects along each axis, µm; None for classes.
+        98th percentile of object extents along each axis, µm; None for classes.
     data, normalize, method, net, train, predict
         Options of the parts.
     """
@@ -214,7 +214,7 @@ def _put(tree: dict[str, Any], name: str, value: Any) -> None:
             raise UsageError(f"no option {name!r}: {'.'.join(path[: i + 1])} has no options")
         node = node[part]
     if last not in node:
-        raise UsageError(f"no option {name!r}; there are {', '.join(sorted(node))}")
+        raise UsageError(unknown_name("option", name, sorted(node)))
     if last == "type":
         node.clear()
     node[last] = value

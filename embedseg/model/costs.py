@@ -20,7 +20,7 @@ SMALLEST = 32
 
 @dataclass(frozen=True)
 class Estimate:
-    """What a training will cost on a device.
+    """Costs of a training on a device.
 
     Attributes
     ----------
@@ -40,24 +40,24 @@ class Estimate:
     step: float = 0.0
 
 
-def estimate(
+def estimate_costs(
     config: Config,
     device: str = "auto",
     shapes: Sequence[tuple[int, ...]] = (),
     *,
     timed: bool = True,
 ) -> Estimate:
-    """Say what training and prediction take: memory from a dry run, time from one crop.
+    """Estimate what training and prediction take: memory by a dry run, time from one crop.
 
     Parameters
     ----------
     config : Config
     device : str
-        Where it will run. On a GPU the memory is divided between it and the process.
+        Device that it will run on. On a GPU the memory is divided between it and the process.
     shapes : sequence of tuple of int
         Sizes of the training images.
     timed : bool
-        Whether to put one crop through the net, there and back.
+        Whether to time one crop, forward and backward.
     """
     on, train = resolve_device(device), config.train
     with torch.random.fork_rng():
@@ -99,7 +99,7 @@ def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[floa
 
 
 def _seconds(net: Net, config: Config, device: torch.device) -> float:
-    """Return how long one crop takes through a net, there and back."""
+    """Return the seconds that one crop takes, forward and backward."""
     image = torch.zeros(1, config.channels, *config.train.crop, device=device)
     # In evaluation mode: it costs the same, and statistics of one crop can be of one value.
     net = net.eval().to(device)
@@ -115,13 +115,13 @@ def _seconds(net: Net, config: Config, device: torch.device) -> float:
     return took
 
 
-def within(
+def fit_to_memory(
     config: Config, limit: float, shapes: Sequence[tuple[int, ...]], device: str = "auto"
 ) -> Config:
     """Return a configuration whose training and prediction keep to a memory limit.
 
-    The batch becomes smaller first, and is made up for by accumulating gradients; then the crop;
-    prediction is cut into tiles.
+    The batch becomes smaller first, with gradients accumulated instead; then the crop.
+    Prediction is cut into tiles.
 
     Parameters
     ----------
@@ -135,7 +135,7 @@ def within(
     Raises
     ------
     UsageError
-        If nothing is small enough; the message says what would be.
+        If even the smallest crop takes more; the message suggests what takes less.
     """
     batch = config.train.batch
     on = resolve_device(device)

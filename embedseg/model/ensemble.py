@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import shutil
 from collections.abc import Sequence
@@ -14,21 +13,22 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.common import Progress, fill_folder, refuse_used, write_text
+from embedseg.common import Progress, check_output_folder, write_folder
 from embedseg.data import Sample
-from embedseg.geometry import resample_labels, to_shape
+from embedseg.geometry import resample_labels, resample_to_shape
 from embedseg.methods import Method
-from embedseg.model.config import Config, load_config, save_config
-from embedseg.model.trained_net import cut_out, load_trained_net, read_model
+from embedseg.model.config import Config
+from embedseg.model.folder import LEFT, MEMBERS, NEEDED, Member, ModelFolder
+from embedseg.model.trained_net import cut_out, load_trained_net
 from embedseg.model.tuning import Tuned, tune
+from embedseg.nets import Net
 from embedseg.prediction import from_average, to_average, to_float16
+from embedseg.training import HISTORY
 from embedseg.types import Box, Maps, MapSpec, PerAxis, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
 
-#: The file that tells an ensemble from a model.
-ENSEMBLE = "ensemble.json"
-#: Weights of members are searched for only on so many validation images.
+#: Validation images without which weights of members are not searched.
 ENOUGH = 8
 #: Weights that are tried for each member.
 TRIED = (0.0, 0.5, 1.0, 2.0)
@@ -41,20 +41,41 @@ class Ensemble:
     Attributes
     ----------
     config : Config
-        Of the ensemble: its spacing, in which maps are averaged, and how they are decoded are
-        those of the first member until tuned.
-    folders : tuple of Path
-        Of the members.
-    weights : tuple of float
-        Of the members in the mean.
+        Of the ensemble: its spacing, in which maps are averaged, and its decode options are those
+        of the first member until tuned.
+    members : tuple of Member
     device : torch.device
     """
 
     config: Config
-    folders: tuple[Path, ...]
-    weights: tuple[float, ...]
+    members: tuple[Member, ...]
     device: torch.device
 
+    @property
+    def net(self) -> Net:
+        """No net: an ensemble has several.
+
+        Raises
+        ------
+        UsageError
+            Always.
+        """
+        raise UsageError("an ensemble has several nets; take its members one by one")
+
+    @property
+    def home(self) -> ModelFolder:
+        """Folder of the ensemble."""
+        return ModelFolder(self.members[0].folder.parent.parent)
+
+    def configs(self) -> list[Config]:
+        """Return the configurations of the members."""
+        return [ModelFolder(member.folder).config() for member in self.members]
+
+    def with_config(self, config: Config) -> Ensemble:
+        """Return the same members with other options."""
+        return replace(self, config=config)
+
+    # -- maps --------------------------------------------------------------------------------------
     def maps(
         self,
         image: NDArray[np.float32],
@@ -64,47 +85,82 @@ class Ensemble:
         progress: Progress = False,
         keep: Box | None = None,
     ) -> Maps:
-        """Return the mean of the members' maps; parameters as in `embedseg.model.TrainedNet`."""
+        """Return the mean of the members' maps; parameters as in `TrainedNet.maps`."""
         total: NDArray[np.float32] | None = None
         first: Maps | None = None
-        for folder, weight in zip(self.folders, self.weights, strict=True):
-            if weight == 0:
+        for member in self.members:
+            if member.weight == 0:
                 continue
-            found = self.member_maps(folder, image, spacing, tta, progress)
-            first = first or found
-            part = np.float32(weight) * _on_grid(found, first.shape)
+            maps = self.member_maps(member, image, spacing, tta, progress)
+            first = first or maps
+            part = np.float32(member.weight) * _on_grid(maps, first.shape)
             total = part if total is None else total + part
         assert first is not None and total is not None
-        found = _mean(total / np.float32(sum(self.weights)), first.specs, first.spacing)
-        return cut_out(found, keep)
+        weights = sum(member.weight for member in self.members)
+        mean = _mean(total / np.float32(weights), first.specs, first.spacing)
+        return cut_out(mean, keep)
 
     def member_maps(
         self,
-        folder: Path,
+        member: Member,
         image: NDArray[np.float32],
         spacing: Spacing | None,
         tta: bool | None = None,
         progress: Progress = False,
     ) -> Maps:
-        """Return the maps of one member, meaning what they mean in the ensemble."""
-        member = load_trained_net(folder, self.device)
-        options = member.config.predict.model_copy(update={"memory": self.config.predict.memory})
-        member = replace(member, config=member.config.model_copy(update={"predict": options}))
-        found = member.maps(image, spacing, tta=tta, progress=progress)
-        return self.config.method.translated(found, member.config.method)
+        """Return the maps of one member, translated to mean what they mean in the ensemble."""
+        one = load_trained_net(ModelFolder(member.folder), self.device)
+        options = one.config.predict.model_copy(update={"memory": self.config.predict.memory})
+        one = one.with_config(one.config.model_copy(update={"predict": options}))
+        maps = one.maps(image, spacing, tta=tta, progress=progress)
+        method = self.config.method
+        return method.transfer.translate(maps, one.config.method, method)
 
-    def seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
+    def pixels_seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
         """Return how many pixels the net of the first member sees for a box of an image."""
-        return load_trained_net(self.folders[0], self.device).seen(channels, shape, keep)
+        first = load_trained_net(ModelFolder(self.members[0].folder), self.device)
+        return first.pixels_seen(channels, shape, keep)
 
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return False: maps of planes are averaged, labels cannot be."""
         return False
 
+    # -- decode options ----------------------------------------------------------------------------
+    def tuned(
+        self, samples: Sequence[Sample], *, budget: float | None = None, progress: bool = True
+    ) -> tuple[Ensemble, Tuned]:
+        """Return this with better weights and decode options, searched on samples as read."""
+        return tune_ensemble(self, samples, budget=budget, progress=progress)
+
+    # -- files -------------------------------------------------------------------------------------
+    def fingerprint(self) -> str:
+        """Return a digest of settings and weights of all members."""
+        return "".join(ModelFolder(member.folder).fingerprint() for member in self.members)
+
+    def save(self, folder: ModelFolder) -> None:
+        """Write what may have changed: settings, and weights of members.
+
+        Raises
+        ------
+        UsageError
+            If the folder is not that of the ensemble.
+        """
+        if folder.path.resolve() != self.home.path.resolve():
+            raise UsageError("an ensemble is its folder with all members; copy that")
+        folder.save_config(self.config)
+        folder.save_members(self.members)
+
+    def copy_to(self, folder: Path) -> None:
+        """Write a complete copy into a folder that does not exist."""
+        shutil.copytree(self.home.path, folder)
+        copied = ModelFolder(folder)
+        copied.save_config(self.config)
+        copied.save_members(self.members)
+
 
 def _on_grid(maps: Maps, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Return what of maps is averaged, on another grid of the same image."""
-    return to_shape(to_average(maps.data.astype(np.float32), maps.specs), shape)
+    """Return the quantity to average, on another grid of the same image."""
+    return resample_to_shape(to_average(maps.data.astype(np.float32), maps.specs), shape)
 
 
 def _mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
@@ -126,45 +182,44 @@ def join_models(
     output : path
         Folder for the ensemble.
     overwrite : bool
-        Replace what is there.
+        Overwrite an existing ensemble or model.
 
     Raises
     ------
     UsageError
-        If a folder holds no model, models cannot be averaged (the message says why), or the output
-        is not free.
+        If a folder holds no model, models cannot be averaged (the message gives the reason),
+        or the output is not free.
     """
-    paths, output = [Path(folder) for folder in folders], Path(output)
-    if len(paths) < 2:
-        raise UsageError(f"{len(paths)} model given, expected two or more")
-    refuse_used(output, overwrite)
-    configs = [read_model(path)[0] for path in paths]
-    lead = max(range(len(paths)), key=lambda k: (configs[k].ndim, -k))
-    for path, config in zip(paths, configs, strict=True):
-        if (reason := unlike(configs[lead], config)) is not None:
-            raise UsageError(f"{path} cannot be averaged with {paths[lead]}: {reason}")
-    order = [lead, *(k for k in range(len(paths)) if k != lead)]
-    names = [f"{place}-{paths[k].resolve().name}" for place, k in enumerate(order, 1)]
+    models, output = [ModelFolder(Path(folder)) for folder in folders], Path(output)
+    if len(models) < 2:
+        raise UsageError(f"{len(models)} model given, expected two or more")
+    check_output_folder(output, overwrite)
+    configs = [model.config() for model in models]
+    for model in models:
+        model.weights()
+    lead = max(range(len(models)), key=lambda k: (configs[k].ndim, -k))
+    for model, config in zip(models, configs, strict=True):
+        if (reason := difference(configs[lead], config)) is not None:
+            raise UsageError(f"{model.path} cannot be averaged with {models[lead].path}: {reason}")
+    order = [lead, *(k for k in range(len(models)) if k != lead)]
+    names = [f"{place}-{models[k].path.resolve().name}" for place, k in enumerate(order, 1)]
 
     def write(aside: Path) -> None:
         for name, k in zip(names, order, strict=True):
-            (aside / "members" / name).mkdir(parents=True)
-            for file in ("config.json", "weights.safetensors", "history.csv"):
-                if (paths[k] / file).is_file():
-                    shutil.copy2(paths[k] / file, aside / "members" / name / file)
-        save_config(configs[lead], aside / "config.json")
-        _write(aside, names, (1.0,) * len(names))
+            (aside / MEMBERS / name).mkdir(parents=True)
+            for file in (*NEEDED, HISTORY):
+                if (models[k].path / file).is_file():
+                    shutil.copy2(models[k].path / file, aside / MEMBERS / name / file)
+        whole = ModelFolder(aside)
+        whole.save_config(configs[lead])
+        whole.save_members(tuple(Member(Path(name), 1.0) for name in names))
 
-    fill_folder(
-        output,
-        write,
-        (ENSEMBLE, "config.json", "members", "weights.safetensors", "history.csv", "last.ckpt"),
-    )
+    write_folder(output, write, LEFT)
     return output
 
 
-def unlike(one: Config, other: Config) -> str | None:
-    """Say why the maps of two models cannot be averaged; None if they can."""
+def difference(one: Config, other: Config) -> str | None:
+    """Return the reason why maps of two models cannot be averaged; None if they can."""
     if other.channels != one.channels:
         return f"it takes images of {other.channels} channel(s), not {one.channels}"
     reason = one.method.differs(other.method)
@@ -175,7 +230,7 @@ def unlike(one: Config, other: Config) -> str | None:
     return reason
 
 
-def read_ensemble(folder: Path, device: torch.device) -> Ensemble:
+def read_ensemble(folder: ModelFolder, device: torch.device) -> Ensemble:
     """Read an ensemble.
 
     Raises
@@ -183,30 +238,7 @@ def read_ensemble(folder: Path, device: torch.device) -> Ensemble:
     UsageError
         If it is none, or a member is missing.
     """
-    config = load_config(folder / "config.json")
-    try:
-        held = json.loads((folder / ENSEMBLE).read_text(encoding="utf-8"))
-        names, weights = [str(m["name"]) for m in held], [float(m["weight"]) for m in held]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"{folder / ENSEMBLE}: no readable ensemble ({error})") from None
-    folders = tuple(folder / "members" / name for name in names)
-    for path in folders:
-        if not (path / "weights.safetensors").is_file():
-            raise UsageError(f"{path}: a member of the ensemble is missing")
-    return Ensemble(config, folders, tuple(weights), device)
-
-
-def write_ensemble(folder: Path, ensemble: Ensemble) -> None:
-    """Write what may have changed of an ensemble in its folder: settings and weights."""
-    save_config(ensemble.config, folder / "config.json")
-    _write(folder, [path.name for path in ensemble.folders], ensemble.weights)
-
-
-def _write(folder: Path, names: Sequence[str], weights: Sequence[float]) -> None:
-    members = [
-        {"name": name, "weight": weight} for name, weight in zip(names, weights, strict=True)
-    ]
-    write_text(folder / ENSEMBLE, json.dumps(members, indent=2) + "\n")
+    return Ensemble(folder.config(), folder.members(), device)
 
 
 # -- tuning ----------------------------------------------------------------------------------------
@@ -229,18 +261,18 @@ def tune_ensemble(
     """
     parts: list[list[NDArray[np.float16]]] = []
     heads: list[Maps] = []
-    for folder in tqdm(ensemble.folders, desc="members", disable=not progress, leave=False):
-        found = [ensemble.member_maps(folder, s.image, s.spacing) for s in samples]
-        heads = heads or found
+    for member in tqdm(ensemble.members, desc="members", disable=not progress, leave=False):
+        made = [ensemble.member_maps(member, s.image, s.spacing) for s in samples]
+        heads = heads or made
         parts.append(
             [
                 _on_grid(maps, head.shape).astype(np.float16)
-                for maps, head in zip(found, heads, strict=True)
+                for maps, head in zip(made, heads, strict=True)
             ]
         )
     truths = [resample_labels(s.labels, head.shape) for s, head in zip(samples, heads, strict=True)]
     specs, spacings = heads[0].specs, [head.spacing for head in heads]
-    weights = ensemble.weights
+    weights = tuple(member.weight for member in ensemble.members)
     if len(samples) >= ENOUGH:
         weights = _weigh(ensemble.config.method, parts, truths, specs, spacings)
     else:
@@ -255,7 +287,11 @@ def tune_ensemble(
     ]
     tuned = tune(ensemble.config.method, maps, truths, budget=budget, progress=progress)
     config = ensemble.config.model_copy(update={"method": tuned.method})
-    return replace(ensemble, config=config, weights=weights), tuned
+    members = tuple(
+        replace(member, weight=weight)
+        for member, weight in zip(ensemble.members, weights, strict=True)
+    )
+    return replace(ensemble, config=config, members=members), tuned
 
 
 def _weighed(

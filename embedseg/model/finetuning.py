@@ -4,15 +4,31 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from pathlib import Path
 
 from torch import Tensor
 
+from embedseg.common import format_shape
 from embedseg.model.config import Config
+from embedseg.model.folder import ModelFolder
 from embedseg.nets import Net
 from embedseg.types import UsageError
 
 
-def take_over(
+def start_from(net: Net, config: Config, folder: Path | str) -> str:
+    """Copy what fits of the weights in a model's folder into a net; see `transfer_weights`.
+
+    Raises
+    ------
+    UsageError
+        If the folder holds no model, or one of which nothing fits.
+    """
+    source = ModelFolder(Path(folder))
+    settings, weights = source.config(), source.weights()
+    return transfer_weights(net, config, weights, settings, str(folder))
+
+
+def transfer_weights(
     net: Net, config: Config, weights: Mapping[str, Tensor], source: Config, name: str = "model"
 ) -> str:
     """Copy what fits of a model's weights into a net.
@@ -32,7 +48,7 @@ def take_over(
     source : Config
         Of the model.
     name : str
-        What the words call the model.
+        Name of the model in the message.
 
     Returns
     -------
@@ -63,7 +79,9 @@ def take_over(
     if source.method.type == config.method.type:
         for k, specs in enumerate(mine):
             if same[k]:
-                config.method.adopt_head(net.outputs[k], specs, source.method)
+                config.method.transfer.adopt_head(
+                    net.outputs[k], specs, source.method, config.method
+                )
     fresh = [
         f"{key} ({_shape(weights[key]) + ' there, ' if key in weights else ''}{_shape(own[key])})"
         for key in own
@@ -72,9 +90,9 @@ def take_over(
     kept = sum(taken[key].numel() for key in learnt & set(taken))
     whole = sum(own[key].numel() for key in learnt)
     share = math.floor(1000 * kept / whole) / 10
-    words = f"from {name}: {share:g} % of the weights kept"
-    return f"{words}; these begin anew: {', '.join(fresh)}" if fresh else words
+    message = f"from {name}: {share:g} % of the weights kept"
+    return f"{message}; these begin anew: {', '.join(fresh)}" if fresh else message
 
 
 def _shape(value: Tensor) -> str:
-    return " x ".join(map(str, value.shape))
+    return format_shape(value.shape)

@@ -8,27 +8,29 @@ from typing import Any
 
 import numpy as np
 
+from embedseg.common import format_shape, plural, unknown_name
 from embedseg.data import (
     DataOptions,
     Sample,
     Statistics,
     compute_statistics,
+    infer_classes,
     load_training,
-    to_planes,
-    with_classes,
+    split_planes,
 )
 from embedseg.images import Percentile
-from embedseg.methods import as_method, method_class
-from embedseg.model.config import Config, load_config
-from embedseg.model.costs import estimate
+from embedseg.methods import METHODS, as_method
+from embedseg.model.config import Config
+from embedseg.model.costs import estimate_costs
+from embedseg.model.folder import ModelFolder
 from embedseg.nets import net_options, resolve_device
 from embedseg.training import TrainOptions
 from embedseg.types import Spacing, UsageError
 
-#: What is trained without being asked for another net.
+#: Net that is trained unless another is asked for.
 DEFAULT_NET = {"type": "unet", "stem": 2, "light": True, "max_width": 128}
 #: Recipes of training by name: the net, and settings by dotted name. `paper` is the published one
-#: (Lalit et al. 2022), with sizes that follow from the data like ours.
+#: (Lalit et al. 2022), with sizes planned from the data as for the default.
 PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
     "default": (DEFAULT_NET, {}),
     "paper": (
@@ -44,9 +46,9 @@ PRESETS: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
         },
     ),
 }
-#: Pixels of a batch: few enough for many steps in the minutes a laptop has.
+#: Pixels of a batch: few enough for many steps in some minutes on a laptop.
 BATCH_PIXELS = {2: 4 * 128 * 128, 3: 2 * 24 * 64 * 64}
-#: Pixels along the finest axis that a crop has at least, and four times that at most.
+#: Least size of a crop along its finest axis, pixels; at most it is four times that.
 CROP = {2: 128, 3: 64}
 
 
@@ -87,9 +89,9 @@ def plan(
     UsageError
         For unknown names, or an `ndim` that the data do not have.
     """
-    options = reading(data, method, options or DataOptions(), start)
+    options = plan_reading(data, method, options or DataOptions(), start)
     return plan_from(
-        measured(data, ndim, options),
+        measure_data(data, ndim, options),
         method=method,
         net=net,
         options=options,
@@ -98,13 +100,13 @@ def plan(
     )
 
 
-def reading(
+def plan_reading(
     data: Path | str | Sequence[Sample],
     method: str | None,
     options: DataOptions,
     start: Path | str | None = None,
 ) -> DataOptions:
-    """Return how a method has data read: classes are named, objects need no names.
+    """Return the reading options for a method: classes are named, objects need no names.
 
     Parameters
     ----------
@@ -119,9 +121,9 @@ def reading(
     DataError
         If the values of the masks cannot be classes.
     """
-    base = load_config(Path(start) / "config.json") if start else None
+    base = ModelFolder(Path(start)).config() if start else None
     name = method or (base.method.type if base else "embedding")
-    if method_class(name).reads == "objects":
+    if METHODS[name].reads == "objects":
         if options.classes:
             raise UsageError(
                 f"the method {name} finds objects; data.classes is for methods that "
@@ -130,10 +132,10 @@ def reading(
         return options
     if options.classes is None and base:
         options = options.model_copy(update={"classes": base.data.classes})
-    return with_classes(data, options) if isinstance(data, str | Path) else options
+    return infer_classes(data, options) if isinstance(data, str | Path) else options
 
 
-def measured(
+def measure_data(
     data: Path | str | Sequence[Sample], ndim: int | None, options: DataOptions
 ) -> Statistics:
     """Return the statistics of the training images, of their planes for a 2D net on volumes."""
@@ -143,7 +145,7 @@ def measured(
     if ndim is not None and ndim != found:
         if (ndim, found) != (2, 3):
             raise UsageError(f"a net with ndim {ndim} cannot be trained on {found}D images")
-        data = [plane for sample in data for plane in to_planes(sample)]
+        data = [plane for sample in data for plane in split_planes(sample)]
     return compute_statistics(data, options.classes)
 
 
@@ -157,7 +159,7 @@ def plan_from(
     preset: str = "default",
 ) -> Config:
     """Propose a configuration from statistics of the data; see `plan`."""
-    base = load_config(Path(start) / "config.json") if start else None
+    base = ModelFolder(Path(start)).config() if start else None
     preferred, recipe = find_preset(preset)
     planned, chosen = as_method({"type": method or "embedding"}), net_options(preferred)
     if base:
@@ -202,7 +204,7 @@ def find_preset(name: str) -> tuple[dict[str, Any], dict[str, Any]]:
     {'type': 'erfnet'}
     """
     if name not in PRESETS:
-        raise UsageError(f"no preset {name!r}; there are {', '.join(PRESETS)}")
+        raise UsageError(unknown_name("preset", name, PRESETS))
     return PRESETS[name]
 
 
@@ -229,19 +231,19 @@ def _crop(stats: Statistics) -> tuple[int, ...]:
 
 
 def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
-    """Say in words what was proposed and why, with what it will cost on a device.
+    """Explain a proposed configuration, with its costs on a device.
 
     Returns
     -------
     str
-        Some lines for a person.
+        Lines for a person.
     """
-    cost, train = estimate(config, device, stats.shapes), config.train
+    cost, train = estimate_costs(config, device, stats.shapes), config.train
     epoch = train.steps_per_epoch * cost.step
     return "\n".join(
         [
-            *data_in_words(stats),
-            *settings_in_words(config, cost.parameters),
+            *describe_data(stats),
+            *describe_settings(config, cost.parameters),
             f"memory: about {cost.training / 1e9:.1f} GB to train, "
             f"{cost.prediction / 1e9:.1f} GB to segment the largest image",
             f"time: about {epoch:.0f} s for an epoch of "
@@ -251,31 +253,31 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
     )
 
 
-def data_in_words(stats: Statistics) -> list[str]:
-    """Say in a few lines what a data set holds, each beginning with what it is about."""
-    unit = "µm" if stats.spacing_known else "px: nothing is known, so the unit is a pixel"
-    n = len(stats.shapes)
+def describe_data(stats: Statistics) -> list[str]:
+    """Describe a data set in a few lines, each beginning with its topic."""
+    unit = "µm" if stats.spacing_known else "px, as the pixel size is not known"
     return [
-        f"data: {n} image{'s' * (n != 1)} of {stats.ndim} axes and {stats.channels} channel(s)",
+        f"data: {plural(len(stats.shapes), 'image')} of {stats.ndim} axes and "
+        f"{stats.channels} channel(s)",
         f"spacing: {_join(stats.spacing)} {unit}",
         _contents(stats),
     ]
 
 
-def settings_in_words(config: Config, parameters: int) -> list[str]:
-    """Say in a few lines how a model works and why; `parameters` is the number of its weights."""
+def describe_settings(config: Config, parameters: int) -> list[str]:
+    """Describe the settings of a model in a few lines; `parameters` counts its weights."""
     train = config.train
     return [
-        f"crops: {_join(train.crop, ' x ')} px, {train.batch} in a batch",
+        f"crops: {format_shape(train.crop)} px, {train.batch} in a batch",
         *config.method.reasons("µm" if config.spacing_known else "px"),
         f"net: {config.net.type} with {parameters / 1e6:.2f} million weights; images are "
-        f"padded to multiples of {_join(config.net.divisor(config.spacing, train.crop), ' x ')}",
+        f"padded to multiples of {format_shape(config.net.divisor(config.spacing, train.crop))}",
         f"normalisation: {config.normalize.type}, of each whole image",
     ]
 
 
 def _contents(stats: Statistics) -> str:
-    """Say what the masks hold."""
+    """Describe the content of the masks."""
     if stats.classes:
         return "classes: " + ", ".join(
             f"{each.name} {100 * share:.1f} %"
@@ -283,12 +285,12 @@ def _contents(stats: Statistics) -> str:
         )
     if not len(stats.extents):
         return "objects: none whose extent is known"
-    median = np.round(np.median(stats.extents, axis=0))
+    median = np.round(np.median(stats.extents, axis=0)).astype(int)
     return (
         f"objects: {len(stats.volumes)} on {100 * stats.foreground_fraction:.1f} % of the "
-        f"pixels, {_join(median, ' x ')} px (median bounding box)"
+        f"pixels, {format_shape(median)} px (median bounding box)"
     )
 
 
-def _join(values: Iterable[float], by: str = ", ") -> str:
-    return by.join(f"{value:g}" for value in values)
+def _join(values: Iterable[float]) -> str:
+    return ", ".join(f"{value:g}" for value in values)

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import hashlib
+import time
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from safetensors.torch import load_file
-from torch import Tensor, device, nn, random
+from torch import device, random
 
 from embedseg.common import Progress
+from embedseg.data import Sample, prepare_samples
 from embedseg.geometry import resample
-from embedseg.model.config import Config, load_config
+from embedseg.model.config import Config
+from embedseg.model.folder import Member, ModelFolder
+from embedseg.model.tuning import Tuned, tune
+from embedseg.nets import WEIGHTS, Net, save_weights
 from embedseg.prediction import PredictOptions, pixels_seen, predict, predict_planes
 from embedseg.types import Box, Maps, PerAxis, Spacing, UsageError
 
@@ -28,13 +34,13 @@ class TrainedNet:
     Attributes
     ----------
     config : Config
-    net : nn.Module
+    net : Net
     device : torch.device
         Where the net is.
     """
 
     config: Config
-    net: nn.Module
+    net: Net
     device: device
 
     def maps(
@@ -93,12 +99,77 @@ class TrainedNet:
             keep=keep,
         )
 
-    def seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
+    def pixels_seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
         """Return how many pixels the net sees for a box of an image, halos of tiles included."""
         if len(shape) > self.config.ndim:
             return prod(shape)
         return pixels_seen(self.net, channels, shape, keep, self._options(None), self.device)
 
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """No members: this is one net."""
+        return ()
+
+    def configs(self) -> list[Config]:
+        """Return the configuration, in a list."""
+        return [self.config]
+
+    def with_config(self, config: Config) -> TrainedNet:
+        """Return the same net with other options."""
+        return replace(self, config=config)
+
+    # -- decode options ----------------------------------------------------------------------------
+    def tuned(
+        self, samples: Sequence[Sample], *, budget: float | None = None, progress: bool = True
+    ) -> tuple[TrainedNet, Tuned]:
+        """Return this with better decode options, searched on samples as they were read."""
+        return self.tuned_on(self.prepared(samples), budget=budget, progress=progress)
+
+    def prepared(self, samples: Sequence[Sample]) -> list[Sample]:
+        """Return samples as the net takes them: normalised, cut to its axes, in its spacing."""
+        return prepare_samples(
+            samples,
+            ndim=self.config.ndim,
+            channels=self.config.channels,
+            normalize=self.config.normalize,
+            spacing=self.config.spacing if self.config.spacing_known else None,
+        )
+
+    def tuned_on(
+        self, prepared: Sequence[Sample], *, budget: float | None = None, progress: bool = True
+    ) -> tuple[TrainedNet, Tuned]:
+        """Do what `tuned` does with samples that are prepared."""
+        begun = time.monotonic()
+        maps: list[Maps] = []
+        for sample in prepared:
+            # Half of the budget is for the net, the other half for decoding.
+            if budget is not None and maps and time.monotonic() - begun > budget / 2:
+                break
+            maps.append(self.ready_maps(sample.image))
+        left = None if budget is None else budget - (time.monotonic() - begun)
+        truths = [sample.labels for sample in prepared[: len(maps)]]
+        tuned = tune(self.config.method, maps, truths, budget=left, progress=progress)
+        return self.with_config(self.config.model_copy(update={"method": tuned.method})), tuned
+
+    # -- files -------------------------------------------------------------------------------------
+    def fingerprint(self) -> str:
+        """Return a digest of the weights."""
+        digest = hashlib.sha256()
+        for name, values in self.net.state_dict().items():
+            digest.update(name.encode() + values.cpu().numpy().tobytes())
+        return digest.hexdigest()
+
+    def save(self, folder: ModelFolder) -> None:
+        """Write weights and configuration."""
+        save_weights(self.net.state_dict(), folder.path / WEIGHTS)
+        folder.save_config(self.config)
+
+    def copy_to(self, folder: Path) -> None:
+        """Write a complete copy into a folder that does not exist."""
+        folder.mkdir(parents=True)
+        self.save(ModelFolder(folder))
+
+    # -- maps --------------------------------------------------------------------------------------
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return whether a volume can only be segmented plane by plane and then linked."""
         return not (_side_views(spacing) or self._flat())
@@ -112,7 +183,7 @@ class TrainedNet:
     ) -> Maps:
         """Return the maps of a volume, of which a 2D net sees planes."""
         own, method = self.config.spacing, self.config.method
-        # Where nobody knows what a pixel was in training, it is taken to be that of these planes.
+        # Where the pixel size of the training is not known, it is taken to be that of these planes.
         plane = own if spacing is None or self.config.spacing_known else spacing[1:]
         directions: tuple[int, ...] = (0, 1, 2)
         target: Spacing = (min(plane),) * 3
@@ -150,30 +221,7 @@ def _side_views(spacing: Spacing | None) -> bool:
     return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
 
 
-def read_model(folder: Path) -> tuple[Config, dict[str, Tensor]]:
-    """Return settings and weights of a model.
-
-    Raises
-    ------
-    UsageError
-        If the folder holds no model.
-    """
-    if not (folder / "config.json").is_file():
-        raise UsageError(f"{folder}: no model here (config.json is missing)")
-    config = load_config(folder / "config.json")
-    path = folder / "weights.safetensors"
-    if not path.is_file():
-        raise UsageError(
-            f"{folder}: no weights yet ({path.name} is missing); "
-            "was the training stopped before its first validation?"
-        )
-    try:
-        return config, load_file(path)
-    except Exception as error:  # whatever the library raises on a broken file
-        raise UsageError(f"{path}: no readable weights ({error})") from error
-
-
-def load_trained_net(folder: Path, on: device, config: Config | None = None) -> TrainedNet:
+def load_trained_net(folder: ModelFolder, on: device, config: Config | None = None) -> TrainedNet:
     """Read a model to work with; `config` may stand in for its own.
 
     Raises
@@ -181,12 +229,12 @@ def load_trained_net(folder: Path, on: device, config: Config | None = None) -> 
     UsageError
         If the folder holds no model, or one whose weights do not fit.
     """
-    own, weights = read_model(folder)
-    # What the weights replace is not worth a number of the caller's generator.
+    own, weights = folder.config(), folder.weights()
+    # The weights replace what is drawn here, so the caller's generator is left alone.
     with random.fork_rng():
         net = own.build_net()
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:
-        raise UsageError(f"{folder}: the weights do not fit the net ({error})") from error
+        raise UsageError(f"{folder.path}: the weights do not fit the net ({error})") from error
     return TrainedNet(config or own, net.to(on), on)

@@ -7,21 +7,16 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.common import write_text
 from embedseg.methods import Method
 from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
-
-#: The file in a model's folder that says what was tried.
-TUNING = "tuning.json"
 
 
 @dataclass(frozen=True)
@@ -38,8 +33,8 @@ class Tuned:
         Standard error of the gain over the images.
     tried : int
         Number of settings tried.
-    words : str
-        What was found, for a person.
+    message : str
+        The outcome, for a person.
     trials : tuple of (dict, float)
         The options that were varied, and the mean primary score with them, in the order tried.
     """
@@ -49,7 +44,7 @@ class Tuned:
     after: float
     spread: float
     tried: int
-    words: str
+    message: str
     trials: tuple[tuple[dict[str, Any], float], ...] = ()
 
 
@@ -114,17 +109,17 @@ def tune(
         for key, values in seen.items()
     )
     if gain <= spread:
-        words = (
+        message = (
             f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
             f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)"
         )
         return Tuned(
-            _sure(method, maps, truths),
+            _calibrated(method, maps, truths),
             float(start.mean()),
             float(start.mean()),
             spread,
             len(seen),
-            words,
+            message,
             trials,
         )
     changes = ", ".join(
@@ -132,38 +127,21 @@ def tune(
         for name in space
         if getattr(method, name) != getattr(best, name)
     )
-    words = (
+    message = (
         f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
         f"on {len(gains)} validation images with {changes}"
     )
     return Tuned(
-        _sure(best, maps, truths),
+        _calibrated(best, maps, truths),
         float(start.mean()),
         float(scores(best).mean()),
         spread,
         len(seen),
-        words,
+        message,
         trials,
     )
 
 
-def _sure(method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]]) -> Method:
-    """Let a method learn how sure to be of what it finds."""
+def _calibrated(method: Method, maps: Sequence[Maps], truths: Sequence[NDArray[Any]]) -> Method:
+    """Return a method that has learned its scores from the truth."""
     return method.calibrated([method.decode(m) for m in maps], truths)
-
-
-def write_tuned(folder: Path, found: Tuned) -> None:
-    """Write what was tried into a model's folder: `tuning.json`."""
-    trials = [{**settings, found.method.primary: score} for settings, score in found.trials]
-    write_text(
-        folder / TUNING, json.dumps({"words": found.words, "trials": trials}, indent=2) + "\n"
-    )
-
-
-def read_tuned(folder: Path) -> dict[str, Any] | None:
-    """Return what `write_tuned` wrote, `words` and `trials`; None where nothing was tuned."""
-    try:
-        held = json.loads((folder / TUNING).read_text(encoding="utf-8"))
-        return {"words": str(held["words"]), "trials": [dict(each) for each in held["trials"]]}
-    except (OSError, ValueError, KeyError, TypeError):
-        return None

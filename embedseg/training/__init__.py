@@ -11,6 +11,7 @@
     optimizers.py    Optimisers by name, Muon among them
     options.py       Options of training
     progress_bar.py  The progress bar of a training
+    recorder.py      Recorder of a run: checkpoint, curves, preview, TensorBoard log
     run.py           A training run: data, limits, progress
     tensorboard.py   TensorBoard logs
     validation.py    Validation: scores of images decoded as in prediction

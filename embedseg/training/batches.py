@@ -22,16 +22,16 @@ from embedseg.types import Spacing
 
 
 class Batch(NamedTuple):
-    """Crops with what the loss needs of them.
+    """A batch of crops with the targets of the loss.
 
     Attributes
     ----------
     image : (B, C, *space) float32 Tensor
         Channels last.
     targets : dict of str to Tensor
-        What the method's loss takes.
+        Targets of the method's loss.
     sources : tuple of str
-        Which file each crop is from.
+        File of each crop.
     """
 
     image: Tensor
@@ -41,10 +41,10 @@ class Batch(NamedTuple):
 
 @dataclass
 class Batches:
-    """Where batches come from. A crop is a function of the seed, the step and its place alone.
+    """A source of batches: each crop is a function of the seed, the step and its place alone.
 
-    So a resumed run sees what the interrupted one would have seen, and several processes share a
-    batch by making different parts of it.
+    A resumed run therefore sees the crops that the interrupted one would have seen, and several
+    processes share a batch by making different parts of it.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class Batches:
     spacing : tuple of float
         µm per pixel along each axis of a sample.
     rank, world : int
-        Which of how many equal parts of each batch is made.
+        Number of this process, and of all: each makes an equal part of every batch.
     min_foreground : float
         Least share of foreground in a crop.
     pinned : bool

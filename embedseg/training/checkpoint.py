@@ -5,31 +5,33 @@ from __future__ import annotations
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from pickle import UnpicklingError
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-import torch
-from torch import Tensor
-
-from embedseg.common import write_aside
-from embedseg.training.history import Row, write_history
+from embedseg.common import write_file
+from embedseg.training.history import HISTORY, Row, write_history
 from embedseg.types import DataError
 
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+#: Name of the file in the folder of a model.
 CHECKPOINT = "last.ckpt"
 
 
 class Stateful(Protocol):
-    """What can say and take on its state: nets, optimisers, loss scalers."""
+    """An object with a state to save and load: a net, an optimiser, a loss scaler."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return the state."""
 
     def load_state_dict(self, state_dict: dict[str, Any], /) -> Any:
-        """Take on a state."""
+        """Load a state."""
 
 
 @dataclass
 class State:
-    """Where a run stands.
+    """The state of a run.
 
     Attributes
     ----------
@@ -40,7 +42,7 @@ class State:
     best, best_at : float
         Best validation score, and the share of the run that was done then.
     best_weights : dict of str to Tensor
-        Those that scored best, on the CPU.
+        The best-scoring weights, on the CPU.
     history : list of dict
         One row per epoch.
     """
@@ -63,22 +65,26 @@ def save(folder: Path, state: State, parts: dict[str, Stateful]) -> None:
     folder : Path
     state : State
     parts : dict
-        Net, optimiser and whatever else has a state of its own, by name.
+        Net, optimiser and others that have a state, by name.
     """
-    write_history(state.history, folder / "history.csv")
+    import torch
+
+    write_history(state.history, folder / HISTORY)
     held = {f.name: getattr(state, f.name) for f in fields(state)}
     whole = held | {name: part.state_dict() for name, part in parts.items()}
-    write_aside(folder / CHECKPOINT, lambda path: torch.save(whole, path))
+    write_file(folder / CHECKPOINT, lambda path: torch.save(whole, path))
 
 
 def load(folder: Path, parts: dict[str, Stateful], device: torch.device) -> State:
-    """Return the state in a folder's checkpoint and give each part its own.
+    """Return the state in a folder's checkpoint and load that of each part.
 
     Raises
     ------
     DataError
         If there is no checkpoint, or it does not fit the parts.
     """
+    import torch
+
     path = folder / CHECKPOINT
     try:
         held = torch.load(path, map_location=device, weights_only=True)

@@ -17,7 +17,7 @@ from embedseg.training.checkpoint import State
 from embedseg.training.history import Row
 from embedseg.training.loop import Loop
 from embedseg.training.options import Precision
-from embedseg.training.progress_bar import Bar
+from embedseg.training.progress_bar import TrainingBar
 from embedseg.training.run import Run
 from embedseg.types import DataError, UsageError
 
@@ -40,9 +40,9 @@ def fit(
     device : torch.device
         What to train on.
     devices : int
-        How many of them share each batch, each in a process of its own.
+        How many of them share each batch, each in its own process.
     resume : bool
-        Go on from `last.ckpt` in the run's folder.
+        Resume from `last.ckpt` in the run's folder.
     started : float, optional
         `time.monotonic()` at which the time limit began to count; default now.
     progress : bool
@@ -75,15 +75,15 @@ def fit(
     with tempfile.TemporaryDirectory() as folder:
         # Through a file: what a process sends back otherwise is lost when it ends.
         result = Path(folder) / "state"
-        work: Any = _Work(run, resume, started, progress, result)
+        work: Any = _Worker(run, resume, started, progress, result)
         try:
             fabric.launch(work)
         except ProcessRaisedException as error:
-            # All that is left of the error of a process is its traceback.
-            kind, _, words = str(error).strip().splitlines()[-1].partition(": ")
+            # Of the error of a process, only its traceback arrives.
+            kind, _, message = str(error).strip().splitlines()[-1].partition(": ")
             if kind != f"{DataError.__module__}.{DataError.__name__}":
                 raise
-            raise DataError(words) from None
+            raise DataError(message) from None
         run.state = State(**torch.load(result, weights_only=True))
     run.net.load_state_dict(run.state.best_weights)
     return run.state.history
@@ -104,8 +104,8 @@ def _fabric(device: torch.device, devices: int, precision: Precision) -> Fabric:
 
 
 @dataclass
-class _Work:
-    """What each process does; the first one validates and writes."""
+class _Worker:
+    """The work of each process; the first one validates and writes."""
 
     run: Run
     resume: bool
@@ -116,10 +116,10 @@ class _Work:
     def __call__(self, fabric: Fabric) -> None:
         first = fabric.global_rank == 0
         if fabric.world_size > 1:
-            # What came from the starting process shares its memory, with all the others too.
+            # The net shares memory with that of the starting process, and of all the others.
             self.run.net = copy.deepcopy(self.run.net)
         held = [fabric.device] if fabric.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=held), Bar(self.progress and first) as bar:
+        with torch.random.fork_rng(devices=held), TrainingBar(self.progress and first) as bar:
             state = Loop(fabric, self.run, self.resume, self.started, bar).run_all()
         if first:
             torch.save(vars(state), self.result)

@@ -6,8 +6,11 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedseg.common import write_aside
+from embedseg.common import write_file
 from embedseg.types import DataError
+
+#: Name of the file in the folder of a model.
+HISTORY = "history.csv"
 
 Row = dict[str, float]
 
@@ -22,7 +25,7 @@ def write_history(rows: Sequence[Row], path: Path) -> None:
             writer.writeheader()
             writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
 
-    write_aside(path, write)
+    write_file(path, write)
 
 
 def read_history(path: Path) -> list[Row]:

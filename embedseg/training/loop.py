@@ -16,30 +16,27 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from embedseg.common import Stopped
-from embedseg.nets import LAYOUTS, save_weights
-from embedseg.plots import save_preview
+from embedseg.nets import LAYOUTS, WEIGHTS, save_weights
 from embedseg.training import checkpoint
 from embedseg.training.batches import Batch, Batches
 from embedseg.training.checkpoint import State, Stateful
-from embedseg.training.curves import save_history
 from embedseg.training.history import Row
 from embedseg.training.optimizers import make_optimizer
-from embedseg.training.progress_bar import Bar
+from embedseg.training.progress_bar import TrainingBar
+from embedseg.training.recorder import Recorder
 from embedseg.training.run import Run, TrainingProgress
-from embedseg.training.tensorboard import Board
 from embedseg.training.validation import ValidationResult, validate
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
 
-#: Seconds between checkpoints of a run with a time limit, and between pictures of any run.
-CHECKPOINT_EVERY, PICTURES_EVERY = 15.0, 30.0
-
 
 class Loop:
-    """The loop over steps, and what lives as long as it does."""
+    """The loop over steps: the net in training, its optimiser, its losses."""
 
-    def __init__(self, fabric: Fabric, run: Run, resume: bool, started: float, bar: Bar) -> None:
+    def __init__(
+        self, fabric: Fabric, run: Run, resume: bool, started: float, bar: TrainingBar
+    ) -> None:
         self.fabric, self.run, self.bar = fabric, run, bar
         self.first = fabric.global_rank == 0
         options = run.options
@@ -62,14 +59,12 @@ class Loop:
         ready: Any = torch.compile(net) if options.compile else net
         self.model, self.optimizer = fabric.setup(ready, optimizer)
         self.start = started - run.state.spent
-        self.saved = self.pictured = time.monotonic()
         self.sums: dict[str, float] = {}
-        self.unread: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
-        # What validation saw, until it is drawn, and until it is told.
-        self.look: ValidationResult | None = None
-        self.news: ValidationResult | None = None
-        logged = options.tensorboard and run.folder and self.first
-        self.board = Board(run.folder / "tensorboard" if logged and run.folder else None)
+        #: Step, losses and files of the step before, until they are read.
+        self.pending_losses: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
+        #: The latest validation, until the watching function is called.
+        self.validation: ValidationResult | None = None
+        self.recorder = Recorder(run, self.parts, writes=self.first)
 
     def run_all(self) -> State:
         """Go through all steps that are left."""
@@ -102,32 +97,32 @@ class Loop:
                     self.average.update_parameters(run.net)
                 state.step += 1
                 state.spent = time.monotonic() - self.start
-                self.read()
-                self.unread = (state.step, *latest)
+                self._flush_losses()
+                self.pending_losses = (state.step, *latest)
                 if run.limit is not None:
-                    self.agree()
+                    self._sync_state()
                 if state.step % options.steps_per_epoch == 0:
-                    self.end_epoch()
-                self.tell()
+                    self._end_epoch()
+                self._notify()
         except (KeyboardInterrupt, Stopped):
             log.warning("stopped by the user after step %d; keeping the best so far", state.step)
             if state.best_weights:
                 # Counting epochs, the checkpoint of the last one is what resumes exactly.
                 if run.limit is not None:
-                    self.save()
+                    self.recorder.save()
                 return state
         finally:
             batches.close()  # type: ignore[attr-defined]
-        self.finish()
+        self._finish()
         return state
 
     # -- steps and epochs ------------------------------------------------------------------------
-    def read(self) -> None:
-        """Add up the losses of the step before, of which a GPU has long got rid by now."""
-        if self.unread is None:
+    def _flush_losses(self) -> None:
+        """Add up the losses of the step before, which a GPU has finished by now."""
+        if self.pending_losses is None:
             return
-        step, parts, sources = self.unread
-        self.unread = None
+        step, parts, sources = self.pending_losses
+        self.pending_losses = None
         values = dict(zip(parts, torch.stack([*parts.values()]).tolist(), strict=True))
         if not math.isfinite(values["total"]):
             raise DataError(
@@ -139,16 +134,16 @@ class Loop:
             self.sums[name] = self.sums.get(name, 0.0) + value
         self.bar.step(self.run.progress(), values, self.run.state.history)
 
-    def tell(self) -> None:
-        """Tell whoever watches where it stands."""
+    def _notify(self) -> None:
+        """Call the function that watches the run with its progress."""
         if self.run.watch and self.first:
-            state, self.news, look = self.run.state, None, self.news
+            state, latest, self.validation = self.run.state, self.validation, None
             self.run.watch(
-                TrainingProgress(self.run.progress(), state.step, tuple(state.history), look)
+                TrainingProgress(self.run.progress(), state.step, tuple(state.history), latest)
             )
 
-    def agree(self) -> None:
-        """Let every process go by the clock and the scores of the first one."""
+    def _sync_state(self) -> None:
+        """Give every process the clock and the scores of the first one."""
         state = self.run.state
         if self.fabric.world_size > 1:
             mine = (state.spent, state.validating, state.slowest, state.best, state.best_at)
@@ -156,40 +151,31 @@ class Loop:
                 self.fabric.broadcast(mine)
             )
 
-    def end_epoch(self) -> None:
-        """Write down how the epoch went, validate and save if it is time to."""
-        self.read()
-        state = self.run.state
-        row = self.row()
+    def _end_epoch(self) -> None:
+        """Add a row to the history; validate and write if it is time to."""
+        self._flush_losses()
+        row = self._row()
         if self.run.due():
-            self.validate(row)
-        state.history.append(row)
-        self.board.row(row)
-        if self.run.limit is None or time.monotonic() - self.saved > CHECKPOINT_EVERY:
-            self.save()
-            self.saved = time.monotonic()
-        if time.monotonic() - self.pictured > PICTURES_EVERY:
-            self.draw()
-            self.pictured = time.monotonic()
-        self.agree()
+            self._validate(row)
+        self.run.state.history.append(row)
+        self.recorder.epoch(row)
+        self._sync_state()
 
-    def finish(self) -> None:
-        """Validate and save a last time."""
-        self.read()
+    def _finish(self) -> None:
+        """Validate and write a last time."""
+        self._flush_losses()
         history = self.run.state.history
         if not history or self.sums:
-            history.append(self.row())
+            history.append(self._row())
         if not any(k.startswith("val_") for k in history[-1]):
-            self.validate(history[-1])
-            self.board.row(history[-1])
-        self.agree()
-        self.save()
-        self.draw()
-        self.board.close()
+            self._validate(history[-1])
+            self.recorder.log(history[-1])
+        self._sync_state()
+        self.recorder.finish()
         with suppress(Stopped):
-            self.tell()
+            self._notify()
 
-    def row(self) -> Row:
+    def _row(self) -> Row:
         """Return the means since the epoch began, over all processes."""
         state = self.run.state
         steps = (state.step - 1) % self.run.options.steps_per_epoch + 1
@@ -206,23 +192,23 @@ class Loop:
         self.sums = {}
         return row
 
-    # -- what is kept ----------------------------------------------------------------------------
-    def validate(self, row: Row) -> None:
-        """Validate, keep the weights if they are the best so far."""
-        scores: dict[str, float] = self.look_at_images() if self.first else {}
+    # -- validation --------------------------------------------------------------------------------
+    def _validate(self, row: Row) -> None:
+        """Validate in the first process; keep the weights if they are the best so far."""
+        scores: dict[str, float] = self._score_images() if self.first else {}
         if self.fabric.world_size > 1:
             scores = self.fabric.broadcast(scores)
         row.update(scores)
-        self.agree()
+        self._sync_state()
 
-    def look_at_images(self) -> dict[str, float]:
+    def _score_images(self) -> dict[str, float]:
         """Validate in this process; return the scores by their names in the history."""
         run, state = self.run, self.run.state
         net = self.average.module if self.average else run.net
         begun = time.monotonic()
         score, scores = float(state.step), {}
         if run.val:
-            self.look = self.news = validate(
+            self.validation = validate(
                 net,
                 run.method,
                 run.val,
@@ -230,18 +216,19 @@ class Loop:
                 most=run.options.val_images,
                 device=self.fabric.device,
             )
-            scores = {f"val_{name}": value for name, value in self.look.scores.items()}
-            score = self.look.scores[run.method.primary]
+            self.recorder.validated(self.validation)
+            scores = {f"val_{name}": value for name, value in self.validation.scores.items()}
+            score = self.validation.scores[run.method.primary]
         took = time.monotonic() - begun
         state.spent = time.monotonic() - self.start
         state.validating += took
         state.slowest = max(state.slowest, took)
         if score >= state.best:
-            self.keep(net, score)
+            self._keep(net, score)
         return scores
 
-    def keep(self, net: nn.Module, score: float) -> None:
-        """Take weights as the best so far."""
+    def _keep(self, net: nn.Module, score: float) -> None:
+        """Keep weights as the best so far."""
         state = self.run.state
         if score > state.best:
             state.best_at = self.run.progress()
@@ -250,34 +237,7 @@ class Loop:
             name: value.detach().cpu().clone() for name, value in net.state_dict().items()
         }
         if self.run.folder:
-            save_weights(state.best_weights, self.run.folder / "weights.safetensors")
-
-    def save(self) -> None:
-        """Write the checkpoint."""
-        if self.run.folder and self.first:
-            checkpoint.save(self.run.folder, self.run.state, self.parts)
-
-    def draw(self) -> None:
-        """Draw the history, and what validation saw."""
-        folder = self.run.folder
-        if not folder or not self.first:
-            return
-        state = self.run.state
-        save_history(folder / "history.png", state.history)
-        if self.look:
-            samples = [sample for sample, _ in self.look.shown]
-            save_preview(
-                folder / "preview.png",
-                [s.image for s in samples],
-                [s.labels for s in samples],
-                [found for _, found in self.look.shown],
-                spacing=self.run.spacing,
-                titles=[s.name for s in samples],
-                title=f"validation images after {state.step} steps",
-                classes=self.run.method.colours,
-            )
-            self.board.picture("preview", folder / "preview.png", state.step)
-            self.look = None
+            save_weights(state.best_weights, self.run.folder / WEIGHTS)
 
 
 def _averaged(net: nn.Module, decay: float) -> AveragedModel:

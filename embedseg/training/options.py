@@ -15,7 +15,7 @@ Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
 
 class TrainOptions(BaseModel):
-    """How a net is trained.
+    """Options of training.
 
     Attributes
     ----------
@@ -28,8 +28,8 @@ class TrainOptions(BaseModel):
     epochs, steps_per_epoch : int
         Length of a run without a time limit; an epoch is a fixed number of steps.
     patience : float
-        Training stops early when validation has not got better over this share of the run;
-        1 never does.
+        Training stops early when validation has not improved over this share of the run; with 1 it
+        never does.
     optimizer : {"muon", "adamw", "adam"}
         Muon gives each convolution an orthogonal step; AdamW decouples the weight decay; Adam is
         the paper's.
@@ -37,11 +37,11 @@ class TrainOptions(BaseModel):
         Of the optimiser, at the top of the schedule. The defaults are for Muon; AdamW wants a
         learning rate of 1e-3 to 2e-3.
     schedule : {"cosine", "poly"}
-        How the learning rate falls over the run: to 0 as half a cosine, or as (1 - p)^0.9.
+        Decay of the learning rate over the run: to 0 as half a cosine, or as (1 - p)^0.9.
     warmup : float
         Share of the run over which the learning rate rises to its top.
     clip : float, optional
-        Longest gradient; a longer one is scaled down to it. Default: none is too long.
+        Largest norm of the gradient; larger ones are scaled down to it. Default: no limit.
     average : float
         Decay per step of an exponential moving average of the weights, which is then what is
         validated and kept; 0 keeps the weights themselves.
@@ -51,13 +51,13 @@ class TrainOptions(BaseModel):
         Share of the other crops for which every image is equally likely; for the rest every object
         is.
     augment : Augment
-        A preset, none, paper, light or strong, or options of its own.
+        A preset, none, paper, light or strong, or its options.
     precision : {"auto", "32-true", "bf16-mixed", "16-mixed"}
         As in Lightning Fabric; "auto" is bf16-mixed where the device computes in it.
     compile : bool
         Whether `torch.compile` translates the net: minutes at the start, faster steps after.
     val_images : int
-        At most so many validation images are looked at while training.
+        Validation images that are scored while training, at most.
     tensorboard : bool
         Whether the history also goes to `tensorboard` in the model's folder (extra `log`).
     start : str, optional

@@ -10,7 +10,7 @@ from tqdm.auto import tqdm
 from embedseg.training.history import Row
 
 
-class Bar:
+class TrainingBar:
     """Progress bar over a share of the run, with the loss parts and the last validation score."""
 
     def __init__(self, shown: bool) -> None:
@@ -25,8 +25,8 @@ class Bar:
         for name, value in parts.items():
             self.mean[name] = 0.95 * self.mean.get(name, value) + 0.05 * value
         self.bar.n = round(100 * share, 1)
-        looks = [row for row in history if any(key.startswith("val_") for key in row)]
-        last = {k: v for k, v in looks[-1].items() if k.startswith("val_")} if looks else {}
+        rows = [row for row in history if any(key.startswith("val_") for key in row)]
+        last = {k: v for k, v in rows[-1].items() if k.startswith("val_")} if rows else {}
         self.bar.set_postfix({k: f"{v:.3f}" for k, v in (self.mean | last).items()}, refresh=False)
         self.bar.update(0)
 

@@ -22,7 +22,7 @@ VALIDATION_SHARE = 0.05
 
 @dataclass(frozen=True)
 class TrainingProgress:
-    """Where a training stands, for whoever watches it.
+    """Progress of a training.
 
     Attributes
     ----------
@@ -32,28 +32,28 @@ class TrainingProgress:
         Steps of the optimiser done.
     history : tuple of dict
         One row per epoch so far.
-    look : Look or None
-        What validation saw, told once.
+    validation : ValidationResult or None
+        Result of a validation since the last call.
     """
 
     progress: float
     step: int
     history: tuple[Row, ...]
-    look: ValidationResult | None
+    validation: ValidationResult | None
 
 
-#: Is told after each step where a training stands; may raise `embedseg.common.Stopped`.
+#: Called after each step with the training progress; may raise `embedseg.common.Stopped`.
 Watch = Callable[[TrainingProgress], object]
 
 
 @dataclass
 class Run:
-    """A training under way.
+    """A training run.
 
     Attributes
     ----------
     net, method, options, spacing
-        What is trained and how.
+        Net, method, options and spacing of the training.
     train, val : sequences of Sample
         Normalised, in the model's spacing.
     folder : Path or None
@@ -65,9 +65,9 @@ class Run:
     min_foreground : float
         Least share of foreground in a crop.
     watch : callable, optional
-        Is told where it stands.
+        Called after each step with the progress.
     state : State
-        How far it is; what `last.ckpt` holds.
+        State of the run; what `last.ckpt` holds.
     """
 
     net: nn.Module
@@ -95,19 +95,19 @@ class Run:
         return min(1.0, max(shares))
 
     def due(self) -> bool:
-        """Return whether the validation images should be looked at now."""
+        """Return whether it is time to validate."""
         if self.limit is None:
             every = max(1, (self.epochs or 0) // 20)
             return (self.state.step // self.options.steps_per_epoch) % every == 0
         if self.watch and not self.state.validating:
-            # Who watches wants to see something soon.
+            # A run that is watched shows something soon.
             return self.state.spent > VALIDATION_SHARE * self.limit
-        # The last look, at annealed weights, is the most valuable: keep its share free.
+        # The last validation, of annealed weights, is the most valuable: keep its share free.
         next_one = max(self.state.slowest, 0.01 * self.limit)
         return self.state.validating + 2 * next_one <= VALIDATION_SHARE * self.state.spent
 
     def stalled(self) -> bool:
-        """Return whether validation has not got better for too long."""
+        """Return whether validation has not improved for too long."""
         without = self.progress() - self.state.best_at
-        # A score of 0 says nothing yet: the first objects may be found late.
+        # A score of 0 means nothing yet: the first objects may be found late.
         return bool(self.val) and self.state.best > 0 and without > self.options.patience

@@ -5,12 +5,9 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from embedseg.types import UsageError
-
-if TYPE_CHECKING:
-    pass
 
 
 class Board:

@@ -10,24 +10,25 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from embedseg.common import pick_evenly
 from embedseg.data import Sample
 from embedseg.methods import Method
 from embedseg.prediction import PredictOptions, predict
 from embedseg.types import Spacing
 
-#: So many images are kept for the preview.
+#: Images kept for the preview.
 SHOWN = 4
 
 
 class ValidationResult(NamedTuple):
-    """What validation saw.
+    """Scores and pictures of a validation.
 
     Attributes
     ----------
     scores : dict of str to float
         Means over images.
     shown : list of (Sample, (*space) int32 ndarray)
-        A few images and what was found in them.
+        A few images and their predicted labels.
     """
 
     scores: dict[str, float]
@@ -55,15 +56,14 @@ def validate(
     spacing : tuple of float
         Of the net.
     most : int
-        So many samples are looked at, evenly over the list.
+        Samples that are scored at most, spread evenly over the list.
     device : torch.device
     """
     name, values = next(iter(method.search_space().items()))
     sweep = [method.model_copy(update={name: value}) for value in values]
     specs = method.maps(len(spacing))
-    count = min(len(samples), most)
     # Evenly, as neighbours in a list (planes of a volume, frames) are alike.
-    chosen = np.linspace(0, len(samples) - 1, count).round().astype(int)
+    chosen = pick_evenly(len(samples), most)
     rows: list[list[dict[str, float]]] = []
     shown: list[tuple[Sample, list[NDArray[np.int32]]]] = []
     for index in chosen:

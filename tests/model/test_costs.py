@@ -9,8 +9,8 @@ import pytest
 
 from embedseg.data import compute_statistics
 from embedseg.images import write_blobs
-from embedseg.model import Config, plan, plan_from, within
-from embedseg.model.costs import estimate
+from embedseg.model import Config, fit_to_memory, plan, plan_from
+from embedseg.model.costs import estimate_costs
 from embedseg.types import UsageError
 from tests.model.test_planning import samples
 
@@ -64,13 +64,16 @@ def planned_for_image(shape: tuple[int, ...], tile: float | None) -> Config:
 
 def test_cost_grows_with_the_batch_and_the_image():
     config = plan(samples((64, 64))).changed({"net.width": 8})
-    one, four = (estimate(config.changed({"train.batch": n}), "cpu", timed=n == 1) for n in (1, 64))
+    one, four = (
+        estimate_costs(config.changed({"train.batch": n}), "cpu", timed=n == 1) for n in (1, 64)
+    )
     assert one.parameters == four.parameters and four.training > 1.2 * one.training
     assert one.step > 0 == four.step
-    small, large = (estimate(config, "cpu", [(n, n)], timed=False) for n in (64, 8000))
+    small, large = (estimate_costs(config, "cpu", [(n, n)], timed=False) for n in (64, 8000))
     assert large.training - small.training == 8 * (8000**2 - 64**2)
     assert large.prediction > small.prediction + 30 * 8000**2
-    cut = estimate(config.changed({"predict.memory": 0.1}), "cpu", [(8000, 8000)], timed=False)
+    limited = config.changed({"predict.memory": 0.1})
+    cut = estimate_costs(limited, "cpu", [(8000, 8000)], timed=False)
     assert cut.prediction < large.prediction
 
 
@@ -79,18 +82,18 @@ def test_a_limit_takes_from_the_batch_then_from_the_crop():
         {"net.width": 16, "train.crop": (512, 512)}
     )
     shapes = [(1000, 1000)]
-    free = estimate(config, "cpu", shapes, timed=False)
-    assert within(config, 1e12, shapes, "cpu") == config
+    free = estimate_costs(config, "cpu", shapes, timed=False)
+    assert fit_to_memory(config, 1e12, shapes, "cpu") == config
     for share in (0.8, 0.3, 0.1):
         limit = share * free.training + (1 - share) * 0.5e9
-        found = within(config, limit, shapes, "cpu")
-        cost = estimate(found, "cpu", shapes, timed=False)
+        found = fit_to_memory(config, limit, shapes, "cpu")
+        cost = estimate_costs(found, "cpu", shapes, timed=False)
         assert cost.training <= limit and cost.prediction <= limit
         assert found.train.batch * found.train.accumulate >= config.train.batch
         assert found.train.crop == config.train.crop or found.train.batch == 1
     assert prod(found.train.crop) < prod(config.train.crop)
     with pytest.raises(UsageError, match=r"memory of 0.3 GB: training takes at least 0\.\d+ GB"):
-        within(config, 0.3e9, shapes, "cpu")
+        fit_to_memory(config, 0.3e9, shapes, "cpu")
 
 
 SIZES = {"small": (2, (128, 128), 4), "large": (2, (512, 512), 4), "volume": (3, (32, 96, 96), 2)}
@@ -102,7 +105,7 @@ SIZES = {"small": (2, (128, 128), 4), "large": (2, (512, 512), 4), "volume": (3,
 @pytest.mark.parametrize(("ndim", "crop", "batch"), SIZES.values(), ids=SIZES)
 def test_training_takes_what_was_estimated(net, ndim, crop, batch, tmp_path):
     config = planned_for_training(net, ndim, crop, batch, tmp_path)
-    expected = estimate(config, "cpu", timed=False).training
+    expected = estimate_costs(config, "cpu", timed=False).training
     assert measured("train", config, tmp_path, tmp_path / "data") == pytest.approx(expected, 0.3)
 
 
@@ -115,5 +118,5 @@ LARGE = {"small": (256, 256), "large": (2000, 2000), "volume": (40, 256, 256)}
 @pytest.mark.parametrize("tile", [None, 0.3])
 def test_prediction_takes_what_was_estimated(shape, tile, tmp_path):
     config = planned_for_image(shape, tile)
-    expected = estimate(config, "cpu", [shape], timed=False).prediction
+    expected = estimate_costs(config, "cpu", [shape], timed=False).prediction
     assert measured("segment", config, tmp_path, *shape) == pytest.approx(expected, 0.3)

@@ -3,24 +3,19 @@
 import json
 import shutil
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
 from embedseg.data import DataOptions, Sample
-from embedseg.geometry import to_shape
+from embedseg.geometry import resample_to_shape
 from embedseg.images import write_blobs
 from embedseg.methods.embedding import Embedding
-from embedseg.model import (
-    Ensemble,
-    ensemble as ensemble_module,
-    join_models,
-    load_trained_net,
-    plan,
-    tune_ensemble,
-)
-from embedseg.model.ensemble import unlike
+from embedseg.model import ensemble as ensemble_module, join_models, load_trained_net, plan
+from embedseg.model.ensemble import Ensemble, difference, tune_ensemble
+from embedseg.model.folder import Member
 from embedseg.prediction import from_average, to_average
 from embedseg.segmenter import Segmenter
 from embedseg.types import Maps, UsageError
@@ -76,7 +71,7 @@ def test_probabilities_of_all_members_are_averaged(three, volumes, tmp_path):
         model = Segmenter.load(path, "cpu")
         found = model.predict(image.data, spacing=image.spacing, planes=model.config.ndim == 2)
         # The planes of the 2D model are those of a volume with cubic voxels.
-        parts.append(to_shape(found["probability"], whole.shape))
+        parts.append(resample_to_shape(found["probability"], whole.shape))
     np.testing.assert_allclose(whole["probability"], np.mean(parts, axis=0), atol=2e-3)
     labels = Segmenter.load(folder, "cpu").segment(image.data, spacing=image.spacing)
     assert labels.shape == image.data.shape
@@ -109,7 +104,7 @@ def test_one_member_is_in_memory_at_a_time(three, volumes, tmp_path, monkeypatch
         alive.append(weakref.ref(applied.net))
         return applied
 
-    monkeypatch.setattr(ensemble_module, "load_applied", counting)
+    monkeypatch.setattr(ensemble_module, "load_trained_net", counting)
     image = image_of(volumes)
     Segmenter.load(folder, "cpu").segment(image.data, spacing=image.spacing)
     assert len(alive) == 3
@@ -131,14 +126,14 @@ def test_lengths_mean_the_same_whatever_the_unit():
     specs = one.maps(2)
     raw = rng.normal(scale=0.3, size=(5, 6, 7)).astype(np.float16)
     maps = Maps(raw, specs, (1.0, 1.0))
-    there = one.translated(maps, other)
+    there = one.transfer.translate(maps, other, one)
     np.testing.assert_allclose(20 * there["offset"], 10 * maps["offset"], atol=0.02)
     widths = [
         np.exp(m.bandwidth_scale * x["bandwidth"]) / m.unit**2
         for m, x in ((one, there), (other, maps))
     ]
     np.testing.assert_allclose(*widths, rtol=0.02)
-    assert one.translated(maps, one) is maps
+    assert one.transfer.translate(maps, one, one) is maps
     assert one.differs(other) is None
 
 
@@ -159,9 +154,9 @@ def test_objects_are_found_by_models_of_any_size_together(method, volumes, tmp_p
 class Says(Ensemble):
     """Members that say what is in a table."""
 
-    def member_maps(self, folder, image, spacing, tta=None, progress=False):
+    def member_maps(self, member, image, spacing, tta=None, progress=False):
         sure = np.where(image[0] > 0.5, 4.0, -4.0)
-        raw = np.stack([-sure, sure]) * (1 if folder == "good" else -2)
+        raw = np.stack([-sure, sure]) * (1 if member.folder.name == "good" else -2)
         return Maps(raw.astype(np.float16), self.config.method.maps(2), (1.0, 1.0))
 
 
@@ -178,9 +173,10 @@ def samples(count):
 def test_weights_are_searched_only_on_images_enough(count, weights, tmp_path):
     write_blobs(tmp_path, 2)
     config = plan(tmp_path, method="semantic", options=CLASSES)
-    both = Says(config, ("good", "bad"), (1.0, 1.0), torch.device("cpu"))
+    members = tuple(Member(Path(name), 1.0) for name in ("good", "bad"))
+    both = Says(config, members, torch.device("cpu"))
     found, tuned = tune_ensemble(both, samples(count))
-    assert (found.weights[0] > found.weights[1]) == weights
+    assert (found.members[0].weight > found.members[1].weight) == weights
     assert tuned.after >= tuned.before
     if weights:
         assert tuned.after == 1
@@ -254,13 +250,13 @@ def test_what_cannot_be_averaged_is_refused_with_the_reason(volumes, tmp_path):
         join_models([one], tmp_path / "both")
     config = Segmenter.load(one, "cpu").config
     other = config.changed({"data.classes": "ground=0,thing=1", "method.names": "ground,thing"})
-    assert unlike(config, other) == "its classes are ground, thing, not ground, object"
-    assert "2 channel" in unlike(config, config.changed({"channels": 2}))
+    assert difference(config, other) == "its classes are ground, thing, not ground, object"
+    assert "2 channel" in difference(config, config.changed({"channels": 2}))
     lengths = plan(volumes)
-    assert "lengths are in pixels, not in µm" in unlike(
+    assert "lengths are in pixels, not in µm" in difference(
         lengths, lengths.changed({"spacing_known": False})
     )
-    assert unlike(config, config.changed({"spacing_known": False})) is None
+    assert difference(config, config.changed({"spacing_known": False})) is None
     assert sorted(path.name for path in tmp_path.iterdir()) == ["boundary", "one"]
 
 

@@ -8,7 +8,8 @@ import torch
 
 from embedseg.images import write_blobs
 from embedseg.methods.base import activate
-from embedseg.model import Config, plan, take_over
+from embedseg.model import Config, plan
+from embedseg.model.finetuning import transfer_weights
 from embedseg.segmenter import Segmenter
 from embedseg.types import UsageError
 
@@ -94,7 +95,7 @@ def test_other_channels_and_heads_begin_anew(first):
     method = Other.model_validate(source.config.method.model_dump())
     config = source.config.model_copy(update={"method": method})
     model = Segmenter.new(source.config, "cpu")
-    words = take_over(model.net, config, dict(source.net.state_dict()), source.config)
+    words = transfer_weights(model.net, config, dict(source.net.state_dict()), source.config)
     assert "outputs.1.weight" in words and "outputs.0.weight" not in words
     assert not torch.equal(model.net.outputs[1].bias, source.net.outputs[1].bias)
 
@@ -106,7 +107,7 @@ def test_maps_mean_the_same_with_another_unit(first):
         source.net.outputs[0].weight *= 0.01
     config = source.config.changed({"method.unit": 3 * before.unit, "method.bandwidth_scale": 5})
     model = Segmenter.new(config, "cpu")
-    take_over(model.net, config, source.net.state_dict(), source.config)
+    transfer_weights(model.net, config, source.net.state_dict(), source.config)
     image = torch.from_numpy(np.random.default_rng(0).normal(size=(1, 1, 32, 32))).float()
     found = [
         (m.config.method, activate(m.net.eval()(image), m.config.method.maps(2)))

@@ -2,7 +2,8 @@ import numpy as np
 
 from embedseg.images import blobs
 from embedseg.methods.embedding import Embedding
-from embedseg.model import read_tuned, tune, write_tuned
+from embedseg.model import ModelFolder
+from embedseg.model.tuning import tune
 from embedseg.types import Maps
 from tests.methods.test_contract import ideal_embedding
 
@@ -24,7 +25,7 @@ def test_finds_a_threshold_that_lets_seeds_through():
     found = tune(METHOD, *cached(3, seed_value=1.0))  # sigmoid(1) = 0.73 < 0.9
     assert found.before == 0.0 and found.after == 1.0
     assert found.method.seed_threshold < 0.73
-    assert "seed_threshold 0.9 -> " in found.words
+    assert "seed_threshold 0.9 -> " in found.message
     first, *_ = found.trials
     assert first[0]["seed_threshold"] == 0.9 and first[1] == found.before
     assert len(found.trials) == found.tried
@@ -32,22 +33,23 @@ def test_finds_a_threshold_that_lets_seeds_through():
 
 
 def test_what_was_tried_is_kept_beside_the_model(tmp_path):
-    assert read_tuned(tmp_path) is None
+    folder = ModelFolder(tmp_path)
+    assert folder.trials() is None
     found = tune(METHOD, *cached(1, seed_value=6.0), budget=0.0)
-    write_tuned(tmp_path, found)
-    held = read_tuned(tmp_path)
-    assert held["words"] == found.words
+    folder.save_trials(found)
+    held = folder.trials()
+    assert held["words"] == found.message
     assert held["trials"] == [
         {name: getattr(METHOD, name) for name in METHOD.search_space()} | {"ap_mean": 1.0}
     ]
     (tmp_path / "tuning.json").write_text("no JSON")
-    assert read_tuned(tmp_path) is None
+    assert folder.trials() is None
 
 
 def test_keeps_the_defaults_when_nothing_is_gained():
     found = tune(METHOD, *cached(3, seed_value=6.0))
     assert found.method == METHOD and found.before == found.after == 1.0
-    assert "kept" in found.words
+    assert "kept" in found.message
 
 
 def test_ends_with_its_budget(caplog):

@@ -16,6 +16,7 @@ from embedseg.common import Stopped
 from embedseg.images import write_blobs
 from embedseg.methods.embedding import Embedding
 from embedseg.model import Config, plan
+from embedseg.model.fitting import read_training
 from embedseg.segmenter import Segmenter
 from embedseg.training import Run, TrainingProgress, ValidationResult, loop
 from embedseg.training.batches import Batches
@@ -61,7 +62,7 @@ def gap(one: Segmenter, other: Segmenter) -> float:
 # -- batches ---------------------------------------------------------------------------------------
 def test_shares_of_processes_are_the_batch(data):
     config = tiny(data)
-    samples, _ = Segmenter.new(config, "cpu")._training(data)
+    samples, _ = read_training(Segmenter.new(config, "cpu").predictor, data)
     whole, *shares = (
         Batches(samples, config.method, config.train, config.spacing, rank, world)
         for rank, world in ((0, 1), (0, 2), (1, 2))
@@ -198,7 +199,7 @@ def test_who_watches_is_told_each_step_and_may_stop(data, tmp_path):
     whole = fitted(config, data, 2, watch=told.append)
     assert [standing.step for standing in told] == [*range(1, 11), 10]
     assert told[-1].history == tuple(whole.history) and told[-1].progress == 1
-    looks = [standing.look for standing in told if standing.look]
+    looks = [standing.validation for standing in told if standing.validation]
     assert len(looks) == 2  # each once
     assert {sample.name for sample, _ in looks[0].shown} <= {"val0", "val1"}
 

@@ -1,0 +1,127 @@
+"""Fitting: a net trained on a data folder, in its model folder."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from embedseg.data import Sample, load_training
+from embedseg.model.config import Config, parse_duration
+from embedseg.model.finetuning import start_from
+from embedseg.model.folder import ModelFolder
+from embedseg.model.trained_net import TrainedNet
+from embedseg.model.tuning import Tuned
+from embedseg.training import Row, Run, Watch, fit
+from embedseg.types import DataError
+
+log = logging.getLogger("embedseg")
+
+#: Share of the training's time that tuning may take.
+TUNING_SHARE = 0.1
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A net after training.
+
+    Attributes
+    ----------
+    net : TrainedNet
+        With the best weights and, where they were tuned, better decode options.
+    history : list of dict
+        One row per epoch.
+    tuned : Tuned or None
+        Outcome of tuning, if there was any.
+    """
+
+    net: TrainedNet
+    history: list[Row]
+    tuned: Tuned | None
+
+
+def fit_net(
+    net: TrainedNet,
+    data: Path,
+    *,
+    time_limit: float | str | None = None,
+    epochs: int | None = None,
+    folder: ModelFolder | None = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    tune: bool = True,
+    devices: int = 1,
+    progress: bool = True,
+    watch: Watch | None = None,
+) -> Fitted:
+    """Train a net on a data folder, then tune its decode options; see `Segmenter.fit`."""
+    started = time.monotonic()
+    limit = None if time_limit is None else parse_duration(time_limit)
+    config = net.config
+    if epochs is not None:
+        config = config.changed({"train.epochs": epochs})
+    elif limit is None:
+        epochs = config.train.epochs
+    net = net.with_config(config)
+    if folder:
+        folder.check_free(resume=resume, overwrite=overwrite)
+    train, val = read_training(net, data)
+    if folder:
+        # Only now that the data are known to be good.
+        folder.prepare(resume=resume)
+        folder.save_config(config)
+    if config.train.start and not (resume and folder and folder.resumable()):
+        log.info(start_from(net.net, config, config.train.start))
+    run = Run(
+        net.net,
+        config.method,
+        config.train,
+        config.spacing,
+        train,
+        val,
+        folder.path if folder else None,
+        limit,
+        epochs,
+        config.data.min_foreground,
+        watch,
+    )
+    history = fit(
+        run, net.device, devices=devices, resume=resume, started=started, progress=progress
+    )
+    net.net.to(net.device)
+    tuned = None
+    if tune and val:
+        # Of the time that was taken: the training may have been stopped.
+        budget = TUNING_SHARE * run.state.spent
+        net, tuned = net.tuned_on(val, budget=budget, progress=progress)
+        log.info(tuned.message)
+    return Fitted(net, history, tuned)
+
+
+def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sample]]:
+    """Read and prepare training and validation samples; of the latter, those with annotation."""
+    loaded = load_training(data, net.config.data)
+    for message in loaded.messages:
+        log.info(message)
+    return net.prepared(loaded.train), annotated(net.prepared(loaded.val))
+
+
+def validation_samples(config: Config, data: Path) -> list[Sample]:
+    """Read the validation samples of a data folder that have annotation.
+
+    Raises
+    ------
+    DataError
+        If there are none.
+    """
+    val = annotated(load_training(data, config.data).val)
+    if not val:
+        raise DataError(f"{data}: no validation images to tune on")
+    return val
+
+
+def annotated(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of which anything is annotated."""
+    return [sample for sample in samples if sample.annotated]
