@@ -4,7 +4,9 @@
 
     files.py     Files and folders written whole or not at all
     machine.py   Free memory of the machine
+    picking.py   Evenly spaced items of a sequence
     progress.py  Progress reporting: terminal bars and callbacks, with cancellation
+    registry.py  Registries: names of plug-ins, imported when asked for
     text.py      Text for messages: counts, sizes, lists
     version.py   Version of the package
 """

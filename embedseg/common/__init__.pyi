@@ -1,11 +1,18 @@
 from .files import (
-    fill_folder as fill_folder,
-    refuse_used as refuse_used,
+    check_output_folder as check_output_folder,
     remove_partial_files as remove_partial_files,
-    write_aside as write_aside,
+    write_file as write_file,
+    write_folder as write_folder,
     write_text as write_text,
 )
-from .machine import _free_of_groups as _free_of_groups, _free_of_machine as _free_of_machine
+from .machine import free_memory as free_memory
+from .picking import pick_evenly as pick_evenly
 from .progress import Progress as Progress, Stopped as Stopped, open_bar as open_bar
-from .text import shorten as shorten
+from .registry import Registry as Registry
+from .text import (
+    format_shape as format_shape,
+    plural as plural,
+    shorten as shorten,
+    unknown_name as unknown_name,
+)
 from .version import __version__ as __version__

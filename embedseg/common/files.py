@@ -10,14 +10,21 @@ from pathlib import Path
 from embedseg.types import UsageError
 
 
-def write_aside(path: Path, write: Callable[[Path], object]) -> None:
-    """Let `write` make a file beside `path`, then give it that name: all of it or nothing.
+def write_file(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file whole or not at all: under a temporary name, then renamed.
+
+    Parameters
+    ----------
+    path : Path
+        File to write; its folder is created if missing.
+    write : callable
+        Writes the file at the path that it gets.
 
     Examples
     --------
     >>> import tempfile
     >>> path = Path(tempfile.mkdtemp()) / "new" / "a.txt"
-    >>> write_aside(path, lambda aside: aside.write_text("whole"))
+    >>> write_file(path, lambda aside: aside.write_text("whole"))
     >>> path.read_text()
     'whole'
     """
@@ -30,24 +37,24 @@ def write_aside(path: Path, write: Callable[[Path], object]) -> None:
         aside.unlink(missing_ok=True)
 
 
-def fill_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str]) -> None:
-    """Let `write` fill a folder beside, then give it the name of `folder`: all of it or nothing.
+def write_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str]) -> None:
+    """Write a folder whole or not at all: under a temporary name, then renamed.
 
     Parameters
     ----------
     folder : Path
-        Where there is one already, only what `ours` names is replaced in it.
+        Folder to write; if it exists, only files that match `ours` are replaced.
     write : callable
-        Gets the path of an empty folder.
+        Fills the empty folder whose path it gets.
     ours : sequence of str
-        Patterns of what an earlier call may have left.
+        Patterns of the files that an earlier call may have written.
 
     Examples
     --------
     >>> import tempfile
     >>> folder = Path(tempfile.mkdtemp()) / "new"
-    >>> fill_folder(folder, lambda aside: (aside / "a.txt").touch(), ["*.txt"])
-    >>> fill_folder(folder, lambda aside: (aside / "b.txt").touch(), ["*.txt"])
+    >>> write_folder(folder, lambda aside: (aside / "a.txt").touch(), ["*.txt"])
+    >>> write_folder(folder, lambda aside: (aside / "b.txt").touch(), ["*.txt"])
     >>> [path.name for path in folder.iterdir()]
     ['b.txt']
     """
@@ -69,23 +76,23 @@ def fill_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str]
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file as UTF-8, by `write_aside`."""
-    write_aside(path, lambda aside: aside.write_text(text, encoding="utf-8"))
+    """Write a text file as UTF-8, whole or not at all."""
+    write_file(path, lambda aside: aside.write_text(text, encoding="utf-8"))
 
 
 def remove_partial_files(folder: Path) -> None:
-    """Remove what `write_aside` or `fill_folder` left half-written as its process was killed."""
+    """Remove what `write_file` or `write_folder` left behind when its process was killed."""
     for part in folder.glob(".*.part"):
         shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
 
 
-def refuse_used(folder: Path, overwrite: bool) -> None:
-    """See that a folder to write to is free, before work is put into what goes there.
+def check_output_folder(folder: Path, overwrite: bool) -> None:
+    """Check that a folder is free to write to, before any work.
 
     Raises
     ------
     UsageError
-        If it is a file, or there is something in it and `overwrite` does not allow that.
+        If it is a file, or not empty and not to be overwritten.
     """
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, expected a folder to write to")

@@ -6,13 +6,24 @@ import os
 from pathlib import Path
 
 
+def free_memory() -> int:
+    """Return the bytes that this process can still take.
+
+    Examples
+    --------
+    >>> free_memory() > 0
+    True
+    """
+    return min([_free_of_machine(), *_free_of_groups()])
+
+
 def _free_of_machine() -> int:
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
     except (OSError, StopIteration):
         pass
-    try:  # macOS says only how much there is
+    try:  # macOS reports only the total
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
     except (AttributeError, OSError, ValueError):  # Windows
         return 4 * 2**30

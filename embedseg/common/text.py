@@ -4,18 +4,51 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-#: Names shown in a message; the rest is counted.
+#: Names shown in a message, by default.
 SHOWN = 5
 
 
-def shorten(names: Iterable[str]) -> str:
+def shorten(names: Iterable[str], most: int = SHOWN) -> str:
     """Join the first few names, and count the rest.
 
     Examples
     --------
-    >>> shorten("abcdefg")
-    'a, b, c, d, e and 2 more'
+    >>> shorten("abcdefg"), shorten("abc", most=2)
+    ('a, b, c, d, e and 2 more', 'a, b and 1 more')
     """
     names = list(names)
-    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
-    return ", ".join(names[:SHOWN]) + more
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
+
+
+def plural(count: int, noun: str) -> str:
+    """Format a count with its noun.
+
+    Examples
+    --------
+    >>> plural(1, "image"), plural(0, "object")
+    ('1 image', '0 objects')
+    """
+    return f"{count} {noun}" + "s" * (count != 1)
+
+
+def format_shape(lengths: Iterable[object]) -> str:
+    """Join the lengths of a box along its axes.
+
+    Examples
+    --------
+    >>> format_shape((32, 64, 64))
+    '32 x 64 x 64'
+    """
+    return " x ".join(map(str, lengths))
+
+
+def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
+    """Return the message for an unknown name.
+
+    Examples
+    --------
+    >>> unknown_name("net", "vgg", ["erfnet", "unet"])
+    "no net 'vgg'; there are erfnet, unet"
+    """
+    return f"no {noun} {name!r}; there are {', '.join(known)}"

@@ -7,11 +7,12 @@
     coco.py                COCO instances, written and read
     exporters.py           Exporters of objects by format
     geojson.py             GeoJSON as QuPath writes and reads it
-    importers.py           Importers of outlines by format
+    importers.py           Importers of outlines by suffix
     measures.py            Measures of objects: place, size, shape, neighbours, intensity
     mesh.py                Meshes of objects by marching cubes, in µm
     mesh_files.py          Mesh files (STL, PLY, OBJ, GLB) and their table
     mesh_preview.py        Pictures of meshes
+    objects.py             Objects of a label image, as exporters write them
     ome_zarr.py            Label images as OME-Zarr stores
     outlines.py            Outlines of objects along pixel edges
     rasterize.py           Outlines rasterised into label images

@@ -1,11 +1,10 @@
 from .exporters import (
     EXPORTERS as EXPORTERS,
-    Objects as Objects,
     check_export as check_export,
     check_format as check_format,
+    check_output_file as check_output_file,
     export_objects as export_objects,
-    needed as needed,
-    refuse_file as refuse_file,
+    require as require,
 )
 from .importers import IMPORTERS as IMPORTERS, import_objects as import_objects
 from .mesh import Measures as Measures, MeshOptions as MeshOptions
@@ -14,3 +13,4 @@ from .mesh_files import (
     check_outputs as check_outputs,
     save_surfaces as save_surfaces,
 )
+from .objects import Objects as Objects

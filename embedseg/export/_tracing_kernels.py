@@ -72,7 +72,7 @@ def trace(
 
 @numba.njit(cache=True, nogil=True)
 def _trace_one(inside: NDArray[np.bool_], points: Any, ends: Any, pieces: Any, filled: Any) -> None:
-    """Find a way that was not gone yet along the left edges of pixels, and go it."""
+    """Follow each way along the left edges of pixels that was not gone yet."""
     gone = np.zeros(inside.shape, np.int32)
     seen = np.full(inside.shape, -1, np.int32)
     stack = np.empty((count_corners(inside), 2), np.int32)
@@ -84,7 +84,7 @@ def _trace_one(inside: NDArray[np.bool_], points: Any, ends: Any, pieces: Any, f
                 continue
             ways += 1
             if inside[y - 1, x]:
-                # The top of a hole: what is above it belongs to the piece around it.
+                # The top of a hole: the pixel above it belongs to the piece around it.
                 left = x - 1
                 while inside[y - 1, left - 1]:
                     left -= 1
@@ -112,8 +112,8 @@ def _go(
 ) -> None:
     """Go once around, from the upper end of a pixel's left edge.
 
-    Where pixels of the object meet diagonally the way keeps to its own pixel. If it comes there a
-    second time, what lies between is a ring of its own: so no ring touches itself.
+    Where pixels of the object meet diagonally the way keeps to its pixel. If it comes there a
+    second time, the way between becomes a separate ring: so no ring touches itself.
     """
     y, x, direction, depth = y0, x0, UP, 0
     while True:
@@ -149,7 +149,7 @@ def _close(
     pieces: Any,
     filled: Any,
 ) -> int:
-    """Store a ring, the end of the way gone so far; where it began belongs to the rest as well."""
+    """Store a ring, the end of the way gone so far; its first corner stays part of the rest."""
     first, area = filled[0], 0
     for k in range(start, depth):
         x, y = stack[k, 0], stack[k, 1]

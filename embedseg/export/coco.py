@@ -10,13 +10,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.export.exporters import Objects, label_of
+from embedseg.export.exporters import ObjectFormat
+from embedseg.export.objects import Objects, label_of
 from embedseg.export.outlines import Outline
-from embedseg.export.rasterize import Drawn, Mask, fill
+from embedseg.export.rasterize import Canvas, Drawn, Mask, fill
 from embedseg.images import stem
-from embedseg.types import DataError
+from embedseg.types import DataError, PerAxis
 
-#: The one category that there is.
+#: The only category.
 CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
 
 
@@ -56,6 +57,9 @@ def write_coco(path: Path, objects: Objects) -> None:
             row = {"id": number} | _annotation(objects, outline)
             file.write((",\n" if number > 1 else "\n") + json.dumps(row))
         file.write("\n]}\n")
+
+
+FORMAT = ObjectFormat(".json", write_coco)
 
 
 def _annotation(objects: Objects, outline: Outline) -> dict[str, Any]:
@@ -104,7 +108,7 @@ def run_lengths(mask: Mask, shape: Sequence[int]) -> NDArray[np.int64]:
     framed[:, 1:-1] = mask.inside.T
     column, row = np.nonzero(np.diff(framed, axis=1))
     changes = (column + mask.left) * shape[0] + row + mask.top
-    # A run at the foot of a column goes on at the head of the next one.
+    # A run at the foot of a column continues at the head of the next one.
     places, counts = np.unique(changes, return_counts=True)
     ends = np.concatenate([[0], places[counts == 1], [shape[0] * shape[1]]])
     lengths = np.diff(ends)
@@ -152,29 +156,15 @@ def expand(text: str) -> NDArray[np.int64]:
 
 
 # -- in --------------------------------------------------------------------------------------------
-def read_coco(
-    path: Path, shape: Sequence[int] | None, image: str | None
-) -> tuple[tuple[int, ...], Iterator[Drawn]]:
+def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     """Read the instances of one image, or of a volume whose planes are the images.
-
-    Parameters
-    ----------
-    path : Path
-    shape : sequence of int, optional
-        Of the image or volume; default: what the file says.
-    image : str, optional
-        Name of the image, where the file is of several.
-
-    Returns
-    -------
-    tuple of int, iterator of Drawn
-        Shape, and the instances.
 
     Raises
     ------
     DataError
-        If the file is broken, its image has another shape, or is not there.
+        If the file is broken, its image has another shape, or is missing.
     """
+    shape, image = canvas
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
         images = sorted(read["images"], key=lambda one: (one.get("plane", 0), one["id"]))
@@ -198,7 +188,7 @@ def read_coco(
 def _planes(
     path: Path, images: list[dict[str, Any]], shape: Sequence[int] | None, name: str | None
 ) -> dict[Any, int]:
-    """Return which images are meant, by their id, and the plane of each."""
+    """Return the plane of each image to read, by its id."""
     whole = {one["id"]: place for place, one in enumerate(images)}
     if (
         len(images) == 1

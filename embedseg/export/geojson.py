@@ -12,14 +12,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.export.exporters import Objects, label_of
+from embedseg.export.exporters import ObjectFormat
+from embedseg.export.objects import Objects, label_of
 from embedseg.export.outlines import Outline
-from embedseg.export.rasterize import Drawn, Mask, fill
-from embedseg.types import DataError
+from embedseg.export.rasterize import Canvas, Drawn, Mask, fill
+from embedseg.types import DataError, PerAxis
 
-#: Ids follow from it and from the names of outlines.
+#: Ids of features are derived from it and from the names of outlines.
 NAMESPACE = uuid.UUID("6f9d0f3c-9a53-5c0e-8f4e-3c2b6d1a7e55")
-#: How a collection begins whose features can be read one by one.
+#: Beginning of a collection whose features can be read one by one.
 OPENING = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"FeatureCollection"\s*,\s*)?"features"\s*:\s*\[')
 BETWEEN = re.compile(r"[\s,]*")
 
@@ -42,6 +43,9 @@ def write_geojson(path: Path, objects: Objects) -> None:
         for number, outline in enumerate(objects.outlines()):
             file.write((",\n" if number else "\n") + json.dumps(_feature(objects, outline)))
         file.write("\n]}\n")
+
+
+FORMAT = ObjectFormat(".geojson", write_geojson)
 
 
 def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
@@ -77,20 +81,21 @@ def _closed(ring: NDArray[np.int32]) -> list[list[int]]:
 
 
 # -- in --------------------------------------------------------------------------------------------
-def read_geojson(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
+def read_geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     """Read objects from GeoJSON: a collection, a list of features, a feature or a geometry.
-
-    Parameters
-    ----------
-    path : Path
-    shape : (2,) sequence of int
-        Rows and columns of the image.
 
     Raises
     ------
     DataError
         If the file is broken or holds no feature.
+    UsageError
+        If the shape of the image is not known.
     """
+    shape = canvas.known_shape(path)
+    return shape, _objects(path, shape[-2:])
+
+
+def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
     count = 0
     try:
         for feature in _features(path.read_text(encoding="utf-8")):
@@ -140,7 +145,7 @@ def _mask(geometry: dict[str, Any], shape: Sequence[int]) -> Mask | None:
 
 
 def _polygons(geometry: dict[str, Any]) -> list[list[NDArray[np.float64]]]:
-    """Return polygons of rings; of a geometry without area there are none."""
+    """Return polygons of rings; none if the geometry has no area."""
     kind = geometry["type"]
     if kind == "GeometryCollection":
         return [polygon for part in geometry["geometries"] for polygon in _polygons(part)]

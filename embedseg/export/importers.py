@@ -1,84 +1,42 @@
-"""Importers of outlines by format.
-
-A further format is one file and one line in `IMPORTERS`. What reads it is imported when asked for.
-"""
+"""Importers of outlines by suffix."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-from embedseg.export.rasterize import Drawn, Painted, paint
+from embedseg.common import Registry
+from embedseg.export.rasterize import Canvas, Drawn, Painted, paint
 from embedseg.labels import link_slices
 from embedseg.types import DataError, PerAxis, UsageError
 
-
-class Canvas(NamedTuple):
-    """What outlines are drawn on.
-
-    Attributes
-    ----------
-    shape : tuple of int, optional
-        Of the image or volume, where it is known.
-    image : str, optional
-        Its name.
-    """
-
-    shape: PerAxis | None = None
-    image: str | None = None
-
-    def plane(self, path: Path) -> Sequence[int]:
-        """Return rows and columns.
-
-        Raises
-        ------
-        UsageError
-            If they are not known.
-        """
-        if self.shape is None:
-            raise UsageError(
-                f"{path}: does not say how large the image is; --like IMAGE does, or --shape Y,X"
-            )
-        return self.shape[-2:]
-
-
+#: Reads a file of outlines: shape of the image or volume, and the outlines one by one.
 Reader = Callable[[Path, Canvas], tuple[PerAxis, Iterator[Drawn]]]
 
 
-def _rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
-    from embedseg.export.roi import read_rois
-
-    plane = canvas.plane(path)
-    return canvas.shape or (), read_rois(path, plane)
-
-
-def _geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
-    from embedseg.export.geojson import read_geojson
-
-    plane = canvas.plane(path)
-    return canvas.shape or (), read_geojson(path, plane)
-
-
-def _json(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
-    """Read COCO, or else GeoJSON: both are called like this."""
+def read_json(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
+    """Read COCO, or else GeoJSON: both have the suffix `.json`."""
     from embedseg.export.coco import read_coco
+    from embedseg.export.geojson import read_geojson
 
     text = path.read_text(encoding="utf-8", errors="replace")
     keys = (re.search(rf'"{key}"\s*:\s*\[', text) for key in ("images", "annotations"))
-    if all(keys):
-        return read_coco(path, canvas.shape, canvas.image)
-    return _geojson(path, canvas)
+    return read_coco(path, canvas) if all(keys) else read_geojson(path, canvas)
 
 
-#: What reads a file, by its suffix.
-IMPORTERS: dict[str, Reader] = {
-    ".zip": _rois,
-    ".roi": _rois,
-    ".geojson": _geojson,
-    ".json": _json,
-}
+#: Readers by suffix. A further one is one file and one line here; in another package, an entry
+#: point of the group `embedseg.importers`.
+IMPORTERS: Registry[Reader] = Registry(
+    "reader of outlines",
+    "embedseg.importers",
+    {
+        ".zip": "embedseg.export.roi:read_rois",
+        ".roi": "embedseg.export.roi:read_rois",
+        ".geojson": "embedseg.export.geojson:read_geojson",
+        ".json": "embedseg.export.importers:read_json",
+    },
+)
 
 
 def import_objects(
@@ -86,25 +44,25 @@ def import_objects(
 ) -> Painted:
     """Make a label image of ImageJ ROIs, QuPath's GeoJSON or COCO.
 
-    Outlines that carry a number of ours as name ("7", "0007-z0003") become the object of that
-    number; every other one becomes an object of its own.
+    An outline whose name is a label as `Objects.title` writes it ("7", "0007-z0003") becomes part
+    of that object; any other one becomes a new object.
 
     Parameters
     ----------
     path : path
         `.zip`, `.roi`, `.geojson` or `.json`.
     shape : tuple of int, optional
-        Of the image or volume; COCO says it itself.
+        Shape of the image or volume; a COCO file holds it.
     image : str, optional
-        Name of the image, for COCO of several.
+        Name of the image, for a COCO file of several images.
     link : bool
-        Make one object of outlines that overlap from plane to plane of a volume, whatever their
+        Join outlines that overlap from plane to plane of a volume into one object, whatever their
         names.
 
     Raises
     ------
     DataError
-        If the file is broken, or no object comes out of it.
+        If the file is broken or holds no object.
     UsageError
         If it is of another type, the shape is not known, or a library is missing.
 
@@ -118,22 +76,20 @@ def import_objects(
     array([[0, 1, 1, 0], [0, 0, 0, 0]], dtype=int32)
     """
     path = Path(path)
-    if path.suffix.lower() not in IMPORTERS:
-        raise UsageError(
-            f"{path}: outlines cannot be read from {path.suffix or 'this'!r}, "
-            "expected " + " ".join(IMPORTERS)
-        )
+    suffix = path.suffix.lower()
+    if suffix not in IMPORTERS:
+        raise UsageError(f"{path}: {IMPORTERS.unknown(suffix)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
     if shape is not None and (len(shape) not in (2, 3) or min(shape) < 1):
         raise UsageError(f"shape {tuple(shape)}: expected Y,X or Z,Y,X")
-    found, drawn = IMPORTERS[path.suffix.lower()](path, Canvas(shape, image))
+    size, drawn = IMPORTERS[suffix](path, Canvas(shape, image))
     try:
-        painted = paint(drawn, found)
+        painted = paint(drawn, size)
     except DataError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    if link and len(found) == 3:
-        # Numbers of different planes have nothing to do with each other then.
+    if link and len(size) == 3:
+        # Then the numbers of different planes are independent.
         labels = link_slices(painted.labels)
         painted = painted._replace(labels=labels, objects=int(labels.max()))
     return painted

@@ -15,12 +15,12 @@ from numpy.typing import NDArray
 from scipy.spatial import ConvexHull
 
 from embedseg.export._measuring_kernels import convex_areas, deviations, intensities, moments
-from embedseg.export.exporters import Objects
-from embedseg.labels import bordering
+from embedseg.export.objects import Objects
+from embedseg.labels import find_border_objects
 from embedseg.types import DataError
 
 Column = NDArray[Any]
-#: Pixels that are looked at at once.
+#: Pixels that are read at once.
 BATCH = 2**22
 #: How far outside of a hull a pixel's middle may lie, for rounding.
 NEAR = 1e-9
@@ -43,9 +43,9 @@ def measure(objects: Objects) -> dict[str, Column]:
         `volume_um3`; diameter of the circle or ball of that size; axes of the ellipse or ellipsoid
         of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
         solidity, the share of the convex hull that is filled; whether it touches the border;
-        how many others it shares edges, or faces, of pixels with; `score`, where there are scores;
+        number of others that it shares edges, or faces, of pixels with; `score`, if known;
         and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
-        where channels have no names of their own, `mean_c1`.
+        where channels have no distinct names, `mean_c1`.
 
     Examples
     --------
@@ -70,7 +70,7 @@ def measure(objects: Objects) -> dict[str, Column]:
     }
     table |= shape | {
         "solidity": size / np.maximum(_convex(objects, ids, lower, upper), 1),
-        "touches_border": np.isin(ids, bordering(objects.labels)),
+        "touches_border": np.isin(ids, find_border_objects(objects.labels)),
         "neighbours": _neighbours(objects.labels, ids),
     }
     if objects.scores:
@@ -127,7 +127,7 @@ def _ellipse(spread: NDArray[np.float64]) -> dict[str, Column]:
 def _convex(
     objects: Objects, ids: NDArray[np.int32], lower: NDArray[np.int64], upper: NDArray[np.int64]
 ) -> Column:
-    """Return how many pixels the convex hull of each object has."""
+    """Return the number of pixels in the convex hull of each object."""
     if objects.ndim == 2:
         areas: Column = convex_areas(objects.labels, ids, lower, upper)
         return areas
@@ -158,9 +158,9 @@ def _convex_volume(mask: NDArray[np.bool_]) -> int:
     return int(np.maximum(counts, 0).sum())
 
 
-# -- what is around and inside ---------------------------------------------------------------------
+# -- neighbours and intensities --------------------------------------------------------------------
 def _neighbours(labels: NDArray[np.int32], ids: NDArray[np.int32]) -> Column:
-    """Return with how many others each object shares edges or faces of pixels."""
+    """Return the number of others that each object shares edges or faces of pixels with."""
     pairs = touching(labels)
     return np.bincount(np.searchsorted(ids, pairs.ravel()), minlength=len(ids))
 
@@ -216,7 +216,7 @@ def _intensities(
 
 
 def _keys(channels: Sequence[str], count: int) -> list[str]:
-    """Return what channels are called in names of columns.
+    """Return the names of channels in columns.
 
     Examples
     --------

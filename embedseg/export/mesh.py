@@ -23,12 +23,12 @@ LEVEL = 0.49999
 
 
 class MeshOptions(BaseModel):
-    """How surfaces are made.
+    """Options of surfaces.
 
     Attributes
     ----------
     step : int
-        Every how many voxels the volume is sampled; objects thinner than that get a smaller step.
+        Voxels between samples of the volume; thinner objects get a smaller step.
     smooth : int
         Taubin iterations that take the stairs out of a surface. Its volume is then that of the
         voxels; without smoothing, area is some 10 % too large and small objects lose corners.
@@ -50,19 +50,19 @@ class MeshOptions(BaseModel):
 
 
 class Measures(NamedTuple):
-    """What a mesh is like.
+    """Measures of a mesh.
 
     Attributes
     ----------
     label, voxels : int
-        Number of the object, and how many voxels it has.
+        Number of the object, and its number of voxels.
     volume, area : float
         Of the mesh, µm³ and µm².
     vertices, faces : int
     watertight : bool
         Whether each edge belongs to two faces.
     capped : bool
-        Whether the object touches the border of the volume, which cuts it off there.
+        Whether the object touches the border of the volume, which crops it.
     euler : int
         Vertices - edges + faces: 2 for a ball, 0 for a ring; pieces and cavities add 2 each.
     """
@@ -117,9 +117,9 @@ def mesh_labels(
         Labels of the objects; default: all.
     options : MeshOptions, optional
     boxes : mapping of int to tuple of slice, optional
-        What `boxes_by_label` returns, where it is known.
+        Result of `boxes_by_label`, if known.
     name : str
-        What messages call the labels: a file name, say.
+        Name of the labels in messages, such as a file name.
 
     Yields
     ------
@@ -129,7 +129,7 @@ def mesh_labels(
     Raises
     ------
     DataError
-        If there is no object, or not one that is wanted, or these are no labels of a volume.
+        If there is no object, a wanted one is missing, or these are no labels of a volume.
     UsageError
         If there are not three spacings, or a library is not installed.
 
@@ -164,7 +164,7 @@ def libraries() -> Any:
     Raises
     ------
     UsageError
-        If it, or what it decimates with, is not installed.
+        If it, or the library that it decimates with, is not installed.
     """
     try:
         import fast_simplification  # noqa: F401
@@ -174,9 +174,9 @@ def libraries() -> Any:
     return trimesh
 
 
-# -- what is asked for -----------------------------------------------------------------------------
+# -- checks -----------------------------------------------------------------------------
 def check_volume(labels: NDArray[Any], spacing: Spacing, name: str = "labels") -> NDArray[np.int32]:
-    """Return the labels of a volume, or say why they are not such.
+    """Check and return the labels of a volume.
 
     Raises
     ------
@@ -200,7 +200,7 @@ def choose(there: Sequence[int], wanted: Sequence[int], name: str = "labels") ->
     Raises
     ------
     DataError
-        If there is none, or not one that is wanted.
+        If there is none, or a wanted one is missing.
 
     Examples
     --------

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from embedseg.common import fill_folder, write_aside
+from embedseg.common import free_memory, write_file, write_folder
 from embedseg.export.mesh import (
     Measures,
     Mesh,
@@ -25,7 +25,7 @@ from embedseg.export.mesh import (
 )
 from embedseg.export.mesh_preview import FACES, FEWEST, save_mesh_preview, thinned
 from embedseg.labels import boxes_by_label
-from embedseg.plots import label_colours
+from embedseg.plots import paint_labels
 from embedseg.types import DataError, Spacing, UsageError
 
 #: Bytes per vertex and its two faces: kept until the file is written, taken by writing it, and by
@@ -63,9 +63,9 @@ def save_surfaces(
     each : bool
         Write a file per object instead, `<stem>_<label>`, into the folder `<stem>`.
     preview : path, optional
-        Picture of the surfaces to draw.
+        File for a picture of the surfaces.
     overwrite : bool
-        Replace what is there.
+        Overwrite existing files.
     progress : bool
         Whether to show a progress bar.
 
@@ -78,7 +78,7 @@ def save_surfaces(
     DataError
         As in `mesh_labels`; and if the surfaces would not fit into memory.
     UsageError
-        As in `mesh_labels`; if a file is there already, or the format is unknown.
+        As in `mesh_labels`; if a file exists, or the format is unknown.
 
     Examples
     --------
@@ -123,12 +123,12 @@ def save_surfaces(
 def check_outputs(
     path: Path, *, each: bool = False, preview: Path | None = None, overwrite: bool = False
 ) -> None:
-    """See that surfaces can be written, before work is put into them.
+    """Check that surfaces can be written, before they are computed.
 
     Raises
     ------
     UsageError
-        If the format is unknown, a library is missing, or something is there already.
+        If the format is unknown, a library is missing, or a file exists.
     """
     if path.suffix.lower() not in WRITERS:
         raise UsageError(
@@ -146,22 +146,22 @@ def check_outputs(
 
 
 def write_meshes(path: Path, meshes: Iterable[Mesh], *, each: bool = False) -> None:
-    """Write meshes into one file, or each into one of its own; see `save_surfaces`."""
+    """Write meshes into one file, or each into a separate one; see `save_surfaces`."""
     suffix = path.suffix.lower()
     write = WRITERS[suffix]
     if not each:
-        write_aside(path, lambda aside: write(aside, meshes))
+        write_file(path, lambda aside: write(aside, meshes))
         return
 
     def fill(aside: Path) -> None:
         for mesh in meshes:
             write(aside / f"{path.stem}_{mesh.measures.label}{suffix}", [mesh])
 
-    fill_folder(path.with_suffix(""), fill, (f"{path.stem}_*{suffix}",))
+    write_folder(path.with_suffix(""), fill, (f"{path.stem}_*{suffix}",))
 
 
 def count_vertices(labels: NDArray[Any], ids: NDArray[np.int32]) -> NDArray[np.int64]:
-    """Return how many faces of voxels each object shows: as many vertices has its surface.
+    """Return the number of vertices of each object's surface: its outer faces of voxels.
 
     Parameters
     ----------
@@ -190,16 +190,12 @@ def count_vertices(labels: NDArray[Any], ids: NDArray[np.int32]) -> NDArray[np.i
 def _check_memory(
     vertices: NDArray[np.float64], box: int, suffix: str, each: bool, name: str
 ) -> None:
-    """See that surfaces of so many vertices fit into what is free."""
-    import torch
-
-    from embedseg.nets import available_memory
-
+    """Check that surfaces of this many vertices fit into the free memory."""
     at_once = vertices.max() if each else vertices.sum()
     # STL is written object by object.
     kept = KEPT + WRITING[suffix] if suffix != ".stl" else 0
     needed = at_once * kept + vertices.max() * WORKING + box * BOX
-    free = SHARE * available_memory(torch.device("cpu"))
+    free = SHARE * free_memory()
     if needed > free:
         raise DataError(
             f"{name}: surfaces of {len(vertices)} objects take about "
@@ -215,20 +211,20 @@ def _write_table(path: Path, rows: Sequence[Measures]) -> None:
             writer.writerow([UNITS.get(field, field) for field in Measures._fields])
             writer.writerows(rows)
 
-    write_aside(path, write)
+    write_file(path, write)
 
 
 # -- formats ---------------------------------------------------------------------------------------
-def _plain(mesh: Mesh) -> Any:
+def _trimesh(mesh: Mesh) -> Any:
     return libraries().Trimesh(mesh.vertices, mesh.faces, process=False)
 
 
 def _painted(meshes: Iterable[Mesh]) -> list[Any]:
     """Return meshes of trimesh with names and colours."""
     meshes = list(meshes)
-    # Colours are told apart long before this many.
-    colours = label_colours(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes]))
-    painted = [_plain(mesh) for mesh in meshes]
+    # More colours could not be distinguished anyway.
+    colours = paint_labels(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes]))
+    painted = [_trimesh(mesh) for mesh in meshes]
     for mesh, surface, colour in zip(meshes, painted, colours, strict=True):
         surface.metadata["name"] = f"object_{mesh.measures.label}"
         surface.visual.vertex_colors = np.tile([*colour, 255], (len(mesh.vertices), 1))
@@ -243,7 +239,7 @@ def _write_stl(path: Path, meshes: Iterable[Mesh]) -> None:
     with path.open("wb") as file:
         file.write(bytes(84))
         for mesh in meshes:
-            file.write(export_stl(_plain(mesh))[84:])
+            file.write(export_stl(_trimesh(mesh))[84:])
             count += len(mesh.faces)
         file.seek(80)
         file.write(struct.pack("<I", count))
@@ -271,7 +267,7 @@ def _write_glb(path: Path, meshes: Iterable[Mesh]) -> None:
     path.write_bytes(export_glb(scene))  # type: ignore[no-untyped-call]
 
 
-#: What writes a file, by its suffix.
+#: Writers by suffix.
 WRITERS: dict[str, Callable[[Path, Iterable[Mesh]], None]] = {
     ".stl": _write_stl,
     ".ply": _write_ply,

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.common import plural
 from embedseg.export.mesh import Mesh, libraries
-from embedseg.plots import label_colours, save_figure
+from embedseg.plots import paint_labels, save_figure
 
 #: Faces of a picture, and of an object in it at least; objects at most.
 FACES, FEWEST, OBJECTS = 30_000, 60, 1000
-#: Where one looks from, degrees above the XY plane and around Z.
+#: Direction of view, degrees above the XY plane and around Z.
 ELEVATION, AZIMUTH = 25.0, -60.0
-#: Numbers along the longest axis, about.
+#: Ticks along the longest axis, about.
 TICKS = 7
-#: Where the light comes from, x, y, z; and how bright is what it does not reach.
+#: Direction of the light, x, y, z; and brightness of faces that it does not reach.
 LIGHT, AMBIENT = (0.0, -0.6, 0.8), 0.45
 
 
 def thinned(mesh: Mesh, faces: int) -> Mesh:
-    """Return a mesh of about so many faces, closed or not; its measures stay those it had."""
+    """Return a mesh of about `faces` faces, closed or not, with the same measures."""
     if len(mesh.faces) <= faces:
         return mesh
     surface = libraries().Trimesh(mesh.vertices, mesh.faces, process=False)
@@ -39,11 +40,11 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
     Parameters
     ----------
     path : path
-        The name's ending says which kind of file.
+        Its suffix selects the format.
     meshes : sequence of Mesh
         The largest thousand are shown, of a few ten thousand faces together.
     title : str
-        Stands above the picture.
+        Title above the picture.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -70,7 +71,7 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
         axis.set_major_locator(MaxNLocator(max(1, round(TICKS * size / extent.max()))))
         axis.set_label_text(f"{name}, µm")
         axis.labelpad = 10
-    # The length of a µm is the same along all axes.
+    # A µm is equally long along all axes.
     axes.set_box_aspect(extent, zoom=0.9)
     figure.suptitle(title + _count(len(shown), len(meshes)), fontsize=13)
     # Labels of the axes of a flat volume lie beyond the figure, and most of the figure is empty.
@@ -80,12 +81,12 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
 def _count(shown: int, all_: int) -> str:
     if shown < all_:
         return f" (the {shown} largest of {all_} objects)"
-    return f" ({all_} object{'s' * (all_ != 1)})"
+    return f" ({plural(all_, 'object')})"
 
 
 def _visible(meshes: Sequence[Mesh]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
     """Return the triangles that face the viewer, (n, 3, 3), and their colours, (n, 3)."""
-    paints = label_colours(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes])) / 255
+    paints = paint_labels(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes])) / 255
     triangles = np.concatenate([mesh.vertices[mesh.faces] for mesh in meshes])
     colours = np.repeat(paints, [len(mesh.faces) for mesh in meshes], axis=0)
     normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from embedseg.export.exporters import Objects
+from embedseg.export.exporters import ObjectFormat
+from embedseg.export.objects import Objects
 from embedseg.images import add_pyramid, create_labels, open_array
 
 #: Pixels of a chunk along each axis, of images and of volumes.
@@ -19,14 +20,18 @@ def write_zarr(path: Path, objects: Objects) -> None:
     Parameters
     ----------
     path : Path
-        Folder to make.
+        An empty folder.
     objects : Objects
     """
     labels, chunks = objects.labels, CHUNKS[objects.ndim]
     smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
     dtype = np.int32 if smallest < 0 else np.uint16 if largest < 2**16 else np.uint32
+    path.rmdir()  # it is made anew
     create_labels(path, labels.shape, dtype, "ZYX"[-objects.ndim :], objects.spacing, chunks=chunks)
     array = open_array(path)
     for start in range(0, len(labels), chunks[0]):
         array[start : start + chunks[0]] = labels[start : start + chunks[0]].astype(dtype)
     add_pyramid(path, progress=objects.progress)
+
+
+FORMAT = ObjectFormat(".zarr", write_zarr, "zarr", "large", folder=True)

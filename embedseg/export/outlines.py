@@ -50,13 +50,13 @@ def trace_outlines(
 ) -> Iterator[Outline]:
     """Trace the objects of an image, or in each plane those of a volume, one after the other.
 
-    Takes time with the boxes around objects, and memory for a few of them.
+    Time grows with the boxes around objects; memory holds a few of them.
 
     Parameters
     ----------
     labels : (Y, X) or (Z, Y, X) int32 ndarray
     boxes : mapping of int to tuple of slice, optional
-        What `boxes_by_label` returns, where it is known.
+        Result of `boxes_by_label`, if known.
 
     Yields
     ------

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import DataError
+from embedseg.types import DataError, PerAxis, UsageError
 
-#: Edges lie this much further right, so that rounding does not decide what is on them.
+#: Edges lie this much further right, so that rounding does not decide on pixels on an edge.
 NUDGE = 1e-8
 
 
@@ -23,17 +24,46 @@ class Mask(NamedTuple):
     inside: NDArray[np.bool_]
 
 
+class Canvas(NamedTuple):
+    """The image that outlines were drawn on.
+
+    Attributes
+    ----------
+    shape : tuple of int, optional
+        Shape of the image or volume, if it is known.
+    image : str, optional
+        Its name; a file of several images needs it.
+    """
+
+    shape: PerAxis | None = None
+    image: str | None = None
+
+    def known_shape(self, path: Path) -> PerAxis:
+        """Return the shape, which the file of outlines does not hold.
+
+        Raises
+        ------
+        UsageError
+            If it is not known.
+        """
+        if self.shape is None:
+            raise UsageError(
+                f"{path}: does not hold the size of the image; give --like IMAGE or --shape Y,X"
+            )
+        return self.shape
+
+
 class Drawn(NamedTuple):
-    """What somebody drew.
+    """An outline in one plane, rasterised.
 
     Attributes
     ----------
     label : int, optional
-        Number of the object, where its name says one; what has the same number is one object.
+        Number of the object, if its name holds one; outlines of the same number are one object.
     plane : int, optional
-        Index along Z, where it is known.
+        Index along Z, if it is known.
     mask : Mask, optional
-        None for what has no area: a line, a point.
+        None for a line or a point, which have no area.
     """
 
     label: int | None
@@ -42,23 +72,23 @@ class Drawn(NamedTuple):
 
 
 class Painted(NamedTuple):
-    """A label image made of outlines, and what became of them.
+    """A label image made of outlines, with counts of those that did not become objects.
 
     Attributes
     ----------
     labels : (*space) int32 ndarray
     objects : int
-        Objects that are there.
+        Objects in the image.
     overlapping, taken : int
-        Objects that overlap earlier ones, and their pixels that stay with these.
+        Objects that overlap earlier ones, and their pixels that stay with the earlier ones.
     hidden : int
-        Of the overlapping ones those that have no pixel left.
+        Of the overlapping ones, those without a pixel left.
     outside : int
         Outlines without a pixel in the image.
     lines : int
-        Lines and points: they have no area.
+        Lines and points, which have no area.
     planeless : int
-        Outlines that do not say on which plane of a volume they are.
+        Outlines without the plane of the volume that they lie on.
     """
 
     labels: NDArray[np.int32]
@@ -70,17 +100,17 @@ class Painted(NamedTuple):
     lines: int = 0
     planeless: int = 0
 
-    def words(self) -> list[str]:
-        """Say what is not as one would wish."""
-        said = {
+    def warnings(self) -> list[str]:
+        """Return a warning for each kind of outline that is not fully in the image."""
+        lines = {
             f"objects that overlap earlier ones: {self.overlapping}, which leave {self.taken} "
             "pixels to these": self.overlapping,
             f"objects that earlier ones cover: {self.hidden}": self.hidden,
             f"outlines without a pixel in the image: {self.outside}": self.outside,
             f"lines and points, which have no area: {self.lines}": self.lines,
-            f"outlines that do not say on which plane they are: {self.planeless}": self.planeless,
+            f"outlines without a plane: {self.planeless}": self.planeless,
         }
-        return [text for text, count in said.items() if count]
+        return [text for text, count in lines.items() if count]
 
 
 def fill(polygons: Sequence[Sequence[NDArray[Any]]], shape: Sequence[int]) -> Mask:
@@ -92,12 +122,12 @@ def fill(polygons: Sequence[Sequence[NDArray[Any]]], shape: Sequence[int]) -> Ma
         Rings of corners x, y; the pixel at index i reaches from i to i + 1. A pixel is in a
         polygon if it is in an odd number of its rings.
     shape : (2,) sequence of int
-        Rows and columns of the image, which cuts off what is outside.
+        Rows and columns of the image, which crops the polygons.
 
     Raises
     ------
     ValueError
-        If a coordinate is no number.
+        If a coordinate is NaN or infinite.
 
     Examples
     --------
@@ -107,7 +137,7 @@ def fill(polygons: Sequence[Sequence[NDArray[Any]]], shape: Sequence[int]) -> Ma
     rings = [np.asarray(ring, np.float64).reshape(-1, 2) for rings in polygons for ring in rings]
     points = np.concatenate([np.zeros((0, 2)), *rings])
     if not np.isfinite(points).all():
-        raise ValueError("coordinates that are no numbers")
+        raise ValueError("NaN or infinite coordinates")
     if not len(points):
         return Mask(0, 0, np.zeros((0, 0), bool))
     size = np.array(shape[::-1])
@@ -145,21 +175,21 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
     Parameters
     ----------
     drawn : iterable of Drawn
-        What has no number gets one after the largest, in its order.
+        Outlines without a number get the next ones after the largest, in their order.
     shape : tuple of int
-        Of the image or volume.
+        Shape of the image or volume.
 
     Raises
     ------
     DataError
-        If not one object comes out of it.
+        If there is no object in the image.
 
     Examples
     --------
     >>> one, other = np.ones((1, 2), bool), np.ones((2, 1), bool)
     >>> painted = paint([Drawn(7, None, Mask(0, 0, one)), Drawn(None, 0, Mask(0, 1, other))],
     ...                 (2, 3))
-    >>> painted.labels, painted.words()
+    >>> painted.labels, painted.warnings()
     (array([[7, 7, 0], [0, 8, 0]], dtype=int32),
      ['objects that overlap earlier ones: 1, which leave 1 pixels to these'])
     """
@@ -187,7 +217,7 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
     for row in volume.reshape(-1, volume.shape[-1]):
         there[row] = True
         row[...] = numbers[row]
-    found = Painted(
+    painted = Painted(
         volume.reshape(shape),
         int(there[1:].sum()),
         len(losers),
@@ -197,13 +227,13 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
         lines,
         planeless,
     )
-    if not found.objects:
-        raise DataError("; ".join(["no outline of an object in this image", *found.words()]))
-    return found
+    if not painted.objects:
+        raise DataError("; ".join(["no outline of an object in this image", *painted.warnings()]))
+    return painted
 
 
 def _put(plane: NDArray[np.int32], mask: Mask, place: int) -> int:
-    """Paint where nothing is yet; return how many pixels belong to others."""
+    """Paint free pixels; return how many belong to other objects."""
     rows, columns = mask.inside.shape
     part = plane[mask.top : mask.top + rows, mask.left : mask.left + columns]
     free = mask.inside & (part == 0)
@@ -212,10 +242,10 @@ def _put(plane: NDArray[np.int32], mask: Mask, place: int) -> int:
 
 
 def _numbered(numbers: list[int]) -> Any:
-    """Give numbers to what has none yet, the background excepted."""
-    found = np.array(numbers, np.int64)
-    new = np.flatnonzero(found[1:] == 0) + 1
-    found[new] = found.max() + 1 + np.arange(len(new))
-    if found.max() > np.iinfo(np.int32).max:
-        found[1:] = 1 + np.arange(len(found) - 1)
-    return found.astype(np.int32)
+    """Give numbers to the objects without one."""
+    labels = np.array(numbers, np.int64)
+    new = np.flatnonzero(labels[1:] == 0) + 1
+    labels[new] = labels.max() + 1 + np.arange(len(new))
+    if labels.max() > np.iinfo(np.int32).max:
+        labels[1:] = 1 + np.arange(len(labels) - 1)
+    return labels.astype(np.int32)

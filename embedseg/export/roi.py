@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.export.exporters import Objects, label_of, needed
+from embedseg.export.exporters import ObjectFormat, require
+from embedseg.export.objects import Objects, label_of
 from embedseg.export.outlines import Outline
-from embedseg.export.rasterize import Drawn, Mask, fill
-from embedseg.types import DataError
+from embedseg.export.rasterize import Canvas, Drawn, Mask, fill
+from embedseg.types import DataError, PerAxis
 
 if TYPE_CHECKING:
     from roifile import ImagejRoi
@@ -24,11 +25,11 @@ if TYPE_CHECKING:
 LARGEST = 60_535
 #: Operations of a path and their numbers: move, line, quadratic and cubic curve, close.
 MOVE, LINE, QUADRATIC, CUBIC, CLOSE = range(5)
-#: Points that each operation has.
+#: Points of each operation.
 POINTS = (1, 1, 2, 3, 0)
 #: Pieces that a curve of a path, or an ellipse, is cut into.
 CURVE, ELLIPSE = 16, 180
-#: Of the same bytes in every run, whatever the time.
+#: Time of all entries, so that the same objects give the same bytes.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
 
@@ -58,6 +59,9 @@ def write_rois(path: Path, objects: Objects) -> None:
             file.writestr(zipfile.ZipInfo(f"{roi.name}.roi", LONG_AGO), roi.tobytes())
 
 
+FORMAT = ObjectFormat(".zip", write_rois, "roifile", "rois")
+
+
 def _roi(outline: Outline) -> ImagejRoi:
     from roifile import ROI_TYPE, ImagejRoi
 
@@ -72,7 +76,7 @@ def _roi(outline: Outline) -> ImagejRoi:
         roi.roitype = ROI_TYPE.RECT
         roi.multi_coordinates = np.concatenate([_path(ring) for ring in rings])
         roi.shape_roi_size = len(roi.multi_coordinates)
-    # Of composites ImageJ takes the box from the path, so that it may be cut to what fits.
+    # ImageJ takes the box of composites from the path, so it may be cropped here.
     roi.left, roi.top, roi.right, roi.bottom = (min(n, LARGEST) for n in (left, top, right, bottom))
     return roi
 
@@ -85,22 +89,22 @@ def _path(ring: NDArray[np.int32]) -> NDArray[np.float32]:
 
 
 # -- in --------------------------------------------------------------------------------------------
-def read_rois(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
-    """Read ROIs from a zip or a single file.
-
-    Parameters
-    ----------
-    path : Path
-        `.zip` or `.roi`.
-    shape : (2,) sequence of int
-        Rows and columns of the image.
+def read_rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
+    """Read ROIs from a `.zip` or a single `.roi`.
 
     Raises
     ------
     DataError
         If the file is broken or holds no ROI.
+    UsageError
+        If the shape of the image is not known, or a library is missing.
     """
-    count, roifile = 0, needed("roifile", "rois")
+    shape = canvas.known_shape(path)
+    return shape, _drawn(path, shape[-2:])
+
+
+def _drawn(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
+    count, roifile = 0, require("roifile", "rois")
     for name, data in _entries(path):
         try:
             roi = roifile.ImagejRoi.frombytes(data)
@@ -158,7 +162,7 @@ def _mask(roi: ImagejRoi, shape: Sequence[int]) -> Mask | None:
 def _rounded(
     x: float, y: float, width: float, height: float, arcs: tuple[float, float]
 ) -> NDArray[np.float64]:
-    """Return the corners of a rectangle whose corners are quarters of an ellipse of that size."""
+    """Return the outline of a rectangle rounded by quarters of an ellipse of that size."""
     turn = np.arange(ELLIPSE) * 2 * math.pi / ELLIPSE
     unit = np.stack([np.cos(turn), np.sin(turn)], 1)
     # A polygon with its corners outside of the ellipse encloses as much as that.

@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-#: Taubin's steps, one that shrinks and one that grows: together they keep what is wide.
+#: Taubin's steps, one that shrinks and one that grows: together they keep wide shapes.
 SHRINK, GROW = 0.5, 0.53
-#: Share of the volume that smoothing has to leave; what is a voxel or two thick would vanish.
+#: Share of the volume that smoothing must leave; objects of a voxel or two would vanish.
 LEFT = 0.8
 #: Most steps towards the volume of the voxels; large objects need one or none.
 ROUNDS = 4
@@ -38,11 +38,11 @@ def smoothed(surface: Any, iterations: int, volume: float, reach: float) -> Any:
     surface : trimesh.Trimesh
         A closed one; may be changed.
     iterations : int
-        Of Taubin's filter; fewer where they would eat up what is thin.
+        Of Taubin's filter; fewer where thin objects would vanish.
     volume : float
         Of the object, µm³.
     reach : float
-        How far the surface is moved at most in each of a few steps, µm.
+        Farthest that the surface moves in each of a few steps, µm.
 
     Returns
     -------

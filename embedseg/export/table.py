@@ -7,15 +7,16 @@ from pathlib import Path
 
 import numpy as np
 
-from embedseg.export.exporters import Objects
+from embedseg.export.exporters import ObjectFormat
 from embedseg.export.measures import measure
+from embedseg.export.objects import Objects
 
-#: Rows that are made into text at once.
+#: Rows that are formatted at once.
 ROWS = 10_000
 
 
 def write_table(path: Path, objects: Objects) -> None:
-    """Write what objects are like, a line per object; see `embedseg.export.measures.measure`.
+    """Write the measures of objects, a line per object; see `embedseg.export.measures.measure`.
 
     Parameters
     ----------
@@ -28,11 +29,14 @@ def write_table(path: Path, objects: Objects) -> None:
         writer = csv.writer(file)
         writer.writerow(table)
         for start in range(0, len(table["label"]), ROWS):
-            columns = [_words(column[start : start + ROWS]) for column in table.values()]
+            columns = [_format_cells(column[start : start + ROWS]) for column in table.values()]
             writer.writerows(zip(*columns, strict=True))
 
 
-def _words(column: np.ndarray) -> list[str]:
+FORMAT = ObjectFormat(".csv", write_table)
+
+
+def _format_cells(column: np.ndarray) -> list[str]:
     if column.dtype.kind != "f":
         return [str(value) for value in column.tolist()]
     return ["" if value != value else f"{value:.6g}" for value in column.tolist()]

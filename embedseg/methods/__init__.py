@@ -1,4 +1,4 @@
-"""Methods: which maps exist, how they are learned, how they are decoded.
+"""Methods: the maps of a net, how they are learned and decoded.
 
 ::
 
@@ -8,10 +8,11 @@
     confidence.py               Confidence: the probability that an object is a true one
     embedding.py                Embedding method: offsets, bandwidths, seediness (Lalit et al. 2021)
     embedding_loss.py           Instance loss of the embedding method, in two equal implementations
-    instances.py                What instance methods share: smallest object, scores, confidence
+    instances.py                Instance methods: smallest object, scores, confidence
     losses.py                   Losses as pure functions of tensors
     registry.py                 The methods by name
     semantic.py                 Semantic method: a probability for each class
+    transfer.py                 Weights and maps of a model, brought to other options of its method
 """
 
 import lazy_loader

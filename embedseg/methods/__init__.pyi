@@ -1,4 +1,4 @@
-from .base import ACTIVATIONS as ACTIVATIONS, Method as Method
+from .base import ACTIVATIONS as ACTIVATIONS, JoinName as JoinName, Method as Method
 from .confidence import ENOUGH as ENOUGH, reliability as reliability
 from .instances import InstanceMethod as InstanceMethod
-from .registry import METHODS as METHODS, as_method as as_method, method_class as method_class
+from .registry import METHODS as METHODS, as_method as as_method

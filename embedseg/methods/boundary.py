@@ -15,24 +15,25 @@ from skimage.morphology import local_maxima
 from skimage.segmentation import watershed
 from torch import Tensor, nn
 
-from embedseg.geometry import smoothed
-from embedseg.labels import centroids, drop_small, face_pieces, relabel
+from embedseg.geometry import gaussian_smooth
+from embedseg.labels import centroids, drop_small, label_pieces, relabel
+from embedseg.methods.base import JoinName
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.instances import (
     InstanceMethod,
-    smallest_in_words,
+    describe_smallest,
+    sizes_to_try,
     smallest_object,
-    smallest_to_try,
 )
 from embedseg.methods.losses import dice, full_precision, masked_bce
-from embedseg.types import Floats, Maps, MapSpec, Mask, Segmentation, Spacing
+from embedseg.types import NOT_ANNOTATED, Floats, Maps, MapSpec, Mask, Segmentation, Spacing
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
 
 
 class Boundary(InstanceMethod):
-    """Foreground and boundary of objects, taken apart by connected components or a watershed.
+    """Foreground and boundary of objects, split by connected components or a watershed.
 
     Attributes
     ----------
@@ -42,13 +43,13 @@ class Boundary(InstanceMethod):
     boundary_weight : float
         Weight of the boundary's part of the loss.
     decoder : {"components", "watershed", "boundary-watershed"}
-        Where objects begin: pieces of the foreground without the boundary; maxima of the distance
-        to what is outside of them; or minima of the smoothed boundary map. From there they grow
-        over the foreground: along the boundary map, or along the distance for "watershed".
+        Seeds of objects: pieces of the foreground without the boundary; maxima of the distance to
+        pixels outside of them; or minima of the smoothed boundary map. From there objects grow over
+        the foreground: along the boundary map, or along the distance for "watershed".
     fg_threshold, boundary_threshold : float
-        Foreground is above the first; what begins an object has a boundary value below the second.
+        Foreground is above the first; seeds have a boundary value below the second.
     sigma : float
-        Gaussian smoothing before extrema are looked for, pixels of the finest axis.
+        Gaussian smoothing before extrema are sought, pixels of the finest axis.
     min_object_size, confidence, min_score
         See `embedseg.methods.instances.InstanceMethod`.
 
@@ -65,7 +66,7 @@ class Boundary(InstanceMethod):
     """
 
     type: Literal["boundary"] = "boundary"
-    join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "faces"
+    join: ClassVar[JoinName] = "faces"
 
     thickness: float = Field(default=1.5, ge=1)
     boundary_weight: float = Field(default=1.0, ge=0)
@@ -92,10 +93,10 @@ class Boundary(InstanceMethod):
         return self.model_copy(update={"min_object_size": smallest_object(stats)})
 
     def reasons(self, unit: str) -> list[str]:
-        """Say what follows from the data."""
+        """Describe the boundary and the smallest object."""
         return [
             f"boundary: {self.thickness:g} px thick, inside the objects",
-            smallest_in_words(self.min_object_size),
+            describe_smallest(self.min_object_size),
         ]
 
     def maps(self, ndim: int) -> tuple[MapSpec, ...]:
@@ -106,16 +107,16 @@ class Boundary(InstanceMethod):
         )
 
     def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
-        """Return foreground and boundary, (*space) int8: 1, 0, or -1 where nothing is known."""
+        """Return foreground and boundary, (*space) int8: 1, 0, or -1 where not known."""
         steps, reach = tuple(spacing), self.thickness * min(spacing) * 1.001
         objects = np.maximum(labels, 0).astype(np.uint32)
         edge = (labels > 0) & (edt.edt(objects, anisotropy=steps) <= reach)
-        boundary = np.where(labels < 0, -1, edge)
+        boundary = np.where(labels < 0, NOT_ANNOTATED, edge)
         if (labels < 0).any():
-            # Whether an object ends beside what nobody annotated is not known either.
+            # Beside pixels that are not annotated, the end of an object is not known either.
             unsure = edt.edt(labels >= 0, anisotropy=steps) <= reach
-            boundary[edge & unsure] = -1
-        foreground = np.where(labels < 0, -1, labels > 0)
+            boundary[edge & unsure] = NOT_ANNOTATED
+        foreground = np.where(labels < 0, NOT_ANNOTATED, labels > 0)
         return {
             "foreground": torch.from_numpy(foreground.astype(np.int8)),
             "boundary": torch.from_numpy(boundary.astype(np.int8)),
@@ -141,7 +142,7 @@ class Boundary(InstanceMethod):
         return {**parts, "total": total}
 
     def decode(self, maps: Maps) -> Segmentation:
-        """Find where objects begin and let them grow."""
+        """Grow objects from their seeds."""
         foreground, boundary = maps["foreground"][0], maps["boundary"][0]
         inside = foreground > self.fg_threshold
         grown = DECODERS[self.decoder](self, inside, boundary, maps.spacing)
@@ -151,14 +152,6 @@ class Boundary(InstanceMethod):
         centres = (table["centre"] + start).astype(np.float32)
         return self.judged(labels, table | {"centre": centres})
 
-    def in_blocks(self) -> Self:
-        """Leave the smallest object for later too: the rest of one may lie in the next block."""
-        return super().in_blocks().model_copy(update={"min_object_size": 0})
-
-    def keeps(self, table: Mapping[str, NDArray[Any]]) -> NDArray[np.bool_]:
-        """Return which objects are large enough, with a score that is high enough."""
-        return np.asarray(super().keeps(table) & (table["size"] > self.min_object_size))
-
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the thresholds, the decoder, and the smallest object."""
         return {
@@ -166,32 +159,32 @@ class Boundary(InstanceMethod):
             "fg_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
             "decoder": tuple(DECODERS),
             "sigma": (0.5, 1.0, 2.0, 3.0),
-            "min_object_size": smallest_to_try(self.min_object_size),
+            "min_object_size": sizes_to_try(self.min_object_size),
         }
 
 
 def _components(method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
-    return _grow(boundary, face_pieces(core), inside)
+    return _grow(boundary, label_pieces(core), inside)
 
 
 def _distance_watershed(
     method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
 ) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
-    distance = smoothed(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
-    return _grow(-distance, face_pieces(_maxima(distance) & core), inside)
+    distance = gaussian_smooth(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
+    return _grow(-distance, label_pieces(_maxima(distance) & core), inside)
 
 
 def _boundary_watershed(
     method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
 ) -> NDArray[Any]:
-    smooth = smoothed(boundary, method.sigma, spacing)
+    smooth = gaussian_smooth(boundary, method.sigma, spacing)
     core = inside & (smooth < method.boundary_threshold)
-    return _grow(smooth, face_pieces(_maxima(-smooth) & core), inside)
+    return _grow(smooth, label_pieces(_maxima(-smooth) & core), inside)
 
 
-#: What finds the objects in the maps.
+#: Decoders by name: from foreground and boundary map to labels.
 DECODERS: dict[str, Callable[[Boundary, Mask, Floats, Spacing], NDArray[Any]]] = {
     "components": _components,
     "watershed": _distance_watershed,
@@ -210,9 +203,9 @@ def _grow(height: Floats, markers: NDArray[Any], inside: Mask) -> NDArray[Any]:
 def _table(
     labels: NDArray[np.int32], foreground: Floats, boundary: Floats, spacing: Spacing
 ) -> dict[str, NDArray[Any]]:
-    """Return one row per object; its position is the pixel that is most surely inside it."""
+    """Return one row per object; its position is the pixel of the highest confidence."""
     numbers = np.arange(1, int(labels.max(initial=0)) + 1)
-    surely = ndimage.maximum_position(foreground - boundary, labels, numbers)
+    surest = ndimage.maximum_position(foreground - boundary, labels, numbers)
     sizes = np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:].astype(np.int64)
     inside, edge = (
         np.array(ndimage.mean(values, labels, numbers), np.float32).reshape(-1)
@@ -220,11 +213,11 @@ def _table(
     )
     most = np.array(ndimage.maximum(foreground - boundary, labels, numbers)).reshape(-1)
     return {
-        "position": np.array(surely, np.int64).reshape(-1, labels.ndim),
+        "position": np.array(surest, np.int64).reshape(-1, labels.ndim),
         "centre": centroids(labels, spacing).astype(np.float32),
         "score": inside,
         "size": sizes,
-        # How sure of the foreground, how little boundary within, how sure somewhere, how large.
+        # Mean foreground, lack of boundary inside, highest confidence, size.
         "evidence": np.stack(
             [
                 log_odds(inside),

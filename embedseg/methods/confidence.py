@@ -1,8 +1,8 @@
 """Confidence: the probability that an object is a true one.
 
-The evidence of an object is a few numbers, the more the better. On validation images, objects that
-match a true one at IoU 0.5 are told from those that do not by logistic regression; from then on the
-score of an object is the probability that it would match.
+The evidence of an object is a few numbers that grow with it. On validation images, logistic
+regression separates objects that match a true one at IoU 0.5 from those that do not; from then on
+the score of an object is the probability that it matches.
 """
 
 from __future__ import annotations
@@ -18,14 +18,14 @@ from scipy.special import expit
 from embedseg.scoring import find_errors, match_objects
 from embedseg.types import Segmentation
 
-#: Objects needed to learn from.
+#: Fewest objects to learn from.
 ENOUGH = 30
-#: Ridge on the weights of standardised evidence: holds them where there are few objects.
+#: Ridge on the weights of standardised evidence: bounds them where objects are few.
 RIDGE = 1.0
 
 
 def log_odds(share: NDArray[Any]) -> NDArray[np.float32]:
-    """Return ln(p / (1 - p)), for shares away from 0 and 1.
+    """Return ln(p / (1 - p)); shares are kept away from 0 and 1.
 
     Examples
     --------
@@ -37,13 +37,13 @@ def log_odds(share: NDArray[Any]) -> NDArray[np.float32]:
 
 
 def probability(evidence: NDArray[Any], weights: Sequence[float]) -> NDArray[np.float32]:
-    """Return the probability that objects are true ones.
+    """Return the probability that objects match a true one.
 
     Parameters
     ----------
     evidence : (n, k) ndarray
     weights : sequence of k + 1 floats
-        The first one is the constant.
+        The constant comes first.
 
     Examples
     --------
@@ -56,8 +56,8 @@ def probability(evidence: NDArray[Any], weights: Sequence[float]) -> NDArray[np.
     )
 
 
-def learn(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] | None:
-    """Return the weights that tell true objects from others; None with too few to learn from.
+def learn_weights(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] | None:
+    """Fit the weights of `probability`; return None if objects are too few.
 
     Parameters
     ----------
@@ -67,7 +67,7 @@ def learn(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] 
     Examples
     --------
     >>> values = np.linspace(-3, 3, 100)[:, None]
-    >>> weights = learn(values, values[:, 0] > 0)
+    >>> weights = learn_weights(values, values[:, 0] > 0)
     >>> probability(np.array([[-2.0], [2.0]]), weights).round().tolist()
     [0.0, 1.0]
     """
@@ -84,29 +84,29 @@ def learn(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] 
         slope = -(sign * expit(-margin)) @ scaled + ridge
         return float(np.logaddexp(0, -margin).sum() + ridge @ weights / 2), slope
 
-    # Laplace's rule for the constant: with no wrong object at all it would be infinite.
+    # Laplace's rule for the constant: without any wrong object it would be infinite.
     start = np.zeros(scaled.shape[1])
     start[0] = np.log((true.sum() + 1) / ((~true).sum() + 1))
-    found = minimize(
+    fitted = minimize(
         cost,
         start,
         jac=True,
         method="L-BFGS-B",
         bounds=[(start[0] - 3, start[0] + 3), *[(None, None)] * values.shape[1]],
     ).x
-    slopes = found[1:] / spread
-    return tuple(round(float(w), 6) for w in (found[0] - slopes @ mean, *slopes))
+    slopes = fitted[1:] / spread
+    return tuple(round(float(w), 6) for w in (fitted[0] - slopes @ mean, *slopes))
 
 
-def gathered(
-    found: Sequence[Segmentation], truths: Sequence[NDArray[Any]]
+def gather_evidence(
+    segmentations: Sequence[Segmentation], truths: Sequence[NDArray[Any]]
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Return the evidence of all objects of some images, and which of them match a true one.
 
-    Objects that lie on what is not annotated are left out.
+    Objects that lie mostly outside annotated pixels are left out.
     """
     evidence, true = [], []
-    for segmentation, truth in zip(found, truths, strict=True):
+    for segmentation, truth in zip(segmentations, truths, strict=True):
         objects: Mapping[str, NDArray[Any]] = segmentation.objects or {}
         hits, wrong = (
             match_objects(truth, segmentation.labels)[:, 1],
@@ -119,7 +119,7 @@ def gathered(
 
 
 class Bin(NamedTuple):
-    """Objects of about one score: how many, their mean score, and the share of true ones."""
+    """Objects of similar scores: their number, mean score, and share of true ones."""
 
     objects: int
     score: float

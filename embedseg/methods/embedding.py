@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import numpy as np
 import torch
@@ -13,29 +13,71 @@ from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from embedseg.clustering import cluster_raw
-from embedseg.labels import centroids, known_axes, medoids, nearest_medians, object_ids, renumber
-from embedseg.methods.base import Method, activate
+from embedseg.labels import (
+    centroids,
+    complete_axes,
+    medoids,
+    nearest_medians,
+    object_ids,
+    relabel_crop,
+)
+from embedseg.methods.base import JoinName, activate
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.embedding_loss import instance_loss
 from embedseg.methods.instances import (
     InstanceMethod,
-    smallest_in_words,
+    describe_smallest,
+    sizes_to_try,
     smallest_object,
-    smallest_to_try,
 )
 from embedseg.methods.losses import full_precision
-from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
+from embedseg.methods.transfer import Transfer
+from embedseg.types import NOT_ANNOTATED, Maps, MapSpec, Segmentation, Spacing, channel_slices
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
+
+
+@final
+class _SameLengths(Transfer["Embedding"]):
+    """Offsets and bandwidths that stay the same in µm under another unit and scale."""
+
+    def adopt_head(
+        self, head: nn.Module, specs: Sequence[MapSpec], old: Embedding, new: Embedding
+    ) -> None:
+        weight, bias = head.weight, head.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        # Offsets to first order; exp(scale * bandwidth) / unit^2 exactly.
+        shrink = old.unit / new.unit
+        factor = {"offset": shrink, "bandwidth": old.bandwidth_scale / new.bandwidth_scale}
+        shift = {"bandwidth": -2 * float(np.log(shrink)) / new.bandwidth_scale}
+        with torch.no_grad():
+            # Transposed convolutions have the outputs on the second axis.
+            outputs = weight.movedim(int(isinstance(head, _ConvTransposeNd)), 0)
+            for name, part in channel_slices(tuple(specs)).items():
+                outputs[part] *= factor.get(name, 1.0)
+                bias[part] = bias[part] * factor.get(name, 1.0) + shift.get(name, 0.0)
+
+    def translate(self, maps: Maps, old: Embedding, new: Embedding) -> Maps:
+        shrink = old.unit / new.unit
+        if shrink == 1 and old.bandwidth_scale == new.bandwidth_scale:
+            return maps
+        raw = maps.data.astype(np.float32)
+        parts = channel_slices(maps.specs)
+        # A longer offset than the new unit allows becomes its longest.
+        raw[parts["offset"]] = np.arctanh(np.clip(maps["offset"] * shrink, -0.9995, 0.9995))
+        raw[parts["bandwidth"]] = (
+            old.bandwidth_scale * maps["bandwidth"] - 2 * np.log(shrink)
+        ) / new.bandwidth_scale
+        return Maps(raw.astype(np.float16), maps.specs, maps.spacing)
 
 
 class Embedding(InstanceMethod):
     """Spatial embedding of every pixel, grouped by greedy clustering.
 
     Pixel i at x_i (µm) is sent to e_i = x_i + unit * tanh(offset_i); pixels of one object are to
-    meet at its centre, within a distance that the net predicts too (the bandwidth), and the seed
-    map says how well a pixel does so.
+    meet at its centre, within a distance that the net predicts too (the bandwidth). The seed map
+    estimates how near to it a pixel comes.
 
     Attributes
     ----------
@@ -46,20 +88,20 @@ class Embedding(InstanceMethod):
     bandwidth_scale : float
         Factor in exp(bandwidth_scale * raw bandwidth).
     centre : {"medoid", "centroid", "median"}
-        Where an object's pixels are sent: its medoid, its centroid, or its pixel nearest the
-        median of the coordinates.
+        Target of an object's pixels: its medoid, its centroid, or its pixel nearest the median of
+        the coordinates.
     foreground_weight : float
         Weight of object pixels in the seed loss.
     instance_weight, smoothness_weight, seed_weight : float
         Weights of the parts of the loss.
     fg_threshold : float
-        Only pixels with a seed above it are foreground. This and what follows is for decoding, see
-        `embedseg.clustering.cluster`, and tuned on validation images.
+        Only pixels with a seed above it are foreground. This and the following options are for
+        decoding, see `embedseg.clustering.cluster`, and tuned on validation images.
     seed_threshold : float
         Only pixels with a seed of at least this start an object.
     seeds : {"greedy", "peaks"}
-        What may start one: every free foreground pixel, or only local maxima of the smoothed seed
-        map, whatever their seed.
+        Pixels that may start one: every free foreground pixel, or only local maxima of the
+        smoothed seed map, whatever their seed.
     max_radius : float, optional
         Longest distance from centre to member along each axis, in units of its spacing; a wider
         bandwidth counts as this wide. None cuts nothing.
@@ -82,7 +124,8 @@ class Embedding(InstanceMethod):
     """
 
     type: Literal["embedding"] = "embedding"
-    join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "seed-ownership"
+    join: ClassVar[JoinName] = "seed-ownership"
+    transfer: ClassVar[Transfer[Any]] = _SameLengths()
 
     unit: float = Field(default=20.0, gt=0)
     radius: float = Field(default=5.0, gt=0)
@@ -125,18 +168,18 @@ class Embedding(InstanceMethod):
                 if stats.ndim == 2
                 else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
                 "min_object_size": smallest,
-                # In pixels; no object is that wide, so only a wild bandwidth is cut.
+                # In pixels; no object is that wide, so only outliers of the bandwidth are cut.
                 "max_radius": float(np.ceil(stats.extents.max())),
             }
         )
 
     def reasons(self, unit: str) -> list[str]:
-        """Say what was tied to the size of the objects."""
+        """Describe the options that follow from the size of the objects."""
         return [
             f"offsets: up to {self.unit:g} {unit}, the extent of a large object",
             f"bandwidth: starts at {self.radius:g} {unit}, the radius of a typical object",
             f"seeds: an object's pixels weigh {self.foreground_weight:g} times the background's",
-            smallest_in_words(self.min_object_size),
+            describe_smallest(self.min_object_size),
         ]
 
     def maps(self, ndim: int) -> tuple[MapSpec, ...]:
@@ -150,19 +193,19 @@ class Embedding(InstanceMethod):
     def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
         """Return the labels, and of each object the centre in µm and its known axes: (n, ndim).
 
-        An object that goes on into pixels that are not annotated along every axis has no centre,
-        and is not annotated itself.
+        An object that continues into pixels that are not annotated along every axis has no centre,
+        and counts as not annotated.
         """
-        labels = renumber(labels)
+        labels = relabel_crop(labels)
         if self.centre == "centroid":
             centres = centroids(labels, spacing)
         else:
             pick = medoids if self.centre == "medoid" else nearest_medians
             centres = pick(labels, spacing) * np.asarray(spacing)
-        known = known_axes(labels)
+        known = complete_axes(labels)
         lost = ~known.any(axis=1)
         if lost.any():
-            labels = np.where(np.isin(labels, object_ids(labels)[lost]), -1, labels)
+            labels = np.where(np.isin(labels, object_ids(labels)[lost]), NOT_ANNOTATED, labels)
         return {
             "labels": torch.from_numpy(labels.astype(np.int64)),
             "centres": torch.from_numpy(np.asarray(centres, np.float32).reshape(-1, labels.ndim)),
@@ -183,37 +226,6 @@ class Embedding(InstanceMethod):
             if any(spec.name == "offset" for spec in specs):
                 weight.zero_()
             bias.copy_(torch.cat([torch.full((s.channels,), start[s.name]) for s in specs]))
-
-    def adopt_head(self, head: nn.Module, specs: Sequence[MapSpec], before: Method) -> None:
-        """Keep offsets and bandwidths, in µm, what they were with another unit and scale."""
-        assert isinstance(before, Embedding)
-        weight, bias = head.weight, head.bias
-        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
-        # Offsets to first order; exp(scale * bandwidth) / unit^2 exactly.
-        shrink = before.unit / self.unit
-        factor = {"offset": shrink, "bandwidth": before.bandwidth_scale / self.bandwidth_scale}
-        shift = {"bandwidth": -2 * float(np.log(shrink)) / self.bandwidth_scale}
-        with torch.no_grad():
-            # Transposed convolutions have the outputs on the second axis.
-            outputs = weight.movedim(int(isinstance(head, _ConvTransposeNd)), 0)
-            for name, part in channel_slices(tuple(specs)).items():
-                outputs[part] *= factor.get(name, 1.0)
-                bias[part] = bias[part] * factor.get(name, 1.0) + shift.get(name, 0.0)
-
-    def translated(self, maps: Maps, before: Method) -> Maps:
-        """Keep offsets and bandwidths, in µm, what they were with another unit and scale."""
-        assert isinstance(before, Embedding)
-        shrink = before.unit / self.unit
-        if shrink == 1 and before.bandwidth_scale == self.bandwidth_scale:
-            return maps
-        raw = maps.data.astype(np.float32)
-        parts = channel_slices(maps.specs)
-        # A longer offset than this unit allows becomes its longest.
-        raw[parts["offset"]] = np.arctanh(np.clip(maps["offset"] * shrink, -0.9995, 0.9995))
-        raw[parts["bandwidth"]] = (
-            before.bandwidth_scale * maps["bandwidth"] - 2 * np.log(shrink)
-        ) / self.bandwidth_scale
-        return Maps(raw.astype(np.float16), maps.specs, maps.spacing)
 
     def loss(
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
@@ -259,7 +271,7 @@ class Embedding(InstanceMethod):
 
     def decode(self, maps: Maps) -> Segmentation:
         """Cluster the embeddings around seeds."""
-        found = cluster_raw(
+        clusters = cluster_raw(
             maps.raw("offset"),
             maps.raw("bandwidth"),
             maps.raw("seed")[0],
@@ -274,16 +286,16 @@ class Embedding(InstanceMethod):
             refine=self.refine,
             origin=maps.origin,
         )
-        # The seed, how close the embeddings are, how much of it other objects took.
-        kept = found.size / np.maximum(found.claimed, 1)
-        evidence = [log_odds(found.score), log_odds(found.compactness), np.log(kept)]
+        # Seed, compactness, share of its pixels that other objects did not take.
+        kept = clusters.size / np.maximum(clusters.claimed, 1)
+        evidence = [log_odds(clusters.score), log_odds(clusters.compactness), np.log(kept)]
         return self.judged(
-            found.labels,
+            clusters.labels,
             {
-                "position": found.position,
-                "centre": found.centre,
-                "score": found.score,
-                "size": found.size,
+                "position": clusters.position,
+                "centre": clusters.centre,
+                "score": clusters.score,
+                "size": clusters.size,
                 "evidence": np.stack(evidence, axis=1).astype(np.float32),
             },
         )
@@ -293,6 +305,6 @@ class Embedding(InstanceMethod):
         return {
             "seed_threshold": (0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.93, 0.95, 0.97),
             "fg_threshold": (0.3, 0.4, 0.5, 0.6),
-            "min_object_size": smallest_to_try(self.min_object_size),
+            "min_object_size": sizes_to_try(self.min_object_size),
             "refine": (None, 0.6, 0.5, 0.4, 0.3, 0.2),
         }

@@ -5,8 +5,8 @@ the likelihood of pixel i is phi_k(i) = exp(-sum_d w_kd ((e_id - C_kd) / unit)^2
 the mean over objects of the Lovász hinge of 2 phi_k - 1 against the object's mask (Neven et al.
 2019, arXiv:1906.11109; Berman et al. 2018, arXiv:1705.08790).
 
-`literal_instance_loss` says so in torch. `instance_loss` on a CPU computes value and gradient in
-one pass of compiled code, sorting for each object only the pixels that can matter:
+`literal_instance_loss` is this formula in torch. `instance_loss` on a CPU computes value and
+gradient in one pass of compiled code, sorting for each object only the pixels that can matter:
 
 - a pixel outside the object whose likelihood is lost in rounding is left out: below 1e-13, q > 30;
   below 6e-8, q > 16.6, in single precision;
@@ -38,7 +38,7 @@ FAR = {
 
 
 class InstanceLoss(NamedTuple):
-    """Parts of the loss that speak of objects.
+    """The parts of the loss over objects.
 
     Attributes
     ----------
@@ -78,9 +78,9 @@ def literal_instance_loss(
     centres : (B, n, ndim) float Tensor
         Centre of object k at row k - 1, µm.
     known : (B, n, ndim) bool Tensor, optional
-        Along which axes it is known; default: all. An axis that is not has no part in q, and of
-        the pixels outside only those compete that lie beside the object, within its extent along
-        that axis: what lies beyond may belong to it.
+        Axes along which it is known; default: all. An unknown axis has no part in q, and of the
+        pixels outside only those compete that lie beside the object, within its extent along that
+        axis: pixels beyond may belong to it.
     unit, scale : float
         Unit of the weights in µm, and the factor in their exponent.
     """
@@ -142,7 +142,7 @@ def batched_instance_loss(
     embedding, bandwidth, labels, centres, known, unit, scale
         As in `literal_instance_loss`.
     most : int
-        At most so many values, objects times pixels, are held at once.
+        Values held at once, objects times pixels.
     """
     batch, ndim = embedding.shape[:2]
     count, pixels = centres.shape[1], labels[0].numel()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
 
 import numpy as np
 import torch
@@ -12,17 +12,42 @@ from pydantic import Field, model_validator
 from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvTransposeNd
 
-from embedseg.data import colour_of
-from embedseg.methods.base import Method
+from embedseg.common import unknown_name
+from embedseg.data import default_colour
+from embedseg.methods.base import JoinName, Method
 from embedseg.methods.losses import full_precision, masked_cross_entropy, multiclass_dice
+from embedseg.methods.transfer import Transfer
 from embedseg.scoring import ClassScoring
-from embedseg.types import DataError, Maps, MapSpec, Segmentation, Spacing
+from embedseg.types import NOT_ANNOTATED, DataError, Maps, MapSpec, Segmentation, Spacing
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
 
-#: A class called so separates the pieces of the others, unless another one is named.
+#: Names of a class that separates the pieces of the others, unless `membrane` names one.
 MEMBRANES = ("membrane", "membranes")
+
+
+@final
+class _SameClasses(Transfer["Semantic"]):
+    """Channels that follow the names of the classes."""
+
+    def adopt_head(
+        self, head: nn.Module, specs: Sequence[MapSpec], old: Semantic, new: Semantic
+    ) -> None:
+        weight, bias = head.weight, head.bias
+        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
+        with torch.no_grad():
+            # Transposed convolutions have the outputs on the second axis.
+            outputs = weight.movedim(int(isinstance(head, _ConvTransposeNd)), 0)
+            for values in (outputs, bias):
+                before = values.clone()
+                for k, name in enumerate(new.names):
+                    # A new class begins as the mean of all.
+                    known = name in old.names
+                    values[k] = before[old.names.index(name)] if known else before.mean(dim=0)
+
+    def translate(self, maps: Maps, old: Semantic, new: Semantic) -> Maps:
+        return maps
 
 
 class Semantic(Method):
@@ -31,23 +56,23 @@ class Semantic(Method):
     Attributes
     ----------
     names, palette : tuple of str
-        Of the classes, and their colours "#rrggbb"; from the data.
+        Names of the classes, and their colours "#rrggbb"; from the data.
     frequencies : tuple of float
         Share of the training pixels that belong to each class; from the data.
     weighting : {"none", "inverse", "median"}
         How classes weigh in the cross entropy: alike; as 1 / frequency, so that pixels weigh 1 on
-        average; or as the median of the frequencies over their own, so that a class in the middle
+        average; or as the median of the frequencies over theirs, so that a class in the middle
         weighs 1 (Eigen, Fergus 2015).
     most_weight : float
-        No class weighs more.
+        Largest weight of a class.
     dice_weight : float
         Weight of the Dice part of the loss.
     focal : float
         Exponent of the focal loss (Lin et al. 2017): cross entropy weighs (1 - p)^focal, so that
         pixels that are right already count less; 0 is plain cross entropy.
     membrane : str, optional
-        Name of the class that separates the pieces of the others: then these are scored too.
-        Default: the one called membrane, if there is.
+        Name of the class that separates the pieces of the others, which are then scored too.
+        Default: the class called membrane, if any.
     regions : {"planes", "volume"}
         Whether these pieces are sought in each plane of a volume, as in stacks of thick sections,
         or in the whole of it.
@@ -71,7 +96,8 @@ class Semantic(Method):
     primary: ClassVar[str] = "iou_mean"
     reads: ClassVar[Literal["objects", "classes"]] = "classes"
     anywhere: ClassVar[float] = 0.67
-    join: ClassVar[Literal["seed-ownership", "faces", "none"]] = "none"
+    join: ClassVar[JoinName] = "none"
+    transfer: ClassVar[Transfer[Any]] = _SameClasses()
 
     names: tuple[str, ...] = ("0", "1")
     palette: tuple[str, ...] = ()
@@ -98,9 +124,7 @@ class Semantic(Method):
         if len(self.names) < 2:
             raise ValueError(f"names: {len(self.names)} class(es), expected two or more")
         if self.membrane is not None and self.membrane not in self.names:
-            raise ValueError(
-                f"membrane: no class {self.membrane!r}; there are " + ", ".join(self.names)
-            )
+            raise ValueError(f"membrane: {unknown_name('class', self.membrane, self.names)}")
         return self
 
     def plan(self, stats: Statistics) -> Self:
@@ -135,7 +159,7 @@ class Semantic(Method):
         )
 
     def reasons(self, unit: str) -> list[str]:
-        """Say what weighs how much."""
+        """Describe the weights of the classes and the scoring of regions."""
         lines = []
         if self.weighting != "none":
             lines = [
@@ -160,7 +184,7 @@ class Semantic(Method):
         shares = np.array(self.frequencies or (1 / len(self.names),) * len(self.names))
         whole = {"none": shares, "inverse": 1 / len(shares), "median": np.median(shares)}
         weights = whole[self.weighting] / np.maximum(shares, 1e-9)
-        # What is rare beyond measure must not drown the others.
+        # A very rare class must not outweigh the others.
         return tuple(np.minimum(weights, self.most_weight).tolist())
 
     def maps(self, ndim: int) -> tuple[MapSpec, ...]:
@@ -168,8 +192,8 @@ class Semantic(Method):
         return (MapSpec("probability", "scalar", len(self.names), "softmax", average="activated"),)
 
     def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
-        """Return the classes, (*space) int64; -1 where nothing is known."""
-        return {"classes": torch.from_numpy(np.maximum(labels, -1).astype(np.int64))}
+        """Return the classes, (*space) int64; -1 where not annotated."""
+        return {"classes": torch.from_numpy(np.maximum(labels, NOT_ANNOTATED).astype(np.int64))}
 
     def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
         """Start with the classes' frequencies."""
@@ -178,20 +202,6 @@ class Semantic(Method):
         shares = torch.tensor(self.frequencies or (1.0,) * len(self.names))
         with torch.no_grad():
             bias.copy_(torch.log(shares.clamp(min=1e-4)))
-
-    def adopt_head(self, head: nn.Module, specs: Sequence[MapSpec], before: Method) -> None:
-        """Let each class begin as the one of its name did; new ones as the mean of all."""
-        assert isinstance(before, Semantic)
-        weight, bias = head.weight, head.bias
-        assert isinstance(weight, Tensor) and isinstance(bias, Tensor)
-        with torch.no_grad():
-            # Transposed convolutions have the outputs on the second axis.
-            outputs = weight.movedim(int(isinstance(head, _ConvTransposeNd)), 0)
-            for values in (outputs, bias):
-                old = values.clone()
-                for k, name in enumerate(self.names):
-                    known = name in before.names
-                    values[k] = old[before.names.index(name)] if known else old.mean(dim=0)
 
     def loss(
         self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
@@ -206,7 +216,7 @@ class Semantic(Method):
         """Take the class of the highest probability, tilted towards rare ones."""
         raw = maps.raw("probability").astype(np.float32)
         if self.tilt and self.frequencies:
-            # The softmax keeps the order, so its logarithm but for a constant is the raw output.
+            # The logarithm of the softmax is the raw output up to a constant.
             shift = -self.tilt * np.log(np.maximum(self.frequencies, 1e-6))
             raw = raw + shift.astype(np.float32).reshape(-1, *[1] * (raw.ndim - 1))
         return Segmentation(raw.argmax(axis=0).astype(np.int32))
@@ -224,27 +234,30 @@ class Semantic(Method):
             self.regions == "planes",
         )
 
-    def found(self, frames: Sequence[NDArray[np.int32]]) -> str:
-        """Say which share of the pixels belongs to each class."""
-        counts = sum(np.bincount(frame.ravel(), minlength=len(self.names)) for frame in frames)
-        shares = 100 * np.asarray(counts) / max(1, sum(frame.size for frame in frames))
-        return ", ".join(
-            f"{name} {share:.1f} %" for name, share in zip(self.names, shares, strict=True)
-        )
-
     @property
     def colours(self) -> Mapping[str, str]:
         """Names of the classes and their colours."""
-        palette = self.palette or tuple(map(colour_of, range(len(self.names))))
+        palette = self.palette or tuple(map(default_colour, range(len(self.names))))
         return dict(zip(self.names, palette, strict=True))
-
-    def differs(self, other: Method) -> str | None:
-        """Say whether another model's classes are others."""
-        reason = super().differs(other)
-        if reason is None and isinstance(other, Semantic) and other.names != self.names:
-            return f"its classes are {', '.join(other.names)}, not {', '.join(self.names)}"
-        return reason
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary how much rare classes are favoured."""
         return {"tilt": (-0.4, -0.2, 0.0, 0.2, 0.4, 0.6, 0.8)}
+
+    def adjustable(self) -> dict[str, Sequence[Any]]:
+        """Return the options that tuning varies."""
+        return self.search_space()
+
+    def in_blocks(self, pieces: bool) -> Self:
+        """Return the method: pixels are decoded one by one."""
+        return self
+
+    def keeps(self, table: Mapping[str, NDArray[Any]], pieces: bool) -> NDArray[np.bool_]:
+        """Return that all rows stay; classes have no table of objects."""
+        return np.ones(len(table["size"]), bool)
+
+    def calibrated(
+        self, segmentations: Sequence[Segmentation], truths: Sequence[NDArray[Any]]
+    ) -> Self:
+        """Return the method: classes have no scores of objects."""
+        return self

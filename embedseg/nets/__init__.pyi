@@ -18,5 +18,5 @@ from .memory import (
     prediction_memory as prediction_memory,
     training_memory as training_memory,
 )
-from .registry import NETS as NETS, net_class as net_class, net_options as net_options
-from .weights import save_weights as save_weights
+from .registry import NETS as NETS, net_options as net_options
+from .weights import WEIGHTS as WEIGHTS, load_weights as load_weights, save_weights as save_weights

@@ -17,13 +17,13 @@ from embedseg.types import PerAxis, Spacing, UsageError
 class Net(nn.Module, ABC):
     """A fully convolutional net with one decoder branch per head.
 
-    Subclasses are final and compute the features of each branch; the last layer of each branch
-    is linear, so that with zero weights it puts out its bias, exactly.
+    Subclasses are final and compute the features of each branch. The last layer of each branch is
+    linear: with zero weights it puts out its bias, exactly.
 
     Attributes
     ----------
     divisor : tuple of int
-        Sizes of an image have to be multiples of it, per axis.
+        Per axis; sizes of an image must be multiples of it.
     outputs : nn.ModuleList
         Last layer of each branch, with `weight` and `bias`, in the order of the heads.
     """
@@ -54,7 +54,7 @@ class Net(nn.Module, ABC):
                 f"net's divisor {self.divisor}; pad the image"
             )
         features = self.branches(image)
-        # Half precision inside is enough, but offsets are to be finer than its 8 bits.
+        # Inside, half precision is enough; offsets need more than its 8 bits.
         with torch.autocast(image.device.type, enabled=False):
             dtype = next(self.outputs.parameters()).dtype
             maps = [last(part.to(dtype)) for last, part in zip(self.outputs, features, strict=True)]
@@ -62,7 +62,7 @@ class Net(nn.Module, ABC):
 
 
 class NetOptions(BaseModel, ABC):
-    """Options of a net, saved as JSON; subclasses are final and build the net they describe."""
+    """Options of a net, saved as JSON; subclasses are final and build their net."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -72,16 +72,16 @@ class NetOptions(BaseModel, ABC):
 
     @abstractmethod
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:
-        """Return by how much each level of the net shrinks each axis."""
+        """Return the stride of each level of the net, per axis."""
 
     @abstractmethod
     def make(
         self, channels: int, heads: Sequence[int], spacing: Spacing, crop: Sequence[int]
     ) -> Net:
-        """Return a net with fresh weights; the crop fits."""
+        """Return a net with fresh weights; the crop is a multiple of the divisor."""
 
     def divisor(self, spacing: Spacing, crop: Sequence[int]) -> PerAxis:
-        """Return of what the sizes of an image have to be multiples, per axis."""
+        """Return the divisor, per axis: sizes of an image must be multiples of it."""
         return product(self.strides(spacing, crop), len(spacing))
 
     def fit_crop(self, crop: Sequence[int], spacing: Spacing) -> PerAxis:
@@ -120,9 +120,9 @@ class NetOptions(BaseModel, ABC):
         channels : int
             Channels of an image.
         heads : sequence of int
-            Channels of the maps that each decoder branch makes.
+            Channels of the maps of each decoder branch.
         spacing : tuple of float
-            µm per pixel, in array-axis order; strides follow it.
+            µm per pixel, in array-axis order; strides follow from it.
         crop : sequence of int
             Size of a training crop; no axis of it is pooled to fewer than 4 samples.
 

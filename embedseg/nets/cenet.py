@@ -75,7 +75,7 @@ class CENetOptions(NetOptions):
 
 
 class _Residual(nn.Module):
-    """Two convolutions with a way around them."""
+    """Two convolutions with a shortcut."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel: PerAxis, stride: PerAxis, kind: Norm
@@ -101,7 +101,7 @@ class _Residual(nn.Module):
 
 
 class _DenseAtrous(nn.Module):
-    """Branches of dilated convolutions with ever larger fields, added to their input."""
+    """Branches of dilated convolutions with growing receptive fields, added to their input."""
 
     def __init__(self, channels: int, kernel: PerAxis) -> None:
         super().__init__()
@@ -120,7 +120,7 @@ class _DenseAtrous(nn.Module):
 
 
 class _MultiKernelPool(nn.Module):
-    """What windows of several sizes hold at most, one channel each, beside the features."""
+    """Max pooling over windows of several sizes, one channel each, beside the features."""
 
     def __init__(self, channels: int, ndim: int) -> None:
         super().__init__()
@@ -129,19 +129,19 @@ class _MultiKernelPool(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         space = x.shape[2:]
         pooled, mode = POOLS[len(space)]
-        found = [x]
+        features = [x]
         for window, squeeze in zip(WINDOWS, self.squeeze, strict=True):
-            # The last window may reach beyond the edge, and is cut off after enlarging.
+            # The last window may reach beyond the edge, and is cropped after enlarging.
             small = squeeze(pooled(x, window, ceil_mode=True))
             large = interpolate(small, scale_factor=float(window), mode=mode, align_corners=False)
             for axis, n in enumerate(space, 2):
                 large = large.narrow(axis, 0, n)
-            found.append(large)
-        return torch.cat(found, dim=1)
+            features.append(large)
+        return torch.cat(features, dim=1)
 
 
 class _Widen(nn.Module):
-    """From one level to the next finer one, through a quarter of the channels."""
+    """Upsampling to the next finer level, through a quarter of the channels."""
 
     def __init__(self, inputs: int, outputs: int, stride: PerAxis, kind: Norm) -> None:
         super().__init__()

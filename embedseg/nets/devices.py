@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from embedseg.common import _free_of_groups, _free_of_machine
+from embedseg.common import free_memory
 from embedseg.types import UsageError
 
 
@@ -19,7 +19,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     Raises
     ------
     UsageError
-        If there is no such device here.
+        If there is no such device.
 
     Examples
     --------
@@ -33,7 +33,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
         device = torch.device(name)
     except RuntimeError:
         raise UsageError(
-            f"device {name!r} is unknown; say auto, cpu, cuda, cuda:1 or mps"
+            f"device {name!r} is unknown; expected auto, cpu, cuda, cuda:1 or mps"
         ) from None
     counts = {"cpu": 1, "cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}
     if (device.index or 0) >= counts.get(device.type, 0):
@@ -43,7 +43,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
 
 
 def computes_bfloat16(device: torch.device) -> bool:
-    """Tell whether a device has instructions for bfloat16; without them it is slower, not faster.
+    """Return whether a device has instructions for bfloat16; without them it is slower.
 
     Examples
     --------
@@ -53,13 +53,13 @@ def computes_bfloat16(device: torch.device) -> bool:
     if device.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if device.type == "cpu":
-        asked = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
-        return bool(asked and asked())
+        supported = getattr(torch.cpu, "_is_avx512_bf16_supported", None)
+        return bool(supported and supported())
     return False
 
 
 def available_memory(device: torch.device) -> int:
-    """Return the bytes that are free on a device.
+    """Return the free memory of a device, bytes.
 
     Examples
     --------
@@ -71,13 +71,13 @@ def available_memory(device: torch.device) -> int:
         return torch.cuda.mem_get_info(device)[0] + cached
     if device.type == "mps":
         return torch.mps.recommended_max_memory() - torch.mps.current_allocated_memory()
-    return min([_free_of_machine(), *_free_of_groups()])
+    return free_memory()
 
 
 def peak_memory(device: torch.device) -> int | None:
-    """Return the most bytes that this process has held so far: of a GPU, or else of memory.
+    """Return the peak memory of this process so far, bytes: of a GPU, or else of the machine.
 
-    None where the system does not say.
+    None where the system does not measure it.
 
     Examples
     --------
@@ -95,7 +95,7 @@ def peak_memory(device: torch.device) -> int | None:
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Tell whether an error says that memory ran out; only CUDA's has a type of its own.
+    """Return whether an error means that memory ran out; only CUDA's has its own type.
 
     Examples
     --------
@@ -104,14 +104,14 @@ def is_out_of_memory(error: BaseException) -> bool:
     """
     if isinstance(error, MemoryError | torch.OutOfMemoryError):
         return True
-    said = str(error).lower()
+    message = str(error).lower()
     phrases = ("out of memory", "allocate memory", "not enough memory", "alloc_failed")
-    return isinstance(error, RuntimeError) and any(phrase in said for phrase in phrases)
+    return isinstance(error, RuntimeError) and any(phrase in message for phrase in phrases)
 
 
 @contextmanager
 def evaluating(net: nn.Module) -> Iterator[None]:
-    """Switch to evaluation without gradients, and back to each module's own mode.
+    """Switch to evaluation without gradients, then back to the mode of each module.
 
     Examples
     --------

@@ -64,8 +64,8 @@ class ERFNetOptions(NetOptions):
         """Return a net with fresh weights."""
         strides = self.strides(spacing, crop)
         joint = product(strides, len(spacing))
-        # Taps of a dilated kernel that in training see nothing but padding would stay random and
-        # then act on larger images, so they reach half of the deepest features at most.
+        # Taps of a dilated kernel that see only padding in training would stay random and act on
+        # larger images, so they reach half of the deepest features at most.
         reach = tuple(max(1, n // s // 2) for n, s in zip(crop, joint, strict=True))
         kernels = axis_kernels(spacing, crop, strides)
         return ERFNet(channels, heads, strides, kernels, reach, self)
@@ -79,7 +79,7 @@ class _Down(nn.Module):
     ) -> None:
         super().__init__()
         ndim = len(stride)
-        # An image with many channels leaves no room for its pooled copy.
+        # An image with many channels has no room for its pooled copy.
         kept = inputs if inputs < outputs else 0
         self.pool = pool(ndim, stride) if kept else None
         self.conv = conv(ndim, inputs, outputs - kept, kernel, stride=stride)

@@ -16,11 +16,11 @@ LAYOUTS = {2: torch.channels_last, 3: torch.channels_last_3d}
 
 
 def fused_for_inference(net: nn.Module) -> nn.Module:
-    """Return a net that puts out the same, but for rounding, in less time and memory.
+    """Return a net with the same output, up to rounding, in less time and memory.
 
     Batch normalisation becomes part of the convolution before it, rectifying happens in place, and
-    on a CPU weights lie channels last. It holds for the weights as they are now; the net itself,
-    which has to be in evaluation mode, stays as it is.
+    on a CPU weights lie channels last. The copy keeps the present weights; the net itself, which
+    must be in evaluation mode, stays as it is.
 
     Examples
     --------
@@ -41,14 +41,14 @@ def fused_for_inference(net: nn.Module) -> nn.Module:
 
 
 def _merged(layers: Iterable[nn.Module]) -> list[nn.Module]:
-    """Return as many layers that do the same one after the other."""
+    """Return as many layers of the same effect, with normalisation merged into convolutions."""
     merged: list[nn.Module] = []
     for layer in layers:
         before = merged[-1] if merged else None
         if isinstance(before, _ConvNd) and isinstance(layer, _BatchNorm):
             merged[-1:] = [nn.Identity(), _with_norm(before, layer)]
         elif isinstance(before, _ConvNd | _BatchNorm) and isinstance(layer, nn.ReLU):
-            # Nobody else holds what is rectified.
+            # No other layer reads this input.
             merged.append(nn.ReLU(inplace=True))
         else:
             merged.append(layer)
@@ -56,7 +56,7 @@ def _merged(layers: Iterable[nn.Module]) -> list[nn.Module]:
 
 
 def _with_norm(layer: _ConvNd, norm: _BatchNorm) -> _ConvNd:
-    """Return a convolution that is normalised by the statistics of the training."""
+    """Return a convolution that includes a batch normalisation."""
     mean, variance = norm.running_mean, norm.running_var
     assert mean is not None and variance is not None
     weight, bias = fuse_conv_bn_weights(

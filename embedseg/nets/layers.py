@@ -112,8 +112,8 @@ def pool(ndim: int, stride: PerAxis) -> nn.Module:
 def norm(ndim: int, kind: Norm, channels: int, *, eps: float = 1e-5) -> nn.Module:
     """Return batch normalisation, or group normalisation in up to 8 groups.
 
-    Batch statistics of one or two crops are noisy: that is what groups are for. But groups are
-    normalised over the whole input, so that a tile gets other maps than the image it is cut from.
+    Groups avoid the noisy statistics of batches of one or two crops. But they are normalised over
+    the whole input, so that the maps of a tile differ from those of the image it is cut from.
 
     Examples
     --------
@@ -133,8 +133,8 @@ def dropout(ndim: int, share: float) -> nn.Module:
 def initialise(net: nn.Module) -> None:
     """Draw the weights of all convolutions after He et al.; biases are 0.
 
-    The variance is 2 over the number of inputs that an output pixel sees, which for a transposed
-    convolution is its kernel's size over its stride's.
+    The variance is 2 over the number of inputs of an output pixel, which for a transposed
+    convolution is the size of its kernel over that of its stride.
 
     References
     ----------
@@ -155,8 +155,8 @@ def initialise(net: nn.Module) -> None:
 def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[PerAxis]:
     """Return the stride of each level: 2 along an axis that is pooled, else 1.
 
-    An axis is not pooled while it is more than twice as coarse as the finest of those that can
-    still be pooled, nor to fewer than 4 samples of a crop.
+    An axis is not pooled while it is more than twice as coarse as the finest axis that can still be
+    pooled, nor to fewer than 4 samples of a crop.
 
     Parameters
     ----------
@@ -165,7 +165,7 @@ def axis_strides(spacing: Spacing, crop: Sequence[int], levels: int) -> list[Per
     crop : sequence of int
         Pixels per axis.
     levels : int
-        How many levels; the last ones may pool nothing.
+        Number of levels; the last ones may pool nothing.
 
     Examples
     --------
@@ -232,11 +232,11 @@ def axis_kernels(
 def _coarse(step: Sequence[float], size: Sequence[int], before: Sequence[bool]) -> list[bool]:
     """Return which axes are more than twice as coarse as the finest that can be pooled.
 
-    An axis that ran out of samples stays fine for ever: it must not hold the others back, nor
-    make them coarse again once they were not.
+    An axis without samples to pool stays fine: it must not keep the others from pooling, nor make
+    them coarse again.
     """
     finest = min([a for a, n in zip(step, size, strict=True) if n >= 2 * FEWEST] or step)
-    # One per cent is what a spacing may be off.
+    # A spacing may be off by one per cent.
     return [late and a > 2.02 * finest for late, a in zip(before, step, strict=True)]
 
 

@@ -1,8 +1,7 @@
 """Memory of a net, measured without computing.
 
-Sizes come from a dry run on tensors that have shapes but no values, in which every storage is
-counted from when it is made until it is freed. What libraries take beside the tensors is a
-measured factor and a constant.
+Sizes come from a dry run on tensors with shapes but no values, in which every storage is counted
+while it lives. For the memory of libraries there are a measured factor and a constant.
 """
 
 from __future__ import annotations
@@ -38,7 +37,7 @@ LOSS = 8
 
 
 class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """Counts the bytes of all tensors that are made within it, while they live.
+    """A counter of the bytes of all tensors that are made within it, while they live.
 
     Attributes
     ----------
@@ -62,7 +61,7 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self._held: set[int] = set()
 
     def add(self, tensor: Tensor) -> None:
-        """Count a tensor that was made before."""
+        """Count an existing tensor."""
         storage = tensor.untyped_storage()
         key, size = storage._cdata, storage.nbytes()
         self.largest = max(self.largest, tensor.numel())
@@ -92,14 +91,14 @@ def training_memory(
     half: bool,
     average: bool = False,
 ) -> float:
-    """Return the bytes of a training: process, net, optimiser, a step; without the images.
+    """Return the memory of a training, bytes: process, net, optimiser, a step; not the images.
 
     Parameters
     ----------
     build : callable
         Makes the net.
     shape : sequence of int
-        Of a batch, (B, C, *space).
+        Shape of a batch, (B, C, *space).
     half : bool
         Whether the net runs in half precision.
     average : bool
@@ -128,7 +127,7 @@ def training_memory(
                 del image, maps, working
                 optimizer.step()
         weights = sum(int(value.nbytes) for value in net.state_dict().values())
-    # The best weights so far, a copy of them on the way to a file, and the average.
+    # The best weights so far, a copy while they are saved, and the average.
     return float(PROCESS + KERNELS + OVERHEAD * tracker.peak + (2 + average) * weights)
 
 
@@ -140,18 +139,18 @@ def prediction_memory(
     divisor: Sequence[int],
     tile: float | None = None,
 ) -> tuple[float, float]:
-    """Return the bytes of segmenting one image: process and arrays, and a tile of the net.
+    """Return the memory of segmenting one image, bytes: process and arrays, and a tile of the net.
 
     Parameters
     ----------
     build : callable
         Makes the net.
     channels, maps : int
-        Channels of the image, and of what the net puts out.
+        Channels of the image, and of the output of the net.
     shape : sequence of int
-        Of the image, without channels.
+        Shape of the image, without channels.
     divisor : sequence of int
-        Sizes of what the net sees have to be multiples of it.
+        Sizes of a tile must be multiples of it.
     tile : float, optional
         Bytes that a tile may take; default: the image is not cut.
 
@@ -189,7 +188,7 @@ def pixels_that_fit(
     device: torch.device,
     memory: float | None = None,
 ) -> float:
-    """Return how many pixels of one image a net can take at once.
+    """Return how many pixels of one image fit into memory at once.
 
     The net, in evaluation mode, is run on a tiny image.
 
@@ -200,10 +199,10 @@ def pixels_that_fit(
     channels : int
         Channels of the image.
     divisor : tuple of int
-        Sizes of an image have to be multiples of it.
+        Sizes of an image must be multiples of it.
     device : torch.device
     memory : float, optional
-        Bytes to plan with; default: a share of what is free.
+        Bytes to plan with; default: a share of the free memory.
 
     Examples
     --------

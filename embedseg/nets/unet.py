@@ -34,7 +34,7 @@ class UNetOptions(NetOptions):
     Attributes
     ----------
     width : int
-        Channels at the finest level; doubled at each further one.
+        Channels of the finest level; each coarser one has twice as many.
     max_width : int
         No level has more channels than this.
     depth : int
@@ -44,10 +44,10 @@ class UNetOptions(NetOptions):
         the axes that the spacing lets pool), and its last layers bring it back. Memory and time
         fall with the square or the cube of it.
     branched : bool
-        Whether each head has a decoder of its own.
+        Whether each head has its own decoder.
     light : bool
-        Decoders add the encoder's features instead of putting them beside theirs, and have one
-        convolution at each level instead of two: about 0.6 of the time of a step.
+        Decoders add the encoder's features instead of concatenating them, and have one convolution
+        at each level instead of two: about 0.6 of the time of a step.
     norm : {"batch", "group"}
         Normalisation.
 
@@ -112,7 +112,7 @@ class _Decoder(nn.Module):
     def forward(self, features: list[Tensor]) -> Tensor:
         x = features[-1]
         for widen, convs, skip in zip(self.ups, self.convs, features[-2::-1], strict=True):
-            # Nothing holds on to what was widened.
+            # The widened features are freed at once.
             x = skip + widen(x) if self.light else torch.cat([skip, widen(x)], dim=1)
             x = convs(x)
         return x

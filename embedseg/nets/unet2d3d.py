@@ -16,11 +16,11 @@ from embedseg.types import PerAxis, Spacing
 
 @final
 class UNet2D3DOptions(NetOptions):
-    """Options of a U-Net whose fine levels see planes and whose coarse levels see the volume.
+    """Options of a U-Net with planes at its fine levels and the volume at its coarse levels.
 
-    What the fine levels see of the neighbouring planes would be far off in a stack of thick
-    sections; at a coarse level a plane is as thick as a pixel is wide. Which levels are which is
-    set here, not derived from the spacing as in the other nets.
+    In a stack of thick sections, neighbouring planes are far away at fine levels; at a coarse level
+    a plane is as thick as a pixel is wide. The number of fine levels is set here, not derived from
+    the spacing as in the other nets.
 
     Attributes
     ----------
@@ -59,7 +59,7 @@ class UNet2D3DOptions(NetOptions):
         [(1, 2, 2), (1, 2, 2), (1, 2, 2), (2, 1, 1)]
         """
         skipped, ndim = {1: 0, 2: 1, 4: 2}[self.stem], len(spacing)
-        # Planes that are infinitely far from each other are never pooled together.
+        # Planes at an infinite distance are never pooled together.
         planar = axis_strides((np.inf, *spacing[1:]), crop, skipped + min(self.flat, self.depth))
         far = product(planar, ndim)
         step = tuple(s * f for s, f in zip(spacing, far, strict=True))

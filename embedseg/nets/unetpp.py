@@ -38,8 +38,8 @@ class UNetPPOptions(NetOptions):
     depth : int
         How often the net pools. Fewer on crops too small for it.
     deep : bool
-        Deep supervision: maps are the mean of those that each column of the triangle makes on its
-        own, so that every column learns to make them.
+        Deep supervision: maps are the mean over the nodes of the finest level, so that each of them
+        learns to make maps.
     norm : {"batch", "group"}
         Normalisation.
 
@@ -69,10 +69,10 @@ class UNetPPOptions(NetOptions):
 
 @final
 class UNetPP(Net):
-    """Encoder, and for each level and each step to the right a node that sees all before it.
+    """An encoder, and a triangle of nodes by level and step.
 
-    Node (level, step) reads the nodes to its left on its level, and the node below to its left,
-    enlarged. Column `step` of the finest level could be an output of its own.
+    Node (level, step) reads all nodes to its left on its level, and the node below to its left,
+    enlarged. Each node of the finest level can serve as output.
 
     Parameters
     ----------

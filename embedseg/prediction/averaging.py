@@ -26,7 +26,7 @@ INVERSES: Mapping[str, Callable[[Any], Any]] = {
 
 
 def to_average(raw: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
-    """Return what of raw maps, (M, *space), is to be averaged: some of them activated.
+    """Return the quantity to average of raw maps, (M, *space): some of them activated.
 
     Examples
     --------
@@ -38,7 +38,7 @@ def to_average(raw: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[
 
 
 def from_average(mean: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArray[np.float32]:
-    """Return the raw maps, (M, *space), that a mean of summands stands for.
+    """Return the raw maps, (M, *space), of a mean of such quantities.
 
     Examples
     --------
@@ -50,7 +50,7 @@ def from_average(mean: NDArray[np.float32], specs: tuple[MapSpec, ...]) -> NDArr
 
 
 def to_float16(raw: NDArray[np.float32]) -> NDArray[np.float16]:
-    """Return raw maps as they are kept; what float16 cannot hold becomes the largest that it can.
+    """Round raw maps to float16; values beyond its range become its largest.
 
     Examples
     --------

@@ -11,12 +11,12 @@ class PredictOptions(BaseModel):
     Attributes
     ----------
     tile : tuple of int, optional
-        Size of what the net sees at once, halo included; default: as large as memory allows.
+        Size of a tile, halo included; default: as large as memory allows.
     memory : float, optional
-        GB that a tile may take; default: a share of what is free on the device.
+        GB that a tile may take; default: a share of the free memory of the device.
     halo : int or tuple of int, optional
-        Pixels around a tile that are computed and thrown away; default: 8 (2D) or 4 (3D) times
-        the net's divisor.
+        Pixels around a tile that are computed and dropped; default: 8 (2D) or 4 (3D) times the
+        net's divisor.
     tta : bool
         Average over the symmetries of the grid (test-time augmentation).
     planes : bool

@@ -11,7 +11,7 @@ from embedseg.common import Progress, open_bar
 from embedseg.nets import evaluating, fused_for_inference
 from embedseg.prediction.averaging import from_average, to_average, to_float16
 from embedseg.prediction.options import PredictOptions
-from embedseg.prediction.tiles import _finished, _View
+from embedseg.prediction.tiles import TiledNet, to_maps
 from embedseg.types import (
     DataError,
     Floats,
@@ -48,11 +48,11 @@ def predict_planes(
     volume : (C, Z, Y, X) float32 ndarray
         Normalised; of nearly isotropic spacing, unless only XY planes are taken.
     specs, volume_specs : tuple of MapSpec
-        What the net puts out, and the same maps in 3D.
+        Maps of the net, and the same maps in 3D.
     spacing : tuple of float
         µm per voxel along Z, Y, X.
     directions : tuple of int
-        PerAxis across which planes are taken: (0,) are XY planes, enough for scalars alone.
+        Axes across which planes are taken: (0,) are XY planes, enough for scalars alone.
     options, device, progress
         As in `predict`.
 
@@ -79,7 +79,7 @@ def predict_planes(
     with evaluating(net), open_bar(progress, "predict", "plane", planes) as bar:
         for axis in directions:
             seen = tuple(other for other in range(3) if other != axis)
-            view = _View(
+            tiled = TiledNet(
                 fused_for_inference(net),
                 specs,
                 tuple(spacing[other] for other in seen),
@@ -91,7 +91,7 @@ def predict_planes(
             counts[channels] += 1
             slots = np.moveaxis(total, axis + 1, 1)
             for index, plane in enumerate(np.moveaxis(volume, axis + 1, 0)):
-                slots[channels, index] += to_average(view.maps(plane, np.float32), specs)
+                slots[channels, index] += to_average(tiled.maps(plane, np.float32), specs)
                 bar.update()
     if not counts.all():
         raise UsageError(
@@ -100,7 +100,7 @@ def predict_planes(
         )
     total /= counts
     maps = to_float16(from_average(total, volume_specs))
-    return _finished(maps, volume_specs, spacing)
+    return to_maps(maps, volume_specs, spacing)
 
 
 def _lifted(

@@ -19,8 +19,8 @@ from embedseg.geometry import (
     Symmetry,
     largest_inner_shape,
     pad_to_multiple,
-    relative,
-    split,
+    relative_box,
+    split_blocks,
     symmetries,
 )
 from embedseg.nets import evaluating, fused_for_inference, is_out_of_memory, pixels_that_fit
@@ -30,10 +30,9 @@ from embedseg.types import Box, DataError, Floats, Maps, MapSpec, PerAxis, Spaci
 
 log = logging.getLogger("embedseg")
 
-
 #: Halo along an axis, in multiples of the net's divisor, by the number of axes.
 HALO = {2: 8, 3: 4}
-#: Images of no more pixels are not cut, nor is memory asked for.
+#: Images of up to this many pixels are not cut, and memory is not measured.
 SMALL = 2**16
 
 
@@ -50,8 +49,8 @@ def predict(
 ) -> Maps:
     """Apply a net to an image of any size.
 
-    The image is cut into tiles only if it does not fit into memory; where memory runs out
-    nevertheless, tiles are halved and it goes on.
+    The image is cut into tiles only if it does not fit into memory; if memory runs out
+    nevertheless, tiles are halved.
 
     Parameters
     ----------
@@ -60,17 +59,17 @@ def predict(
     image : (C, *space) float32 ndarray
         Normalised.
     specs : tuple of MapSpec
-        What the net puts out.
+        Maps of the net.
     spacing : tuple of float
         µm per pixel along each axis of `space`.
     options : PredictOptions, optional
     device : str or torch.device
     progress : bool or callable
-        Whether to show a bar over tiles; or what is told how many of them are done, which may
+        Whether to show a bar over tiles; or a function of the tiles done and all tiles, which may
         raise `embedseg.common.Stopped`.
     keep : tuple of slice, optional
-        Box whose maps are wanted; begins at multiples of the divisor. What is around it is only
-        seen by the net.
+        Box whose maps are wanted; begins at multiples of the divisor. The pixels around it are
+        only seen by the net.
 
     Returns
     -------
@@ -97,7 +96,7 @@ def predict(
             "(C, *space) with one spacing per space axis"
         )
     with evaluating(net), open_bar(progress, "predict", "tile") as bar:
-        view = _View(
+        tiled = TiledNet(
             fused_for_inference(net),
             specs,
             tuple(spacing),
@@ -105,8 +104,8 @@ def predict(
             torch.device(device),
             bar,
         )
-        maps = view.maps(image, np.float16, keep)
-    return _finished(np.ascontiguousarray(maps), specs, spacing)
+        maps = tiled.maps(image, np.float16, keep)
+    return to_maps(np.ascontiguousarray(maps), specs, spacing)
 
 
 def pixels_seen(
@@ -131,13 +130,13 @@ def pixels_seen(
     224
     """
     with evaluating(net):
-        view = _View(fused_for_inference(net), (), (1.0,) * len(shape), options, device, None)
-        padded = tuple(-(-n // d) * d for n, d in zip(shape, view.divisor, strict=True))
-        return sum(prod(tile.outer_shape) for tile in view.tiles(channels, padded, keep))
+        tiled = TiledNet(fused_for_inference(net), (), (1.0,) * len(shape), options, device, None)
+        padded = tuple(-(-n // d) * d for n, d in zip(shape, tiled.divisor, strict=True))
+        return sum(prod(tile.outer_shape) for tile in tiled.tiles(channels, padded, keep))
 
 
-def _finished(data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
-    """Return maps; pixels where they are not numbers belong to no object, and that is said."""
+def to_maps(data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Spacing) -> Maps:
+    """Return maps, and warn of NaN or infinite values; such pixels belong to no object."""
     wrong = int((~np.isfinite(data)).any(axis=0).sum())
     if wrong:
         log.warning("the net put out NaN or infinity at %d of %d pixels", wrong, data[0].size)
@@ -145,22 +144,24 @@ def _finished(data: NDArray[np.float16], specs: tuple[MapSpec, ...], spacing: Sp
 
 
 @dataclass
-class _View:
-    """A net with all that it takes to apply it to images of one spacing."""
+class TiledNet:
+    """A net that is applied to images of one spacing, tile by tile."""
 
     net: nn.Module  # of `fused_for_inference`
     specs: tuple[MapSpec, ...]
     spacing: Spacing
     options: PredictOptions
     device: torch.device
-    bar: Any  # of `open_bar`, or None: over applications of the net
+    bar: Any  # of `open_bar`, or None; counts applications of the net
 
     @cached_property
     def divisor(self) -> PerAxis:
+        """The sizes of which tiles are multiples."""
         return tuple(int(d) for d in cast(Any, self.net).divisor)
 
     @cached_property
     def grid(self) -> tuple[Symmetry, ...]:
+        """The symmetries to average over; the first changes nothing."""
         # An axis takes the place of another only if the net shrinks both alike.
         fitting = [
             symmetry
@@ -171,6 +172,7 @@ class _View:
 
     @cached_property
     def halo(self) -> PerAxis:
+        """The pixels around a tile that are computed and dropped."""
         halo = self.options.halo
         if halo is None:
             halo = tuple(HALO[len(self.divisor)] * max(2, d) for d in self.divisor)
@@ -200,19 +202,19 @@ class _View:
         self._announce(todo)
         while todo:
             block = todo.pop()
-            found = self._attempt(padded[(slice(None), *block.outer)], dtype)
-            if found is None:
+            made = self._attempt(padded[(slice(None), *block.outer)], dtype)
+            if made is None:
                 todo = self._halved(block, todo, shape, kept)
             else:
-                out[(slice(None), *relative(block.inner, keep))] = found[
+                out[(slice(None), *relative_box(block.inner, keep))] = made[
                     (slice(None), *block.local)
                 ]
         return out
 
     def tiles(self, channels: int, shape: PerAxis, keep: Box) -> list[Block]:
-        """Return what the net is applied to for a box of an image of a padded shape."""
+        """Return the tiles for a box of an image of a padded shape."""
         kept = tuple(side.stop - side.start for side in keep)
-        return split(shape, self._size(channels, shape, kept), self.halo, self.divisor, keep)
+        return split_blocks(shape, self._size(channels, shape, kept), self.halo, self.divisor, keep)
 
     def _size(self, channels: int, shape: PerAxis, kept: PerAxis) -> PerAxis:
         """Return the inner size of tiles."""
@@ -226,7 +228,7 @@ class _View:
         return largest_inner_shape(shape, self.halo, self.divisor, pixels, kept)
 
     def _inner(self, tile: PerAxis, shape: PerAxis) -> PerAxis:
-        """Return what is left of a tile without its halo, in multiples of the divisor."""
+        """Return the size of a tile without its halo, in multiples of the divisor."""
         axes = zip(shape, tile, self.halo, self.divisor, strict=True)
         inner = tuple(n if t >= n else (t // d + 2 * (-h // d)) * d for n, t, h, d in axes)
         if min(inner) < 1:
@@ -243,7 +245,7 @@ class _View:
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-        # Only here has the error let go of the tensors.
+        # Outside of the handler the error no longer holds the tensors.
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         return None
@@ -268,14 +270,14 @@ class _View:
             )
         if self.bar is not None:
             self.bar.update()
-        # Rounded where the net is: half as much has to come from a GPU.
-        found = raw.float().clamp(-LARGEST, LARGEST).to(getattr(torch, np.dtype(dtype).name))
-        return cast(NDArray[Any], found.cpu().numpy())
+        # Rounded on the device: half as many bytes come from a GPU.
+        rounded = raw.float().clamp(-LARGEST, LARGEST).to(getattr(torch, np.dtype(dtype).name))
+        return cast(NDArray[Any], rounded.cpu().numpy())
 
     def _halved(
         self, block: Block, todo: list[Block], shape: PerAxis, kept: PerAxis
     ) -> list[Block]:
-        """Return what is left to do, in smaller blocks."""
+        """Return the remaining blocks, halved."""
         size = largest_inner_shape(
             shape, self.halo, self.divisor, prod(block.outer_shape) // 2, kept
         )
@@ -285,14 +287,14 @@ class _View:
                 f"a halo smaller than {self.halo} would help (predict.halo)"
             )
         log.warning(
-            "out of memory on %s with a tile of %s: going on with less than half",
+            "out of memory on %s with a tile of %s: continuing with less than half",
             self.device,
             block.outer_shape,
         )
         parts = [
             part
             for large in [*todo, block]
-            for part in split(shape, size, self.halo, self.divisor, large.inner)[::-1]
+            for part in split_blocks(shape, size, self.halo, self.divisor, large.inner)[::-1]
         ]
         self._announce(parts)
         return parts

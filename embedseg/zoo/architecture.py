@@ -17,14 +17,14 @@ def build(
     spacing: Sequence[float],
     crop: Sequence[int],
 ) -> Net:
-    """Return the net that options describe, for weights to be loaded into.
+    """Return the net of these options, ready for its weights.
 
-    Parameters are plain numbers, texts and lists, as they stand in a package.
+    Parameters are plain numbers, texts and lists, as in a package.
 
     Parameters
     ----------
     net : mapping
-        Options of the net, its name under "type".
+        Options of the net, with its name under "type".
     ndim, channels, heads, spacing, crop
         As in `embedseg.nets.NetOptions.build`.
 

@@ -12,9 +12,9 @@ from embedseg.zoo.example import smallest_sizes
 from embedseg.zoo.onnx_export import INPUT, OUTPUT
 
 Step = dict[str, Any]
-#: Against division by zero, as small as that: it must not change images of small values.
+#: Against division by zero; so small that images of small values do not change.
 EPS = 1e-12
-#: Steps for what may be done to the net's output; where others are needed, none is described.
+#: Steps after the net, by activation; where others are needed, none is described.
 POSTPROCESSING: dict[str, list[Step]] = {
     "none": [],
     "sigmoid": [{"id": "sigmoid"}],
@@ -64,7 +64,7 @@ def _fixed(normal: Fixed, space: str) -> list[Step]:
 
 
 def _linear(low: float, high: float) -> tuple[float, float]:
-    """Return gain and offset that bring two values to 0 and 1; to 0 where they are one."""
+    """Return gain and offset that bring two values to 0 and 1, or to 0 if they are equal."""
     return (1 / (high - low), 0 - low / (high - low)) if high > low else (0.0, 0.0)
 
 
@@ -72,7 +72,7 @@ def _clip(clip: bool) -> list[Step]:
     return [{"id": "clip", "kwargs": {"min": 0.0, "max": 1.0}}] if clip else []
 
 
-#: What describes each kind of normalisation.
+#: Descriptions by kind of normalisation.
 PREPROCESSING: dict[str, Callable[[Any, str], list[Step]]] = {
     "percentile": _percentile,
     "zscore": _zscore,
@@ -82,9 +82,9 @@ PREPROCESSING: dict[str, Callable[[Any, str], list[Step]]] = {
 
 
 def activation_of(specs: tuple[MapSpec, ...]) -> str:
-    """Return what is described to be done to all of a net's output.
+    """Return the activation of all of a net's output, as it is described.
 
-    The standard knows no tanh and no activation of some channels only: then none is described.
+    The standard has no tanh and no activation of some channels only: then it is "none".
 
     Examples
     --------
@@ -93,7 +93,7 @@ def activation_of(specs: tuple[MapSpec, ...]) -> str:
     ('sigmoid', 'none')
     """
     names = {spec.activation for spec in specs}
-    # Softmax of several maps would be one over each.
+    # Of several maps, each has its own softmax.
     fits = (
         len(names) == 1
         and names <= {*POSTPROCESSING}
@@ -104,7 +104,7 @@ def activation_of(specs: tuple[MapSpec, ...]) -> str:
 
 # -- axes ------------------------------------------------------------------------------------------
 def inputs(config: Config, divisor: PerAxis, test: str) -> list[dict[str, Any]]:
-    """Return the description of what goes in; `test` is the file of the example."""
+    """Return the description of the input; `test` is the file of the example."""
     space = "zyx"[-config.ndim :]
     sizes = smallest_sizes(config, divisor)
     axes = [
@@ -125,7 +125,7 @@ def inputs(config: Config, divisor: PerAxis, test: str) -> list[dict[str, Any]]:
 
 
 def outputs(config: Config, test: str) -> list[dict[str, Any]]:
-    """Return the description of what comes out; `test` is the file of the example."""
+    """Return the description of the output; `test` is the file of the example."""
     specs = config.method.maps(config.ndim)
     axes = [
         {"type": "space", "id": name, "size": {"tensor_id": INPUT, "axis_id": name}, **unit}
@@ -148,7 +148,7 @@ def outputs(config: Config, test: str) -> list[dict[str, Any]]:
 
 
 def _units(config: Config) -> list[dict[str, Any]]:
-    """Return the size of a pixel along each axis; no unit where nobody knows it."""
+    """Return the size of a pixel along each axis, with a unit if it is known."""
     unit = {"unit": "micrometer"} if config.spacing_known else {}
     return [{"scale": size, **unit} for size in config.spacing]
 

@@ -10,13 +10,20 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from embedseg.data import Sample, load_training, to_planes, to_spacing
+from embedseg.data import Sample, load_training, resample_sample, split_planes
 from embedseg.geometry import pad_to_multiple
 from embedseg.images import blobs
 from embedseg.methods import ACTIVATIONS
 from embedseg.model import Config, TrainedNet
 from embedseg.nets import Net
-from embedseg.plots import Colours, class_colours, cut, image_colours, label_colours, middle_views
+from embedseg.plots import (
+    Colours,
+    middle_views,
+    paint_classes,
+    paint_image,
+    paint_labels,
+    take_plane,
+)
 from embedseg.types import DataError, PerAxis, Spacing, check_image
 
 #: Pixels along an axis of an example at most, by number of axes.
@@ -29,18 +36,18 @@ COVER = 320
 
 @dataclass(frozen=True)
 class Example:
-    """An image, and what a model makes of it.
+    """An image, with its maps and labels by a model.
 
     Attributes
     ----------
     image : (C, *space) float32 ndarray
-        As it was read, in the model's spacing; the net takes its sizes.
+        As read, in the model's spacing; its sizes are multiples of the divisor.
     output : (M, *space) float32 ndarray
-        Of the net, activated as it is described.
+        Output of the net, activated as described.
     labels : (*space) int32 ndarray
-        Decoded.
+        Decoded labels.
     source : str
-        Where it is from.
+        Origin of the image.
     """
 
     image: NDArray[np.float32]
@@ -50,7 +57,7 @@ class Example:
 
 
 def make_example(config: Config, net: Net, activation: str, data: Path | None) -> Example:
-    """Take a validation image, or make one up, and apply a model to it.
+    """Apply a model to a validation image, or to a synthetic one.
 
     Parameters
     ----------
@@ -58,7 +65,7 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
     net : Net
         In evaluation mode.
     activation : str
-        What is done to all of the net's output: a name in `embedseg.methods.ACTIVATIONS`.
+        Activation of all of the net's output: a name in `embedseg.methods.ACTIVATIONS`.
     data : Path, optional
         Data folder.
 
@@ -82,7 +89,7 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
 
 
 def smallest_sizes(config: Config, divisor: PerAxis) -> PerAxis:
-    """Return the sizes below which a net sees little: four samples at its coarsest, or a crop."""
+    """Return the smallest sizes of an image: four samples at the coarsest level, or a crop."""
     return tuple(
         max(d, 2, min(4 * d, crop)) for d, crop in zip(divisor, config.train.crop, strict=True)
     )
@@ -95,9 +102,9 @@ def _validation(config: Config, data: Path) -> tuple[NDArray[np.float32], str]:
     if sample.labels.ndim not in (config.ndim, config.ndim + 1):
         raise DataError(f"{sample.path}: {sample.labels.ndim}D, the model is {config.ndim}D")
     check_image(sample.image, sample.labels.ndim, config.channels, str(sample.path))
-    planes = to_planes(sample) if sample.labels.ndim > config.ndim else [sample]
+    planes = split_planes(sample) if sample.labels.ndim > config.ndim else [sample]
     fullest = max(planes, key=_inside)
-    ready = to_spacing(fullest, config.spacing) if config.spacing_known else fullest
+    ready = resample_sample(fullest, config.spacing) if config.spacing_known else fullest
     return ready.image.astype(np.float32), f"the image {fullest.name}"
 
 
@@ -106,12 +113,12 @@ def _inside(sample: Sample) -> int:
 
 
 def _synthetic(config: Config, divisor: PerAxis, least: PerAxis) -> NDArray[np.float32]:
-    """Make an image of blobs about as large as the objects that were trained on."""
+    """Make an image of blobs about as large as the training objects."""
     shape = tuple(
         max(m, LARGEST[config.ndim] // d * d) for m, d in zip(least, divisor, strict=True)
     )
     size = np.multiply(shape, config.spacing)
-    # Large objects are so long; typical ones are half of that.
+    # `extent` is that of large objects; typical ones are half as long.
     radius = min(min(config.extent or size / 4) / 4, min(size) / 3)
     ball = math.pi ** (config.ndim / 2) / math.gamma(config.ndim / 2 + 1) * radius**config.ndim
     count = int(np.clip(size.prod() / 4 / ball, 3, CROWD))
@@ -120,7 +127,7 @@ def _synthetic(config: Config, divisor: PerAxis, least: PerAxis) -> NDArray[np.f
 
 
 def _piece(image: NDArray[np.float32], divisor: PerAxis, least: PerAxis) -> NDArray[np.float32]:
-    """Return the middle of an image, of sizes that the net takes."""
+    """Return the middle of an image, of sizes that are multiples of the divisor."""
     short = tuple(m if n < m else 1 for n, m in zip(image.shape[1:], least, strict=True))
     image, _ = pad_to_multiple(image, short)
     limit, where = LARGEST[len(divisor)], []
@@ -131,7 +138,7 @@ def _piece(image: NDArray[np.float32], divisor: PerAxis, least: PerAxis) -> NDAr
 
 
 def paint_cover(example: Example, config: Config) -> Colours:
-    """Paint an example beside what was found in it; of a volume, a plane.
+    """Paint an example beside its labels; of a volume, a plane.
 
     Returns
     -------
@@ -143,10 +150,12 @@ def paint_cover(example: Example, config: Config) -> Colours:
     if labels.ndim == 3 and not colours:
         view = (0, int((labels > 0).sum((1, 2)).argmax()))
     plane: Spacing = config.spacing[-2:]
-    found = cut(labels, view)
-    painted = class_colours(found, colours) if colours else label_colours(found)
+    found = take_plane(labels, view)
+    painted = paint_classes(found, colours) if colours else paint_labels(found)
     square = _square(found.shape, plane)
-    return np.concatenate([image_colours(cut(example.image, view, 1))[square], painted[square]], 1)
+    return np.concatenate(
+        [paint_image(take_plane(example.image, view, 1))[square], painted[square]], 1
+    )
 
 
 def _square(shape: PerAxis, spacing: Spacing) -> tuple[NDArray[np.int64], ...]:

@@ -1,66 +1,64 @@
-"""Exporters of models by format.
-
-A further format is one file and one line in `EXPORTERS`. What writes it is imported when asked for.
-"""
+"""Exporters of models by format."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
-from embedseg.common import write_aside
-from embedseg.export import needed, refuse_file
-from embedseg.model import ENSEMBLE
+from embedseg.common import Registry, write_file
+from embedseg.export import check_output_file, require
+from embedseg.model import ModelFolder
 from embedseg.nets import Net
 from embedseg.segmenter import Segmenter
 from embedseg.types import UsageError
 
-#: What a name in the zoo may not hold.
+#: Characters that a name in the zoo may not have.
 STRANGE = re.compile(r"[^A-Za-z0-9_+\- ()]+")
-#: What is called what, by what labels are.
+#: Names of tasks, by the content of the labels.
 TASKS = {"objects": "Instance segmentation", "classes": "Semantic segmentation"}
 
 
-class Exporter(NamedTuple):
-    """A format.
+class ModelFormat(NamedTuple):
+    """A format of models.
 
     Attributes
     ----------
     suffix : str
-        How its files end.
-    target : str
-        "module:function" of what writes it: a function of a path and a `Release`.
+        Suffix of its files.
+    write : callable
+        Writes a `Release` to a path.
     libraries : tuple of str
-        What it needs besides; the extra `zoo` installs them.
+        Libraries that writing needs; the extra `zoo` installs them.
     """
 
     suffix: str
-    target: str
+    write: Callable[[Path, Release], None]
     libraries: tuple[str, ...]
 
 
-EXPORTERS = {
-    "bioimageio": Exporter(
-        ".zip",
-        "embedseg.zoo.package:write_package",
-        ("bioimageio.core", "onnx", "onnxscript", "onnxruntime"),
-    ),
-    "onnx": Exporter(".onnx", "embedseg.zoo.onnx_export:write_onnx", ("onnx", "onnxscript")),
-}
+#: A further format is one file with a `ModelFormat` and one line here; in another package, an entry
+#: point of the group `embedseg.model_exporters`.
+EXPORTERS: Registry[ModelFormat] = Registry(
+    "format",
+    "embedseg.model_exporters",
+    {
+        "bioimageio": "embedseg.zoo.package:FORMAT",
+        "onnx": "embedseg.zoo.onnx_export:FORMAT",
+    },
+)
 
 
 @dataclass(frozen=True)
 class About:
-    """What is said of a model that is given away.
+    """The description of a model, by its author.
 
     Attributes
     ----------
     name, description : str
-        Empty: made up from the model.
+        Empty: derived from the model.
     authors : tuple of str
     license : str, optional
         SPDX name of the licence of the weights, such as "CC-BY-4.0".
@@ -77,12 +75,12 @@ class About:
 
 @dataclass(frozen=True)
 class Release:
-    """A model to write, and what is said of it.
+    """A model to write, with its description.
 
     Attributes
     ----------
     folder : Path
-        Of the model.
+        Folder of the model.
     model : Segmenter
         On the CPU.
     about : About
@@ -95,7 +93,7 @@ class Release:
     @property
     def net(self) -> Net:
         """The net, as it predicts."""
-        return cast(Net, self.model.net.eval())
+        return self.model.net.eval()
 
     @property
     def name(self) -> str:
@@ -125,15 +123,15 @@ def export_model(
     Parameters
     ----------
     folder : path
-        Of the model.
+        Folder of the model.
     output : path
         File to write.
     kind : str, optional
-        A name in `EXPORTERS`; default: by the ending of `output`.
+        A name in `EXPORTERS`; default: by the suffix of `output`.
     about : About, optional
-        What is said of the model.
+        Description of the model.
     overwrite : bool
-        Replace what is there.
+        Overwrite an existing file.
 
     Returns
     -------
@@ -143,26 +141,24 @@ def export_model(
     Raises
     ------
     UsageError
-        If the format is unknown, the file's name does not fit it, a library is missing, something
-        is there already, or the folder holds no model or an ensemble.
+        If the format is unknown, the file's name does not fit it, a library is missing, the file
+        exists, or the folder holds no model or an ensemble.
     """
     folder, output = Path(folder), Path(output)
     kind = check_format(output, kind)
-    refuse_file(output, overwrite)
-    if (folder / ENSEMBLE).is_file():
+    check_output_file(output, overwrite)
+    if members := ModelFolder(folder).members():
         raise UsageError(
             f"{folder}: is an ensemble, which other programs do not know; export its "
-            f"members one by one, from {folder / 'members'}"
+            f"members one by one, from {members[0].folder.parent}"
         )
     release = Release(folder, Segmenter.load(folder, "cpu"), about or About())
-    module, _, function = EXPORTERS[kind].target.partition(":")
-    write: Callable[[Path, Release], None] = getattr(import_module(module), function)
-    write_aside(output, lambda aside: write(aside, release))
+    write_file(output, lambda aside: EXPORTERS[kind].write(aside, release))
     return kind
 
 
 def check_format(output: Path, kind: str | None) -> str:
-    """Return the format to write, and see that the name fits and its libraries are there.
+    """Return the format to write, once its suffix fits and its libraries are installed.
 
     Raises
     ------
@@ -173,8 +169,8 @@ def check_format(output: Path, kind: str | None) -> str:
     --------
     >>> check_format(Path("nuclei.h5"), None)
     Traceback (most recent call last):
-    embedseg.types.UsageError: nuclei.h5: the name does not say in which format; bioimageio ends
-    with .zip, onnx with .onnx
+    embedseg.types.UsageError: nuclei.h5: no format has this suffix; bioimageio ends with
+    .zip, onnx with .onnx
     """
     known = ", ".join(
         f"{name} {'ends ' * (not k)}with {exporter.suffix}"
@@ -183,11 +179,10 @@ def check_format(output: Path, kind: str | None) -> str:
     suffix = output.suffix.lower()
     kind = kind or next((n for n, exporter in EXPORTERS.items() if exporter.suffix == suffix), None)
     if kind is None:
-        raise UsageError(f"{output}: the name does not say in which format; {known}")
-    if kind not in EXPORTERS:
-        raise UsageError(f"no format {kind!r}; there are {', '.join(EXPORTERS)}")
-    if suffix != EXPORTERS[kind].suffix:
+        raise UsageError(f"{output}: no format has this suffix; {known}")
+    exporter = EXPORTERS[kind]
+    if suffix != exporter.suffix:
         raise UsageError(f"{output}: {known}")
-    for library in EXPORTERS[kind].libraries:
-        needed(library, "zoo")
+    for library in exporter.libraries:
+        require(library, "zoo")
     return kind

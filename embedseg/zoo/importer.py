@@ -9,23 +9,18 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
-from embedseg.common import fill_folder, refuse_used
-from embedseg.model import TUNING, load_trained_net
+from embedseg.common import check_output_folder, write_folder
+from embedseg.model import LEFT, MODEL, NEEDED, ModelFolder, load_trained_net
 from embedseg.types import DataError, UsageError
 
-#: What a package has to hold of a model, and what it may.
-NEEDED = ("config.json", "weights.safetensors")
-MODEL = (*NEEDED, "history.csv", TUNING)
 #: One of these makes a zip or a folder a package.
 DESCRIPTIONS = ("bioimageio.yaml", "rdf.yaml")
-#: What an earlier model may have left in a folder.
-OLD = (*MODEL, "last.ckpt", "ensemble.json", "members")
 
 Files = Mapping[str, Callable[[], bytes]]
 
 
 def import_model(package: Path | str, output: Path | str, *, overwrite: bool = False) -> None:
-    """Take the model out of a package, as it was; no code of the package's is run.
+    """Extract the model from a package, unchanged; no code of the package is run.
 
     Parameters
     ----------
@@ -34,17 +29,17 @@ def import_model(package: Path | str, output: Path | str, *, overwrite: bool = F
     output : path
         Folder for the model.
     overwrite : bool
-        Replace what is there.
+        Overwrite an existing model.
 
     Raises
     ------
     DataError
-        If it is no package, one of another program's, or broken.
+        If it is no package, broken, or made by another program.
     UsageError
-        If the output is not free.
+        If the output folder is not empty.
     """
     package, output = Path(package), Path(output)
-    refuse_used(output, overwrite)
+    check_output_folder(output, overwrite)
     if package.is_dir():
         _write(package, _in_folder(package), output)
         return
@@ -53,7 +48,7 @@ def import_model(package: Path | str, output: Path | str, *, overwrite: bool = F
     try:
         with zipfile.ZipFile(package) as file:
             _write(package, _in_zip(package, file), output)
-    # What a broken or encrypted file raises.
+    # Errors of broken and encrypted files.
     except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
         raise DataError(f"{package}: corrupt, or no zip ({error})") from error
 
@@ -77,7 +72,7 @@ def _in_folder(package: Path) -> Files:
 
 
 def _write(package: Path, files: Files, output: Path) -> None:
-    """Write the files of a model, once they are known to make one."""
+    """Write the files of a model, once they are complete and load."""
     if not any(name in files for name in DESCRIPTIONS):
         raise DataError(
             f"{package}: no package of the BioImage Model Zoo "
@@ -85,8 +80,8 @@ def _write(package: Path, files: Files, output: Path) -> None:
         )
     if missing := [name for name in NEEDED if name not in files]:
         raise DataError(
-            f"{package}: not made by embedseg ({' and '.join(missing)} missing); only "
-            "its own packages say how maps become labels"
+            f"{package}: not made by embedseg ({' and '.join(missing)} missing); only its "
+            "packages hold the decoding of maps"
         )
 
     def write(aside: Path) -> None:
@@ -94,8 +89,8 @@ def _write(package: Path, files: Files, output: Path) -> None:
             if name in files:
                 (aside / name).write_bytes(files[name]())
         try:
-            load_trained_net(aside, torch.device("cpu"))
+            load_trained_net(ModelFolder(aside), torch.device("cpu"))
         except UsageError as error:
             raise DataError(str(error).replace(str(aside), str(package))) from error
 
-    fill_folder(output, write, OLD)
+    write_folder(output, write, LEFT)

@@ -13,20 +13,20 @@ from typing import Any
 import torch
 
 from embedseg.nets import Net
-from embedseg.zoo.exporters import Release
+from embedseg.zoo.exporters import ModelFormat, Release
 
-#: Names of what goes in and what comes out.
+#: Names of input and output.
 INPUT, OUTPUT = "image", "maps"
-#: Before the names of what the file says of the model.
+#: Prefix of the properties of the file.
 PREFIX = "embedseg."
 
 
 def write_onnx(path: Path, release: Release) -> None:
-    """Write the net of a model, and what it takes to use it.
+    """Write the net of a model, with the settings that its use needs.
 
-    Takes a normalised image, (B, C, *space) float32 with sizes that are multiples of the divisor,
-    and returns raw maps, (B, M, *space). The properties of the file hold `embedseg.config`, the
-    model's settings as JSON, and what follows from them.
+    The program maps normalised images, (B, C, *space) float32 with sizes that are multiples of the
+    divisor, to raw maps, (B, M, *space). The properties of the file hold `embedseg.config`, the
+    model's settings as JSON, and values derived from them.
 
     Parameters
     ----------
@@ -62,6 +62,9 @@ def write_onnx(path: Path, release: Release) -> None:
     program.save(str(path))
 
 
+FORMAT = ModelFormat(".onnx", write_onnx, ("onnx", "onnxscript"))
+
+
 def export_net(net: Net, channels: int, crop: tuple[int, ...]) -> Any:
     """Return the ONNX program of a net, for batches and images of any size.
 
@@ -70,15 +73,15 @@ def export_net(net: Net, channels: int, crop: tuple[int, ...]) -> Any:
     net : Net
         In evaluation mode.
     channels : int
-        Of an image.
+        Channels of an image.
     crop : tuple of int
-        Sizes that the net takes.
+        Size of an image that the net accepts.
 
     Returns
     -------
     torch.onnx.ONNXProgram
     """
-    # Of an axis of one pixel, or a batch of one, the exporter would make a constant.
+    # The exporter makes an axis of one pixel, or a batch of one, a constant.
     image = torch.zeros(2, channels, *(max(n, 2) for n in crop))
     sizes: dict[int, Any] = {
         axis: torch.export.Dim(f"n{axis}", min=2)
@@ -102,7 +105,7 @@ def export_net(net: Net, channels: int, crop: tuple[int, ...]) -> Any:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep to itself what libraries say of their own innards: errors are raised all the same."""
+    """Silence warnings of libraries about themselves; errors are still raised."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

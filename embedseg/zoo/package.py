@@ -14,13 +14,13 @@ from typing import Any
 import numpy as np
 import torch
 
-from embedseg.export import needed
+from embedseg.export import require
+from embedseg.model import MODEL, NEEDED
 from embedseg.types import DataError, UsageError
 from embedseg.zoo.architecture import described
 from embedseg.zoo.description import activation_of, inputs, outputs
 from embedseg.zoo.example import make_example, paint_cover
-from embedseg.zoo.exporters import Release
-from embedseg.zoo.importer import MODEL, NEEDED
+from embedseg.zoo.exporters import ModelFormat, Release
 from embedseg.zoo.onnx_export import quiet, write_onnx
 from embedseg.zoo.readme import CITATIONS, page, tags
 
@@ -29,7 +29,7 @@ log = logging.getLogger("embedseg")
 #: Names of the files of a package, besides those of the model.
 ONNX, TORCH, COVER, PAGE = "weights.onnx", "weights.pt", "cover.png", "README.md"
 BEFORE, AFTER = "test_input.npy", "test_output.npy"
-#: What the zoo asks for, and the options that say it.
+#: Fields that the zoo requires, and their options.
 WANTED = {"license": "--license", "authors": "--authors"}
 
 
@@ -45,7 +45,7 @@ def write_package(path: Path, release: Release) -> None:
     Raises
     ------
     UsageError
-        If something that was said of the model does not fit the description.
+        If the description by the author does not fit the format.
     DataError
         If the package does not reproduce its own example.
     """
@@ -58,13 +58,18 @@ def write_package(path: Path, release: Release) -> None:
         opset = _fill(folder, release)
         model = _validated(folder, _tree(release, opset))
         whole = folder / "package.zip"
-        needed("bioimageio.spec", "zoo").save_bioimageio_package(model, output_path=whole)
+        require("bioimageio.spec", "zoo").save_bioimageio_package(model, output_path=whole)
         check_package(whole)
         shutil.move(whole, path)
 
 
+FORMAT = ModelFormat(
+    ".zip", write_package, ("bioimageio.core", "onnx", "onnxscript", "onnxruntime")
+)
+
+
 def check_package(path: Path) -> None:
-    """See that a package is valid, and that its weights in every format reproduce its example.
+    """Check that a package is valid, and that its weights in every format reproduce its example.
 
     Raises
     ------
@@ -72,7 +77,7 @@ def check_package(path: Path) -> None:
         If not.
     """
     with calm():
-        summary = needed("bioimageio.core", "zoo").test_description(
+        summary = require("bioimageio.core", "zoo").test_description(
             path, devices=["cpu"], determinism="seed_only"
         )
     # A package whose description alone is right counts as "valid-format".
@@ -84,17 +89,17 @@ def check_package(path: Path) -> None:
 
 
 def check_libraries() -> None:
-    """See that the zoo's library works beside the pydantic that is installed.
+    """Check that the zoo's library works with the installed pydantic.
 
     Raises
     ------
     UsageError
-        If not: some versions of the one fail with later ones of the other.
+        If not: some versions of the first fail with later ones of the second.
     """
     import pydantic
 
-    spec = needed("bioimageio.spec", "zoo")
-    weights = needed("bioimageio.spec.model.v0_5", "zoo").OnnxWeightsDescr
+    spec = require("bioimageio.spec", "zoo")
+    weights = require("bioimageio.spec.model.v0_5", "zoo").OnnxWeightsDescr
     try:
         with spec.ValidationContext(perform_io_checks=False):
             weights(source="https://example.com/a.onnx", opset_version=18).model_dump(mode="json")
@@ -107,9 +112,9 @@ def check_libraries() -> None:
 
 @contextmanager
 def calm() -> Iterator[None]:
-    """Keep what the zoo's libraries report to themselves; errors are raised all the same."""
-    logger = needed("loguru", "zoo").logger
-    # Their tests seed the generators, which are the caller's.
+    """Silence the logs of the zoo's libraries; errors are still raised."""
+    logger = require("loguru", "zoo").logger
+    # Their tests seed the generators of the caller.
     determined = torch.are_deterministic_algorithms_enabled()
     state, plain = np.random.get_state(), random.getstate()  # noqa: NPY002
     logger.disable("bioimageio")
@@ -124,7 +129,7 @@ def calm() -> Iterator[None]:
 
 
 def _fill(folder: Path, release: Release) -> int:
-    """Write all files but the description; return the version of ONNX' operators."""
+    """Write all files but the description; return the version of the ONNX operators."""
     from matplotlib.image import imsave
 
     config = release.model.config
@@ -139,7 +144,7 @@ def _fill(folder: Path, release: Release) -> int:
     (folder / PAGE).write_text(page(release, example.source, AFTER), encoding="utf-8")
     for name in _model_files(release.folder):
         shutil.copyfile(release.folder / name, folder / name)
-    program = needed("onnx", "zoo").load(folder / ONNX, load_external_data=False)
+    program = require("onnx", "zoo").load(folder / ONNX, load_external_data=False)
     return int(next(each.version for each in program.opset_import if not each.domain))
 
 
@@ -151,7 +156,7 @@ def _tree(release: Release, opset: int) -> dict[str, Any]:
     """Return the description of a package."""
     from embedseg.common import __version__
 
-    latest = needed("bioimageio.spec.model.v0_5", "zoo").ModelDescr.implemented_format_version
+    latest = require("bioimageio.spec.model.v0_5", "zoo").ModelDescr.implemented_format_version
     config, about, divisor = release.model.config, release.about, release.net.divisor
     return {
         "type": "model",
@@ -184,7 +189,7 @@ def _tree(release: Release, opset: int) -> dict[str, Any]:
 
 
 def _validated(folder: Path, tree: dict[str, Any]) -> Any:
-    spec = needed("bioimageio.spec", "zoo")
+    spec = require("bioimageio.spec", "zoo")
     context = spec.ValidationContext(root=folder, file_name="bioimageio.yaml")
     found = spec.build_description(tree, context=context)
     if isinstance(found, spec.InvalidDescr):

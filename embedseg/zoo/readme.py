@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from embedseg.common import format_shape
 from embedseg.types import MapSpec
 from embedseg.zoo.description import activation_of
 from embedseg.zoo.exporters import TASKS, Release
@@ -32,12 +33,12 @@ PAGE = """# {name}
 ## Use
 
 The net in this package puts out maps, not labels: `embedseg` decodes these. It is a Python package
-(`embedseg-nd`) whose model this is, unchanged:
+(`embedseg-nd`), whose model this is, unchanged:
 
     embedseg import PACKAGE.zip -o model
     embedseg predict model IMAGES -o labels
 
-Other programs can run the net. {activated} What it takes:
+Other programs can run the net. {activated} Its input:
 
 - whole images, normalised as a whole, not tile by tile; {spacing};
 - sizes that are multiples of {divisor} pixels;
@@ -50,7 +51,7 @@ Other programs can run the net. {activated} What it takes:
 Decoding: method `{method}`, with the options in `config.json`.
 
 Where both percentiles of a channel are the same, as in images that are nearly empty, embedseg
-normalises with its smallest and largest value instead: the description cannot say that.
+normalises with its smallest and largest value instead, which the description cannot express.
 
 ## Licence
 
@@ -58,8 +59,8 @@ normalises with its smallest and largest value instead: the description cannot s
 
 ## Validation
 
-`{test}` holds what the net makes of the example, {source}. Scores of `embedseg evaluate model DATA`
-say how good the model is for annotated images of your own.
+`{test}` holds the net's output for the example, {source}. `embedseg evaluate model DATA` scores the
+model on your annotated images.
 {history}"""
 
 
@@ -70,12 +71,12 @@ def page(release: Release, source: str, test: str) -> str:
     ----------
     release : Release
     source : str
-        Where the example is from.
+        Origin of the example.
     test : str
-        Name of the file with what the net makes of it.
+        Name of the file with the net's output for it.
     """
     config, about = release.model.config, release.about
-    specs, sizes = config.method.maps(config.ndim), " x ".join(f"{s:g}" for s in config.spacing)
+    specs, sizes = config.method.maps(config.ndim), format_shape(f"{s:g}" for s in config.spacing)
     return PAGE.format(
         name=release.name,
         description=release.description,
@@ -85,7 +86,7 @@ def page(release: Release, source: str, test: str) -> str:
         spacing=f"{sizes} µm per pixel"
         if config.spacing_known
         else "objects about as large as in the training images",
-        divisor=" x ".join(map(str, release.net.divisor)),
+        divisor=format_shape(release.net.divisor),
         maps=_table(specs),
         activated="Its output is activated as described."
         if activation_of(specs) != "none"
@@ -118,7 +119,7 @@ def _history(release: Release) -> str:
 
 
 def tags(release: Release) -> list[str]:
-    """Return words by which the model is found."""
+    """Return the keywords of the model."""
     config = release.model.config
     task = TASKS[config.method.reads].lower().replace(" ", "-")
     return [

@@ -362,7 +362,7 @@ def test_bad_input(
 
 
 def test_too_little_memory_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedseg.nets.devices.available_memory", lambda _: 5 * 10**5)
+    monkeypatch.setattr("embedseg.export.mesh_files.free_memory", lambda: 5 * 10**5)
     with pytest.raises(DataError, match=r"2 objects take about .* GB .*--step.*--label.*--each"):
         save_surfaces(tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0))
     save_surfaces(
@@ -383,7 +383,7 @@ def test_missing_library_is_said_in_one_line(
 def test_preview_shows_each_object_in_its_colour(tmp_path: Path) -> None:
     from matplotlib.colors import rgb_to_hsv
 
-    from embedseg.plots import label_colours
+    from embedseg.plots import paint_labels
 
     meshes = list(mesh_labels(two_objects(), (2.0, 1.0, 1.0)))
     save_mesh_preview(tmp_path / "new/a.png", meshes, title="two")
@@ -391,7 +391,7 @@ def test_preview_shows_each_object_in_its_colour(tmp_path: Path) -> None:
     assert min(picture.shape[:2]) >= 600
     hues = rgb_to_hsv(picture)
     for label in (3, 9):
-        hue = rgb_to_hsv(label_colours(np.array(label)) / 255)[0]
+        hue = rgb_to_hsv(paint_labels(np.array(label)) / 255)[0]
         share = ((np.abs(hues[..., 0] - hue) < 0.03) & (hues[..., 1] > 0.3)).mean()
         assert share > 0.02
 

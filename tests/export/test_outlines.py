@@ -19,9 +19,9 @@ from pycocotools.coco import COCO
 from roifile import ROI_OPTIONS, ROI_SUBTYPE, ROI_TYPE, ImagejRoi
 from scipy import ndimage
 
-from embedseg.export import EXPORTERS, Objects, export_objects, import_objects, needed
+from embedseg.export import EXPORTERS, Objects, export_objects, import_objects, require
 from embedseg.export.coco import compress, expand
-from embedseg.export.outlines import trace_outlines, trace_outlines as tracing
+from embedseg.export.outlines import trace_outlines
 from embedseg.export.rasterize import Drawn, Mask, fill, paint
 from embedseg.types import DataError, UsageError
 from strategies import boxes, labels
@@ -106,7 +106,7 @@ def test_outlines_of_noise(share: float) -> None:
 def test_outlines_do_not_depend_on_what_is_traced_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     labels = np.random.default_rng(0).integers(0, 9, (3, 12, 11)).astype(np.int32)
     whole = list(trace_outlines(labels))
-    monkeypatch.setattr(tracing, "BATCH", 1)
+    monkeypatch.setattr("embedseg.export.outlines.BATCH", 1)
     for one, other in zip(trace_outlines(labels), whole, strict=True):
         assert one[:2] == other[:2]
         for a, b in zip(one.rings, other.rings, strict=True):
@@ -136,7 +136,7 @@ def there_and_back(kind: str, labels: np.ndarray, folder: Path) -> None:
     found = import_objects(export(folder, kind, labels), labels.shape)
     np.testing.assert_array_equal(found.labels, np.maximum(labels, 0))
     assert found.objects == len(np.unique(labels[labels > 0]))
-    assert not found.words()
+    assert not found.warnings()
 
 
 @pytest.mark.parametrize("kind", EXPORTERS)
@@ -273,7 +273,7 @@ def test_what_has_no_area_is_left_out(tmp_path: Path) -> None:
     )
     found = import_objects(path, (6, 8))
     assert (found.objects, found.lines) == (1, 4)
-    assert "lines and points, which have no area: 4" in found.words()[0]
+    assert "lines and points, which have no area: 4" in found.warnings()[0]
 
 
 def test_slices_of_imagej(tmp_path: Path) -> None:
@@ -524,7 +524,7 @@ RING = {"type": "Polygon", "coordinates": [[[0, 0], [1, float("nan")], [1, 1]]]}
         ),
         ("a.geojson", b'{"features": [{"a": 1', "this is no GeoJSON"),
         ("a.geojson", b"\xff\xfe", "no GeoJSON"),
-        ("a.geojson", json.dumps(RING).encode(), "coordinates that are no numbers"),
+        ("a.geojson", json.dumps(RING).encode(), "NaN or infinite coordinates"),
         ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "no outline.*lines and points"),
         ("a.json", b'{"images": [{}], "annotations": []}', "no COCO file of instances"),
         ("a.json", b'{"images": [], "annotations": []}', "no COCO file|holds 0 images"),
@@ -557,9 +557,9 @@ def test_a_truncated_roi_is_said(tmp_path: Path) -> None:
 def test_usage(tmp_path: Path) -> None:
     for name in ("a.zip", "a.geojson"):
         (tmp_path / name).write_bytes(b"{}")
-        with pytest.raises(UsageError, match="does not say how large the image is"):
+        with pytest.raises(UsageError, match="does not hold the size of the image"):
             import_objects(tmp_path / name)
-    with pytest.raises(UsageError, match=r"from '\.xml', expected \.zip \.roi \.geojson \.json"):
+    with pytest.raises(UsageError, match=r"no reader of outlines '\.xml'; there are \.zip, \.roi"):
         import_objects(tmp_path / "a.xml", (4, 5))
     with pytest.raises(DataError, match="no such file"):
         import_objects(tmp_path / "b.zip", (4, 5))
@@ -577,7 +577,7 @@ def test_usage(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"expected labels of an image \(YX\) or a volume"):
         export_objects(tmp_path / "b.zip", Objects(SCENE[None, None], (1.0,) * 4), "roi")
     with pytest.raises(UsageError, match=r"pip install 'embedseg-nd\[rois\]'"):
-        needed("no_such_library", "rois")
+        require("no_such_library", "rois")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geojson", "a.zip"]
 
 

@@ -6,7 +6,7 @@ from hypothesis import given, strategies as st
 
 from embedseg.clustering import cluster
 from embedseg.methods import METHODS, InstanceMethod, as_method, reliability
-from embedseg.methods.confidence import gathered, learn, probability
+from embedseg.methods.confidence import gather_evidence, learn_weights, probability
 from embedseg.methods.embedding import Embedding
 from embedseg.types import Segmentation
 
@@ -20,7 +20,7 @@ def test_probabilities_are_those_that_objects_were_drawn_with(seed, slopes):
     odds = 0.5 + evidence @ (np.array(slopes) / [1, 10])
     share = 1 / (1 + np.exp(-odds))
     true = rng.random(4000) < share
-    learned = probability(evidence, learn(evidence, true))
+    learned = probability(evidence, learn_weights(evidence, true))
     assert np.abs(learned - share).mean() < 0.03
 
 
@@ -28,7 +28,7 @@ def test_learned_scores_are_reliable_where_others_are_not():
     rng = np.random.default_rng(0)
     evidence = rng.normal(size=(2000, 3))
     true = rng.random(2000) < 1 / (1 + np.exp(-evidence.sum(axis=1)))
-    scores = probability(evidence, learn(evidence, true))
+    scores = probability(evidence, learn_weights(evidence, true))
     curve = reliability(scores, true, bins=5)
     assert [part.objects for part in curve] == [400] * 5
     assert max(abs(part.score - part.true) for part in curve) < 0.06
@@ -36,20 +36,20 @@ def test_learned_scores_are_reliable_where_others_are_not():
 
 @pytest.mark.parametrize("true", [True, False])
 def test_one_kind_alone_leaves_scores_short_of_certain(true):
-    scores = probability(np.zeros((1, 1)), learn(np.zeros((50, 1)), np.full(50, true)))
+    scores = probability(np.zeros((1, 1)), learn_weights(np.zeros((50, 1)), np.full(50, true)))
     assert 0 < scores[0] < 1 and (scores[0] > 0.9) == true
 
 
 def test_too_few_objects_teach_nothing():
-    assert learn(np.zeros((29, 1)), np.ones(29, bool)) is None
-    assert learn(np.zeros((30, 1)), np.ones(30, bool)) is not None
+    assert learn_weights(np.zeros((29, 1)), np.ones(29, bool)) is None
+    assert learn_weights(np.zeros((30, 1)), np.ones(30, bool)) is not None
 
 
 def test_objects_count_by_what_they_match_and_not_where_nobody_annotated():
     truth = np.array([[1, 1, 0, 0, -1, -1, 2, 2]])
     labels = np.array([[1, 1, 2, 0, 3, 3, 4, 0]], np.int32)
     objects = {"evidence": np.array([[1.0], [2.0], [3.0], [4.0]])}
-    evidence, true = gathered([Segmentation(labels, objects)] * 2, [truth] * 2)
+    evidence, true = gather_evidence([Segmentation(labels, objects)] * 2, [truth] * 2)
     pairs = sorted(zip(evidence[:, 0].tolist(), true.tolist(), strict=True))
     assert pairs == [(1.0, True)] * 2 + [(2.0, False)] * 2 + [(4.0, True)] * 2
 
@@ -70,8 +70,10 @@ def test_objects_with_a_low_score_are_left_out_and_the_rest_renumbered(name):
     assert some.objects["score"].tolist() == pytest.approx([0.9, 0.6])
     sure = method.model_copy(update={"min_score": 0.5, "confidence": (0.0, 1.0)})
     assert sure.judged(labels, dict(objects)).objects["size"].tolist() == [2, 1]
-    assert sure.in_blocks().min_score == 0
-    assert sure.keeps({"score": np.array([0.4, 0.5]), "size": np.array([99, 99])}).tolist() == [
+    assert sure.in_blocks(False).min_score == 0
+    assert sure.keeps(
+        {"score": np.array([0.4, 0.5]), "size": np.array([99, 99])}, False
+    ).tolist() == [
         False,
         True,
     ]

@@ -1,6 +1,7 @@
 """What every method has to keep, over METHODS x {2D, 3D}."""
 
 import json
+from types import FunctionType
 from typing import Literal
 
 import numpy as np
@@ -9,7 +10,7 @@ import torch
 from torch import nn
 
 from embedseg.images import blobs
-from embedseg.methods import METHODS, as_method, base, method_class
+from embedseg.methods import METHODS, as_method, base
 from embedseg.methods.base import activate
 from embedseg.scoring import score
 from embedseg.types import ACTIVATIONS, Maps, UsageError, channel_slices
@@ -109,7 +110,7 @@ def test_what_is_scored_is_summed_up_laid_out_and_compared(method, ndim):
 def test_ideal_maps_decode_to_the_labels(method, ndim):
     labels, raw = example(method, ndim)
     found = method.decode(Maps(raw.astype(np.float16), method.maps(ndim), SPACING[ndim]))
-    assert found.labels.dtype == np.int32 and method.found([found.labels])
+    assert found.labels.dtype == np.int32 and method.describe([found.labels])
     assert method.score(labels, found.labels)[method.primary] >= METHODS_AGREE[method.type] - 0.5
     if method.reads == "classes":
         assert np.array_equal(found.labels, labels) and found.objects is None
@@ -195,6 +196,21 @@ def test_is_what_is_saved(method, ndim):
     assert [spec.head for spec in specs] == sorted(spec.head for spec in specs)
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_each_method_has_one_implementation(name):
+    classes = [cls for cls in METHODS[name].__mro__ if issubclass(cls, base.Method)]
+    public = [key for cls in classes for key in vars(cls) if not key.startswith(("_", "model_"))]
+    for key in public:
+        parts = [vars(cls)[key] for cls in classes if key in vars(cls)]
+        concrete = [
+            part
+            for part in parts
+            if isinstance(part, FunctionType | property)
+            and not getattr(part, "__isabstractmethod__", False)
+        ]
+        assert len(concrete) <= 1, key
+
+
 @cases
 def test_unknown_options_are_refused(method, ndim):
     with pytest.raises(ValueError, match="unheard_of"):
@@ -203,7 +219,7 @@ def test_unknown_options_are_refused(method, ndim):
 
 def test_unknown_method_lists_the_known():
     with pytest.raises(UsageError, match=r"no method 'magic'; there are .*embedding"):
-        method_class("magic")
+        METHODS["magic"]
 
 
 def test_torch_and_numpy_activate_alike():

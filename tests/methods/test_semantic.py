@@ -12,7 +12,7 @@ from embedseg.data import DataOptions
 from embedseg.images import blobs, read_image, read_labels
 from embedseg.methods.losses import masked_cross_entropy, multiclass_dice
 from embedseg.methods.semantic import Semantic
-from embedseg.model import Config, explain, measured, plan, reading
+from embedseg.model import Config, explain, measure_data, plan, plan_reading
 from embedseg.segmenter import Segmenter
 from embedseg.types import DataError, Maps, UsageError
 
@@ -74,7 +74,7 @@ def test_classes_and_frequencies_come_from_the_data(data):
     # Blobs have pixels of one length along all axes; but planes have nothing below them.
     assert method.regions == ("volume" if config.ndim == 3 else "planes")
     assert config.train.background == 0.67
-    words = explain(config, measured(data, None, config.data), "cpu")
+    words = explain(config, measure_data(data, None, config.data), "cpu")
     assert "classes: ground " in words and "regions between pixels of the class membrane" in words
     assert Config.model_validate_json(config.model_dump_json()) == config
 
@@ -109,11 +109,11 @@ def test_options_that_do_not_fit_are_refused(options, problem):
 
 def test_methods_and_masks_have_to_fit(data):
     with pytest.raises(UsageError, match=r"embedding finds objects; data\.classes is for methods"):
-        reading(data, "embedding", DataOptions(classes="a=0,b=2+5"))
+        plan_reading(data, "embedding", DataOptions(classes="a=0,b=2+5"))
     config = plan(data, method="semantic")
     with pytest.raises(UsageError, match=r"data\.classes are a, b, those of the method semantic 0"):
         config.changed({"data.classes": "a=0,b=2+5"})
-    stats = measured(data, None, DataOptions())
+    stats = measure_data(data, None, DataOptions())
     with pytest.raises(DataError, match="read as objects, not as classes"):
         Semantic().plan(stats)
     with pytest.raises(DataError, match=r"no pixel .* belongs to the class odd \(values 77\)"):
@@ -172,7 +172,8 @@ def test_classes_are_found_again_by_their_names(layer):
     image = torch.randn(1, 4, 3, 3)
     with torch.no_grad():
         cell, membrane = layer(image)[0]
-        Semantic(names=("membrane", "glia")).adopt_head(layer, before.maps(2), before)
+        after = Semantic(names=("membrane", "glia"))
+        after.transfer.adopt_head(layer, before.maps(2), before, after)
         first, second = layer(image)[0]
     torch.testing.assert_close(first, membrane)
     torch.testing.assert_close(second, (cell + membrane) / 2)
@@ -190,7 +191,7 @@ def test_tilt_favours_rare_classes():
         for tilt in (-0.5, 0.0, 0.5)
     ]
     assert tilted == [[0, 0, 0], [0, 0, 1], [0, 1, 1]]
-    assert method.found([np.array([[0, 0, 1, 0]])]) == "often 75.0 %, rare 25.0 %"
+    assert method.describe([np.array([[0, 0, 1, 0]])]) == "often 75.0 %, rare 25.0 %"
 
 
 # -- end to end ------------------------------------------------------------------------------------

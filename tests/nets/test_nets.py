@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from embedseg.nets import NETS, Net, NetOptions, fused_for_inference, net_class, net_options
+from embedseg.nets import NETS, Net, NetOptions, fused_for_inference, net_options
 from embedseg.nets.layers import axis_kernels, axis_strides, product, up
 from embedseg.types import UsageError
 
@@ -343,7 +343,7 @@ def test_options_survive_json(name: str) -> None:
 
 def test_wrong_requests_say_what_there_is() -> None:
     with pytest.raises(UsageError, match=r"no net 'resnet'; there are cenet, erfnet, unet, "):
-        net_class("resnet")
+        NETS["resnet"]
     with pytest.raises(UsageError, match="under 'type'"):
         net_options({"width": 3})
     with pytest.raises(ValidationError, match="colour"):

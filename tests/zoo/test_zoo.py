@@ -17,11 +17,11 @@ import pytest
 import torch
 
 from commands import Run
-from embedseg.data import colour_of
+from embedseg.data import default_colour
 from embedseg.images import Absolute, Fixed, Normalization, Percentile, ZScore, write_blobs
 from embedseg.methods import METHODS, as_method
 from embedseg.model import Config, load_config
-from embedseg.nets import NETS, net_class
+from embedseg.nets import NETS
 from embedseg.segmenter import Segmenter
 from embedseg.types import DataError, UsageError
 from embedseg.zoo import About, export_model, import_model
@@ -50,7 +50,7 @@ def config_of(
 ) -> Config:
     options = METHOD_OPTIONS.get(method, {})
     classes = [
-        {"name": name, "values": [k], "colour": colour_of(k)}
+        {"name": name, "values": [k], "colour": default_colour(k)}
         for k, name in enumerate(options.get("names", ()))
     ]
     tree = {
@@ -104,7 +104,7 @@ def image_of(config: Config) -> np.ndarray:
 
 
 # -- ONNX ------------------------------------------------------------------------------------------
-NET_CASES = [(name, ndim) for name in NETS for ndim in net_class(name).ndims]
+NET_CASES = [(name, ndim) for name in NETS for ndim in NETS[name].ndims]
 
 
 @pytest.mark.parametrize(
@@ -134,9 +134,7 @@ def test_onnx_file_holds_what_it_takes_to_use_it(flat: Path, tmp_path: Path, run
     assert run("export", flat, "-o", tmp_path / "a.onnx", "--name", "my net").code == 0
     meta = onnxruntime.InferenceSession(tmp_path / "a.onnx").get_modelmeta()
     facts = meta.custom_metadata_map
-    assert Config.model_validate_json(facts["embedseg.model.config"]) == load_config(
-        flat / "config.json"
-    )
+    assert Config.model_validate_json(facts["embedseg.config"]) == load_config(flat / "config.json")
     assert json.loads(facts["embedseg.divisor"]) == [4, 4]
     assert [each["name"] for each in json.loads(facts["embedseg.maps"])] == [
         "offset",
@@ -281,7 +279,7 @@ def test_example_is_a_validation_image_or_a_plane_of_one(tmp_path: Path) -> None
 # -- what is refused -------------------------------------------------------------------------------
 def test_bad_requests_say_what_is_wrong(flat: Path, tmp_path: Path, run: Run) -> None:
     assert run("export", flat, "-o", tmp_path / "a.h5").last.endswith(
-        "a.h5: the name does not say in which format; bioimageio ends with .zip, onnx with .onnx"
+        "a.h5: no format has this suffix; bioimageio ends with .zip, onnx with .onnx"
     )
     assert (
         "a.zip: bioimageio ends"

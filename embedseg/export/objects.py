@@ -1,0 +1,105 @@
+"""Objects of a label image, as exporters write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from embedseg.export.outlines import Outline, trace_outlines
+from embedseg.labels import boxes_by_label, object_sizes
+from embedseg.types import Box, Spacing
+
+
+@dataclass(frozen=True)
+class Objects:
+    """The objects of a label image, with scores, spacing and image.
+
+    Attributes
+    ----------
+    labels : (Y, X) or (Z, Y, X) int32 ndarray
+        0 is background; pixels that are not annotated (-1) are left out.
+    spacing : tuple of float
+        Size of a pixel along each axis, µm.
+    name : str
+        Name of the image.
+    scores : mapping of int to float
+        Scores of objects by label, as far as they are known.
+    image : (C, *space) ndarray, optional
+        The image that the labels belong to.
+    channels : tuple of str
+        Names of its channels, if they are known.
+    progress : bool
+        Whether to show a progress bar.
+
+    Examples
+    --------
+    >>> objects = Objects(np.array([[0, 7], [7, 7]], np.int32), (1.0, 1.0))
+    >>> objects.sizes, [outline.label for outline in objects.outlines()]
+    ({7: 3}, [7])
+    """
+
+    labels: NDArray[np.int32]
+    spacing: Spacing
+    name: str = "labels"
+    scores: Mapping[int, float] = field(default_factory=dict)
+    image: NDArray[Any] | None = None
+    channels: tuple[str, ...] = ()
+    progress: bool = False
+
+    @property
+    def ndim(self) -> int:
+        """2 or 3."""
+        return self.labels.ndim
+
+    @cached_property
+    def boxes(self) -> dict[int, Box]:
+        """The box around each object by its label, ascending."""
+        return boxes_by_label(self.labels)
+
+    @cached_property
+    def sizes(self) -> dict[int, int]:
+        """The pixels of each object by its label."""
+        return dict(zip(self.boxes, object_sizes(self.labels).tolist(), strict=True))
+
+    @property
+    def quantity(self) -> str:
+        """The quantity of a size times the spacing: area or volume."""
+        return "area" if self.ndim == 2 else "volume"
+
+    def outlines(self) -> Iterator[Outline]:
+        """Trace the objects, plane by plane in a volume."""
+        last, hidden = None, not self.progress
+        with tqdm(total=len(self.boxes), desc="objects", disable=hidden, leave=False) as bar:
+            for outline in trace_outlines(self.labels, self.boxes):
+                bar.update(outline.label != last)
+                last = outline.label
+                yield outline
+
+    @cached_property
+    def _digits(self) -> int:
+        return max(4, len(str(max(self.boxes, default=0))))
+
+    def title(self, outline: Outline) -> str:
+        """Return the name of an outline: its label and, in a volume, its plane, from 1."""
+        plane = f"-z{outline.plane + 1:04d}" if self.ndim == 3 else ""
+        return f"{outline.label:0{self._digits}d}{plane}"
+
+
+def label_of(title: str) -> int | None:
+    """Return the label in a name as `Objects.title` writes it, else None.
+
+    Examples
+    --------
+    >>> label_of("0007-z0003"), label_of("12"), label_of("0123-0456"), label_of("nucleus")
+    (7, 12, None, None)
+    """
+    match = re.fullmatch(r"0*([1-9]\d{0,9})(-z\d+)?", title.strip())
+    label = int(match[1]) if match else 0
+    return label if 0 < label <= np.iinfo(np.int32).max else None
