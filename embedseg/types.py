@@ -1,4 +1,4 @@
-"""The vocabulary of the package: maps, segmentations, and the checks of what goes in."""
+"""Maps, segmentations, errors, and checks of input."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NOT_ANNOTATED = -1
 #: Label of pixels of a crop that lie outside of its image.
 OUTSIDE = -2
 
-#: What may be done to raw network output; `embedseg.methods.base` holds the torch twins.
+#: Activations of raw network output; `embedseg.methods.base` holds the torch twins.
 ACTIVATIONS = {
     "none": lambda raw: raw,
     "tanh": np.tanh,
@@ -37,11 +37,11 @@ ACTIVATIONS = {
 
 
 class DataError(ValueError):
-    """Bad data: a file, an array or a folder is not what it has to be."""
+    """Invalid data: a file, an array or a folder."""
 
 
 class UsageError(ValueError):
-    """A wrong request: an unknown name, or options that cannot go together."""
+    """An invalid request: an unknown name, or options that exclude each other."""
 
 
 @dataclass(frozen=True)
@@ -54,14 +54,14 @@ class MapSpec:
         Name under which a method asks for the map.
     kind : {"scalar", "vector", "extent"}
         Behaviour under a symmetry of the grid: a flip changes the sign of a vector; an axis swap
-        exchanges the channels of a vector and of an extent; a scalar does neither. Channel d of a
-        vector or an extent belongs to array axis d.
+        exchanges the channels of a vector and of an extent; a scalar is not affected. Channel d of
+        a vector or an extent belongs to array axis d.
     channels : int
         Number of channels.
     activation : {"none", "tanh", "sigmoid", "softmax"}
-        What turns raw output into the map.
+        Activation that turns raw output into the map.
     head : int
-        Which decoder branch of the net makes it. Maps are listed in the order of their heads.
+        Decoder branch of the net that outputs it. Maps are listed in the order of their heads.
     average : {"raw", "activated"}
         Whether symmetries and ensembles average before or after the activation.
 
@@ -80,7 +80,7 @@ class MapSpec:
 
 
 def channel_slices(specs: tuple[MapSpec, ...]) -> dict[str, slice]:
-    """Return where each map's channels lie in the output of a net.
+    """Return the channels of each map in the output of a net.
 
     Examples
     --------
@@ -106,11 +106,11 @@ class Maps:
     data : (M, *space) float16 ndarray
         Raw output, all maps one after the other.
     specs : tuple of MapSpec
-        What the M channels are.
+        Maps that the M channels hold.
     spacing : tuple of float
         Size of a pixel along each axis of `space`, in µm.
     origin : tuple of int, optional
-        Index of the first pixel in the whole image, where these are the maps of a block of one.
+        Index of the first pixel in the whole image, for the maps of a block.
 
     Examples
     --------
@@ -139,7 +139,7 @@ class Maps:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Shape of the image that the maps belong to."""
+        """Shape of the image, without channels."""
         return self.data.shape[1:]
 
     def spec(self, name: str) -> MapSpec:
@@ -150,11 +150,11 @@ class Maps:
         raise KeyError(f"no map {name!r}; there are {[spec.name for spec in self.specs]}")
 
     def raw(self, name: str) -> NDArray[np.float16]:
-        """Return one map as the net put it out, (channels, *space)."""
+        """Return one map without activation, (channels, *space)."""
         self.spec(name)
         return self.data[channel_slices(self.specs)[name]]
 
-    def __getitem__(self, name: str) -> NDArray[np.float32]:
+    def __getitem__(self, name: str) -> Floats:
         """Return one map activated, (channels, *space) float32."""
         activate = ACTIVATIONS[self.spec(name).activation]
         return np.asarray(activate(self.raw(name).astype(np.float32)), np.float32)
@@ -162,7 +162,7 @@ class Maps:
 
 @dataclass(frozen=True)
 class Segmentation:
-    """What decoding gives.
+    """Labels decoded from maps, and a table of their objects.
 
     Attributes
     ----------
@@ -172,18 +172,16 @@ class Segmentation:
         For instance methods one row per object, in order of label: `position` (n, ndim) int64,
         index of the pixel an object grew from; `centre` (n, ndim) float32, µm in the whole image;
         `score` (n,) float32, after tuning the probability that it matches a true object at IoU
-        0.5; `size` (n,) int64, pixels; `evidence` (n, k) float32, what the score is made of. None
-        for semantic methods.
+        0.5; `size` (n,) int64, pixels; `evidence` (n, k) float32, from which the score is
+        computed. None for semantic methods.
     """
 
-    labels: NDArray[np.int32]
+    labels: Labels
     objects: Mapping[str, NDArray[Any]] | None = None
 
 
-def check_image(
-    image: NDArray[Any], ndim: int, channels: int, name: str = "image"
-) -> NDArray[np.float32]:
-    """Return an image as (C, *space) float32, or say what is wrong with it.
+def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "image") -> Floats:
+    """Check an image and return it as (C, *space) float32.
 
     Parameters
     ----------
@@ -194,7 +192,7 @@ def check_image(
     channels : int
         Number of channels expected.
     name : str
-        What the message calls it: a file name, say.
+        Name in messages, such as that of the file.
 
     Raises
     ------
@@ -215,7 +213,7 @@ def check_image(
     if image.ndim != ndim + 1:
         raise DataError(
             f"{name}: shape {image.shape} has {image.ndim} axes, expected {ndim} space axes, "
-            "with the channels before them if there are several"
+            "after the channels if there are several"
         )
     if image.shape[0] != channels:
         raise DataError(
@@ -232,17 +230,17 @@ def check_image(
 
 def check_labels(
     labels: NDArray[Any], shape: tuple[int, ...] | None = None, name: str = "labels"
-) -> NDArray[np.int32]:
-    """Return labels as int32, or say what is wrong with them.
+) -> Labels:
+    """Check labels and return them as int32.
 
     Parameters
     ----------
     labels : (*space) ndarray
-        0 is background, -1 is "not annotated". Bool, integer, or float with integral values.
+        0 is background, -1 not annotated. Bool, integer, or float with integral values.
     shape : tuple of int, optional
         Shape expected: that of the image.
     name : str
-        What the message calls it: a file name, say.
+        Name in messages, such as that of the file.
 
     Raises
     ------
@@ -261,7 +259,7 @@ def check_labels(
         raise DataError(f"{name}: values of type {labels.dtype}, expected integers")
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
         raise DataError(f"{name}: fractional values, expected integer labels")
-    if labels.size and (labels.min() < -1 or labels.max() > np.iinfo(np.int32).max):
+    if labels.size and (labels.min() < NOT_ANNOTATED or labels.max() > np.iinfo(np.int32).max):
         raise DataError(
             f"{name}: values from {labels.min()} to {labels.max()}, expected -1 (not annotated), "
             f"0 (background) and up to {np.iinfo(np.int32).max}"
@@ -269,13 +267,13 @@ def check_labels(
     return labels.astype(np.int32, copy=False)
 
 
-def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int) -> NDArray[np.float32]:
+def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int) -> Floats:
     """Bring an image into the order (C, *space) and check it.
 
     Raises
     ------
     DataError
-        If an axis is extra and `axes` does not say what it is, or `axes` does not fit.
+        If the image has an axis too many and `axes` is not given, or `axes` does not fit.
 
     Examples
     --------
@@ -295,6 +293,6 @@ def arrange(image: NDArray[Any], axes: str | None, ndim: int, channels: int) -> 
     elif image.ndim != ndim + (channels > 1):
         raise DataError(
             f"an image of shape {image.shape} has {image.ndim} axes, expected "
-            f"{ndim + (channels > 1)}; say what they are with axes, such as 'TYX'"
+            f"{ndim + (channels > 1)}; name them with axes, such as 'TYX'"
         )
     return check_image(image, ndim, channels)

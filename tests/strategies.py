@@ -5,10 +5,9 @@ from __future__ import annotations
 import numpy as np
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
-from numpy.typing import NDArray
 from skimage.segmentation import relabel_sequential
 
-Labels = NDArray[np.int32]
+from embedseg.types import Labels
 
 
 def shapes(min_side: int = 1, max_side: int = 8) -> st.SearchStrategy[tuple[int, ...]]:

@@ -28,7 +28,7 @@ def name(path: Path) -> str:
 
 @pytest.fixture(scope="module")
 def root() -> Any:
-    from embedseg.cli import app
+    from embedseg.cli.app import app
 
     return typer.main.get_command(app)
 
@@ -166,7 +166,7 @@ def test_every_setting_has_a_meaning_and_a_default() -> None:
 
 @pytest.mark.parametrize("kind", ["percentile", "zscore", "absolute", "fixed"])
 def test_normalisation_is_chosen_as_the_page_says(kind: str) -> None:
-    from embedseg.cli.shared import parse_settings
+    from embedseg.cli.options import parse_settings
     from embedseg.model import Config
 
     config = Config.model_validate(

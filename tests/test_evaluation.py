@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from embedseg.data import Sample
 from embedseg.evaluation import score_folders, score_samples, write_csv
 from embedseg.scoring import ClassScoring, ObjectScoring, object_table, score
-from embedseg.scoring.scoring import summarise_objects
+from embedseg.scoring.object_tables import summarise_objects
 from embedseg.types import DataError, Segmentation
 
 EMPTY = np.zeros((4, 6), np.int32)
@@ -149,7 +149,7 @@ class Fake:
 
     config = SimpleNamespace(method=SimpleNamespace(scoring=ObjectScoring))
 
-    def find(self, image: NDArray[Any], axes: str, **options: Any) -> Segmentation:
+    def segment_objects(self, image: NDArray[Any], axes: str, **options: Any) -> Segmentation:
         assert axes == "CYX" and options == {"spacing": (0.5, 0.5), "tta": True, "planes": None}
         return Segmentation(image[0].astype(np.int32))
 
@@ -172,7 +172,7 @@ def test_models_are_compared_by_one_scoring():
     found = truth.copy()
     found[1, 3:6, 10] = 0
     sample = Sample("a", np.zeros((1, *truth.shape), np.float32), truth, (1.0, 1.0, 1.0))
-    model = SimpleNamespace(find=lambda *_, **__: Segmentation(found))
+    model = SimpleNamespace(segment_objects=lambda *_, **__: Segmentation(found))
     by_plane, by_volume = (
         next(score_samples(model, [sample], scoring=ClassScoring(("cell", "wall"), 1, planes)))[2]
         for planes in (True, False)

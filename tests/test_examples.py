@@ -17,7 +17,7 @@ import zarr
 from documented import PAGES, README, ROOT, blocks, commands, shortened
 from embedseg.cli import main
 from embedseg.images import blobs, read_image, read_labels, write_blobs
-from embedseg.images.multiscales import array_layout
+from embedseg.images.multiscales import read_array_layout
 
 #: What a command is not typed for, and why.
 NOT_HERE = {
@@ -88,7 +88,7 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
         dimension_names=("y", "x"),
     )
     stored[:] = read_image(folder / "image.tif").data
-    assert array_layout(stored).axes == "YX"
+    assert read_array_layout(stored).axes == "YX"
     for name in ("cells.geojson", "RoiSet.zip", "annotations.json"):
         typed(["convert", str(folder / "labels.tif"), "-o", str(folder / name)])
     for name, options in (("nuclei", ()), ("net_2d", ("--seed", "1")), ("net_3d", ("--seed", "2"))):

@@ -1,23 +1,24 @@
 from .augment import PRESETS as PRESETS, Augment as Augment
 from .classes import (
     ClassOptions as ClassOptions,
-    colour_of as colour_of,
-    to_indices as to_indices,
-    to_values as to_values,
+    default_colour as default_colour,
+    to_class_indices as to_class_indices,
+    to_mask_values as to_mask_values,
 )
 from .crops import Crops as Crops
-from .folder import find_data as find_data
+from .folder import find_splits as find_splits
 from .folder_check import check_folder as check_folder
 from .new_pair import add_pair as add_pair
 from .options import DataOptions as DataOptions
-from .pairing import pair_files as pair_files
+from .pairing import pair_folders as pair_folders
+from .prepared import prepare_samples as prepare_samples
 from .samples import (
     Sample as Sample,
-    frames as frames,
+    infer_classes as infer_classes,
     load_split as load_split,
     load_training as load_training,
-    to_planes as to_planes,
-    to_spacing as to_spacing,
-    with_classes as with_classes,
+    resample_sample as resample_sample,
+    split_frames as split_frames,
+    split_planes as split_planes,
 )
 from .statistics import Statistics as Statistics, compute_statistics as compute_statistics

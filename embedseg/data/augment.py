@@ -11,31 +11,32 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from scipy import ndimage
 
+from embedseg.common import unknown_name
 from embedseg.geometry import symmetries
 from embedseg.types import OUTSIDE, Floats, Labels, Spacing
 
-#: Axes whose spacings differ by more than this factor are not turned or sheared into each other.
-ALIKE = 1.5
-#: Most of a crop's side that is cut around it to be turned or shrunk into view.
-WIDEST_MARGIN = 0.3
+#: Axes whose spacings differ by more than this factor are not rotated or sheared into each other.
+MAX_SPACING_RATIO = 1.5
+#: Largest margin around a crop, as a share of its side.
+MAX_MARGIN = 0.3
 
 
 class Augment(BaseModel):
-    """What a training crop may be turned into.
+    """Augmentation of training crops.
 
-    Everything geometric is one transformation in physical units and one resampling: linear for the
-    image, nearest neighbour for labels. Options are the widest range of a quantity that is drawn
-    anew for each crop; 0 leaves it out.
+    All geometric changes are one transformation in physical units and one resampling: linear for
+    the image, nearest neighbour for labels. Each option is the largest value of a quantity that is
+    drawn anew for each crop; 0 switches it off.
 
     Attributes
     ----------
     symmetries : bool
-        Flips, and exchange of axes as far as their spacing and the crop's size agree.
+        Flips, and exchange of axes with equal spacing and equal crop size.
     rotation : float
         Degrees, in all planes whose axes have nearly the same spacing.
     scale, zoom : float
-        Change of size: 0.25 is by a factor from 1 / 1.25 to 1.25; `scale` for all axes alike,
-        `zoom` for each axis on its own.
+        Change of size: 0.25 is a factor from 1 / 1.25 to 1.25; `scale` for all axes together,
+        `zoom` for each axis separately.
     shear : float
         Degrees, in the planes that are rotated too.
     shift : float
@@ -43,9 +44,9 @@ class Augment(BaseModel):
     elastic : float
         Length of a smooth random displacement, pixels of the finest axis.
     elastic_grid : float
-        Distance of the points at which that is drawn, pixels of the finest axis.
+        Distance of the points at which the displacement is drawn, pixels of the finest axis.
     brightness : float
-        Added to the intensities, which are about 0 to 1 after normalisation.
+        Offset added to the intensities, which are about 0 to 1 after normalisation.
     contrast, gamma : float
         Factor on the distance to the mean, and exponent: 0.25 is from 1 / 1.25 to 1.25.
     noise : float
@@ -55,8 +56,8 @@ class Augment(BaseModel):
     channel_dropout : float
         Probability that a channel is set to its mean; one channel always stays.
     chance : float
-        Probability that each part except symmetries and dropout is applied: geometry, elastic
-        displacement, and each change of intensities.
+        Probability of each part except symmetries and dropout: geometry, elastic displacement, and
+        each change of intensities.
 
     Examples
     --------
@@ -84,36 +85,36 @@ class Augment(BaseModel):
 
     @model_validator(mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:
+    def _from_preset(cls, value: Any) -> Any:
         if not isinstance(value, str):
             return value
         if value not in PRESETS:
-            raise ValueError(f"no preset {value!r}; there are {', '.join(PRESETS)}")
+            raise ValueError(unknown_name("preset", value, PRESETS))
         return PRESETS[value].__dict__
 
     @property
     def moves(self) -> bool:
-        """Whether the crop has to be resampled."""
+        """Whether crops are resampled."""
         return any((self.rotation, self.scale, self.zoom, self.shear, self.shift, self.elastic))
 
     def margin(self, crop: Sequence[int], spacing: Spacing) -> tuple[int, ...]:
-        """Return how many pixels around a crop may come into view, on each side of each axis.
+        """Return the margin around a crop that may come into view, on each side of each axis.
 
         Examples
         --------
         >>> Augment(rotation=10).margin((64, 64), (1.0, 1.0)), Augment().margin((64, 64), (1., 1.))
         ((6, 6), (0, 0))
         """
-        turned = {axis for pair in _planes(spacing) for axis in pair}
-        widest = []
+        rotated = {axis for pair in _similar_axes(spacing) for axis in pair}
+        margins = []
         for axis, (size, step) in enumerate(zip(crop, spacing, strict=True)):
             share = 0.5 * ((1 + self.scale) * (1 + self.zoom) - 1) + self.shift
-            if axis in turned:
+            if axis in rotated:
                 share += 0.5 * np.sin(np.deg2rad(min(self.rotation, 25.0)))
                 share += 0.5 * np.tan(np.deg2rad(self.shear))
             pixels = share * size + self.elastic * min(spacing) / step
-            widest.append(int(np.ceil(min(share and pixels, WIDEST_MARGIN * size))))
-        return tuple(widest)
+            margins.append(int(np.ceil(min(share and pixels, MAX_MARGIN * size))))
+        return tuple(margins)
 
     def apply(
         self,
@@ -123,7 +124,7 @@ class Augment(BaseModel):
         spacing: Spacing,
         rng: np.random.Generator,
     ) -> tuple[Floats, Labels]:
-        """Turn a crop with its margin into one without.
+        """Augment a crop with its margin, and return it without the margin.
 
         Parameters
         ----------
@@ -132,11 +133,11 @@ class Augment(BaseModel):
         labels : (*(crop + 2 margin)) int32 ndarray
             0 background, -1 not annotated, -2 outside of the image.
         crop : sequence of int
-            Size of the result.
+            Shape of the result.
         spacing : tuple of float
             Size of a pixel along each axis.
         rng : numpy.random.Generator
-            Decides everything.
+            Source of all random numbers.
 
         Returns
         -------
@@ -146,19 +147,19 @@ class Augment(BaseModel):
         Examples
         --------
         >>> image = np.arange(4, dtype=np.float32).reshape(1, 2, 2)
-        >>> turned, labels = Augment(symmetries=True).apply(
+        >>> flipped, labels = Augment(symmetries=True).apply(
         ...     image, image[0].astype(np.int32), (2, 2), (1.0, 1.0), np.random.default_rng(0))
-        >>> bool((turned[0] == labels).all())
+        >>> bool((flipped[0] == labels).all())
         True
         """
         if self.symmetries:
-            image, labels = _symmetric(image, labels, tuple(crop), spacing, rng)
+            image, labels = _flip(image, labels, tuple(crop), spacing, rng)
         if self.moves:
-            image, labels = self._moved(image, labels, tuple(crop), spacing, rng)
-        image = self._recoloured(image, spacing, rng)
+            image, labels = self._move(image, labels, tuple(crop), spacing, rng)
+        image = self._change_intensities(image, spacing, rng)
         return np.ascontiguousarray(image), np.ascontiguousarray(labels)
 
-    def _moved(
+    def _move(
         self,
         image: Floats,
         labels: Labels,
@@ -169,19 +170,20 @@ class Augment(BaseModel):
         steps, size = np.asarray(spacing), np.asarray(crop)
         middle = (np.array(labels.shape) - 1) / 2
         linear, offset = np.eye(len(crop)), np.zeros(len(crop))
-        bent = None
+        displacement = None
         if rng.random() < self.chance:
-            linear = self._linear(spacing, rng)
+            linear = self._draw_linear(spacing, rng)
             offset = rng.uniform(-self.shift, self.shift, len(crop)) * size * steps
         if self.elastic and rng.random() < self.chance:
-            bent = self._displacement(crop, spacing, rng)
-        if bent is None and not offset.any() and np.array_equal(linear, np.eye(len(crop))):
+            displacement = self._draw_displacement(crop, spacing, rng)
+        unmoved = not offset.any() and np.array_equal(linear, np.eye(len(crop)))
+        if displacement is None and unmoved:
             inner = tuple(
                 slice((n - m) // 2, (n - m) // 2 + m)
                 for n, m in zip(labels.shape, crop, strict=True)
             )
             return image[:, *inner], labels[inner]
-        # Where each pixel of the crop comes from, in pixels of what came in.
+        # Source of each pixel of the result, in pixels of `image`.
         matrix = linear * steps / steps[:, None]
         start = middle - matrix @ ((size - 1) / 2) + offset / steps
         axes = [np.arange(n, dtype=np.float64) for n in crop]
@@ -192,22 +194,22 @@ class Augment(BaseModel):
                 if matrix[row, axis]:
                     shape = [-1 if d == axis else 1 for d in range(len(crop))]
                     place += (matrix[row, axis] * along).reshape(shape)
-        if bent is not None:
-            places += bent / steps.reshape(-1, *[1] * len(crop))
+        if displacement is not None:
+            places += displacement / steps.reshape(-1, *[1] * len(crop))
         warped = np.stack(
             [ndimage.map_coordinates(channel, places, order=1, mode="mirror") for channel in image]
         )
         return warped, _nearest(labels, places)
 
-    def _linear(self, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.float64]:
-        """Return the linear part, which leads from the new crop to the old one in µm."""
+    def _draw_linear(self, spacing: Spacing, rng: np.random.Generator) -> NDArray[np.float64]:
+        """Draw the linear map from the new crop to the old one, in µm."""
         ndim = len(spacing)
         sizes = np.exp(
             rng.uniform(-1, 1) * np.log1p(self.scale)
             + rng.uniform(-1, 1, ndim) * np.log1p(self.zoom)
         )
         linear = np.diag(sizes)
-        for one, other in _planes(spacing):
+        for one, other in _similar_axes(spacing):
             angle, lean = np.deg2rad(rng.uniform(-1, 1, 2) * (self.rotation, self.shear))
             turn, shear = np.eye(ndim), np.eye(ndim)
             turn[one, one] = turn[other, other] = np.cos(angle)
@@ -216,53 +218,56 @@ class Augment(BaseModel):
             linear = linear @ turn @ shear
         return linear
 
-    def _displacement(
+    def _draw_displacement(
         self, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
     ) -> NDArray[np.float64]:
-        """Return a smooth displacement in µm, (ndim, *crop)."""
+        """Draw a smooth displacement in µm, (ndim, *crop)."""
         finest = min(spacing)
         points = [
             int(np.ceil(n * step / finest / self.elastic_grid)) + 1
             for n, step in zip(crop, spacing, strict=True)
         ]
-        # 95 % of what is drawn lies within the length asked for.
+        # 95 % of the displacements are shorter than `elastic`.
         drawn = rng.normal(0, 0.5 * self.elastic * finest, (len(crop), *points))
         for axis, (pixels, known) in enumerate(zip(crop, points, strict=True), 1):
             drawn = np.moveaxis(np.tensordot(_cubic(known, pixels), drawn, (1, axis)), 0, axis)
         return drawn
 
-    def _recoloured(self, image: Floats, spacing: Spacing, rng: np.random.Generator) -> Floats:
-        def drawn(widest: float) -> bool:
-            return widest > 0 and bool(rng.random() < self.chance)
+    def _change_intensities(
+        self, image: Floats, spacing: Spacing, rng: np.random.Generator
+    ) -> Floats:
+        def chosen(largest: float) -> bool:
+            return largest > 0 and bool(rng.random() < self.chance)
 
-        if drawn(self.blur):
+        if chosen(self.blur):
             sigma = rng.uniform(0, self.blur) * min(spacing) / np.asarray(spacing)
             image = ndimage.gaussian_filter(image, (0, *sigma), truncate=3.0)
-        if drawn(self.gamma):
+        if chosen(self.gamma):
             low, high = image.min(), image.max()
             span = max(float(high - low), 1e-6)
-            image = ((image - low) / span) ** _factor(self.gamma, rng) * span + low
-        if drawn(self.contrast):
-            mean = _means(image)
-            image = (image - mean) * _factor(self.contrast, rng) + mean
-        if drawn(self.brightness):
+            image = ((image - low) / span) ** _draw_factor(self.gamma, rng) * span + low
+        if chosen(self.contrast):
+            mean = _channel_means(image)
+            image = (image - mean) * _draw_factor(self.contrast, rng) + mean
+        if chosen(self.brightness):
             image = image + np.float32(rng.uniform(-self.brightness, self.brightness))
-        if drawn(self.noise):
+        if chosen(self.noise):
             width = np.float32(rng.uniform(0, self.noise))
             image = image + width * rng.standard_normal(image.shape, np.float32)
         if self.channel_dropout and len(image) > 1:
             lost = rng.random(len(image)) < self.channel_dropout
             lost[rng.integers(len(image))] = False
-            image = np.where(lost.reshape(-1, *[1] * (image.ndim - 1)), _means(image), image)
+            lost = lost.reshape(-1, *[1] * (image.ndim - 1))
+            image = np.where(lost, _channel_means(image), image)
         return image.astype(np.float32, copy=False)
 
 
 @cache
 def _cubic(points: int, pixels: int) -> NDArray[np.float64]:
-    """Return what makes cubic splines of values at points, (pixels, points), along one axis.
+    """Return the matrix of cubic spline interpolation along one axis, (pixels, points).
 
-    An axis at a time, a pixel costs a product per point, of which there are few; `ndimage.zoom` of
-    a volume costs 64.
+    One axis at a time, a pixel costs a product per point, of which there are few; `ndimage.zoom`
+    of a volume costs 64.
     """
     zoomed = ndimage.zoom(
         np.eye(points), (pixels / points, 1), order=3, mode="nearest", grid_mode=True
@@ -270,30 +275,31 @@ def _cubic(points: int, pixels: int) -> NDArray[np.float64]:
     return np.asarray(zoomed)
 
 
-def _means(image: Floats) -> Floats:
+def _channel_means(image: Floats) -> Floats:
     """Return the mean of each channel, (C, 1, ...)."""
     means: Floats = image.mean(axis=tuple(range(1, image.ndim)), keepdims=True)
     return means
 
 
-def _factor(widest: float, rng: np.random.Generator) -> np.float32:
-    return np.float32(np.exp(rng.uniform(-1, 1) * np.log1p(widest)))
+def _draw_factor(largest: float, rng: np.random.Generator) -> np.float32:
+    return np.float32(np.exp(rng.uniform(-1, 1) * np.log1p(largest)))
 
 
-def _planes(spacing: Spacing) -> list[tuple[int, int]]:
+def _similar_axes(spacing: Spacing) -> list[tuple[int, int]]:
     """Return the pairs of axes whose spacings are nearly the same."""
     ndim = len(spacing)
     return [
         (a, b)
         for a in range(ndim)
         for b in range(a + 1, ndim)
-        if max(spacing[a], spacing[b]) <= ALIKE * min(spacing[a], spacing[b])
+        if max(spacing[a], spacing[b]) <= MAX_SPACING_RATIO * min(spacing[a], spacing[b])
     ]
 
 
-def _symmetric(
+def _flip(
     image: Floats, labels: Labels, crop: tuple[int, ...], spacing: Spacing, rng: np.random.Generator
 ) -> tuple[Floats, Labels]:
+    """Apply a random symmetry that keeps the shape of the crop."""
     fitting = [
         s for s in symmetries(spacing) if tuple(crop[axis] for axis in s.permutation) == crop
     ]
@@ -303,11 +309,13 @@ def _symmetric(
 
 def _nearest(labels: Labels, places: NDArray[np.float64]) -> Labels:
     """Return the labels at the pixels nearest to places."""
-    found: Labels = ndimage.map_coordinates(labels, places, order=0, mode="constant", cval=OUTSIDE)
-    return found
+    nearest: Labels = ndimage.map_coordinates(
+        labels, places, order=0, mode="constant", cval=OUTSIDE
+    )
+    return nearest
 
 
-#: `paper` is what the publication does; `light` bears on nearly every microscope's images.
+#: `paper` is that of the publication; `light` suits nearly all microscopy images.
 PRESETS = {
     "none": Augment(),
     "paper": Augment(symmetries=True),

@@ -1,4 +1,4 @@
-"""Classes of masks: which values stand for which class."""
+"""Classes of masks: names, values and colours."""
 
 from __future__ import annotations
 
@@ -11,12 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter
 
-from embedseg.images import label_values
-from embedseg.types import DataError
+from embedseg.images import read_label_values
+from embedseg.types import NOT_ANNOTATED, DataError, Labels
 
-#: Masks with more values than this hold objects, most likely.
-MOST = 64
-#: Dark for the first class, which mostly is what lies between the others, then Okabe and Ito's.
+#: Masks with more values than this most likely hold objects.
+MAX_CLASSES = 64
+#: Index of values without class, besides `NOT_ANNOTATED`.
+_NO_CLASS = NOT_ANNOTATED - 1
+#: Dark for the first class, which mostly is the background, then the colours of Okabe and Ito.
 COLOURS = ("#303030", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
 
@@ -26,12 +28,11 @@ class ClassOptions(BaseModel):
     Attributes
     ----------
     name : str
-        What it is called in settings, tables and names of files.
+        Name in settings, tables and names of files.
     values : tuple of int
-        What stands for it in masks; several are merged. The first is what predictions are written
-        with.
+        Values in masks; several are merged. Predictions are written with the first.
     colour : str
-        "#rrggbb", in pictures.
+        Colour in pictures, "#rrggbb".
 
     Examples
     --------
@@ -46,39 +47,39 @@ class ClassOptions(BaseModel):
     colour: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6})?$")] = ""
 
 
-def colour_of(index: int) -> str:
-    """Return the colour of a class without one of its own, by its place among the classes.
+def default_colour(index: int) -> str:
+    """Return the default colour of a class, by its place among the classes.
 
     Examples
     --------
-    >>> colour_of(1), colour_of(9)
+    >>> default_colour(1), default_colour(9)
     ('#e69f00', '#e69f00')
     """
     return COLOURS[index % len(COLOURS)]
 
 
-def _listed(value: Any) -> Any:
-    """Read "cell=0,membrane=1+2:#ff0000", or a list of such parts."""
+def _parse_list(value: Any) -> Any:
+    """Parse "cell=0,membrane=1+2:#ff0000", or a list of such parts."""
     if isinstance(value, str):
         value = value.split(",")
     if not isinstance(value, list | tuple):
         return value
-    return tuple(_part(item) if isinstance(item, str) else item for item in value)
+    return tuple(_parse_class(item) if isinstance(item, str) else item for item in value)
 
 
-def _part(text: str) -> dict[str, Any]:
-    found = re.fullmatch(r"\s*([^=]+?)\s*=\s*(\d+(?:\+\d+)*)\s*(?::\s*(#\w+))?\s*", text)
-    if not found:
-        raise ValueError(f"{text!r} is no class; write NAME=VALUE, or NAME=VALUE+VALUE:#rrggbb")
+def _parse_class(text: str) -> dict[str, Any]:
+    match = re.fullmatch(r"\s*([^=]+?)\s*=\s*(\d+(?:\+\d+)*)\s*(?::\s*(#\w+))?\s*", text)
+    if not match:
+        raise ValueError(f"class {text!r}, expected NAME=VALUE, or NAME=VALUE+VALUE:#rrggbb")
     return {
-        "name": found[1],
-        "values": [int(value) for value in found[2].split("+")],
-        "colour": found[3] or "",
+        "name": match[1],
+        "values": [int(value) for value in match[2].split("+")],
+        "colour": match[3] or "",
     }
 
 
-def _whole(classes: tuple[ClassOptions, ...]) -> tuple[ClassOptions, ...]:
-    """See that classes can be told apart, and give a colour to those without."""
+def _complete(classes: tuple[ClassOptions, ...]) -> tuple[ClassOptions, ...]:
+    """Check that names and values are unique, and give a colour to classes without one."""
     names = [each.name for each in classes]
     values = [value for each in classes for value in each.values]
     if len(classes) < 2:
@@ -87,100 +88,98 @@ def _whole(classes: tuple[ClassOptions, ...]) -> tuple[ClassOptions, ...]:
         if twice := sorted({item for item in items if items.count(item) > 1}):
             raise ValueError(f"the {kind} {', '.join(twice)} stands for several classes")
     return tuple(
-        each if each.colour else each.model_copy(update={"colour": colour_of(k)})
+        each if each.colour else each.model_copy(update={"colour": default_colour(k)})
         for k, each in enumerate(classes)
     )
 
 
-Classes = Annotated[tuple[ClassOptions, ...], BeforeValidator(_listed), AfterValidator(_whole)]
+Classes = Annotated[
+    tuple[ClassOptions, ...], BeforeValidator(_parse_list), AfterValidator(_complete)
+]
 
 
 def find_classes(
     masks: Iterable[Path], ignore_label: int | None = None
 ) -> tuple[ClassOptions, ...]:
-    """Return a class for each value that occurs in masks, called by it.
+    """Return a class for each value that occurs in masks, named after it.
 
     Raises
     ------
     DataError
-        If there are fewer than two values, or so many that they must be objects.
+        If there are fewer than two values, or too many for classes.
     """
     seen: dict[int, Path] = {}
     for path in masks:
-        for value in label_values(path).tolist():
+        for value in read_label_values(path).tolist():
             seen.setdefault(value, path)
-        if len(seen) > MOST:
+        if len(seen) > MAX_CLASSES:
             raise DataError(
-                f"{path}: more than {MOST} values up to here, too many for classes; "
+                f"{path}: more than {MAX_CLASSES} values up to here, too many for classes; "
                 "are these masks of objects? For those, take another method"
             )
-    known = sorted(value for value in seen if value >= 0 and value != ignore_label)
+    known = sorted(value for value in seen if value > NOT_ANNOTATED and value != ignore_label)
     if len(known) < 2:
         where = next(iter(seen.values()), "masks")
         raise DataError(
             f"{where}: the masks hold {len(known)} class(es) in all "
             f"({', '.join(map(str, known))}), expected two or more"
         )
-    return _whole(tuple(ClassOptions(name=str(value), values=(value,)) for value in known))
+    return _complete(tuple(ClassOptions(name=str(value), values=(value,)) for value in known))
 
 
-def to_indices(
-    values: NDArray[np.int32], classes: Sequence[ClassOptions], name: str = "mask"
-) -> NDArray[np.int32]:
-    """Return which class each pixel belongs to, 0 to n - 1; -1, not annotated, stays.
+def to_class_indices(values: Labels, classes: Sequence[ClassOptions], name: str = "mask") -> Labels:
+    """Turn the values of a mask into classes 0 to n - 1; -1, not annotated, stays.
 
     Raises
     ------
     DataError
-        For a value that no class has.
+        For a value without class.
 
     Examples
     --------
-    >>> both = find_named("cell=0,other=3+4")
-    >>> to_indices(np.array([[0, 3, 4, -1]], np.int32), both).tolist()
+    >>> classes = parse_classes("cell=0,other=3+4")
+    >>> to_class_indices(np.array([[0, 3, 4, -1]], np.int32), classes).tolist()
     [[0, 1, 1, -1]]
     """
-    # Shifted by one, so that -1 has a place.
-    most = max(int(values.max(initial=0)), *(max(each.values) for each in classes))
-    table = np.full(most + 2, -2, np.int32)
-    table[0] = -1
+    largest = max(int(values.max(initial=0)), *(max(each.values) for each in classes))
+    table = np.full(largest + 1 - NOT_ANNOTATED, _NO_CLASS, np.int32)
+    table[0] = NOT_ANNOTATED
     for index, each in enumerate(classes):
-        table[np.array(each.values) + 1] = index
-    found: NDArray[np.int32] = table[values + 1]
-    if (found == -2).any():
+        table[np.array(each.values) - NOT_ANNOTATED] = index
+    indices: Labels = table[values - NOT_ANNOTATED]
+    if (unknown := indices == _NO_CLASS).any():
         known = ", ".join(f"{each.name}={'+'.join(map(str, each.values))}" for each in classes)
         raise DataError(
-            f"{name}: value {int(values[found == -2].flat[0])} belongs to no class; "
-            f"there are {known}"
+            f"{name}: value {int(values[unknown].flat[0])} belongs to no class; there are {known}"
         )
-    return found
+    return indices
 
 
-def to_values(indices: NDArray[Any], classes: Sequence[ClassOptions]) -> NDArray[np.int32]:
-    """Return the values with which classes are written into files; -1 stays.
+def to_mask_values(indices: NDArray[Any], classes: Sequence[ClassOptions]) -> Labels:
+    """Turn classes 0 to n - 1 into the values of masks; -1 stays.
 
     Examples
     --------
-    >>> to_values(np.array([[0, 1, -1]]), find_named("cell=0,other=3+4")).tolist()
+    >>> to_mask_values(np.array([[0, 1, -1]]), parse_classes("cell=0,other=3+4")).tolist()
     [[0, 3, -1]]
     """
-    table = np.array([-1, *(each.values[0] for each in classes)], np.int32)
-    values: NDArray[np.int32] = table[np.asarray(indices) + 1]
+    table = np.array([NOT_ANNOTATED, *(each.values[0] for each in classes)], np.int32)
+    values: Labels = table[np.asarray(indices) - NOT_ANNOTATED]
     return values
 
 
-def find_named(text: str) -> tuple[ClassOptions, ...]:
-    """Read classes as they are written on the command line: "NAME=VALUE,NAME=VALUE+VALUE".
+def parse_classes(text: str) -> tuple[ClassOptions, ...]:
+    """Parse classes as written on the command line: "NAME=VALUE,NAME=VALUE+VALUE".
 
     Raises
     ------
     ValueError
-        If they cannot be read or told apart.
+        If the text is invalid, or names or values are not unique.
 
     Examples
     --------
-    >>> [(each.name, each.values, each.colour) for each in find_named("cell=0,wall=1+2:#ff0000")]
+    >>> [(each.name, each.values, each.colour) for each in parse_classes("cell=0,wall=1+2:#ff0000")]
     [('cell', (0,), '#303030'), ('wall', (1, 2), '#ff0000')]
     """
-    found: tuple[ClassOptions, ...] = TypeAdapter(Classes).validate_python(text)
-    return found
+    classes: tuple[ClassOptions, ...] = TypeAdapter(Classes).validate_python(text)
+    return classes

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from embedseg.common import shorten
-from embedseg.data.pairing import Pairing, Pairs, _unpaired, match
+from embedseg.data.pairing import Pairing, Pairs, pair_by_name, unpaired_error
 from embedseg.images import CONTAINERS, LABEL, expand_inputs, stem
 from embedseg.types import DataError
 
@@ -25,8 +25,8 @@ class Split(NamedTuple):
     masks: Path
 
 
-def find_data(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
-    """Return the splits that a data folder has.
+def find_splits(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
+    """Return the splits of a data folder.
 
     Raises
     ------
@@ -38,7 +38,7 @@ def find_data(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
     >>> import tempfile
     >>> root = Path(tempfile.mkdtemp())
     >>> (root / "train" / "images").mkdir(parents=True)
-    >>> list(find_data(root))
+    >>> list(find_splits(root))
     ['train']
     """
     root = Path(root)
@@ -58,35 +58,35 @@ def find_data(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
 
 
 def find_pairs(root: Path | str, split: str, masks: str = MASKS) -> tuple[Pairs, str]:
-    """Return the images and masks of one split, and the rule that paired them, in words.
+    """Return the images and masks of one split, and the rule that paired them.
 
     Raises
     ------
     DataError
-        For a folder that is not there, or files without a partner.
+        For a missing folder, or files without a partner.
     """
-    splits = find_data(root, masks)
+    splits = find_splits(root, masks)
     if split not in splits:
         raise DataError(f"{root}: no folder {split}/images; there are {', '.join(splits)}")
-    found = match_split(splits[split])
-    if found.left:
-        raise _unpaired(found, *splits[split])
-    return list(found.pairs), found.rule
+    pairing = pair_split(splits[split])
+    if pairing.left:
+        raise unpaired_error(pairing, *splits[split])
+    return list(pairing.pairs), pairing.rule
 
 
-def match_split(split: Split) -> Pairing:
-    """Pair the images of a split with their masks as far as it goes.
+def pair_split(split: Split) -> Pairing:
+    """Pair the images of a split with their masks as far as possible.
 
     Without a folder of masks, images that are HDF5 files hold them: in a dataset with the name of
-    the folder that is not there, or "label".
+    the missing folder, or "label".
 
     Raises
     ------
     DataError
-        If a folder is not there or holds no images.
+        If a folder is missing or holds no images.
     """
     if split.masks.is_dir():
-        return match(expand_inputs([split.images]), expand_inputs([split.masks]))
+        return pair_by_name(expand_inputs([split.images]), expand_inputs([split.masks]))
     images = expand_inputs([split.images])
     if any(image.suffix.lower() not in CONTAINERS for image in images):
         beside = sorted(path.name for path in split.masks.parent.iterdir() if path.is_dir())
@@ -98,42 +98,42 @@ def match_split(split: Split) -> Pairing:
     )
 
 
-def set_apart(
+def split_validation(
     pairs: Pairs, wanted: float | int | Sequence[str], seed: int = 0
 ) -> tuple[Pairs, Pairs, str]:
-    """Take validation images out of the train images for validation.
+    """Split validation images off the train images.
 
     Parameters
     ----------
     pairs : list of (Path, Path)
         Images and masks of the train split.
     wanted : float, int or sequence of str
-        A share, how many of the last ones, or their names.
+        A share, the number of last ones, or their names.
     seed : int
-        Chooses the images when a share is wanted.
+        Seed of the choice if a share is wanted.
 
     Returns
     -------
     list, list, str
-        What stays, what is taken out, and how, in words.
+        Train pairs, validation pairs, and a message on how they were chosen.
 
     Raises
     ------
     DataError
-        If nothing would stay, or a name is not there.
+        If no train images would be left, or a name is unknown.
 
     Examples
     --------
     >>> pairs = [(Path(f"{i}.tif"), Path(f"{i}.tif")) for i in range(9)]
-    >>> rest, val, words = set_apart(pairs, 2)
-    >>> len(rest), [image.name for image, _ in val], words
+    >>> rest, val, message = split_validation(pairs, 2)
+    >>> len(rest), [image.name for image, _ in val], message
     (7, ['7.tif', '8.tif'], 'the last 2 of 9 train images')
     """
     n = len(pairs)
     if isinstance(wanted, Sequence):
         names = [stem(image) for image, _ in pairs]
         if missing := [name for name in wanted if name not in names]:
-            raise DataError(f"data.val names images that are not there: {shorten(missing)}")
+            raise DataError(f"data.val names images that do not exist: {shorten(missing)}")
         chosen = {i for i, name in enumerate(names) if name in wanted}
         how = f"the {len(chosen)} named of {n} train images"
     elif isinstance(wanted, int):

@@ -10,16 +10,16 @@ from typing import Any, Literal
 import numpy as np
 from tqdm import tqdm
 
-from embedseg.data.folder import Split, find_data, match_split, set_apart
+from embedseg.data.folder import Split, find_splits, pair_split, split_validation
 from embedseg.data.options import DataOptions
-from embedseg.data.pair_check import Facts, check_pair
-from embedseg.data.problems import PROBLEMS, Finding, Report, finding
-from embedseg.types import DataError, Spacing
+from embedseg.data.pair_check import PairFacts, check_pair
+from embedseg.data.problems import PROBLEMS, Finding, Report, make_finding
+from embedseg.types import NOT_ANNOTATED, DataError, Spacing
 
 #: An object with less than this share of the median size, or this many pixels, is tiny.
 TINY_SHARE, TINY_PIXELS = 0.02, 4
-#: A mask looks semantic with at most so many labels in, on average, more than so many large
-#: pieces. Real instance masks stay below 1.2 pieces per label.
+#: A mask with at most this many labels, and on average more than this many large pieces per label,
+#: looks semantic. Real instance masks stay below 1.2 pieces per label.
 FEW_LABELS, MANY_PIECES = 10, 2
 
 
@@ -30,18 +30,17 @@ def check_folder(
     options: DataOptions | None = None,
     progress: bool = False,
 ) -> Report:
-    """Look through a data folder; bad files are reported, all at once, and never raised.
+    """Check a data folder and report all invalid files at once; none raises an error.
 
     Parameters
     ----------
     root : path
         The folder with `train`, `val` and `test`.
     reads : {"objects", "classes"}
-        What the masks have to hold, see `Method.reads`: a label per object, or classes.
+        Content of the masks, as of `Method.reads`: a label per object, or classes.
     options : DataOptions, optional
-        How to read the data.
     progress : bool
-        Whether to show a bar.
+        Show a progress bar.
 
     Returns
     -------
@@ -50,75 +49,75 @@ def check_folder(
     instances = reads == "objects"
     options = options or DataOptions()
     findings: list[Finding] = []
-    facts: list[Facts] = []
+    facts: list[PairFacts] = []
     inventory: dict[str, dict[str, Any]] = {}
     pairs = _pairs(Path(root), options, findings, inventory)
     for split, image, mask in tqdm(pairs, desc="checking", disable=not progress):
-        known = check_pair(split, image, mask, options, findings, instances)
-        if known is not None:
-            facts.append(known)
+        checked = check_pair(split, image, mask, options, findings, instances)
+        if checked is not None:
+            facts.append(checked)
     findings += _compare(facts, instances)
     if not instances:
-        findings += _untaught(facts, options)
+        findings += _missing_in_train(facts, options)
     for split, entry in inventory.items():
-        entry |= _summary([fact for fact in facts if fact.split == split], options)
+        entry |= _summarise([fact for fact in facts if fact.split == split], options)
     order = list(PROBLEMS)
-    findings.sort(key=lambda found: (found.severity != "error", order.index(found.problem)))
+    findings.sort(key=lambda finding: (finding.severity != "error", order.index(finding.problem)))
     return Report(tuple(findings), inventory)
 
 
 def _pairs(
     root: Path, options: DataOptions, findings: list[Finding], inventory: dict[str, dict[str, Any]]
 ) -> list[tuple[str, Path, Path]]:
-    """List what belongs together in all splits; what does not is a finding."""
+    """Return the pairs of all splits; files without a partner become findings."""
     try:
-        splits = find_data(root, options.masks)
+        splits = find_splits(root, options.masks)
     except DataError as error:
-        findings.append(finding("folder missing", root, str(error)))
+        findings.append(make_finding("folder missing", root, str(error)))
         return []
     if "train" not in splits:
-        findings.append(finding("folder missing", root / "train" / "images", "no such folder"))
+        findings.append(make_finding("folder missing", root / "train" / "images", "no such folder"))
     pairs = []
     for name, split in splits.items():
-        inventory[name], found = _pair(split, findings)
-        pairs += [(name, *pair) for pair in found]
+        inventory[name], of_split = _pair(split, findings)
+        pairs += [(name, *pair) for pair in of_split]
     if "train" in splits and "val" not in splits:
         try:
             train = [pair[1:] for pair in pairs if pair[0] == "train"]
-            inventory["train"]["validation"] = set_apart(train, options.val, options.seed)[2]
+            inventory["train"]["validation"] = split_validation(train, options.val, options.seed)[2]
         except DataError as error:
-            findings.append(finding("no validation images", root / "train", str(error)))
+            findings.append(make_finding("no validation images", root / "train", str(error)))
     return pairs
 
 
 def _pair(split: Split, findings: list[Finding]) -> tuple[dict[str, Any], list[tuple[Path, Path]]]:
     entry: dict[str, Any] = {"images": 0, "pairing": None}
     try:
-        found = match_split(split)
+        pairing = pair_split(split)
     except DataError as error:
         if split.masks.is_dir():
-            findings.append(finding("no pairs", split.images.parent, str(error)))
+            findings.append(make_finding("no pairs", split.images.parent, str(error)))
         else:
-            said = str(error).removeprefix(f"{split.masks}: ")
-            findings.append(finding("folder missing", split.masks, said))
+            message = str(error).removeprefix(f"{split.masks}: ")
+            findings.append(make_finding("folder missing", split.masks, message))
         return entry, []
     findings += [
-        finding("file without partner", path, "no file to go with it") for path in found.left
+        make_finding("file without partner", path, "no file to go with it") for path in pairing.left
     ]
-    return {"images": len(found.pairs), "pairing": found.rule}, list(found.pairs)
+    return {"images": len(pairing.pairs), "pairing": pairing.rule}, list(pairing.pairs)
 
 
-def _compare(facts: Sequence[Facts], instances: bool) -> Iterator[Finding]:
-    """Find what only shows when all files are seen together."""
+def _compare(facts: Sequence[PairFacts], instances: bool) -> Iterator[Finding]:
+    """Find problems that only show when all files are compared."""
     if not facts:
         return
-    yield from _odd(facts, "mixed axes", lambda fact: f"{fact.ndim}D")
-    yield from _odd(facts, "mixed channels", lambda fact: f"{fact.channels} channel(s)")
+    yield from _mixed(facts, "mixed axes", lambda fact: f"{fact.ndim}D")
+    yield from _mixed(facts, "mixed channels", lambda fact: f"{fact.channels} channel(s)")
     annotated = [fact for fact in facts if len(fact.sizes)]
     semantic = [fact for fact in annotated if _looks_semantic(fact)]
     if instances and 2 * len(semantic) > len(annotated):
         yield from (
-            finding(
+            make_finding(
                 "semantic mask",
                 fact.mask,
                 f"{len(fact.sizes)} label(s) in {fact.pieces.sum()} pieces",
@@ -128,30 +127,34 @@ def _compare(facts: Sequence[Facts], instances: bool) -> Iterator[Finding]:
     elif instances and annotated:
         yield from _tiny(annotated)
         yield from (
-            finding("labels in several pieces", fact.mask, f"{split} of {len(fact.sizes)} labels")
+            make_finding(
+                "labels in several pieces", fact.mask, f"{split} of {len(fact.sizes)} labels"
+            )
             for fact in annotated
             if (split := int((fact.pieces > 1).sum()))
         )
     yield from _spacing_problems(facts)
 
 
-def _odd(facts: Sequence[Facts], problem: str, say: Callable[[Facts], str]) -> Iterator[Finding]:
+def _mixed(
+    facts: Sequence[PairFacts], problem: str, describe: Callable[[PairFacts], str]
+) -> Iterator[Finding]:
     """Find the files that differ from most."""
-    (usual, count), *others = Counter(map(say, facts)).most_common()
+    (usual, count), *others = Counter(map(describe, facts)).most_common()
     if others:
         yield from (
-            finding(problem, fact.image, f"{say(fact)}, but {count} files have {usual}")
+            make_finding(problem, fact.image, f"{describe(fact)}, but {count} files have {usual}")
             for fact in facts
-            if say(fact) != usual
+            if describe(fact) != usual
         )
 
 
-def _tiny(facts: Sequence[Facts]) -> Iterator[Finding]:
+def _tiny(facts: Sequence[PairFacts]) -> Iterator[Finding]:
     sizes = np.concatenate([fact.sizes for fact in facts])
     limit = max(TINY_PIXELS, TINY_SHARE * float(np.median(sizes)))
     for fact in facts:
         if tiny := int((fact.sizes < limit).sum()):
-            yield finding(
+            yield make_finding(
                 "tiny objects",
                 fact.mask,
                 f"{tiny} of {len(fact.sizes)} objects have "
@@ -159,14 +162,14 @@ def _tiny(facts: Sequence[Facts]) -> Iterator[Finding]:
             )
 
 
-def _looks_semantic(fact: Facts) -> bool:
-    """Say whether a mask has few labels in many pieces, specks not counted."""
+def _looks_semantic(fact: PairFacts) -> bool:
+    """Return whether a mask has few labels in many pieces, specks not counted."""
     return len(fact.sizes) <= FEW_LABELS and fact.large_pieces.mean() > MANY_PIECES
 
 
-def _untaught(facts: Sequence[Facts], options: DataOptions) -> Iterator[Finding]:
-    """Find classes that occur, but not where they could be learned."""
-    taught = {
+def _missing_in_train(facts: Sequence[PairFacts], options: DataOptions) -> Iterator[Finding]:
+    """Find classes that do not occur in the train split."""
+    in_train = {
         name
         for fact in facts
         if fact.split == "train"
@@ -175,51 +178,51 @@ def _untaught(facts: Sequence[Facts], options: DataOptions) -> Iterator[Finding]
     }
     for fact in facts:
         if fact.split != "train" and (
-            lost := [name for name in _by_class(fact, options) if name not in taught]
+            missing := [name for name in _by_class(fact, options) if name not in in_train]
         ):
-            yield finding("class not in train", fact.mask, ", ".join(lost))
+            yield make_finding("class not in train", fact.mask, ", ".join(missing))
 
 
-def _by_class(fact: Facts, options: DataOptions) -> dict[str, int]:
-    """Return the pixels of each class in a mask, by name; of unnamed ones by value."""
+def _by_class(fact: PairFacts, options: DataOptions) -> dict[str, int]:
+    """Return the pixels of each class in a mask, by name, or without names by value."""
     names = {value: each.name for each in options.classes or () for value in each.values}
     counts = Counter[str]()
     for value, pixels in fact.values.items():
-        if value >= 0 and (names.get(value) or not options.classes):
+        if value > NOT_ANNOTATED and (names.get(value) or not options.classes):
             counts[names.get(value, str(value))] += pixels
     return dict(counts)
 
 
-def _spacing_problems(facts: Sequence[Facts]) -> Iterator[Finding]:
+def _spacing_problems(facts: Sequence[PairFacts]) -> Iterator[Finding]:
     known = [fact for fact in facts if fact.spacing is not None]
     if not known:
         if facts[0].ndim == 3:
-            yield finding(
+            yield make_finding(
                 "spacing not known", facts[0].image.parents[2], "3D images without spacing"
             )
         return
     usual = np.median([fact.spacing for fact in known if fact.ndim == known[0].ndim], axis=0)
     for fact in facts:
         if fact.spacing is None:
-            yield finding("spacing differs", fact.image, "none in the file")
+            yield make_finding("spacing differs", fact.image, "none in the file")
         elif fact.ndim == len(usual) and not np.allclose(fact.spacing, usual, rtol=0.01, atol=0):
-            yield finding(
+            yield make_finding(
                 "spacing differs",
                 fact.image,
-                f"{_words(fact.spacing)} µm, median {_words(tuple(usual))} µm",
+                f"{_format_spacing(fact.spacing)} µm, median {_format_spacing(tuple(usual))} µm",
             )
 
 
-def _words(spacing: Spacing | None) -> str:
+def _format_spacing(spacing: Spacing | None) -> str:
     return "not known" if spacing is None else ", ".join(f"{step:g}" for step in spacing)
 
 
-def _summary(facts: Sequence[Facts], options: DataOptions) -> dict[str, Any]:
-    """Sum up one split; counts by value, the most frequent first."""
+def _summarise(facts: Sequence[PairFacts], options: DataOptions) -> dict[str, Any]:
+    """Summarise one split; counts by value, the most frequent first."""
     if not facts:
         return {}
     sizes = np.concatenate([fact.sizes for fact in facts])
-    # Boxes of one number of axes can be summed up; another is an error of its own.
+    # Only boxes with the same number of axes can be summarised; others are an error anyway.
     extents = [fact.extents for fact in facts if fact.ndim == facts[0].ndim]
     classes = sum((Counter(_by_class(fact, options)) for fact in facts), Counter[str]())
     return {
@@ -227,7 +230,7 @@ def _summary(facts: Sequence[Facts], options: DataOptions) -> dict[str, Any]:
         "dtypes": _counts(fact.dtype for fact in facts),
         "channels": _counts(str(fact.channels) for fact in facts),
         "shapes": _counts("x".join(map(str, fact.shape)) for fact in facts),
-        "spacings": _counts(_words(fact.spacing) for fact in facts),
+        "spacings": _counts(_format_spacing(fact.spacing) for fact in facts),
         "mask_dtypes": _counts(fact.mask_dtype for fact in facts),
         "objects": len(sizes),
         "objects_per_image": float(np.median([len(fact.sizes) for fact in facts])),

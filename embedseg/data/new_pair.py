@@ -9,10 +9,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import write_aside
-from embedseg.data.folder import MASKS, SPLITS, Split, match_split
-from embedseg.images import READERS, Image, stem, write_labels, write_tiff
-from embedseg.types import DataError, UsageError, check_labels
+from embedseg.common import write_file
+from embedseg.data.folder import MASKS, SPLITS, Split, pair_split
+from embedseg.images import (
+    READERS,
+    Image,
+    axis_lengths,
+    label_axes,
+    stem,
+    write_labels,
+    write_tiff,
+)
+from embedseg.types import NOT_ANNOTATED, DataError, UsageError, check_labels
 
 
 def add_pair(root: Path | str, split: str, name: str, image: Image, labels: Image) -> Split:
@@ -21,12 +29,12 @@ def add_pair(root: Path | str, split: str, name: str, image: Image, labels: Imag
     Parameters
     ----------
     root : path
-        Data folder; it is made.
+        Data folder; created if missing.
     split : {"train", "val", "test"}
     name : str
-        Of both files, without suffix.
+        Name of both files, without suffix.
     image, labels : Image
-        With the same axes but for channels, in the order (T, C, Z, Y, X).
+        With the same axes except channels, in the order (T, C, Z, Y, X).
 
     Returns
     -------
@@ -38,7 +46,7 @@ def add_pair(root: Path | str, split: str, name: str, image: Image, labels: Imag
     DataError
         If image and labels do not fit, or nothing is annotated.
     UsageError
-        If there is a file of that name, or the folder pairs its files by other names.
+        If a file of that name exists, or the folder does not pair its files by equal names.
 
     Examples
     --------
@@ -50,23 +58,22 @@ def add_pair(root: Path | str, split: str, name: str, image: Image, labels: Imag
     if split not in SPLITS:
         raise UsageError(f"split {split!r}; there are {', '.join(SPLITS)}")
     if not re.fullmatch(r"[^/\\.][^/\\]*", name) or stem(f"{name}.tif") != name:
-        raise UsageError(f"{name!r} is no name for a file")
-    space = image.axes.replace("C", "")
-    shape = tuple(n for n, axis in zip(image.data.shape, image.axes, strict=True) if axis != "C")
+        raise UsageError(f"{name!r} is not a valid name of a file")
+    space = label_axes(image.axes)
     if labels.axes != space:
         raise DataError(f"{name}: labels have the axes {labels.axes}, the image {image.axes}")
-    values = check_labels(labels.data, shape, name)
-    if values.max(initial=-1) < 0:
+    values = check_labels(labels.data, axis_lengths(image.data.shape, image.axes, space), name)
+    if values.max(initial=NOT_ANNOTATED) == NOT_ANNOTATED:
         raise DataError(f"{name}: nothing is annotated, all labels are -1")
     folders = Split(*(Path(root) / split / part for part in ("images", MASKS)))
-    _refuse(folders, name)
+    _check_free(folders, name)
     target = Split(*(folder / f"{name}.tif" for folder in folders))
     spacing = image.spacing or labels.spacing
     write_labels(target.masks, values, spacing, space)
     try:
         axes = "".join(axis for axis in "TZCYX" if axis in image.axes)
         pixels = _storable(image.data.transpose([image.axes.index(axis) for axis in axes]))
-        write_aside(target.images, lambda aside: write_tiff(aside, pixels, spacing, axes))
+        write_file(target.images, lambda aside: write_tiff(aside, pixels, spacing, axes))
     except BaseException:
         target.masks.unlink(missing_ok=True)
         raise
@@ -74,7 +81,7 @@ def add_pair(root: Path | str, split: str, name: str, image: Image, labels: Imag
 
 
 def _storable(data: NDArray[Any]) -> NDArray[Any]:
-    """Return an image in a type that TIFF readers know, without loss where that can be."""
+    """Return an image in a type of TIFF, without loss if possible."""
     if data.dtype == bool:
         data = data.astype(np.uint8)
     elif data.dtype.kind in "iu" and data.dtype.itemsize > 4:
@@ -85,16 +92,16 @@ def _storable(data: NDArray[Any]) -> NDArray[Any]:
     return np.ascontiguousarray(data)
 
 
-def _refuse(folders: Split, name: str) -> None:
-    """See that a pair of this name may be put there."""
+def _check_free(folders: Split, name: str) -> None:
+    """Check that a pair of this name can be added."""
     for folder in folders:
         for path in folder.iterdir() if folder.is_dir() else ():
             if path.suffix.lower() in READERS and stem(path) == name:
                 raise UsageError(f"{path}: exists; choose another name")
     if any(folder.is_dir() and any(folder.iterdir()) for folder in folders):
-        found = match_split(folders)
-        if found.left or found.rule != "equal names":
+        pairing = pair_split(folders)
+        if pairing.left or pairing.rule != "equal names":
             raise UsageError(
                 f"{folders.images.parent}: its images and masks do not have equal "
-                "names, so these would find no partner; choose another data folder"
+                "names, so these would have no partner; choose another data folder"
             )

@@ -10,31 +10,31 @@ from embedseg.data.classes import Classes
 
 
 class DataOptions(BaseModel):
-    """How a data folder is read.
+    """Options for reading a data folder.
 
     Attributes
     ----------
     masks : str
         Name of the folder with masks beside `images`.
     axes : str, optional
-        Axes of the images, such as "ZYX", where the files do not say.
+        Axes of the images, such as "ZYX", if the files do not name them.
     spacing : tuple of float, optional
-        Size of a pixel along each space axis, µm; goes before what the files say.
+        Size of a pixel along each space axis, µm; overrides the files' metadata.
     ignore_label : int, optional
-        Value of masks that means "not annotated", besides -1.
+        Value of pixels in masks that are not annotated, besides -1.
     classes : tuple of ClassOptions, optional
-        The masks hold classes instead of objects: which values are which, as
-        "cell=0,membrane=1+2". Default: objects.
+        Classes of masks that hold classes instead of objects, and their values, as
+        "cell=0,membrane=1+2". Default: masks hold objects.
     fill_holes : bool
-        Whether holes in objects are filled.
+        Whether to fill holes in objects.
     min_foreground : float
         Training crops in which objects have less than this share of the annotated pixels are
-        passed over.
+        skipped.
     val : float, int or list of str
-        Where there is no `val` folder: share of the train images, how many of the last ones, or
-        their names.
+        Without a `val` folder: the validation images, as a share of the train images, the number of
+        last ones, or their names.
     seed : int
-        Chooses the images when `val` is a share.
+        Seed of the choice of validation images if `val` is a share.
 
     Examples
     --------
@@ -42,7 +42,7 @@ class DataOptions(BaseModel):
     (3, 'masks')
     """
 
-    # Names of images may be read as numbers on their way from the command line.
+    # Names of images on the command line may be parsed as numbers.
     model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
 
     masks: str = "masks"

@@ -11,23 +11,24 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from embedseg.data.classes import MOST
+from embedseg.data.classes import MAX_CLASSES
 from embedseg.data.options import DataOptions
-from embedseg.data.problems import Finding, finding
-from embedseg.data.samples import frames, spacing_of
-from embedseg.images import Image, read_image
-from embedseg.labels import object_boxes, split_pieces
-from embedseg.types import Spacing
+from embedseg.data.problems import Finding, make_finding
+from embedseg.data.samples import choose_spacing, split_frames
+from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
+from embedseg.labels import box_corners, object_ids, split_pieces
+from embedseg.types import NOT_ANNOTATED, Labels, Spacing
 
 #: Pieces of a label below this number of pixels are specks.
 LARGE_PIECE = 8
 
 
 @dataclass(frozen=True)
-class Facts:
-    """What is known of one image and its mask; sizes in pixels, one row per object.
+class PairFacts:
+    """Facts about one image and its mask.
 
-    Of a mask of classes the pixels of each value are known instead.
+    `sizes`, `extents`, `large_pieces` and `pieces` have a row per object, in pixels. For a mask of
+    classes they are empty, and `values` holds the pixels of each value.
     """
 
     split: str
@@ -48,7 +49,7 @@ class Facts:
     @property
     def ndim(self) -> int:
         """Number of space axes."""
-        return len(self.axes.replace("T", "").replace("C", ""))
+        return len(space_axes(self.axes))
 
 
 def check_pair(
@@ -58,48 +59,56 @@ def check_pair(
     options: DataOptions,
     findings: list[Finding],
     objects: bool = True,
-) -> Facts | None:
-    """Look at one image and its mask; None if there is no saying what they hold.
+) -> PairFacts | None:
+    """Check one image and its mask; None if they cannot be read or do not fit.
 
-    `objects` says that masks hold objects, not classes.
+    Parameters
+    ----------
+    split : str
+    image_path, mask_path : Path
+    options : DataOptions
+    findings : list of Finding
+        Problems are appended to it.
+    objects : bool
+        Whether masks hold objects, not classes.
     """
     try:
         image = read_image(image_path, options.axes)
-        spacing = spacing_of(image, None, options)
+        spacing = choose_spacing(image, None, options)
         findings += _image_problems(image)
-    except Exception as error:  # whatever a decoder raises on a broken file
-        findings.append(finding("unreadable image", image_path, str(error)))
+    except Exception as error:  # decoders raise anything on a broken file
+        findings.append(make_finding("unreadable image", image_path, str(error)))
         return None
     try:
         mask = _read_mask(mask_path, image.axes)
         problem = _mask_error(mask, image, options)
     except Exception as error:
-        findings.append(finding("unreadable mask", mask_path, str(error)))
+        findings.append(make_finding("unreadable mask", mask_path, str(error)))
         return None
     if problem:
         findings.append(problem)
         return None
     if mask.data.dtype.kind == "f":
-        findings.append(finding("float mask", mask_path, f"{mask.data.dtype}"))
-    planes = [_labels(plane[0], options.ignore_label) for plane in frames(mask)]
+        findings.append(make_finding("float mask", mask_path, f"{mask.data.dtype}"))
+    frames = [_to_labels(frame[0], options.ignore_label) for frame in split_frames(mask)]
     values: dict[int, int] = {}
     if objects:
-        findings += _label_warnings(mask_path, planes)
-        measured = [_measure(np.maximum(plane, 0), plane < 0) for plane in planes]
+        findings += _label_warnings(mask_path, frames)
+        measured = [_measure(np.maximum(frame, 0), frame < 0) for frame in frames]
     else:
-        counted = np.unique(np.stack(planes), return_counts=True)
+        counted = np.unique(np.stack(frames), return_counts=True)
         values = dict(zip(*(part.tolist() for part in counted), strict=True))
         findings += _class_problems(mask_path, values, options)
-        measured = [_measure(np.zeros_like(planes[0]), planes[0] < 0)]
+        measured = [_measure(np.zeros_like(frames[0]), frames[0] < 0)]
     sizes, extents, large_pieces, pieces = (
         np.concatenate(part) for part in zip(*measured, strict=True)
     )
-    return Facts(
+    return PairFacts(
         split,
         image_path,
         mask_path,
         image.axes,
-        _space(image),
+        axis_lengths(image.data.shape, image.axes, SPACE),
         image.data.shape[image.axes.index("C")] if "C" in image.axes else 1,
         str(image.data.dtype),
         spacing or mask.spacing,
@@ -112,28 +121,24 @@ def check_pair(
     )
 
 
-def _labels(data: NDArray[Any], ignore_label: int | None) -> NDArray[np.int32]:
+def _to_labels(data: NDArray[Any], ignore_label: int | None) -> Labels:
     labels = data.astype(np.int64)
-    labels[labels == ignore_label] = -1
+    labels[labels == ignore_label] = NOT_ANNOTATED
     return labels.astype(np.int32)
-
-
-def _space(image: Image) -> tuple[int, ...]:
-    return tuple(n for n, axis in zip(image.data.shape, image.axes, strict=True) if axis in "ZYX")
 
 
 def _image_problems(image: Image) -> Iterator[Finding]:
     data = image.data
     if data.dtype.kind == "f" and not np.isfinite(data).all():
         count = int((~np.isfinite(data)).sum())
-        yield finding("NaN or infinite values", image.path, f"{count} of {data.size} values")
+        yield make_finding("NaN or infinite values", image.path, f"{count} of {data.size} values")
     elif data.min() == data.max():
-        yield finding("constant image", image.path, f"every value is {data.min()}")
+        yield make_finding("constant image", image.path, f"every value is {data.min()}")
 
 
 def _read_mask(path: Path, axes: str) -> Image:
-    """Read a mask with the axes of its image, or, to say what it is instead, with channels."""
-    wanted = axes.replace("C", "")
+    """Read a mask with the axes of its image, or if it has others, to report them, with these."""
+    wanted = label_axes(axes)
     try:
         return read_image(path, wanted)
     except Exception as error:
@@ -148,28 +153,28 @@ def _read_mask(path: Path, axes: str) -> Image:
 
 
 def _mask_error(mask: Image, image: Image, options: DataOptions) -> Finding | None:
-    """Return the first error in a mask: beyond one, the rest makes no sense."""
+    """Return the first error in a mask; further ones would follow from it."""
     data, axes = mask.data, mask.axes
-    found = f"shape {data.shape} ({axes}), {data.dtype}"
-    shape = tuple(n for n, a in zip(image.data.shape, image.axes, strict=True) if a != "C")
+    described = f"shape {data.shape} ({axes}), {data.dtype}"
+    shape = axis_lengths(image.data.shape, image.axes, label_axes(image.axes))
     extra = axes.find("C") if "C" in axes else 0
     if data.shape[:extra] + data.shape[extra + 1 :] == shape:
-        return finding(_channel_problem(data, data.shape[extra]), mask.path, found)
+        return make_finding(_channel_problem(data, data.shape[extra]), mask.path, described)
     if data.shape != shape:
-        return finding(
-            "shape mismatch", mask.path, f"{found}; image {image.data.shape} ({image.axes})"
+        return make_finding(
+            "shape mismatch", mask.path, f"{described}; image {image.data.shape} ({image.axes})"
         )
     if data.dtype.kind == "f" and not np.isfinite(data).all():
-        return finding("NaN or infinite values", mask.path, found)
+        return make_finding("NaN or infinite values", mask.path, described)
     if data.dtype.kind == "f" and not np.array_equal(data, np.round(data)):
-        return finding(
+        return make_finding(
             "fractional mask",
             mask.path,
             f"{data.dtype}, values such as {data[data != np.round(data)].flat[0]:.4g}",
         )
     data = data[data != options.ignore_label] if options.ignore_label is not None else data
-    if data.size and (data.min() < -1 or data.max() > np.iinfo(np.int32).max):
-        return finding(
+    if data.size and (data.min() < NOT_ANNOTATED or data.max() > np.iinfo(np.int32).max):
+        return make_finding(
             "invalid label values", mask.path, f"values from {data.min()} to {data.max()}"
         )
     return None
@@ -181,49 +186,47 @@ def _channel_problem(data: NDArray[Any], channels: int) -> str:
     return "one-hot mask" if len(np.unique(data)) <= 2 else "mask with channels"
 
 
-def _label_warnings(path: Path, planes: Sequence[NDArray[np.int32]]) -> Iterator[Finding]:
-    if max(int(plane.max()) for plane in planes) <= 0:
-        found = "no objects" if any((plane == 0).any() for plane in planes) else "nothing but -1"
-        yield finding("empty mask", path, found)
-    present = [np.unique(plane[plane > 0]) for plane in planes]
-    if gaps := sum(int(ids[-1]) - len(ids) for ids in present if len(ids)):
-        yield finding("gaps in numbering", path, f"{gaps} numbers below the highest are not used")
+def _label_warnings(path: Path, frames: Sequence[Labels]) -> Iterator[Finding]:
+    if max(int(frame.max()) for frame in frames) <= 0:
+        annotated = any((frame == 0).any() for frame in frames)
+        yield make_finding("empty mask", path, "no objects" if annotated else "nothing but -1")
+    if gaps := sum(int(ids[-1]) - len(ids) for ids in map(object_ids, frames) if len(ids)):
+        yield make_finding(
+            "gaps in numbering", path, f"{gaps} numbers below the highest are not used"
+        )
 
 
 def _class_problems(
     path: Path, values: Mapping[int, int], options: DataOptions
 ) -> Iterator[Finding]:
-    there = [value for value in values if value >= 0]
-    if not there:
-        yield finding("empty mask", path, "nothing but -1")
+    present = [value for value in values if value > NOT_ANNOTATED]
+    if not present:
+        yield make_finding("empty mask", path, "nothing but -1")
     if options.classes:
         known = [value for each in options.classes for value in each.values]
-        if odd := [value for value in there if value not in known]:
-            yield finding("value without class", path, ", ".join(map(str, odd[:10])))
-    elif len(there) > MOST:
-        yield finding("too many classes", path, f"{len(there)} values")
+        if unknown := [value for value in present if value not in known]:
+            yield make_finding("value without class", path, ", ".join(map(str, unknown[:10])))
+    elif len(present) > MAX_CLASSES:
+        yield make_finding("too many classes", path, f"{len(present)} values")
 
 
-def _measure(
-    labels: NDArray[np.int32], unknown: NDArray[np.bool_]
-) -> tuple[NDArray[np.int64], ...]:
-    """Return size, extent and number of large pieces of each object, and of all its pieces."""
+def _measure(labels: Labels, unknown: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
+    """Return size, extent, number of large pieces and number of pieces of each object."""
     pieces = split_pieces(labels)
     piece_sizes = np.bincount(pieces.ravel())[1:]
     owner = np.zeros(len(piece_sizes) + 1, np.int64)
     owner[pieces.ravel()] = labels.ravel()
     ids, owner = np.unique(owner[1:], return_inverse=True)
-    # Pieces that end where nothing is annotated may meet there, so they count as one.
+    # Pieces that touch pixels that are not annotated may meet there, so they count as one.
     ending = np.zeros(len(piece_sizes) + 1, bool)
     ending[pieces[ndimage.binary_dilation(unknown)]] = True
 
     def count(chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-        apart = np.bincount(owner, chosen & ~ending[1:], minlength=len(ids))
-        return (apart + (np.bincount(owner, chosen & ending[1:], minlength=len(ids)) > 0)).astype(
-            np.int64
-        )
+        inside = np.bincount(owner, chosen & ~ending[1:], minlength=len(ids))
+        at_end = np.bincount(owner, chosen & ending[1:], minlength=len(ids)) > 0
+        return (inside + at_end).astype(np.int64)
 
-    lower, upper = object_boxes(labels)
+    lower, upper = box_corners(labels)
     return (
         np.bincount(owner, piece_sizes, minlength=len(ids)).astype(np.int64),
         upper - lower,

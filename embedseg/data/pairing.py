@@ -11,7 +11,8 @@ from embedseg.images import expand_inputs, stem
 from embedseg.types import DataError
 
 Pairs = list[tuple[Path, Path]]
-Strip = tuple[str, str]  # ("prefix" or "suffix", the text)
+#: Text to strip from file names: ("prefix" or "suffix", text).
+Strip = tuple[str, str]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Pairing:
     pairs : tuple of (Path, Path)
         Image and mask.
     rule : str
-        How they were found, in words.
+        How they were paired, for messages.
     left : tuple of Path
         Images without a mask and masks without an image.
     """
@@ -33,11 +34,11 @@ class Pairing:
     left: tuple[Path, ...] = ()
 
 
-def pair_files(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, str]:
+def pair_folders(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, str]:
     """Pair every image of a folder with its mask in another.
 
-    Files belong together if their names are equal up to the ending, or else if they become so
-    when one common beginning or ending is taken off all names on either side: `X0.tif` with
+    Files belong together if their names without suffix are equal, or else if they become equal
+    when one common beginning or ending is removed from all names on either side: `X0.tif` with
     `Y0.tif`, `a.tif` with `a_mask.tif`.
 
     Parameters
@@ -48,12 +49,12 @@ def pair_files(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, st
     Returns
     -------
     list of (Path, Path), str
-        Image and mask, in natural order, and the rule in words.
+        Image and mask, in natural order, and the rule that paired them.
 
     Raises
     ------
     DataError
-        If a folder holds no images, or a file stays without a partner; the message names them.
+        If a folder holds no images, or a file has no partner.
 
     Examples
     --------
@@ -62,26 +63,27 @@ def pair_files(images_dir: Path | str, masks_dir: Path | str) -> tuple[Pairs, st
     >>> for name in "images/X0.tif", "images/X1.tif", "masks/Y0.tif", "masks/Y1.tif":
     ...     (folder / name).parent.mkdir(exist_ok=True)
     ...     (folder / name).touch()
-    >>> pairs, rule = pair_files(folder / "images", folder / "masks")
+    >>> pairs, rule = pair_folders(folder / "images", folder / "masks")
     >>> [(image.name, mask.name) for image, mask in pairs], rule
     ([('X0.tif', 'Y0.tif'), ('X1.tif', 'Y1.tif')], "images without 'X' as masks without 'Y'")
     """
-    found = match(expand_inputs([Path(images_dir)]), expand_inputs([Path(masks_dir)]))
-    if found.left:
-        raise _unpaired(found, images_dir, masks_dir)
-    return list(found.pairs), found.rule
+    pairing = pair_by_name(expand_inputs([Path(images_dir)]), expand_inputs([Path(masks_dir)]))
+    if pairing.left:
+        raise unpaired_error(pairing, images_dir, masks_dir)
+    return list(pairing.pairs), pairing.rule
 
 
-def _unpaired(found: Pairing, images_dir: Path | str, masks_dir: Path | str) -> DataError:
+def unpaired_error(pairing: Pairing, images_dir: Path | str, masks_dir: Path | str) -> DataError:
+    """Return the error for files without a partner."""
     return DataError(
-        f"{len(found.left)} files without a partner in {images_dir} and {masks_dir}: "
-        f"{shorten(f'{path.parent.name}/{path.name}' for path in found.left)}; a mask has "
+        f"{len(pairing.left)} files without a partner in {images_dir} and {masks_dir}: "
+        f"{shorten(f'{path.parent.name}/{path.name}' for path in pairing.left)}; a mask has "
         "the name of its image, or all names differ by one common beginning or ending"
     )
 
 
-def match(images: Sequence[Path], masks: Sequence[Path]) -> Pairing:
-    """Pair images with masks as far as it goes; see `pair_files`.
+def pair_by_name(images: Sequence[Path], masks: Sequence[Path]) -> Pairing:
+    """Pair images with masks by name as far as possible; see `pair_folders`.
 
     Returns
     -------
@@ -90,49 +92,50 @@ def match(images: Sequence[Path], masks: Sequence[Path]) -> Pairing:
 
     Examples
     --------
-    >>> found = match([Path("a.tif"), Path("b.tif")], [Path("a_mask.tif"), Path("b_mask.tif")])
-    >>> len(found.pairs), found.rule, found.left
+    >>> images, masks = [Path("a.tif"), Path("b.tif")], [Path("a_mask.tif"), Path("b_mask.tif")]
+    >>> pairing = pair_by_name(images, masks)
+    >>> len(pairing.pairs), pairing.rule, pairing.left
     (2, "images as masks without '_mask'", ())
     """
-    ours = {stem(path): path for path in images}
-    theirs = {stem(path): path for path in masks}
-    if ours.keys() & theirs.keys():
-        # Some names are equal, so that is the rule, and what it leaves over is an error.
-        return _pairing(ours, theirs, "equal names")
-    tries = [
-        _pairing(
-            _stripped(ours, mine),
-            _stripped(theirs, yours),
-            f"images{_words(mine)} as masks{_words(yours)}",
+    by_image = {stem(path): path for path in images}
+    by_mask = {stem(path): path for path in masks}
+    if by_image.keys() & by_mask.keys():
+        # Some names are equal, so that is the rule, and files that it leaves over are errors.
+        return _pair_equal(by_image, by_mask, "equal names")
+    pairings = [
+        _pair_equal(
+            _strip_names(by_image, of_images),
+            _strip_names(by_mask, of_masks),
+            f"images{_describe(of_images)} as masks{_describe(of_masks)}",
         )
-        for mine in _strips(ours)
-        for yours in _strips(theirs)
+        for of_images in _find_strips(by_image)
+        for of_masks in _find_strips(by_mask)
     ]
-    # Where several tries pair all files, they agree: adding one text to all names keeps those of
-    # one length in order, so there is one way at most.
-    return max(tries, key=lambda found: len(found.pairs))
+    # If several pairings are complete, they agree: adding one text to all names keeps names of
+    # one length in order, so there is at most one way.
+    return max(pairings, key=lambda pairing: len(pairing.pairs))
 
 
-def _pairing(ours: dict[str, Path], theirs: dict[str, Path], rule: str) -> Pairing:
-    pairs = tuple((path, theirs[key]) for key, path in ours.items() if key in theirs)
-    left = [path for key, path in ours.items() if key not in theirs]
-    left += [path for key, path in theirs.items() if key not in ours]
+def _pair_equal(images: dict[str, Path], masks: dict[str, Path], rule: str) -> Pairing:
+    pairs = tuple((path, masks[key]) for key, path in images.items() if key in masks)
+    left = [path for key, path in images.items() if key not in masks]
+    left += [path for key, path in masks.items() if key not in images]
     return Pairing(pairs, rule, tuple(left))
 
 
-def _strips(names: Iterable[str]) -> Iterator[Strip]:
-    """Yield what all names begin or end with, shortest first; nothing at all comes first."""
+def _find_strips(names: Iterable[str]) -> Iterator[Strip]:
+    """Yield the beginnings and endings that all names share, shortest first: first of all none."""
     names = list(names)
     yield "prefix", ""
     for size in range(1, min(map(len, names))):
-        if len({name[:size] for name in names}) == 1 and _apart(names, size):
+        if len({name[:size] for name in names}) == 1 and _may_cut(names, size):
             yield "prefix", names[0][:size]
-        if len({name[-size:] for name in names}) == 1 and _apart(names, -size):
+        if len({name[-size:] for name in names}) == 1 and _may_cut(names, -size):
             yield "suffix", names[0][-size:]
 
 
-def _apart(names: Iterable[str], at: int) -> bool:
-    """Say whether all names may be cut at a place: not within a number or a word."""
+def _may_cut(names: Iterable[str], at: int) -> bool:
+    """Return whether all names can be cut at a place that is not within a number or a word."""
     return all(_kind(name[at - 1]) != _kind(name[at]) or not name[at].isalnum() for name in names)
 
 
@@ -144,7 +147,7 @@ def _kind(character: str) -> str:
     return "upper" if character.isupper() else "lower"
 
 
-def _stripped(names: dict[str, Path], strip: Strip) -> dict[str, Path]:
+def _strip_names(names: dict[str, Path], strip: Strip) -> dict[str, Path]:
     where, text = strip
     size = len(text)
     return {
@@ -153,5 +156,5 @@ def _stripped(names: dict[str, Path], strip: Strip) -> dict[str, Path]:
     }
 
 
-def _words(strip: Strip) -> str:
+def _describe(strip: Strip) -> str:
     return f" without {strip[1]!r}" if strip[1] else ""

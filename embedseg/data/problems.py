@@ -7,7 +7,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-#: Every problem there is, whether it stands in the way of training, and what to do about it.
+from embedseg.common import format_shape, shorten
+
+#: All problems: whether each prevents training, and what to do about it.
 PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "folder missing": (
         "error",
@@ -37,23 +39,22 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "mixed channels": ("error", "use the same channels in all images"),
     "semantic mask": (
         "error",
-        "give every object a number of its own; connected parts of a class "
-        "can be numbered by skimage.measure.label if objects never touch",
+        "give every object its own number; if objects never touch, "
+        "skimage.measure.label numbers the connected parts of a class",
     ),
     "value without class": (
         "error",
-        "name a class for it with --classes, or say by "
-        "--ignore-label that it means 'not annotated'",
+        "name a class for it with --classes, or mark it as not annotated with --ignore-label",
     ),
     "too many classes": (
         "error",
-        "these look like masks of objects, for which there are other "
-        "methods; else merge values with --classes NAME=1+2+3",
+        "take another method if these are masks of objects; "
+        "else merge values with --classes NAME=1+2+3",
     ),
     "class not in train": ("error", "annotate some of it in train, or leave it out of --classes"),
     "empty mask": (
         "warning",
-        "fine if there is nothing to see; otherwise annotate the image or set it to -1",
+        "fine if the image shows no objects; otherwise annotate it or set the mask to -1",
     ),
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
     "constant image": ("warning", "check that the file holds an image"),
@@ -72,30 +73,30 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "pass --spacing Z,Y,X in µm, or in proportion; now the axes count as equally fine",
     ),
 }
-#: Files named per problem in the text; the JSON has all.
+#: Files named per problem in the text; the JSON names all.
 SHOWN = 3
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong with one file.
+    """One problem of one file.
 
     Attributes
     ----------
     severity : {"error", "warning"}
-        Whether it stands in the way of training.
+        Errors prevent training.
     problem : str
         A key of `PROBLEMS`.
     file : str
         The file or folder.
     found : str
-        What is there.
+        Details.
     do : str
         What to do about it.
 
     Examples
     --------
-    >>> finding("empty mask", "a.tif", "no objects").severity
+    >>> make_finding("empty mask", "a.tif", "no objects").severity
     'warning'
     """
 
@@ -106,7 +107,7 @@ class Finding:
     do: str
 
 
-def finding(problem: str, file: Path | str | None, found: str) -> Finding:
+def make_finding(problem: str, file: Path | str | None, found: str) -> Finding:
     """Return a finding of a known problem."""
     severity, do = PROBLEMS[problem]
     return Finding(severity, problem, str(file), found, do)
@@ -114,7 +115,7 @@ def finding(problem: str, file: Path | str | None, found: str) -> Finding:
 
 @dataclass(frozen=True)
 class Report:
-    """What a data folder holds, and what is wrong with it.
+    """Contents and problems of a data folder.
 
     Attributes
     ----------
@@ -125,7 +126,7 @@ class Report:
 
     Examples
     --------
-    >>> report = Report((finding("folder missing", "my_data", "no such folder"),), {})
+    >>> report = Report((make_finding("folder missing", "my_data", "no such folder"),), {})
     >>> report.ok, report.lines()[0]
     (False, 'error: folder missing')
     """
@@ -135,35 +136,35 @@ class Report:
 
     @property
     def ok(self) -> bool:
-        """Whether nothing stands in the way of training."""
-        return all(found.severity != "error" for found in self.findings)
+        """Whether there are no errors."""
+        return all(finding.severity != "error" for finding in self.findings)
 
     def to_dict(self) -> dict[str, Any]:
         """Return the report as plain values, ready for JSON."""
         return {
             "ok": self.ok,
             "inventory": self.inventory,
-            "findings": [asdict(found) for found in self.findings],
+            "findings": [asdict(finding) for finding in self.findings],
         }
 
     def lines(self) -> list[str]:
-        """Return the report for people, problems of one kind together."""
-        lines = [line for entry in self.inventory.items() for line in _describe(*entry)]
-        kinds: dict[str, list[Finding]] = defaultdict(list)
-        for found in self.findings:
-            kinds[found.problem].append(found)
-        for problem, found_here in kinds.items():
-            count = f" ({len(found_here)} files)" if len(found_here) > 1 else ""
-            lines.append(f"{found_here[0].severity}: {problem}{count}")
-            lines += [f"    {found.file}: {found.found}" for found in found_here[:SHOWN]]
-            if len(found_here) > SHOWN:
-                lines.append(f"    ... and {len(found_here) - SHOWN} more")
-            lines.append(f"    -> {found_here[0].do}")
+        """Return the report as lines of text, grouped by problem."""
+        lines = [line for entry in self.inventory.items() for line in _describe_split(*entry)]
+        by_problem: dict[str, list[Finding]] = defaultdict(list)
+        for finding in self.findings:
+            by_problem[finding.problem].append(finding)
+        for problem, findings in by_problem.items():
+            count = f" ({len(findings)} files)" if len(findings) > 1 else ""
+            lines.append(f"{findings[0].severity}: {problem}{count}")
+            lines += [f"    {finding.file}: {finding.found}" for finding in findings[:SHOWN]]
+            if len(findings) > SHOWN:
+                lines.append(f"    ... and {len(findings) - SHOWN} more")
+            lines.append(f"    -> {findings[0].do}")
         return lines
 
 
-def _describe(split: str, facts: dict[str, Any]) -> list[str]:
-    """Say what a split holds, in one to three lines."""
+def _describe_split(split: str, facts: dict[str, Any]) -> list[str]:
+    """Describe the contents of a split in one to four lines."""
     lines = [
         f"{split}: {facts['images']} images with masks"
         + (f", paired by {facts['pairing']}" if facts["pairing"] else "")
@@ -174,10 +175,8 @@ def _describe(split: str, facts: dict[str, Any]) -> list[str]:
         return lines
     shapes = [f"{shape} ({count})" for shape, count in facts["shapes"].items()]
     lines.append(
-        f"    {_some(facts['axes'])}, {_some(facts['dtypes'])}, {_some(facts['channels'])} "
-        f"channel(s), shapes {', '.join(shapes[:SHOWN])}"
-        + (f" and {len(shapes) - SHOWN} more" if len(shapes) > SHOWN else "")
-        + f"; spacing {_some(facts['spacings'])}"
+        f"    {_join(facts['axes'])}, {_join(facts['dtypes'])}, {_join(facts['channels'])} "
+        f"channel(s), shapes {shorten(shapes, SHOWN)}; spacing {_join(facts['spacings'])}"
     )
     if facts.get("classes"):
         lines.append(
@@ -186,7 +185,7 @@ def _describe(split: str, facts: dict[str, Any]) -> list[str]:
         )
     if facts["objects"]:
         low, middle, high = facts["sizes"]
-        box = " x ".join(f"{side:g}" for side in facts["extent"])
+        box = format_shape(f"{side:g}" for side in facts["extent"])
         lines.append(
             f"    {facts['objects']} objects, {facts['objects_per_image']:g} per image, "
             f"{box} pixels across (medians); "
@@ -195,5 +194,5 @@ def _describe(split: str, facts: dict[str, Any]) -> list[str]:
     return lines
 
 
-def _some(counts: dict[str, int]) -> str:
+def _join(counts: dict[str, int]) -> str:
     return " / ".join(counts)

@@ -9,39 +9,38 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg import labels as lab
 from embedseg.data.classes import ClassOptions
 from embedseg.data.samples import Sample
-from embedseg.labels import object_boxes
-from embedseg.types import Spacing
+from embedseg.labels import box_corners, complete_axes, object_sizes
+from embedseg.types import Labels, Spacing
 
 
 @dataclass(frozen=True)
 class Statistics:
-    """What planning needs to know of a data set.
+    """Statistics of a data set.
 
     Attributes
     ----------
     ndim, channels : int
         Space axes and channels.
     spacing : tuple of float
-        Median over the images that have one, µm; 1.0 where nothing is known.
+        Median over the images that have one, µm; 1.0 if unknown.
     spacing_known : bool
         Whether any image has a spacing.
     shapes : tuple of tuple of int
         Space shape of each image.
     extents : (n, ndim) float64 ndarray
         Size of the bounding box of each object, in pixels of `spacing`. Along an axis on which an
-        object is annotated in part, its longest known one in µm stands in; objects of which no
-        axis is known are left out.
+        object is partially annotated, its largest known extent in µm is used; objects without a
+        known axis are left out.
     volumes : (n,) float64 ndarray
-        Size of each of these objects, in pixels of `spacing`, raised where the extent was.
+        Size of each of these objects, in pixels of `spacing`, scaled up with the extent.
     counts : tuple of int
         Objects of each image.
     foreground_fraction : float
         Share of the annotated pixels that belong to objects.
     classes : tuple of ClassOptions
-        Where masks hold classes instead of objects; then nothing is known of objects.
+        Classes of masks that hold classes; then there are no objects.
     frequencies : tuple of float
         Share of the annotated pixels that belong to each class.
     """
@@ -62,7 +61,7 @@ class Statistics:
 def compute_statistics(
     samples: Sequence[Sample], classes: Sequence[ClassOptions] | None = None
 ) -> Statistics:
-    """Measure samples for planning; `classes` are those of their masks, if they hold classes.
+    """Compute the statistics of samples; `classes` are those of semantic masks.
 
     Examples
     --------
@@ -82,8 +81,9 @@ def compute_statistics(
             counts.append(0)
             continue
         scale = np.divide(sample.spacing or spacing, spacing)
-        lower, upper = object_boxes(sample.labels)
-        extent, volume = _whole(sample.labels, upper - lower, np.asarray(sample.spacing or spacing))
+        lower, upper = box_corners(sample.labels)
+        step = np.asarray(sample.spacing or spacing)
+        extent, volume = _complete_sizes(sample.labels, upper - lower, step)
         extents.append(extent * scale)
         volumes.append(volume * np.prod(scale))
         counts.append(len(lower))
@@ -116,24 +116,24 @@ def _frequencies(samples: Sequence[Sample], classes: int) -> tuple[float, ...]:
     return tuple(float(count) for count in counts / max(counts.sum(), 1))
 
 
-def _whole(
-    labels: NDArray[np.int32], extents: NDArray[np.int64], spacing: NDArray[np.float64]
+def _complete_sizes(
+    labels: Labels, extents: NDArray[np.int64], spacing: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return extents and sizes, in pixels; objects annotated in part are taken to be round."""
-    known = lab.known_axes(labels)
+    """Return extents and sizes, in pixels; partially annotated objects are taken to be round."""
+    known = complete_axes(labels)
     some = known.any(axis=1)
     longest = np.where(known, extents * spacing, 0).max(axis=1, initial=0)
     whole = np.where(known, extents, np.maximum(extents, longest[:, None] / spacing))
-    volumes = lab.object_sizes(labels).astype(np.float64)
+    volumes = object_sizes(labels).astype(np.float64)
     if not known.all():
-        # Of the planes between annotated ones nothing is known: count those that are there.
-        planes = np.stack([_planes_of(labels, axis) for axis in range(labels.ndim)], axis=1)
+        # Planes between annotated ones are unknown: count only the planes with the object.
+        planes = np.stack([_count_planes(labels, axis) for axis in range(labels.ndim)], axis=1)
         volumes *= np.where(known, 1, whole / planes).prod(axis=1)
     return whole[some], volumes[some]
 
 
-def _planes_of(labels: NDArray[np.int32], axis: int) -> NDArray[np.int64]:
-    """Return on how many planes along an axis each object lies."""
+def _count_planes(labels: Labels, axis: int) -> NDArray[np.int64]:
+    """Count the planes along an axis on which each object lies."""
     planes = np.moveaxis(labels, axis, 0)
-    there = np.concatenate([np.unique(plane[plane > 0]) for plane in planes])
-    return np.unique(there, return_counts=True)[1]
+    ids = np.concatenate([np.unique(plane[plane > 0]) for plane in planes])
+    return np.unique(ids, return_counts=True)[1]

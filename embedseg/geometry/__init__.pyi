@@ -1,16 +1,16 @@
 from .blocks import (
     Block as Block,
+    find_blocks as find_blocks,
     largest_inner_shape as largest_inner_shape,
-    overlapping as overlapping,
-    relative as relative,
-    split as split,
+    relative_box as relative_box,
+    split_blocks as split_blocks,
 )
 from .grid import pad_to_multiple as pad_to_multiple
 from .resampling import (
+    gaussian_smooth as gaussian_smooth,
     resample as resample,
     resample_labels as resample_labels,
-    same_spacing as same_spacing,
-    smoothed as smoothed,
-    to_shape as to_shape,
+    resample_to_shape as resample_to_shape,
+    spacings_agree as spacings_agree,
 )
 from .symmetry import Symmetry as Symmetry, symmetries as symmetries

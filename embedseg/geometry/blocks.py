@@ -16,16 +16,16 @@ class Block:
     ::
 
         +---------------+
-        | outer         |   outer: what is read; inner and a halo around it, as far as the array
-        |   +-------+   |          reaches
-        |   | inner |   |   inner: what is written; inner boxes cover the array exactly once
+        | outer         |   outer: read; inner and a halo around it, cropped to the array
+        |   +-------+   |
+        |   | inner |   |   inner: written; inner boxes cover the array exactly once
         |   +-------+   |
         +---------------+
 
     Attributes
     ----------
     inner, outer : tuple of slice
-        Places in the array.
+        Boxes of the array.
 
     Examples
     --------
@@ -38,26 +38,26 @@ class Block:
 
     @property
     def local(self) -> Box:
-        """Place of `inner` within `outer`."""
-        return relative(self.inner, self.outer)
+        """Box of `inner` within `outer`."""
+        return relative_box(self.inner, self.outer)
 
     @property
     def inner_shape(self) -> PerAxis:
-        """Shape of what is written."""
+        """Shape of `inner`."""
         return tuple(i.stop - i.start for i in self.inner)
 
     @property
     def outer_shape(self) -> PerAxis:
-        """Shape of what is read."""
+        """Shape of `outer`."""
         return tuple(o.stop - o.start for o in self.outer)
 
 
-def relative(box: Box, origin: Box) -> Box:
-    """Return the place of a box within another one.
+def relative_box(box: Box, origin: Box) -> Box:
+    """Return a box relative to the start of another one.
 
     Examples
     --------
-    >>> relative((slice(4, 8),), (slice(2, 10),))
+    >>> relative_box((slice(4, 8),), (slice(2, 10),))
     (slice(2, 6, None),)
     """
     return tuple(
@@ -65,10 +65,10 @@ def relative(box: Box, origin: Box) -> Box:
     )
 
 
-def split(
+def split_blocks(
     shape: PerAxis, size: PerAxis, halo: PerAxis, multiple: PerAxis, within: Box | None = None
 ) -> list[Block]:
-    """Cut an array into blocks.
+    """Split an array into blocks.
 
     Parameters
     ----------
@@ -77,11 +77,11 @@ def split(
     size : tuple of int
         Shape of an inner box, raised to a multiple of `multiple`; the last ones may be smaller.
     halo : tuple of int
-        How far an outer box reaches beyond its inner box, at least, inside the array.
+        Pixels by which an outer box extends its inner box, at least, inside the array.
     multiple : tuple of int
         Boxes begin at multiples of it, and end at multiples of it or at the array's end.
     within : tuple of slice, optional
-        Cut only this inner box of an earlier split.
+        Split only this inner box of an earlier split.
 
     Returns
     -------
@@ -90,7 +90,7 @@ def split(
 
     Examples
     --------
-    >>> for block in split((10,), (4,), (1,), (2,)):
+    >>> for block in split_blocks((10,), (4,), (1,), (2,)):
     ...     print(block.inner, block.outer)
     (slice(0, 4, None),) (slice(0, 6, None),)
     (slice(4, 8, None),) (slice(2, 10, None),)
@@ -99,9 +99,12 @@ def split(
     within = within or tuple(slice(0, n) for n in shape)
     spans = []
     for n, step, h, m, box in zip(shape, size, halo, multiple, within, strict=True):
-        starts = range(box.start, box.stop, _up(step, m))
-        inner = [slice(i, min(i + _up(step, m), box.stop)) for i in starts]
-        outer = [slice(max(0, i.start - _up(h, m)), min(n, _up(i.stop + h, m))) for i in inner]
+        starts = range(box.start, box.stop, _round_up(step, m))
+        inner = [slice(i, min(i + _round_up(step, m), box.stop)) for i in starts]
+        outer = [
+            slice(max(0, i.start - _round_up(h, m)), min(n, _round_up(i.stop + h, m)))
+            for i in inner
+        ]
         spans.append(list(zip(inner, outer, strict=True)))
     return [
         Block(tuple(inner for inner, _ in pairs), tuple(outer for _, outer in pairs))
@@ -109,19 +112,19 @@ def split(
     ]
 
 
-def overlapping(shape: PerAxis, size: PerAxis, box: Box) -> list[int]:
-    """Return which blocks of a split, by their place in it, have inner boxes that meet a box.
+def find_blocks(shape: PerAxis, size: PerAxis, box: Box) -> list[int]:
+    """Return the indices of the blocks of a split whose inner boxes overlap a box.
 
     Parameters
     ----------
     shape, size : tuple of int
-        As they went into `split`; `size` is a multiple of the split's `multiple`.
+        As given to `split_blocks`; `size` is a multiple of the split's `multiple`.
     box : tuple of slice
         Not empty.
 
     Examples
     --------
-    >>> overlapping((10, 10), (4, 5), (slice(3, 5), slice(0, 5)))
+    >>> find_blocks((10, 10), (4, 5), (slice(3, 5), slice(0, 5)))
     [0, 2]
     """
     counts = tuple(-(-n // step) for n, step in zip(shape, size, strict=True))
@@ -129,24 +132,24 @@ def overlapping(shape: PerAxis, size: PerAxis, box: Box) -> list[int]:
         range(side.start // step, -(-side.stop // step))
         for side, step in zip(box, size, strict=True)
     )
-    return [_place(index, counts) for index in product(*spans)]
+    return [_flat_index(index, counts) for index in product(*spans)]
 
 
-def _place(index: PerAxis, counts: PerAxis) -> int:
-    place = 0
+def _flat_index(index: PerAxis, counts: PerAxis) -> int:
+    flat = 0
     for i, n in zip(index, counts, strict=True):
-        place = place * n + i
-    return place
+        flat = flat * n + i
+    return flat
 
 
 def largest_inner_shape(
     shape: PerAxis, halo: PerAxis, multiple: PerAxis, pixels: float, within: PerAxis | None = None
 ) -> PerAxis:
-    """Return the inner size of the largest blocks whose outer boxes hold at most so many pixels.
+    """Return the inner size of the largest blocks whose outer boxes hold at most `pixels` pixels.
 
-    `within` is the shape of what is cut, if that is a part of the array. The axis that is longest,
+    `within` is the shape of the part to split, if not the whole array. The axis that is longest,
     measured in halos, is cut into one more equal part until the blocks fit, so halos stay a small
-    share of the work. If even the smallest do not fit, these.
+    share of the work. If even the smallest blocks do not fit, their size is returned.
 
     Examples
     --------
@@ -161,10 +164,11 @@ def largest_inner_shape(
     parts = [1] * len(shape)
     while True:
         size = tuple(
-            min(n, _up(-(-n // p), m)) for n, p, m in zip(within, parts, multiple, strict=True)
+            min(n, _round_up(-(-n // p), m))
+            for n, p, m in zip(within, parts, multiple, strict=True)
         )
         largest = [
-            n if s == n else min(n, s + 2 * _up(h, m))
+            n if s == n else min(n, s + 2 * _round_up(h, m))
             for n, s, h, m in zip(shape, size, halo, multiple, strict=True)
         ]
         cuttable = [axis for axis, (s, m) in enumerate(zip(size, multiple, strict=True)) if s > m]
@@ -173,5 +177,5 @@ def largest_inner_shape(
         parts[max(cuttable, key=lambda axis: size[axis] / (halo[axis] + 1))] += 1
 
 
-def _up(n: int, multiple: int) -> int:
+def _round_up(n: int, multiple: int) -> int:
     return -(-n // multiple) * multiple

@@ -7,10 +7,10 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import Spacing
+from embedseg.types import Floats, Spacing
 
 
-def coordinates(shape: tuple[int, ...], spacing: Spacing) -> NDArray[np.float32]:
+def coordinates(shape: tuple[int, ...], spacing: Spacing) -> Floats:
     """Return the position of every pixel, (ndim, *shape) float32, in µm.
 
     Examples
@@ -35,17 +35,17 @@ def pad_to_multiple(
     Parameters
     ----------
     array : (..., *space) ndarray
-        Its axes in `space` may have any length, also one shorter than the padding.
+        Its axes in `space` may be shorter than the padding.
     divisor : tuple of int
         One per axis of `space`.
     mode : {"reflect", "constant"}
     value : float
-        What "constant" pads with.
+        Value of constant padding.
 
     Returns
     -------
     padded : ndarray
-        The array itself where nothing is missing.
+        The array itself if no padding is needed.
     slices : tuple of slice
         `padded[(..., *slices)]` is the array.
 

@@ -7,23 +7,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import Spacing
+from embedseg.types import Floats, Spacing
 
-#: Spacings that differ by no more than this share are taken to be the same.
+#: Spacings that differ by at most this share count as equal.
 SAME_SPACING = 0.01
 
 
-def resample(image: NDArray[np.float32], source: Spacing, target: Spacing) -> NDArray[np.float32]:
-    """Bring an image to another spacing, by linear interpolation, smoothed where it shrinks.
+def resample(image: Floats, source: Spacing, target: Spacing) -> Floats:
+    """Resample an image to another spacing, by linear interpolation, smoothed where it shrinks.
 
-    Axes whose spacings agree within 1 % are left alone. Pixels are boxes: the corners of the
-    first and last box stay where they are.
+    Axes whose spacings agree within 1 % do not change. Pixels are boxes: the corners of the
+    first and last box stay in place.
 
     Parameters
     ----------
     image : (C, *space) float32 ndarray
     source, target : tuple of float
-        Spacing of the image, and the one asked for, in µm.
+        Spacing of the image and of the result, in µm.
 
     Returns
     -------
@@ -34,21 +34,21 @@ def resample(image: NDArray[np.float32], source: Spacing, target: Spacing) -> ND
     >>> resample(np.zeros((1, 4, 6), np.float32), (2.0, 1.0), (1.0, 1.0)).shape
     (1, 8, 6)
     """
-    return to_shape(
+    return resample_to_shape(
         image,
         tuple(
-            n if same_spacing((s, t)) else max(1, round(n * s / t))
+            n if spacings_agree((s, t)) else max(1, round(n * s / t))
             for n, s, t in zip(image.shape[1:], source, target, strict=True)
         ),
     )
 
 
-def to_shape(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Bring an image to another shape; see `resample`.
+def resample_to_shape(image: Floats, shape: tuple[int, ...]) -> Floats:
+    """Resample an image to another shape; see `resample`.
 
     Examples
     --------
-    >>> to_shape(np.zeros((3, 4, 6), np.float32), (8, 3)).shape
+    >>> resample_to_shape(np.zeros((3, 4, 6), np.float32), (8, 3)).shape
     (3, 8, 3)
     """
     from skimage.transform import resize
@@ -65,7 +65,7 @@ def to_shape(image: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.f
 
 
 def resample_labels(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:
-    """Bring labels to another shape: each pixel takes the label that lies at its centre.
+    """Resample labels to another shape: each pixel takes the label at its centre.
 
     Examples
     --------
@@ -78,20 +78,20 @@ def resample_labels(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any
     return labels[np.ix_(*nearest)]
 
 
-def smoothed(values: NDArray[Any], sigma: float, spacing: Spacing) -> NDArray[np.float32]:
-    """Return values under a Gaussian of equal width in µm along all axes.
+def gaussian_smooth(values: NDArray[Any], sigma: float, spacing: Spacing) -> Floats:
+    """Smooth values by a Gaussian of equal width in µm along all axes.
 
     Parameters
     ----------
     values : (*space) float ndarray
     sigma : float
-        Standard deviation, pixels of the finest axis.
+        Standard deviation, in pixels of the finest axis.
     spacing : tuple of float
         µm per pixel along each axis.
 
     Examples
     --------
-    >>> smoothed(np.array([[0.0, 1.0, 0.0]]), 1.0, (1.0, 4.0)).round(2).tolist()
+    >>> gaussian_smooth(np.array([[0.0, 1.0, 0.0]]), 1.0, (1.0, 4.0)).round(2).tolist()
     [[0.0, 1.0, 0.0]]
     """
     from scipy import ndimage
@@ -100,12 +100,12 @@ def smoothed(values: NDArray[Any], sigma: float, spacing: Spacing) -> NDArray[np
     return np.asarray(ndimage.gaussian_filter(values, widths))
 
 
-def same_spacing(spacing: Spacing) -> bool:
-    """Tell whether all values agree within 1 %.
+def spacings_agree(spacing: Spacing) -> bool:
+    """Return whether all values agree within 1 %.
 
     Examples
     --------
-    >>> same_spacing((0.5, 0.503)), same_spacing((2.0, 0.5))
+    >>> spacings_agree((0.5, 0.503)), spacings_agree((2.0, 0.5))
     (True, False)
     """
     return max(spacing) <= min(spacing) * (1 + SAME_SPACING)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.geometry.resampling import same_spacing
+from embedseg.geometry.resampling import spacings_agree
 from embedseg.types import MapSpec, Spacing, channel_slices
 
 
@@ -20,9 +20,9 @@ class Symmetry:
     Attributes
     ----------
     permutation : tuple of int
-        Axis d of the result is axis `permutation[d]` of what came in.
+        Axis d of the result is axis `permutation[d]` of the array.
     flips : tuple of bool
-        Which axes of the result are reversed.
+        Whether each axis of the result is reversed.
 
     Examples
     --------
@@ -38,12 +38,12 @@ class Symmetry:
 
     def apply(self, array: NDArray[Any]) -> NDArray[Any]:
         """Return a view of the array, (..., *space), transformed."""
-        return self._flipped(self._permuted(array, self.permutation))
+        return self._flip(self._permute(array, self.permutation))
 
     def undo(self, array: NDArray[Any]) -> NDArray[Any]:
-        """Return a view that takes `apply` back."""
+        """Return a view of the array with `apply` reversed."""
         inverse = tuple(int(axis) for axis in np.argsort(self.permutation))
-        return self._permuted(self._flipped(array), inverse)
+        return self._permute(self._flip(array), inverse)
 
     def undo_maps(
         self, maps: NDArray[np.floating[Any]], specs: tuple[MapSpec, ...]
@@ -54,20 +54,20 @@ class Symmetry:
         the axes are exchanged.
         """
         undone = self.undo(maps).copy()
-        for spec, where in zip(specs, channel_slices(specs).values(), strict=True):
+        for spec, channels in zip(specs, channel_slices(specs).values(), strict=True):
             if spec.kind == "scalar":
                 continue
-            part = undone[where].copy()
+            part = undone[channels].copy()
             for axis, (origin, flip) in enumerate(zip(self.permutation, self.flips, strict=True)):
-                turned = flip and spec.kind == "vector"
-                undone[where.start + origin] = -part[axis] if turned else part[axis]
+                negate = flip and spec.kind == "vector"
+                undone[channels.start + origin] = -part[axis] if negate else part[axis]
         return undone
 
-    def _permuted(self, array: NDArray[Any], order: tuple[int, ...]) -> NDArray[Any]:
+    def _permute(self, array: NDArray[Any], order: tuple[int, ...]) -> NDArray[Any]:
         first = array.ndim - len(order)
         return array.transpose(*range(first), *(first + axis for axis in order))
 
-    def _flipped(self, array: NDArray[Any]) -> NDArray[Any]:
+    def _flip(self, array: NDArray[Any]) -> NDArray[Any]:
         first = array.ndim - len(self.flips)
         axes = tuple(first + axis for axis, flip in enumerate(self.flips) if flip)
         return np.flip(array, axes)
@@ -86,7 +86,7 @@ def symmetries(spacing: Spacing) -> tuple[Symmetry, ...]:
     """
     axes = tuple(range(len(spacing)))
     orders = [axes]
-    if same_spacing(spacing[-2:]):
+    if spacings_agree(spacing[-2:]):
         orders.append((*axes[:-2], axes[-1], axes[-2]))
     flips = list(product((False, True), repeat=len(axes)))
     return tuple(Symmetry(order, flip) for order in orders for flip in flips)

@@ -8,6 +8,7 @@
     hdf5.py         HDF5 datasets: pixels, axes, pixel size
     image.py        Images and label images read and written
     inputs.py       Input files from paths, folders and patterns
+    insertion.py    Labels inserted into an OME-Zarr image
     lazy.py         Images of any size, read box by box
     microscopes.py  Microscope files (CZI, ND2, LIF) through bioio
     multiscales.py  Metadata of zarr arrays and OME-Zarr images: axes, pixel size, channels

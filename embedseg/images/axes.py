@@ -10,19 +10,55 @@ from numpy.typing import NDArray
 
 from embedseg.types import DataError, Spacing, UsageError
 
-#: Order of the axes of everything that is read.
+#: Order of the axes of every image that is read.
 ORDER = "TCZYX"
-#: Which axis of an array each axis of an image is; None for one of length 1 that it does not have.
+#: Axes of space, in their order.
+SPACE = "ZYX"
+#: Index of the stored axis for each axis of an image; None for an axis of length 1 that the stored
+#: array does not have.
 Places = tuple[int | None, ...]
 
 
+def space_axes(axes: str) -> str:
+    """Return the axes of space.
+
+    Examples
+    --------
+    >>> space_axes("TCZYX")
+    'ZYX'
+    """
+    return "".join(axis for axis in axes if axis in SPACE)
+
+
+def label_axes(axes: str) -> str:
+    """Return the axes of the labels of an image: all but channels.
+
+    Examples
+    --------
+    >>> label_axes("TCZYX")
+    'TZYX'
+    """
+    return axes.replace("C", "")
+
+
+def axis_lengths(shape: tuple[int, ...], axes: str, wanted: str) -> tuple[int, ...]:
+    """Return the lengths of the wanted axes.
+
+    Examples
+    --------
+    >>> axis_lengths((2, 40, 30), "CYX", "YX")
+    (40, 30)
+    """
+    return tuple(length for length, axis in zip(shape, axes, strict=True) if axis in wanted)
+
+
 def check_axes(axes: str) -> str:
-    """Return axes as they were asked for, in capitals; colours are channels.
+    """Return the axes that a user names, in capitals; colours become channels.
 
     Raises
     ------
     UsageError
-        If they make no sense.
+        If Y or X is missing, or an axis is unknown or occurs twice.
     """
     axes = axes.upper().replace("S", "C")
     if len(set(axes)) != len(axes) or not {"Y", "X"} <= set(axes) <= set(ORDER):
@@ -35,14 +71,14 @@ def check_axes(axes: str) -> str:
 def check_label_axes(
     path: Path | str, shape: tuple[int, ...], axes: str, spacing: Spacing | None
 ) -> None:
-    """See that labels that are to be written have the axes and the pixel size that they should.
+    """Check that labels to write have valid axes and a spacing that fits.
 
     Raises
     ------
     DataError
         If they do not.
     """
-    ndim = len(axes.replace("T", ""))
+    ndim = len(space_axes(axes))
     if axes not in ("YX", "ZYX", "TYX", "TZYX") or len(shape) != len(axes):
         raise DataError(
             f"{path}: labels of shape {shape} do not have the axes {axes!r}; "
@@ -55,55 +91,55 @@ def check_label_axes(
         )
 
 
-def place_axes(
-    path: Path | str, shape: tuple[int, ...], found: str, wanted: str | None
+def locate_axes(
+    path: Path | str, shape: tuple[int, ...], stored: str, wanted: str | None
 ) -> tuple[str, Places]:
-    """Say which axes an array has, in the order (T, C, Z, Y, X), and where it has them.
+    """Return the axes of an image, in the order (T, C, Z, Y, X), and where they are stored.
 
     Parameters
     ----------
     path : path
-        Where it came from.
-    shape, found
-        Shape and axes, as the file says them.
+        File of the array, for messages.
+    shape, stored
+        Shape and axes of the stored array.
     wanted : str, optional
-        Axes as `check_axes` returns them; go before what the file says.
+        Axes as `check_axes` returns them; override `stored`.
 
     Returns
     -------
     axes : str
     places : tuple of int or None
-        The array's axis for each of `axes`; None for one of length 1 that it does not have. An axis
-        of length 1 may be in no place.
+        The stored axis for each of `axes`; None for an axis of length 1 that is not stored. A
+        stored axis of length 1 may be left out.
 
     Raises
     ------
     DataError
-        If the file does not say what its axes are, or those that are wanted do not fit.
+        If the axes are unknown, or `wanted` does not fit the shape.
 
     Examples
     --------
-    >>> place_axes("a.tif", (40, 30, 3), "YXS", None)
+    >>> locate_axes("a.tif", (40, 30, 3), "YXS", None)
     ('CYX', (2, 0, 1))
-    >>> place_axes("a.tif", (40, 30), "YX", "ZYX")
+    >>> locate_axes("a.tif", (40, 30), "YX", "ZYX")
     ('ZYX', (None, 0, 1))
     """
     places: Places = tuple(range(len(shape)))
     if wanted is None:
-        letters = _check_found(path, shape, found)
+        letters = _check_stored(path, shape, stored)
     else:
-        places, letters = _fit(path, shape, found, wanted)
+        places, letters = _fit_wanted(path, shape, stored, wanted)
     order = "".join(axis for axis in ORDER if axis in letters)
     return order, tuple(places[letters.index(axis)] for axis in order)
 
 
-def arranged(data: NDArray[Any], places: Places) -> NDArray[Any]:
-    """Bring the axes of an array into the order that `place_axes` returned.
+def reorder_axes(data: NDArray[Any], places: Places) -> NDArray[Any]:
+    """Bring the axes of an array into the order that `locate_axes` returned.
 
     Examples
     --------
     >>> import numpy as np
-    >>> arranged(np.zeros((40, 30, 3, 1)), (None, 2, 0, 1)).shape
+    >>> reorder_axes(np.zeros((40, 30, 3, 1)), (None, 2, 0, 1)).shape
     (1, 3, 40, 30)
     """
     used = [place for place in places if place is not None]
@@ -112,47 +148,48 @@ def arranged(data: NDArray[Any], places: Places) -> NDArray[Any]:
     return data.transpose([*used, *unused]).reshape(lengths)
 
 
-def known_spacing(axes: str, sizes: Mapping[str, float]) -> Spacing | None:
+def get_spacing(axes: str, sizes: Mapping[str, float]) -> Spacing | None:
     """Return the size of a pixel along the axes of space; None unless all are known."""
-    spacing = tuple(sizes.get(axis, 0.0) for axis in axes if axis in "ZYX")
+    spacing = tuple(sizes.get(axis, 0.0) for axis in space_axes(axes))
     return spacing if all(spacing) else None
 
 
-def known_channels(axes: str, shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, ...]:
+def get_channel_names(axes: str, shape: tuple[int, ...], names: tuple[str, ...]) -> tuple[str, ...]:
     """Return the names of an image's channels; none unless each channel has one.
 
     Examples
     --------
-    >>> known_channels("CYX", (2, 40, 30), ("DAPI", "GFP")), known_channels("YX", (40, 30), ())
+    >>> get_channel_names("CYX", (2, 4, 3), ("DAPI", "GFP")), get_channel_names("YX", (4, 3), ())
     (('DAPI', 'GFP'), ())
     """
     count = shape[axes.index("C")] if "C" in axes else 1
     return names if len(names) == count else ()
 
 
-def _fit(path: Path | str, shape: tuple[int, ...], found: str, wanted: str) -> tuple[Places, str]:
-    """Give the axes names: in the order of the file if that is known to be another one."""
-    letters, places = found.replace("S", "C"), tuple(range(len(shape)))
-    if "S" not in found and len(wanted) == len(shape):
+def _fit_wanted(
+    path: Path | str, shape: tuple[int, ...], stored: str, wanted: str
+) -> tuple[Places, str]:
+    """Name the axes as wanted; if the file is known to store them in another order, in that one."""
+    letters, places = stored.replace("S", "C"), tuple(range(len(shape)))
+    if "S" not in stored and len(wanted) == len(shape):
         return places, wanted
     if set(letters) <= set(wanted) and len(set(letters)) == len(letters):
         missing = "".join(axis for axis in wanted if axis not in letters)
         return (None,) * len(missing) + places, missing + letters
-    kept = tuple(i for i, n in enumerate(shape) if n != 1 or found[i] in "YX")
-    if "S" not in found and len(kept) == len(wanted):
+    kept = tuple(i for i, n in enumerate(shape) if n != 1 or stored[i] in "YX")
+    if "S" not in stored and len(kept) == len(wanted):
         return kept, wanted
-    raise DataError(f"{path}: shape {shape} ({found}) does not have the axes {wanted}")
+    raise DataError(f"{path}: shape {shape} ({stored}) does not have the axes {wanted}")
 
 
-def _check_found(path: Path | str, shape: tuple[int, ...], found: str) -> str:
-    if "C" in found and "S" in found:
+def _check_stored(path: Path | str, shape: tuple[int, ...], stored: str) -> str:
+    if "C" in stored and "S" in stored:
         raise DataError(
-            f"{path}: shape {shape} ({found}) has both channels and colours, expected one of them"
+            f"{path}: shape {shape} ({stored}) has both channels and colours, expected one of them"
         )
-    letters = found.replace("S", "C")
+    letters = stored.replace("S", "C")
     if len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set(ORDER):
         raise DataError(
-            f"{path}: shape {shape}, and the file does not say what its axes are "
-            f"({found}); pass --axes, such as ZYX, TYX or CYX"
+            f"{path}: shape {shape}, axes unknown ({stored}); pass --axes, such as ZYX, TYX or CYX"
         )
     return letters

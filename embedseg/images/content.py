@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-#: µm in one unit, as names of units are found in files.
+#: µm per unit, by the names that files give to units.
 MICRONS = {
     **dict.fromkeys(("µm", "um", "micron", "microns", "micrometer", "micrometre"), 1.0),
     **dict.fromkeys(("nm", "nanometer", "nanometre"), 1e-3),
@@ -22,19 +22,19 @@ MICRONS = {
 
 
 class Content(NamedTuple):
-    """What a file holds.
+    """Pixels and metadata of a file.
 
     Attributes
     ----------
     data : ndarray
         The pixels as they are stored.
     axes : str
-        One letter per axis of `data`: T, C, Z, Y, X, S (colour samples), or what the format
-        calls an axis of which nothing is known.
+        One letter per axis of `data`: T, C, Z, Y, X, S (colour samples), or the format's own
+        letter for an unknown axis.
     sizes : mapping of str to float
         Size of a pixel along the axes for which it is known, µm.
     channels : tuple of str
-        Their names, as far as the file says them.
+        Names of the channels, as far as they are known.
     """
 
     data: NDArray[Any]
@@ -44,16 +44,16 @@ class Content(NamedTuple):
 
 
 class Layout(NamedTuple):
-    """What a file says of its pixels.
+    """Shape and metadata of stored pixels.
 
     Attributes
     ----------
     shape : tuple of int
-        Of the pixels as they are stored.
+        Shape of the pixels as they are stored.
     axes, sizes, channels
         As in `Content`.
     kept : tuple of int
-        Which axes these are of all that the format counts; the others have length 1.
+        Index of each of these axes among all axes of the format; the others have length 1.
     """
 
     shape: tuple[int, ...]
@@ -63,13 +63,15 @@ class Layout(NamedTuple):
     channels: tuple[str, ...] = ()
 
 
-def microns(value: object, unit: object) -> float | None:
-    r"""Convert a length to µm; None if it is no length, or in no unit that is known.
+def to_microns(value: object, unit: object) -> float | None:
+    r"""Convert a length to µm; None if it is not positive, or its unit is unknown.
 
     Examples
     --------
-    >>> microns(250, "nm"), microns("0.5", r"\u00B5m"), microns(1, "pixel"), microns(0, "um")
-    (0.25, 0.5, None, None)
+    >>> to_microns(250, "nm"), to_microns("0.5", r"\u00B5m")
+    (0.25, 0.5)
+    >>> to_microns(1, "pixel"), to_microns(0, "um")
+    (None, None)
     """
     name = str(unit).strip().lower().replace("\\u00b5", "µ").replace("μ", "µ")
     try:
@@ -79,12 +81,12 @@ def microns(value: object, unit: object) -> float | None:
     return length if 0 < length < np.inf else None
 
 
-def plain_layout(shape: tuple[int, ...]) -> Layout:
-    """Return what there is to say of an array that says nothing: two axes are Y and X.
+def make_plain_layout(shape: tuple[int, ...]) -> Layout:
+    """Return the layout of an array without metadata: its last two axes are Y and X.
 
     Examples
     --------
-    >>> plain_layout((4, 5)).axes, plain_layout((3, 4, 5)).axes
+    >>> make_plain_layout((4, 5)).axes, make_plain_layout((3, 4, 5)).axes
     ('YX', 'QYX')
     """
     ndim = len(shape)

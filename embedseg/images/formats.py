@@ -13,18 +13,19 @@ from embedseg.images.microscopes import PLUGINS, read_microscope
 from embedseg.images.tiff import read_tiff
 
 
-def _read_png(path: Path) -> Content:
+def read_png(path: Path) -> Content:
+    """Read a PNG; colours are samples."""
     from imagecodecs import png_decode
 
     data = np.asarray(png_decode(path.read_bytes()))
     return Content(data, "YXS"[: data.ndim], {})
 
 
-#: What reads a file, by its suffix.
+#: The reader of a file, by its suffix.
 READERS: dict[str, Callable[[Path], Content]] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
-    ".png": _read_png,
+    ".png": read_png,
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
     **dict.fromkeys(PLUGINS, lambda path: Content(*read_microscope(path))),

@@ -10,12 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from embedseg.images.content import Content, Layout, microns, plain_layout
+from embedseg.images.axes import SPACE
+from embedseg.images.content import Content, Layout, make_plain_layout, to_microns
 from embedseg.types import DataError, UsageError
+
+#: Suffixes of files that hold several arrays by name.
+CONTAINERS = (".h5", ".hdf5")
+#: Default names of the datasets with image and labels: those of PlantSeg.
+RAW, LABEL = "raw", "label"
 
 
 def read_hdf5(path: Path, name: str | None = None) -> Content:
-    """Read a dataset of two axes or more; see what ilastik, PlantSeg and Fiji say of it.
+    """Read a dataset of two axes or more, with the metadata of ilastik, PlantSeg and Fiji.
 
     Without a name it is the only one, or else the one called "raw".
     """
@@ -25,7 +31,7 @@ def read_hdf5(path: Path, name: str | None = None) -> Content:
 
 @contextmanager
 def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout]]:
-    """Open a dataset as `read_hdf5` does, and say what is in it; pixels are not read."""
+    """Open a dataset as `read_hdf5` does, with its layout, without reading pixels."""
     try:
         import h5py
     except ImportError as error:
@@ -44,31 +50,26 @@ def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout
             names = ", ".join(sets) or "none"
             wanted = f"a dataset {name!r}" if name else "one dataset with two axes or more"
             raise DataError(f"{path}: expected {wanted}, found {names}; {path.name}/NAME names one")
-        yield sets[chosen], _hdf5_layout(sets[chosen])
+        yield sets[chosen], _read_layout(sets[chosen])
 
 
-def _hdf5_layout(dataset: Any) -> Layout:
+def _read_layout(dataset: Any) -> Layout:
     attributes, ndim = dict(dataset.attrs), dataset.ndim
     labels = "".join(dimension.label for dimension in dataset.dims)
     steps = np.ravel(attributes.get("element_size_um", ()))
-    axes = _hdf5_axes(attributes) or labels.upper()
+    axes = _read_axes(attributes) or labels.upper()
     if len(axes) != ndim and len(steps) == ndim:
         # It has a value per space axis, in the order Z, Y, X.
-        axes = "ZYX"[-ndim:]
-    plain = plain_layout(dataset.shape)
-    found = {axis: microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
-    sizes = {axis: size for axis, size in found.items() if size}
+        axes = SPACE[-ndim:]
+    plain = make_plain_layout(dataset.shape)
+    lengths = {axis: to_microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
+    sizes = {axis: size for axis, size in lengths.items() if size}
     return plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
 
 
-def _hdf5_axes(attributes: dict[str, Any]) -> str:
+def _read_axes(attributes: dict[str, Any]) -> str:
     if "axistags" in attributes:
         tags = json.loads(attributes["axistags"])["axes"]
         return "".join(tag["key"] for tag in tags).upper()
     axes = attributes.get("axes", "")
     return (axes if isinstance(axes, str) else "".join(map(str, axes))).upper()
-
-
-#: Suffixes of files that hold several arrays by name, and the names that image and labels have
-#: where nobody says others: those of PlantSeg.
-CONTAINERS, RAW, LABEL = (".h5", ".hdf5"), "raw", "label"

@@ -10,37 +10,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import write_aside
+from embedseg.common import write_file
 from embedseg.images.axes import (
-    arranged,
     check_axes,
     check_label_axes,
-    known_channels,
-    known_spacing,
-    place_axes,
+    get_channel_names,
+    get_spacing,
+    locate_axes,
+    reorder_axes,
 )
 from embedseg.images.content import Content
 from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.inputs import split_container
 from embedseg.images.tiff import write_tiff
-from embedseg.types import DataError, Spacing, UsageError, check_labels
+from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError, check_labels
 
 
 @dataclass(frozen=True)
 class Image:
-    """An image as it was read.
+    """An image as read from a file.
 
     Attributes
     ----------
     data : ndarray
-        Values in the type of the file; axes in the order (T, C, Z, Y, X), those that there are.
+        Values in the type of the file.
     axes : str
-        What they are: "YX", "ZYX", "CYX", "TZYX" ...
+        Axes of `data`, in the order (T, C, Z, Y, X): "YX", "ZYX", "CYX", "TZYX" ...
     spacing : tuple of float, optional
         Size of a pixel along Z, Y and X as far as they occur, µm; None unless all are known.
     path : Path, optional
-        Where it came from.
+        The file.
     channels : tuple of str
         Names of the channels; empty unless all are known.
     """
@@ -66,15 +66,15 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     path : path
         File to read.
     axes : str, optional
-        What the axes of the stored array are, such as "ZYX"; goes before what the file says. An
-        axis that the file leaves out gets length 1.
+        Axes of the stored array, such as "ZYX"; override the file's metadata. An axis that the
+        file leaves out gets length 1.
 
     Raises
     ------
     DataError
-        If the file is not there, broken, or does not say what its axes are, or `axes` do not fit.
+        If the file is missing or broken, its axes are unknown, or `axes` do not fit.
     UsageError
-        If `axes` make no sense, or a library to read the file with is not installed.
+        If `axes` are invalid, or a library to read the file with is not installed.
 
     Examples
     --------
@@ -88,28 +88,28 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     path = Path(path)
     wanted = None if axes is None else check_axes(axes)
     content = _read(path)
-    order, places = place_axes(path, content.data.shape, content.axes, wanted)
-    spacing = known_spacing(order, content.sizes)
-    data = arranged(content.data, places)
-    return Image(data, order, spacing, path, known_channels(order, data.shape, content.channels))
+    order, places = locate_axes(path, content.data.shape, content.axes, wanted)
+    spacing = get_spacing(order, content.sizes)
+    data = reorder_axes(content.data, places)
+    return Image(data, order, spacing, path, get_channel_names(order, data.shape, content.channels))
 
 
 def read_labels(
     path: Path | str, axes: str | None = None, ignore_label: int | None = None
 ) -> Image:
-    """Read a label image as int32: 0 is background, -1 "not annotated".
+    """Read a label image as int32: 0 is background, -1 not annotated.
 
     Parameters
     ----------
     path, axes
         As in `read_image`.
     ignore_label : int, optional
-        Value that means "not annotated" in this file; it becomes -1.
+        Value of pixels that are not annotated in this file; it becomes -1.
 
     Raises
     ------
     DataError
-        As in `read_image`; and for colours or channels, and values that are no labels.
+        As in `read_image`; and for colours or channels, and values that are not labels.
     """
     image = read_image(path, axes)
     if "C" in image.axes:
@@ -123,12 +123,12 @@ def read_labels(
         data = np.where(unknown, data.dtype.type(0), data)
     labels = check_labels(data, name=str(path))
     if unknown.any():
-        labels = np.where(unknown, np.int32(-1), labels)
+        labels = np.where(unknown, np.int32(NOT_ANNOTATED), labels)
     return Image(labels, image.axes, image.spacing, image.path)
 
 
-def label_values(path: Path | str) -> NDArray[Any]:
-    """Return the values that occur in a label file, ascending, whatever its axes are."""
+def read_label_values(path: Path | str) -> NDArray[Any]:
+    """Return the values that occur in a label file, ascending; its axes may be unknown."""
     return np.unique(_read(Path(path)).data)
 
 
@@ -138,7 +138,7 @@ def write_labels(
     """Write a label image as TIFF, with zlib; `read_labels` gives back its axes and spacing.
 
     uint16 where the labels fit, as an ImageJ hyperstack; else uint32, or int32 if there is a -1, as
-    OME-TIFF. Written aside and then renamed: there is never half a file.
+    OME-TIFF. The file is written whole or not at all.
 
     Parameters
     ----------
@@ -154,21 +154,17 @@ def write_labels(
     Raises
     ------
     DataError
-        If the labels are none, or `axes` or `spacing` do not fit them.
+        If the values are not labels, or `axes` or `spacing` do not fit them.
     """
     labels = check_labels(labels, name=str(path))
     check_label_axes(path, labels.shape, axes, spacing)
     smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
     fitting = np.int32 if smallest < 0 else np.uint16 if largest < 2**16 else np.uint32
-    write_aside(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))
+    write_file(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))
 
 
-# -- names of files --------------------------------------------------------------------------------
-
-
-# -- formats ---------------------------------------------------------------------------------------
 def _read(path: Path) -> Content:
-    """Read a file with the reader of its suffix; whatever goes wrong is said with its name."""
+    """Read a file with the reader of its suffix; every error names the file."""
     path, inside = split_container(path)
     if not path.is_file():
         raise DataError(f"{path}: no such file")
@@ -184,8 +180,10 @@ def _read(path: Path) -> Content:
     except (DataError, UsageError):
         raise
     except Exception as error:  # decoders raise anything on a broken file
-        words = f"{type(error).__name__}: {error}".splitlines()[0]
-        raise DataError(f"{path}: corrupt, truncated or no {path.suffix} file ({words})") from error
+        reason = f"{type(error).__name__}: {error}".splitlines()[0]
+        raise DataError(
+            f"{path}: corrupt, truncated or no {path.suffix} file ({reason})"
+        ) from error
     if content.data.size == 0:
         raise DataError(f"{path}: shape {content.data.shape} holds no pixels")
     return content

@@ -25,7 +25,7 @@ def stem(path: Path | str) -> str:
 
 
 def split_container(path: Path) -> tuple[Path, str | None]:
-    """Return the file and, where a path goes on inside of an HDF5 file, the name in it.
+    """Split a path into an HDF5 file and, if there is one, the name of a dataset in it.
 
     Examples
     --------
@@ -40,7 +40,7 @@ def split_container(path: Path) -> tuple[Path, str | None]:
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
-    """Return a key that sorts file names as people do.
+    """Return a key that sorts file names in natural order: 9 before 10.
 
     Examples
     --------
@@ -54,24 +54,24 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
 
 
 def expand_inputs(inputs: Iterable[Path | str]) -> list[Path]:
-    """Return the image files that paths, folders and glob patterns stand for, in natural order.
+    """List the image files of paths, folders and glob patterns, in natural order.
 
     Raises
     ------
     DataError
-        If one of them stands for no file, or two files have one stem.
+        If one of them matches no file, or two files have one stem.
     """
-    found = {path.resolve(): path for item in inputs for path in _expand(item)}
-    if not found:
+    files = {path.resolve(): path for item in inputs for path in _expand(item)}
+    if not files:
         raise DataError("no image files given")
-    named: dict[str, Path] = {}
-    for path in sorted(found.values(), key=natural_key):
-        if (other := named.setdefault(stem(path), path)) is not path:
+    by_stem: dict[str, Path] = {}
+    for path in sorted(files.values(), key=natural_key):
+        if (other := by_stem.setdefault(stem(path), path)) is not path:
             raise DataError(
                 f"{other} and {path} have the same name without suffix, "
                 f"{stem(path)!r}; expected different names"
             )
-    return list(named.values())
+    return list(by_stem.values())
 
 
 def _expand(item: Path | str) -> list[Path]:

@@ -15,33 +15,41 @@ from numpy.typing import NDArray
 
 from embedseg.images.axes import (
     Places,
-    arranged,
     check_axes,
-    known_channels,
-    known_spacing,
-    place_axes,
+    get_channel_names,
+    get_spacing,
+    locate_axes,
+    reorder_axes,
+    space_axes,
 )
-from embedseg.images.sources import OPENERS, Stored, is_url, look_into_file, look_into_store, named
+from embedseg.images.sources import (
+    OPENERS,
+    StoredArray,
+    inspect_file,
+    inspect_store,
+    is_url,
+    translate_errors,
+)
 from embedseg.types import DataError, Spacing, UsageError
 
-#: What makes a folder a zarr store.
-MARKS = ("zarr.json", ".zgroup", ".zarray")
+#: Files that make a folder a zarr store.
+STORE_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where the pixels of an image are, in words that another process understands.
+    """The place of an image's pixels, from which any process can open it.
 
     Attributes
     ----------
     kind : str
-        What opens it, of `embedseg.images.sources.OPENERS`.
+        Key of `embedseg.images.sources.OPENERS`.
     path, inside : str
         File, folder or URL; and the array in it.
     places : tuple of int or None
-        As `embedseg.images.place_axes` returns them.
+        As `embedseg.images.axes.locate_axes` returns them.
     token : str
-        Tells images from each other that were opened one after the other: the file may be another.
+        Different each time an image is opened, as the file may have changed.
     """
 
     kind: str
@@ -53,7 +61,7 @@ class Origin:
 
 @dataclass(frozen=True)
 class LazyImage:
-    """An image of which boxes are read when they are asked for.
+    """An image whose boxes are read on demand.
 
     Can be pickled; each process opens the source for itself.
 
@@ -62,17 +70,17 @@ class LazyImage:
     source : str
         Path or URL, as it was given.
     shape : tuple of int
-        Along `axes`.
+        Lengths along `axes`.
     dtype : dtype
-        Of the values, in the byte order of this machine.
+        Type of the values, in the byte order of this machine.
     axes : str
-        In the order (T, C, Z, Y, X), those that there are.
+        Some of (T, C, Z, Y, X), in that order.
     spacing : tuple of float, optional
         Size of a pixel along Z, Y and X as far as they occur, µm; None unless all are known.
     chunks : tuple of int
-        What is read at once anyway, along `axes`.
+        Shape of the smallest piece that is read, along `axes`.
     origin : Origin
-        Where the pixels are.
+        The place of the pixels.
     channels : tuple of str
         Names of the channels; none unless each has one.
     """
@@ -92,12 +100,12 @@ class LazyImage:
         Parameters
         ----------
         box : tuple of slice
-            One per axis, without steps; cut off where the image ends.
+            One per axis, without steps; cropped to the image.
 
         Returns
         -------
         ndarray
-            Axes as in `axes`; nobody else's memory.
+            Axes as in `axes`; a copy.
 
         Raises
         ------
@@ -115,19 +123,19 @@ class LazyImage:
         """
         if len(box) != len(self.axes) or any(side.step not in (None, 1) for side in box):
             raise ValueError(
-                f"{box} is no box of an image with the axes {self.axes}: expected a "
+                f"box {box} does not fit an image with the axes {self.axes}: expected a "
                 "slice for each, without steps"
             )
         places = self.origin.places
         sides = [slice(*side.indices(n)[:2]) for side, n in zip(box, self.shape, strict=True)]
-        with named(self.source):
+        with translate_errors(self.source):
             stored = _opened(self.origin, os.getpid())
             # Axes without a place have length 1.
             index = [slice(None)] * len(stored.shape)
             for place, side in zip(places, sides, strict=True):
                 if place is not None:
                     index[place] = side
-            data = arranged(np.asarray(stored[tuple(index)]), places)
+            data = reorder_axes(np.asarray(stored[tuple(index)]), places)
         added = tuple(
             side if place is None else slice(None)
             for place, side in zip(places, sides, strict=True)
@@ -136,7 +144,7 @@ class LazyImage:
 
 
 def is_lazy_source(path: Path | str) -> bool:
-    """Return whether this is a zarr store: by its name, its files, or because it is a URL.
+    """Return whether a path is a zarr store, by its name or its files, or a URL.
 
     Examples
     --------
@@ -145,7 +153,7 @@ def is_lazy_source(path: Path | str) -> bool:
     """
     if is_url(str(path)) or Path(path).suffix.lower() == ".zarr":
         return True
-    return any((Path(path) / name).is_file() for name in MARKS)
+    return any((Path(path) / name).is_file() for name in STORE_FILES)
 
 
 def open_lazy(
@@ -153,9 +161,9 @@ def open_lazy(
 ) -> LazyImage:
     """Open an image to read boxes of it.
 
-    OME-Zarr and zarr arrays, here or at a URL that fsspec knows; TIFF, HDF5 (`file.h5/group/name`
-    names a dataset), npy and PNG; a folder with a file per slice, which gives Z. Read piece by
-    piece are TIFF, HDF5, npy and zarr; slices and PNG only as a whole.
+    OME-Zarr and zarr arrays, local or at a URL of fsspec; TIFF, HDF5 (`file.h5/group/name` names a
+    dataset), npy and PNG; a folder with a file per slice, which adds Z. TIFF, HDF5, npy and zarr
+    are read piece by piece; slices and PNG only as a whole.
 
     Parameters
     ----------
@@ -164,16 +172,16 @@ def open_lazy(
     axes : str, optional
         As in `embedseg.images.read_image`; of a folder those of a slice, with or without Z.
     spacing : tuple of float, optional
-        Size of a pixel along Z, Y and X as far as they occur, µm; goes before what the source says.
+        Size of a pixel along Z, Y and X as far as they occur, µm; overrides the metadata.
     level : int
-        Of the pyramid of an OME-Zarr image; 0 is the finest.
+        Level of the pyramid of an OME-Zarr image; 0 is the finest.
 
     Raises
     ------
     DataError
-        If it is not there, is broken, does not say what its axes are, or has no such level.
+        If the source is missing or broken, its axes are unknown, or it has no such level.
     UsageError
-        If `axes` or `spacing` make no sense, or a library is not installed.
+        If `axes` or `spacing` are invalid, or a library is not installed.
 
     Examples
     --------
@@ -185,20 +193,20 @@ def open_lazy(
     ('ZYX', (3, 40, 50), (2.0, 0.5, 0.5), (1, 1, 50))
     """
     name, wanted = str(source), None if axes is None else check_axes(axes)
-    with named(name):
+    with translate_errors(name):
         if is_lazy_source(name):
-            found = look_into_store(name, level)
+            opened = inspect_store(name, level)
         elif level:
             raise DataError(f"{name}: has no level {level}, only an OME-Zarr image has levels")
         else:
-            found = look_into_file(name, wanted)
-        layout = found.layout
-        order, places = place_axes(
-            name, layout.shape, layout.axes, None if found.kind == "slices" else wanted
+            opened = inspect_file(name, wanted)
+        layout = opened.layout
+        order, places = locate_axes(
+            name, layout.shape, layout.axes, None if opened.kind == "slices" else wanted
         )
-        # The opened array may have more axes than those that count.
+        # The opened array may have more axes than its layout keeps.
         places = tuple(None if place is None else layout.kept[place] for place in places)
-        origin = Origin(found.kind, found.path, found.inside, places, uuid.uuid4().hex)
+        origin = Origin(opened.kind, opened.path, opened.inside, places, uuid.uuid4().hex)
         stored = _opened(origin, os.getpid())
     _check_values(name, stored)
     pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]
@@ -208,10 +216,10 @@ def open_lazy(
         shape,
         stored.dtype.newbyteorder("="),
         order,
-        known_spacing(order, layout.sizes) if spacing is None else _check_spacing(spacing, order),
+        get_spacing(order, layout.sizes) if spacing is None else _check_spacing(spacing, order),
         _placed(pieces, places),
         origin,
-        known_channels(order, shape, layout.channels),
+        get_channel_names(order, shape, layout.channels),
     )
 
 
@@ -219,7 +227,7 @@ def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:
     return tuple(1 if place is None else int(lengths[place]) for place in places)
 
 
-def _check_values(name: str, stored: Stored) -> None:
+def _check_values(name: str, stored: StoredArray) -> None:
     if stored.dtype.kind not in "biuf":
         raise DataError(f"{name}: values of type {stored.dtype}, expected integers or floats")
     if 0 in stored.shape:
@@ -227,7 +235,7 @@ def _check_values(name: str, stored: Stored) -> None:
 
 
 def _check_spacing(spacing: Sequence[float], axes: str) -> Spacing:
-    space = [axis for axis in axes if axis in "ZYX"]
+    space = space_axes(axes)
     if len(spacing) != len(space) or not all(0 < step < np.inf for step in spacing):
         raise UsageError(
             f"spacing {tuple(spacing)}: expected {len(space)} positive values, for "
@@ -237,6 +245,6 @@ def _check_spacing(spacing: Sequence[float], axes: str) -> Spacing:
 
 
 @lru_cache(maxsize=4)
-def _opened(origin: Origin, process: int) -> Stored:
-    """Open what an image is read from, once in a process; handles do not outlive a fork."""
+def _opened(origin: Origin, process: int) -> StoredArray:
+    """Open the stored array of an image, once per process: handles do not survive a fork."""
     return OPENERS[origin.kind](origin.path, origin.inside)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from embedseg.types import DataError, UsageError
 
-#: Suffixes, and what bioio needs to read them.
+#: The bioio plugin for each suffix.
 PLUGINS = {".czi": "bioio-czi", ".nd2": "bioio-nd2", ".lif": "bioio-lif"}
 
 
@@ -58,14 +58,14 @@ def read_microscope(path: Path) -> tuple[NDArray[Any], str, dict[str, float], tu
         names = ", ".join(image.scenes[:4]) + " ..." * (len(image.scenes) > 4)
         raise DataError(
             f"{path}: holds {len(image.scenes)} images ({names}), expected one; save "
-            "those that are wanted as TIFF"
+            "the ones you need as TIFF"
         )
     axes, data = str(image.dims.order), np.asarray(image.data)
     kept = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in "YX"]
-    found = image.physical_pixel_sizes
+    pixel = image.physical_pixel_sizes
     sizes = {
         axis: float(size)
-        for axis, size in zip("ZYX", (found.Z, found.Y, found.X), strict=True)
+        for axis, size in zip("ZYX", (pixel.Z, pixel.Y, pixel.X), strict=True)
         if size
     }
     data = data.reshape([data.shape[i] for i in kept])

@@ -5,38 +5,38 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from embedseg.images.content import Layout, microns, plain_layout
+from embedseg.images.content import Layout, make_plain_layout, to_microns
 from embedseg.types import DataError, Spacing
 
 Version = Literal["0.4", "0.5"]
 
-#: What NGFF says of axes.
+#: NGFF's type of each axis.
 KINDS = {"T": "time", "Z": "space", "Y": "space", "X": "space"}
 
 
 # -- reading ---------------------------------------------------------------------------------------
-def array_layout(array: Any) -> Layout:
-    """Return what a zarr array that stands for itself says of its axes: names of v3, or xarray's.
+def read_array_layout(array: Any) -> Layout:
+    """Return the layout of a single zarr array, with axes named as in zarr v3 or xarray.
 
     Examples
     --------
     >>> import zarr
     >>> array = zarr.create_array({}, shape=(3, 4, 5), dtype="u1", dimension_names=["t", "y", "x"])
-    >>> array_layout(array).axes
+    >>> read_array_layout(array).axes
     'TYX'
     """
     names = getattr(array.metadata, "dimension_names", None) or array.attrs.get("_ARRAY_DIMENSIONS")
-    plain = plain_layout(array.shape)
+    plain = make_plain_layout(array.shape)
     return plain._replace(axes="".join(map(_letter, names))) if names else plain
 
 
-def image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> Layout:
-    """Return what the metadata of an OME-Zarr image say of one of its levels.
+def read_image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> Layout:
+    """Return the layout of one level of an OME-Zarr image.
 
     Parameters
     ----------
     source : str
-        Where it came from.
+        Path or URL, for messages.
     image : dict
         Entry of "multiscales".
     level : int
@@ -46,7 +46,7 @@ def image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> 
     Raises
     ------
     DataError
-        If they speak of more or fewer axes than there are.
+        If the metadata describe more or fewer axes than the array has.
 
     Examples
     --------
@@ -55,18 +55,18 @@ def image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> 
     >>> axes = [{"name": name, "type": "space", "unit": "nanometer"} for name in "yx"]
     >>> scale = {"type": "scale", "scale": [500, 250]}
     >>> image = {"axes": axes, "datasets": [{"path": "0", "coordinateTransformations": [scale]}]}
-    >>> image_layout("a.zarr", image, 0, array).sizes
+    >>> read_image_layout("a.zarr", image, 0, array).sizes
     {'Y': 0.5, 'X': 0.25}
     """
-    layout = array_layout(array)
+    layout = read_array_layout(array)
     axes = [{"name": axis} if isinstance(axis, str) else axis for axis in image.get("axes", ())]
     if not axes:
         return layout
     letters = "".join(_letter(axis["name"], axis.get("type")) for axis in axes)
     if len(letters) != len(layout.shape):
         raise DataError(
-            f"{source}: level {level} has shape {layout.shape}, but the metadata speak "
-            f"of {len(letters)} axes"
+            f"{source}: level {level} has shape {layout.shape}, but the metadata describe "
+            f"{len(letters)} axes"
         )
     scale = [1.0] * len(axes)
     steps = image["datasets"][level].get("coordinateTransformations", []) + image.get(
@@ -76,22 +76,22 @@ def image_layout(source: str, image: dict[str, Any], level: int, array: Any) -> 
         if step["type"] == "scale":
             scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
     known = any(step["type"] == "scale" for step in steps)
-    found = {
-        letter: microns(length, axis.get("unit"))
+    sizes = {
+        letter: to_microns(length, axis.get("unit"))
         for letter, length, axis in zip(letters, scale, axes, strict=True)
         if known
     }
     return layout._replace(
-        axes=letters, sizes={letter: size for letter, size in found.items() if size}
+        axes=letters, sizes={letter: size for letter, size in sizes.items() if size}
     )
 
 
-def channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return what OME-Zarr calls the channels of an image; nothing unless all have names.
+def read_channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the names of the channels of an OME-Zarr image; none unless all have names.
 
     Examples
     --------
-    >>> channel_names({"omero": {"channels": [{"label": "DAPI"}, {"label": "GFP"}]}})
+    >>> read_channel_names({"omero": {"channels": [{"label": "DAPI"}, {"label": "GFP"}]}})
     ('DAPI', 'GFP')
     """
     names = [str(each.get("label", "")) for each in attributes.get("omero", {}).get("channels", ())]
@@ -99,7 +99,7 @@ def channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def _letter(name: object, kind: str | None = None) -> str:
-    """Return the letter of an axis; Q if nobody says what it is."""
+    """Return the letter of an axis; Q if it is unknown."""
     letter = {"time": "T", "channel": "C"}.get(kind or "", str(name).upper())
     return letter if len(letter) == 1 else "Q"
 
@@ -124,14 +124,14 @@ def describe_labels(
     source: str | None,
     version: Version,
 ) -> dict[str, Any]:
-    """Return the attributes that make an OME-Zarr image of a group of labels.
+    """Return the attributes that make a group of labels an OME-Zarr image.
 
     Parameters
     ----------
     axes, spacing, source
         As in `embedseg.images.create_labels`.
     factors : sequence of tuple of int
-        By how much each level is coarser than the first, along each axis.
+        Factor by which each level is coarser than the first, along each axis.
     version : {"0.4", "0.5"}
 
     Examples
@@ -171,7 +171,7 @@ def describe_labels(
 
 
 def _transformations(sizes: Sequence[float], factor: Sequence[int]) -> list[dict[str, Any]]:
-    """Return where the pixels of a level lie; the first one has its centre amid its cell."""
+    """Return scale and translation of a level, whose first pixel is centred on its cell."""
     scale = [size * f for size, f in zip(sizes, factor, strict=True)]
     moved = [size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
     return [

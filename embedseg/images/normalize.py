@@ -8,16 +8,18 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from embedseg.types import Floats
+
 Limits = tuple[float, float]
 
 
 class Fixed(BaseModel):
-    """Bring two given values of each channel to 0 and 1: those that a whole image had.
+    """Map two given values of each channel to 0 and 1: those of a whole image.
 
     Attributes
     ----------
     limits : tuple of (float, float)
-        Of each channel; where both are the same, the channel becomes 0.
+        The two values of each channel; where both are the same, the channel becomes 0.
     clip : bool
         Whether values beyond them become 0 and 1.
 
@@ -33,7 +35,7 @@ class Fixed(BaseModel):
     limits: tuple[Limits, ...]
     clip: bool = False
 
-    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, image: NDArray[Any]) -> Floats:
         """Normalise an image (C, *space) of any type."""
         normal = np.stack(
             [_to_unit(channel, limits) for channel, limits in zip(image, self.limits, strict=True)]
@@ -46,7 +48,7 @@ class Fixed(BaseModel):
 
 
 class Percentile(BaseModel):
-    """Bring two percentiles of each channel to 0 and 1.
+    """Map two percentiles of each channel to 0 and 1.
 
     Attributes
     ----------
@@ -75,12 +77,12 @@ class Percentile(BaseModel):
         _check_order(self.low, self.high)
         return self
 
-    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, image: NDArray[Any]) -> Floats:
         """Normalise an image (C, *space) of any type; a constant channel becomes 0."""
         return self.fixed(image).apply(image)
 
     def fixed(self, sample: NDArray[Any]) -> Fixed:
-        """Return what the values of a sample (C, *space) of an image say for all of it."""
+        """Return the limits that a sample (C, *space) of an image implies."""
         return Fixed(limits=tuple(self._limits(channel) for channel in sample), clip=self.clip)
 
     def _limits(self, channel: NDArray[Any]) -> Limits:
@@ -93,7 +95,7 @@ class Percentile(BaseModel):
 
 
 class ZScore(BaseModel):
-    """Bring each channel to mean 0 and standard deviation 1.
+    """Scale each channel to mean 0 and standard deviation 1.
 
     Examples
     --------
@@ -106,12 +108,12 @@ class ZScore(BaseModel):
 
     type: Literal["zscore"] = "zscore"
 
-    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, image: NDArray[Any]) -> Floats:
         """Normalise an image (C, *space) of any type; a constant channel becomes 0."""
         return self.fixed(image).apply(image)
 
     def fixed(self, sample: NDArray[Any]) -> Fixed:
-        """Return what the values of a sample (C, *space) of an image say for all of it."""
+        """Return the limits that a sample (C, *space) of an image implies."""
         return Fixed(limits=tuple(self._limits(channel) for channel in sample))
 
     @staticmethod
@@ -121,7 +123,7 @@ class ZScore(BaseModel):
 
 
 class Absolute(BaseModel):
-    """Bring two given values to 0 and 1: for images whose values mean the same everywhere.
+    """Map two given values to 0 and 1: for images whose values mean the same everywhere.
 
     Attributes
     ----------
@@ -145,7 +147,7 @@ class Absolute(BaseModel):
         _check_order(self.low, self.high)
         return self
 
-    def apply(self, image: NDArray[Any]) -> NDArray[np.float32]:
+    def apply(self, image: NDArray[Any]) -> Floats:
         """Normalise an image (C, *space) of any type."""
         return _to_unit(image, (self.low, self.high))
 
@@ -162,8 +164,8 @@ def _check_order(low: float, high: float) -> None:
         raise ValueError(f"low {low} must be below high {high}")
 
 
-def _to_unit(values: NDArray[Any], limits: Limits) -> NDArray[np.float32]:
-    """Bring the limits to 0 and 1; everything to 0 if they are one value."""
+def _to_unit(values: NDArray[Any], limits: Limits) -> Floats:
+    """Map the limits to 0 and 1; everything to 0 if they are one value."""
     low, high = limits
     if not high - low > np.finfo(np.float32).tiny:
         return np.zeros(values.shape, np.float32)

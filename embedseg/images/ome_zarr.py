@@ -2,16 +2,14 @@
 
 ::
 
-    labels/                  a group; what it holds is in its metadata
-        0/                   the labels as they were found
+    labels/                  a group, described by its metadata
+        0/                   the labels at full size
         1/ ...               the same with voxels of twice the size
-    image.zarr/labels/NAME   the same inside of an image, whose `labels` group lists it
 """
 
 from __future__ import annotations
 
 import shutil
-import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
 from math import prod
@@ -24,17 +22,17 @@ from tqdm.auto import tqdm
 
 from embedseg.images.axes import check_label_axes
 from embedseg.images.multiscales import Version, axis_sizes, describe_labels
-from embedseg.images.pyramid import coarser_shape, halvings, most_frequent
+from embedseg.images.pyramid import choose_factors, coarser_shape, most_frequent
 from embedseg.types import Box, DataError, Spacing, UsageError
 
 if TYPE_CHECKING:
     import zarr
 
-#: Fills boxes of a level: gets its number, the boxes and how many pixels of the finer level go into
-#: one; calls `fill_box` for each, in any order or several at a time, and tells when it is done.
+#: Fills boxes of a level: gets its number, the boxes, and the pixels of the finer level per pixel;
+#: calls `fill_box` for each box, in any order or several at a time, and yields once per box.
 Filling = Callable[[int, Iterable[Box], tuple[int, ...]], Iterable[Any]]
 
-#: Our own entry in the metadata of a group of labels: what its levels are made from.
+#: Entry of this package in the metadata of a group of labels, from which levels are made.
 KEY = "embedseg"
 
 
@@ -49,7 +47,7 @@ def create_labels(
     version: Version = "0.5",
     source: str | None = None,
 ) -> None:
-    """Make a group with an empty array "0" of labels, to be written chunk by chunk.
+    """Create a group with an empty array "0" of labels, to be written chunk by chunk.
 
     Chunks are compressed by zstd, and those without labels are not stored. `add_pyramid` makes an
     OME-Zarr image of it.
@@ -57,7 +55,7 @@ def create_labels(
     Parameters
     ----------
     path : Path
-        Folder of the group; must not be there.
+        Folder of the group; must not exist.
     shape : sequence of int
         Shape of the labels.
     dtype : dtype
@@ -67,18 +65,18 @@ def create_labels(
     spacing : tuple of float, optional
         Size of a pixel along each axis of space, µm.
     chunks : sequence of int
-        Shape of a chunk; what two processes write at the same time must not share one.
+        Shape of a chunk; two processes must not write to one chunk at the same time.
     version : {"0.4", "0.5"}
-        Of NGFF: 0.4 stores zarr v2, 0.5 v3.
+        Version of NGFF: 0.4 stores zarr v2, 0.5 v3.
     source : str, optional
-        Image that the labels belong to: a URL, or a path that starts at the group.
+        Image that the labels belong to: a URL, or a path relative to the group.
 
     Raises
     ------
     DataError
         If `dtype`, `axes`, `spacing` or `chunks` do not fit.
     UsageError
-        If there is something at `path`.
+        If `path` exists.
 
     Examples
     --------
@@ -160,33 +158,32 @@ def open_array(path: Path, level: int = 0, mode: Literal["r", "r+"] = "r+") -> z
 
 
 def store_version(path: Path) -> Version:
-    """Return the version of NGFF that goes with how a local zarr store is written.
+    """Return the version of NGFF that matches the zarr format of a local store.
 
     Raises
     ------
     DataError
-        If it is no zarr store.
+        If it is not a zarr store.
     """
     if (path / "zarr.json").is_file():
         return "0.5"
     if (path / ".zgroup").is_file() or (path / ".zarray").is_file():
         return "0.4"
-    raise DataError(f"{path}: no zarr store, expected a zarr.json or .zgroup in it")
+    raise DataError(f"{path}: not a zarr store, expected a zarr.json or .zgroup in it")
 
 
 # -- coarser levels --------------------------------------------------------------------------------
 def add_pyramid(
     path: Path, *, smallest: int = 256, progress: bool = False, fill: Filling | None = None
 ) -> None:
-    """Add coarser levels to labels, and the metadata that make an OME-Zarr image of them.
+    """Add coarser levels to labels, and the metadata that make them an OME-Zarr image.
 
     A pixel of a coarser level has the most frequent label of the 2 pixels along each axis that it
     covers, the smallest of those if several are as frequent; background counts like a label. Axes
-    are halved as `halvings` says, so that voxels come closer to cubes; time is
-    never halved.
+    are halved by `choose_factors`, so that voxels come closer to cubes; time is never halved.
 
-    Chunk by chunk, so little is in memory. Levels that are there already are made anew: a run after
-    one that was killed leaves the same bytes.
+    Works chunk by chunk, so little is in memory. Existing levels are made anew: a run after one
+    that was killed leaves the same bytes.
 
     Parameters
     ----------
@@ -197,12 +194,12 @@ def add_pyramid(
     progress : bool
         Show a progress bar.
     fill : callable, optional
-        Has the boxes of a level filled by `fill_box` elsewhere; see `Filling`.
+        Fills the boxes of a level in other processes; see `Filling`.
     """
-    _add_levels(path, 1, smallest, None, progress, fill)
+    add_levels(path, 1, smallest, None, progress, fill)
 
 
-def _add_levels(
+def add_levels(
     path: Path,
     kept: int,
     smallest: int,
@@ -210,12 +207,12 @@ def _add_levels(
     progress: bool,
     fill: Filling | None = None,
 ) -> None:
-    """Make all levels but the first few that are kept: as many as asked for, or down to a size."""
+    """Make all levels after the first `kept` ones: `levels` in all, or down to a size."""
     import zarr
 
     group = zarr.open_group(path, mode="r+")
     made: Any = group.attrs[KEY]
-    # Without metadata, nobody takes half of the levels for all of them.
+    # Without metadata, no reader takes half of the levels for all of them.
     for name in ("ome", "multiscales", "image-label"):
         if name in group.attrs:
             del group.attrs[name]
@@ -224,7 +221,7 @@ def _add_levels(
         shutil.rmtree(folder)
     first = open_array(path, mode="r")
     sizes = axis_sizes(made["axes"], made["spacing"])
-    factors = halvings(first.shape, sizes, smallest, levels)
+    factors = choose_factors(first.shape, sizes, smallest, levels)
     total = sum(
         prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
         for factor in factors[kept:]
@@ -238,7 +235,7 @@ def _add_levels(
                 group, level, shape, fine.dtype, fine.chunks, made["axes"], fine.compressors
             )
             boxes = _boxes(coarse.shape, coarse.chunks)
-            for _ in (fill or _here(path))(level, boxes, step):
+            for _ in (fill or _fill_serially(path))(level, boxes, step):
                 bar.update()
     described = describe_labels(
         made["axes"], made["spacing"], factors, made["source"], store_version(path)
@@ -247,7 +244,7 @@ def _add_levels(
 
 
 def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[Box]:
-    """Go over the chunks of an array, of which there may be too many for a list."""
+    """Yield the boxes of the chunks of an array, which may be too many for a list."""
     for corner in product(*(range(0, n, c) for n, c in zip(shape, chunks, strict=True))):
         yield tuple(
             slice(start, min(start + c, n))
@@ -255,7 +252,7 @@ def _boxes(shape: tuple[int, ...], chunks: tuple[int, ...]) -> Iterator[Box]:
         )
 
 
-def _here(path: Path) -> Filling:
+def _fill_serially(path: Path) -> Filling:
     """Fill one box after the other, in this process."""
 
     def fill(level: int, boxes: Iterable[Box], step: tuple[int, ...]) -> Iterator[Box]:
@@ -278,7 +275,7 @@ def fill_box(path: Path, level: int, box: Box, step: tuple[int, ...]) -> None:
     box : tuple of slice
         A chunk of that level.
     step : tuple of int
-        How many pixels of the level before go into one, along each axis.
+        Pixels of the level before per pixel, along each axis.
     """
     fine, coarse = open_array(path, level - 1, "r"), open_array(path, level)
     labels: Any = fine[
@@ -286,86 +283,3 @@ def fill_box(path: Path, level: int, box: Box, step: tuple[int, ...]) -> None:
     ]
     if labels.any():
         coarse[box] = most_frequent(labels, step)
-
-
-# -- inside of an image ----------------------------------------------------------------------------
-def put_inside(labels: Path, image: Path, name: str) -> Path:
-    """Move finished labels into an OME-Zarr image on the same disk, and list them there.
-
-    They get as many levels as the image has, as NGFF asks for.
-
-    Parameters
-    ----------
-    labels : Path
-        Group as `add_pyramid` leaves it.
-    image : Path
-        Group of the image.
-    name : str
-        What the labels are to be called there.
-
-    Returns
-    -------
-    Path
-        Where they are: `image/labels/name`.
-
-    Raises
-    ------
-    UsageError
-        If there are such labels already, or the two are stored in different versions.
-    """
-    import zarr
-
-    target, version = image / "labels" / name, store_version(image)
-    if Path(name).name != name:
-        raise UsageError(f"labels {name!r}: expected a plain name")
-    if target.exists():
-        raise UsageError(f"{target}: exists; choose another name")
-    if (own := store_version(labels)) != version:
-        raise UsageError(
-            f"{labels}: is stored as NGFF {own}, but {image} as {version}; expected the same"
-        )
-    wanted, there = _levels(image), _levels(labels)
-    if wanted and wanted != there:
-        _add_levels(labels, min(wanted, there), 0, wanted, False)
-    _rename(labels, name)
-    group = zarr.open_group(image / "labels", mode="a", zarr_format=2 if version == "0.4" else 3)
-    # Listed before it is there: a reader passes over what is missing, and whoever was killed in
-    # between finds that nothing has been moved yet.
-    held: Any = group.attrs.asdict()
-    ours = held.setdefault("ome", {"version": version}) if version == "0.5" else held
-    ours["labels"] = [*(other for other in ours.get("labels", []) if other != name), name]
-    group.attrs.put(held)
-    labels.rename(target)
-    _consolidate(image)
-    return target
-
-
-def _levels(path: Path) -> int:
-    """Return how many levels an OME-Zarr image has; 0 if it does not say."""
-    import zarr
-
-    held: Any = zarr.open_group(path, mode="r").attrs.asdict()
-    images = held.get("ome", held).get("multiscales")
-    return len(images[0]["datasets"]) if images else 0
-
-
-def _rename(labels: Path, name: str) -> None:
-    import zarr
-
-    group = zarr.open_group(labels, mode="r+")
-    held: Any = group.attrs.asdict()
-    held.get("ome", held)["multiscales"][0]["name"] = name
-    group.attrs.put(held)
-
-
-def _consolidate(image: Path) -> None:
-    """Renew the copy of all metadata that some writers leave at the top, if there is one."""
-    import zarr
-
-    held = zarr.open_group(image, mode="r").metadata.consolidated_metadata
-    if held is None:
-        return
-    with warnings.catch_warnings():
-        # Zarr v3 has it, if not in its specification yet.
-        warnings.filterwarnings("ignore", message="Consolidated metadata is currently not part")
-        zarr.consolidate_metadata(image)

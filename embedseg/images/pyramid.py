@@ -10,35 +10,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def halvings(
+def choose_factors(
     shape: Sequence[int], sizes: Sequence[float | None], smallest: int, levels: int | None = None
 ) -> list[tuple[int, ...]]:
-    """Return by how much each level of a pyramid is coarser than the first, along each axis.
+    """Choose by which factor each level of a pyramid is coarser than the first, along each axis.
 
     At each level the axes with the shortest pixels are halved, as many of them as bring voxels the
-    closest to cubes; those with longer pixels wait.
+    closest to cubes; axes with longer pixels follow later.
 
     Parameters
     ----------
     shape : sequence of int
-        Of the first level.
+        Shape of the first level.
     sizes : sequence of float or None
         Size of its pixels along each axis; None for an axis that is not halved.
     smallest : int
-        There are as many levels as it takes until no axis is longer.
+        Levels are added until no axis is longer.
     levels : int, optional
-        How many there are to be; goes before `smallest`.
+        Number of levels; overrides `smallest`.
 
     Examples
     --------
-    >>> halvings((100, 800, 800), (2.0, 0.5, 0.5), smallest=256)
+    >>> choose_factors((100, 800, 800), (2.0, 0.5, 0.5), smallest=256)
     [(1, 1, 1), (1, 2, 2), (1, 4, 4)]
     """
     factors = [(1,) * len(shape)]
     while levels is None or len(factors) < levels:
         current = factors[-1]
         lengths = coarser_shape(shape, current)
-        # An axis of one pixel is as coarse as it gets.
+        # An axis of one pixel cannot be halved.
         known = {
             axis: size * current[axis]
             for axis, size in enumerate(sizes)
@@ -54,7 +54,7 @@ def halvings(
 
 
 def _halved(sizes: dict[int, float]) -> set[int]:
-    """Return the axes whose pixels are to be doubled."""
+    """Return the axes to halve at the next level."""
     order = sorted(sizes, key=lambda axis: sizes[axis])
     choices = [set(order[:count]) for count in range(len(order), 0, -1)]
 
@@ -66,7 +66,7 @@ def _halved(sizes: dict[int, float]) -> set[int]:
 
 
 def coarser_shape(shape: Sequence[int], factor: Sequence[int]) -> tuple[int, ...]:
-    """Return how many cells of so many pixels an array has; the last may be cut off.
+    """Return the number of cells of an array along each axis; the last may be incomplete.
 
     Examples
     --------
@@ -83,7 +83,7 @@ def most_frequent(labels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any]:
     ----------
     labels : integer ndarray
     step : tuple of int
-        Shape of a cell; the last one along an axis may be cut off.
+        Shape of a cell; the last one along an axis may be incomplete.
 
     Returns
     -------
@@ -95,7 +95,7 @@ def most_frequent(labels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any]:
     >>> most_frequent(np.array([[1, 2, 0, 3, 9], [2, 0, 3, 3, 8]]), (2, 2))
     array([[2, 3, 8]])
     """
-    # An edge that is repeated is as frequent as before, compared with the rest of its cell.
+    # Repeating the edge of an incomplete cell does not change which label is most frequent.
     cells = np.pad(labels, [(0, -n % f) for n, f in zip(labels.shape, step, strict=True)], "edge")
     parts = [
         cells[tuple(slice(start, None, f) for start, f in zip(corner, step, strict=True))]

@@ -22,13 +22,13 @@ from embedseg.types import DataError
 log = logging.getLogger("embedseg")
 
 
-def slice_files(folder: Path) -> list[Path]:
-    """Return the files of a folder of slices, in order.
+def find_slices(folder: Path) -> list[Path]:
+    """List the files of a folder of slices, in order.
 
     Raises
     ------
     DataError
-        If there is none, or numbers are missing or there twice.
+        If there are none, or a number is missing or occurs twice.
     """
     kinds = [kind for kind in READERS if kind not in CONTAINERS]
     paths = sorted(
@@ -41,12 +41,12 @@ def slice_files(folder: Path) -> list[Path]:
     )
     if not paths:
         raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
-    slices = _numbered(folder, paths)
+    slices = _by_number(folder, paths)
     _check_gaps(folder, slices)
     return [slices[number] for number in sorted(slices)]
 
 
-def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
+def _by_number(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
     """Return the slices of a series by their numbers."""
     split = [re.split(r"(\d+)", stem(path)) for path in paths]
     first = split[0]
@@ -56,7 +56,7 @@ def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
                 f"{folder}: {paths[0].name} and {path.name} differ in more than a "
                 "number, expected slices of one series"
             )
-    # Other numbers may count along, such as a position; that of the slice has most values.
+    # Names may hold other numbers, such as a position; the slice's number has the most values.
     columns = list(zip(*([int(part) for part in parts[1::2]] for parts in split), strict=True))
     numbers = max(columns, key=lambda column: len(set(column)), default=(0,) * len(paths))
     seen: dict[int, Path] = {}
@@ -67,17 +67,14 @@ def _numbered(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:
 
 
 def _check_gaps(folder: Path, slices: dict[int, Path]) -> None:
-    """See that all numbers lie as far apart as the two that lie closest."""
+    """Check that slices are numbered in equal steps."""
     values = sorted(slices)
-    # Two alone would always be regular.
+    # Two numbers alone are always in equal steps.
     step = min(b - a for a, b in pairwise(values)) if len(values) > 2 else 1
     for a, b in pairwise(values):
         if b - a != step:
-            gap = (
-                f"slice {a + step} is"
-                if b - a <= 2 * step
-                else (f"slices {a + step} to {b - 1} are")
-            )
+            one = b - a <= 2 * step
+            gap = f"slice {a + step} is" if one else f"slices {a + step} to {b - 1} are"
             raise DataError(
                 f"{folder}: {gap} missing, between {slices[a].name} and {slices[b].name}"
             )
@@ -86,22 +83,22 @@ def _check_gaps(folder: Path, slices: dict[int, Path]) -> None:
 
 
 class Slices:
-    """The slices of a folder as one array, (Z, *axes of a slice), read when they are asked for.
+    """The slices of a folder as one array, (Z, *axes of a slice), read on demand.
 
     Attributes
     ----------
     files : list of Path
     axes : str
-        Of a slice: YX or CYX.
+        Axes of a slice: YX or CYX.
     shape, dtype
-        Of the array, by its first slice.
+        Shape and type of the array, by its first slice.
     chunks : tuple of int
-        A slice: each file is read as a whole.
+        Shape of a slice: each file is read as a whole.
 
     Raises
     ------
     DataError
-        As `slice_files` and `embedseg.images.read_image`; if the first file is no slice.
+        As `find_slices` and `embedseg.images.read_image`; if the first file is not a slice.
 
     Examples
     --------
@@ -116,7 +113,7 @@ class Slices:
     """
 
     def __init__(self, folder: Path, axes: str | None = None) -> None:
-        self.files = slice_files(folder)
+        self.files = find_slices(folder)
         self._wanted = axes.replace("Z", "") if axes else None
         first = read_image(self.files[0], self._wanted)
         if first.axes not in ("YX", "CYX"):
@@ -128,7 +125,7 @@ class Slices:
         self.chunks = (1, *first.data.shape)
 
     def check(self) -> None:
-        """See that all slices are of one kind, without reading those whose headers say so.
+        """Check that all slices are of one kind, reading only those whose headers differ.
 
         Raises
         ------
@@ -146,26 +143,36 @@ class Slices:
 
     def _read(self, path: Path) -> NDArray[Any]:
         image: Image = read_image(path, self._wanted)
-        for what, found, first in (
-            ("axes", image.axes, self.axes),
-            ("shape", image.data.shape, self.chunks[1:]),
-            ("type", image.data.dtype, self.dtype),
-        ):
-            if found != first:
-                raise DataError(
-                    f"{path}: {what} {found}, but {self.files[0].name} has {first}; "
-                    "expected slices of one kind"
-                )
+        check_slice(image, (self.axes, self.chunks[1:], self.dtype), self.files[0])
         return image.data
 
 
+def check_slice(
+    image: Image, first: tuple[str, tuple[int, ...], np.dtype[Any]], first_path: Path
+) -> None:
+    """Check that a slice has the axes, shape and type of the first one.
+
+    Raises
+    ------
+    DataError
+        If it does not.
+    """
+    own = (image.axes, image.data.shape, image.data.dtype)
+    for what, ours, other in zip(("axes", "shape", "type"), own, first, strict=True):
+        if ours != other:
+            raise DataError(
+                f"{image.path}: {what} {ours}, but {first_path.name} has {other}; "
+                "expected slices of one kind"
+            )
+
+
 def _header(path: Path) -> object:
-    """Return what two files have in common that hold arrays of one kind; None if it is broken."""
+    """Return the part of a header that is equal for arrays of one kind; None if it is broken."""
     if path.suffix.lower() == ".png":
         with open(path, "rb") as file:
             return file.read(26)
     try:
         with open_tiff(path) as (series, layout):
             return layout.shape, layout.axes, series.dtype
-    except Exception:  # reading it says what is wrong
+    except Exception:  # reading it will raise the error
         return None

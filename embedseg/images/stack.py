@@ -9,19 +9,19 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import fill_folder
-from embedseg.geometry import to_shape
+from embedseg.common import write_folder
+from embedseg.geometry import resample_to_shape
 from embedseg.images.image import Image, read_image
-from embedseg.images.slices import slice_files
-from embedseg.types import DataError
+from embedseg.images.slices import check_slice, find_slices
+from embedseg.types import DataError, Floats
 
 
 # -- reading ---------------------------------------------------------------------------------------
 def read_stack(path: Path | str, axes: str | None = None) -> Image:
     """Read a volume: a folder with a file per slice, or one file with three axes of space.
 
-    Slices are put into the natural order of their names, which differ in nothing but numbers. None
-    may be missing or there twice.
+    Slices are put into the natural order of their names, which differ in nothing but numbers. No
+    slice may be missing or occur twice.
 
     Parameters
     ----------
@@ -33,14 +33,14 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
     Returns
     -------
     Image
-        (Z, Y, X) or (C, Z, Y, X); of a folder nothing says how far its slices lie apart, so there
-        is no spacing.
+        (Z, Y, X) or (C, Z, Y, X); a folder has no spacing, as the distance of its slices is
+        unknown.
 
     Raises
     ------
     DataError
-        If there are no slices, they are not all of one series, or of different sizes or types; if
-        the file is no volume; as in `read_image`.
+        If there are no slices, or they differ in series, size or type; if the file is not a
+        volume; as in `read_image`.
 
     Examples
     --------
@@ -53,12 +53,12 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
     """
     path = Path(path)
     if path.is_dir():
-        return Image(*_joined(slice_files(path), axes and axes.replace("Z", "")), None, path)
+        return Image(*_joined(find_slices(path), axes and axes.replace("Z", "")), None, path)
     image = read_image(path, axes)
     if image.axes not in ("ZYX", "CZYX"):
         raise DataError(
             f"{path}: shape {image.data.shape} ({image.axes}), expected a volume (ZYX, "
-            "CZYX); --axes says what the axes are"
+            "CZYX); --axes names the axes"
         )
     return image
 
@@ -73,25 +73,16 @@ def _joined(paths: Sequence[Path], axes: str | None) -> tuple[NDArray[Any], str]
     volume = np.empty((len(paths), *first.data.shape), first.data.dtype)
     for place, path in enumerate(paths):
         image = read_image(path, axes) if place else first
-        for what, ours, other in (
-            ("axes", image.axes, first.axes),
-            ("shape", image.data.shape, first.data.shape),
-            ("type", image.data.dtype, first.data.dtype),
-        ):
-            if ours != other:
-                raise DataError(
-                    f"{path}: {what} {ours}, but {paths[0].name} has {other}; expected "
-                    "slices of one kind"
-                )
+        check_slice(image, (first.axes, first.data.shape, first.data.dtype), paths[0])
         volume[place] = image.data
     return (volume, "ZYX") if first.axes == "YX" else (volume.swapaxes(0, 1), "CZYX")
 
 
 # -- working size ----------------------------------------------------------------------------------
-def resized(volume: NDArray[Any], size: int | tuple[int, int]) -> NDArray[np.float32]:
-    """Bring the slices of a volume to another size: linear, smoothed where they shrink.
+def resize_slices(volume: NDArray[Any], size: int | tuple[int, int]) -> Floats:
+    """Resample the slices of a volume to another size: linear, smoothed where they shrink.
 
-    `embedseg.geometry.resample_labels` brings labels back.
+    `embedseg.geometry.resample_labels` brings labels back to the original size.
 
     Parameters
     ----------
@@ -105,7 +96,7 @@ def resized(volume: NDArray[Any], size: int | tuple[int, int]) -> NDArray[np.flo
 
     Examples
     --------
-    >>> resized(np.zeros((3, 40, 60), np.uint8), 30).shape
+    >>> resize_slices(np.zeros((3, 40, 60), np.uint8), 30).shape
     (3, 20, 30)
     """
     plane = volume.shape[-2:]
@@ -116,7 +107,7 @@ def resized(volume: NDArray[Any], size: int | tuple[int, int]) -> NDArray[np.flo
         )
     small = np.empty((*volume.shape[:-2], *size), np.float32)
     for place in np.ndindex(volume.shape[:-2]):
-        small[place] = to_shape(volume[place][np.newaxis], size)[0]
+        small[place] = resample_to_shape(volume[place][np.newaxis], size)[0]
     return small
 
 
@@ -127,7 +118,7 @@ def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str])
     Parameters
     ----------
     folder : path
-        Is made; slices that are in it are replaced.
+        Created if missing; PNG files in it are replaced.
     labels : (Z, Y, X) integer ndarray
     names : sequence of str
         Names of the files without suffix.
@@ -135,7 +126,7 @@ def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str])
     Raises
     ------
     DataError
-        If there are not as many names as slices, or labels do not fit into 16 bits.
+        If the numbers of names and slices differ, or labels do not fit into 16 bits.
     """
     from imagecodecs import png_encode
 
@@ -150,7 +141,4 @@ def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str])
         for name, plane in zip(names, labels, strict=True):
             (aside / f"{name}.png").write_bytes(png_encode(np.ascontiguousarray(plane, kind)))
 
-    fill_folder(Path(folder), write, ("*.png",))
-
-
-# -- montage ---------------------------------------------------------------------------------------
+    write_folder(Path(folder), write, ("*.png",))

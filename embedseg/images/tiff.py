@@ -14,18 +14,19 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from embedseg.images.content import Content, Layout, microns
+from embedseg.images.axes import SPACE, space_axes
+from embedseg.images.content import Content, Layout, to_microns
 from embedseg.types import DataError, Spacing
 
 log = logging.getLogger("embedseg")
 
 #: Values of the tag ResolutionUnit. Many writers put 2 without meaning it: it is the default.
 RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
-#: µm. "72 dpi" and its like (1200 dpi is 21 µm) say how to print, not what was measured.
+#: Range of a measured pixel size, µm. "72 dpi" and the like (1200 dpi is 21 µm) are for printing.
 PLAUSIBLE = (1e-4, 20.0)
-#: What tifffile logs as a mere warning where pixels were lost.
+#: Warnings that tifffile logs where pixels were lost.
 SERIOUS = re.compile(r"zeroed|corrupt|out of range|expected|does not match|invalid page|missing")
-#: A classic TIFF holds 4 GB; some room is left for what is not pixels.
+#: A classic TIFF holds 4 GB; some room is left for metadata.
 CLASSIC_BYTES = 2**32 - 2**25
 
 
@@ -39,7 +40,7 @@ def read_tiff(path: Path) -> Content:
     DataError
         If pixels are missing, or the file holds several images.
     Exception
-        Whatever else the decoders raise on a broken file.
+        Other errors of decoders on a broken file.
     """
     with open_tiff(path) as (series, layout):
         data = series.asarray(squeeze=False)
@@ -48,15 +49,15 @@ def read_tiff(path: Path) -> Content:
 
 @contextmanager
 def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
-    """Open a TIFF, see that all is there, and say what is in it; pixels are not read.
+    """Open a TIFF, check that it is complete, and return its layout, without reading pixels.
 
     Raises
     ------
     DataError, Exception
         As in `read_tiff`.
     """
-    with _complaints(path), tifffile.TiffFile(path) as file:
-        images = whole_series(file)
+    with _warnings_as_errors(path), tifffile.TiffFile(path) as file:
+        images = list_series(file)
         if len(images) != 1:
             shapes = ", ".join(str(series.shape) for series, *_ in images[:4])
             raise DataError(
@@ -78,10 +79,10 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
         )
 
 
-def whole_series(
+def list_series(
     file: tifffile.TiffFile,
 ) -> list[tuple[tifffile.TiffPageSeries, tuple[int, ...], str]]:
-    """Return the images of a file, each with its shape and axes, lengths of 1 included."""
+    """List the images of a file, each with its shape and axes, lengths of 1 included."""
     if callable(file.series):  # from tifffile 2026.5 on
         return [(series, series.shape, series.axes) for series in file.series(squeeze=False)]
     return [
@@ -101,8 +102,8 @@ class _Collector(logging.Handler):
 
 
 @contextmanager
-def _complaints(path: Path) -> Iterator[None]:
-    """Turn what tifffile logs into an error where pixels are at stake, else into our log."""
+def _warnings_as_errors(path: Path) -> Iterator[None]:
+    """Raise warnings of tifffile about lost pixels; log the others."""
     records: list[logging.LogRecord] = []
     handler = _Collector(records)
     logger = logging.getLogger("tifffile")
@@ -114,14 +115,14 @@ def _complaints(path: Path) -> Iterator[None]:
         logger.removeHandler(handler)
         logger.propagate = propagate
     for record in records:
-        words = re.sub(r"<tifffile\.\S+ [^>]*> ", "", record.getMessage())
-        if record.levelno >= logging.ERROR or SERIOUS.search(words):
-            raise DataError(f"{path}: corrupt or truncated: {words}")
-        log.warning("%s: %s", path, words)
+        message = re.sub(r"<tifffile\.\S+ [^>]*> ", "", record.getMessage())
+        if record.levelno >= logging.ERROR or SERIOUS.search(message):
+            raise DataError(f"{path}: corrupt or truncated: {message}")
+        log.warning("%s: %s", path, message)
 
 
 def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
-    """See that all pixels lie in the file; tifffile gives zeros for some that do not."""
+    """Check that all pixels lie in the file; tifffile returns zeros for some missing ones."""
     for number, page in enumerate(series.pages):
         if page is None:
             raise DataError(f"{path}: plane {number} of {len(series.pages)} is missing")
@@ -135,9 +136,7 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
             )
 
 
-# -- pixel size ------------------------------------------------------------------------------------
-
-
+# -- metadata --------------------------------------------------------------------------------------
 def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
     if kind == "ome":
         return _ome_sizes(file.ome_metadata or "")
@@ -149,7 +148,7 @@ def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
         metadata = file.shaped_metadata[0]
     unit = metadata.get("unit")
     sizes = {
-        "Z": microns(metadata.get("spacing"), metadata.get("zunit", unit)),
+        "Z": to_microns(metadata.get("spacing"), metadata.get("zunit", unit)),
         "Y": _tag_size(file.pages.first, "YResolution", metadata.get("yunit", unit)),
         "X": _tag_size(file.pages.first, "XResolution", unit),
     }
@@ -157,10 +156,10 @@ def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
 
 
 def _channels(file: tifffile.TiffFile, kind: str) -> tuple[str, ...]:
-    """Return the names of channels; ImageJ knows names of planes, which may be those."""
+    """Return the names of channels; in ImageJ, those of planes if they repeat by channel."""
     if kind == "ome":
-        found = ElementTree.fromstring(file.ome_metadata or "").findall(".//{*}Pixels/{*}Channel")
-        names = [channel.get("Name", "") for channel in found]
+        tags = ElementTree.fromstring(file.ome_metadata or "").findall(".//{*}Pixels/{*}Channel")
+        names = [channel.get("Name", "") for channel in tags]
     elif kind == "imagej":
         metadata = file.imagej_metadata or {}
         labels, count = list(metadata.get("Labels", ())), int(metadata.get("channels", 1))
@@ -174,14 +173,14 @@ def _channels(file: tifffile.TiffFile, kind: str) -> tuple[str, ...]:
 
 
 def _tag_size(page: tifffile.TiffPage, name: str, unit: object) -> float | None:
-    """Return what a resolution tag says, in the unit of the description or that of the tags."""
+    """Return the pixel size in a resolution tag, in the unit of the description or of the tags."""
     code = page.tags.valueof("ResolutionUnit", default=2)
-    # Inch is what writers put who say nothing; any other unit is meant.
+    # Inch is the default of writers; any other unit is meant.
     if unit is None or code > 2:
         unit = RESOLUTION_UNITS.get(code)
     try:
         pixels, units = page.tags.valueof(name, default=(0, 1))
-        size = microns(units / pixels, unit)
+        size = to_microns(units / pixels, unit)
     except (TypeError, ValueError, ZeroDivisionError):
         return None
     by_print = unit in ("inch", "cm") and size and not PLAUSIBLE[0] < size < PLAUSIBLE[1]
@@ -192,13 +191,13 @@ def _ome_sizes(xml: str) -> dict[str, float]:
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
         return {}
-    found = {
-        axis: microns(
+    sizes = {
+        axis: to_microns(
             pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
         )
-        for axis in "ZYX"
+        for axis in SPACE
     }
-    return {axis: size for axis, size in found.items() if size}
+    return {axis: size for axis, size in sizes.items() if size}
 
 
 # -- writing ---------------------------------------------------------------------------------------
@@ -207,13 +206,13 @@ def write_tiff(
 ) -> None:
     """Write an image such that `read_tiff` gives back its axes, pixel size and names of channels.
 
-    An ImageJ hyperstack where ImageJ knows the type, else OME-TIFF; only where an axis has length
-    1, which neither keeps, tifffile's JSON. All are compressed with zlib.
+    An ImageJ hyperstack if ImageJ has the type, else OME-TIFF; if an axis has length 1, which
+    neither keeps, tifffile's JSON. All are compressed with zlib.
 
     Parameters
     ----------
     path : Path
-        The file, whatever its suffix.
+        The file, with any suffix.
     data : ndarray
         One axis per letter of `axes`.
     spacing : tuple of float, optional
@@ -223,13 +222,13 @@ def write_tiff(
     channels : sequence of str
         Names of the channels.
     """
-    sizes = dict(zip((a for a in axes if a in "ZYX"), spacing, strict=True)) if spacing else {}
+    sizes = dict(zip(space_axes(axes), spacing, strict=True)) if spacing else {}
     metadata: dict[str, Any] = {"axes": axes}
     common: dict[str, Any] = {"compression": "zlib", "photometric": "minisblack"}
     imagej = data.dtype in (np.uint8, np.uint16, np.float32) and data.nbytes < CLASSIC_BYTES
     plain = 1 in data.shape
     if channels and imagej and not plain:
-        # One name for each plane, of which there are as many as not in Y and X.
+        # ImageJ takes a name for each plane.
         metadata["Labels"] = [*channels] * (int(np.prod(data.shape[:-2])) // len(channels))
     elif channels:
         metadata["Channel"] = {"Name": [*channels]}
@@ -252,6 +251,3 @@ def write_tiff(
         bigtiff=data.nbytes >= CLASSIC_BYTES,
         **common,
     )
-
-
-# -- other formats ---------------------------------------------------------------------------------

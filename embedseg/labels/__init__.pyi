@@ -1,11 +1,11 @@
-from .annotation import known_axes as known_axes
-from .boxes import boxes_by_label as boxes_by_label, object_boxes as object_boxes
+from .annotation import complete_axes as complete_axes
+from .boxes import box_corners as box_corners, boxes_by_label as boxes_by_label
 from .centres import centroids as centroids, medoids as medoids, nearest_medians as nearest_medians
 from .cleaning import (
     CleanOptions as CleanOptions,
-    bordering as bordering,
     clean as clean,
-    tidied as tidied,
+    clean_segmentation as clean_segmentation,
+    find_border_objects as find_border_objects,
 )
 from .linking import link_slices as link_slices
 from .numbering import (
@@ -13,17 +13,16 @@ from .numbering import (
     object_ids as object_ids,
     object_sizes as object_sizes,
     relabel as relabel,
-    renumber as renumber,
+    relabel_crop as relabel_crop,
 )
 from .overlaps import (
-    Compared as Compared,
-    assign as assign,
-    compared as compared,
-    iou as iou,
+    Overlaps as Overlaps,
+    assign_pairs as assign_pairs,
+    count_overlaps as count_overlaps,
     overlap_table as overlap_table,
 )
 from .pieces import (
-    face_pieces as face_pieces,
     fill_holes as fill_holes,
+    label_pieces as label_pieces,
     split_pieces as split_pieces,
 )

@@ -8,27 +8,27 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from embedseg import labels as lab
-from embedseg.types import Box
+from embedseg.labels.numbering import object_ids, relabel
+from embedseg.types import Box, Labels
 
 
 def boxes_by_label(labels: NDArray[Any]) -> dict[int, Box]:
-    """Return the box around each object by its label, ascending.
+    """Return the bounding box of each object by its label, ascending.
 
     Examples
     --------
     >>> boxes_by_label(np.array([[0, 7], [-1, 3]]))
     {3: (slice(1, 2, None), slice(1, 2, None)), 7: (slice(0, 1, None), slice(1, 2, None))}
     """
-    ids = lab.object_ids(labels)
+    ids = object_ids(labels)
     # The list of boxes is as long as the largest label, which may be any number.
     gaps = len(ids) and ids[-1] > 10 * len(ids)
-    found = ndimage.find_objects(lab.relabel(labels) if gaps else labels)
-    return dict(zip(ids.tolist(), (box for box in found if box), strict=True))
+    boxes = ndimage.find_objects(relabel(labels) if gaps else labels)
+    return dict(zip(ids.tolist(), (box for box in boxes if box), strict=True))
 
 
-def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the first index of each object's bounding box, and the one past its last.
+def box_corners(labels: Labels) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the corners of each object's bounding box: its first index, and one past its last.
 
     Returns
     -------
@@ -37,7 +37,7 @@ def object_boxes(labels: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[
 
     Examples
     --------
-    >>> lower, upper = object_boxes(np.array([[0, 0, 0], [0, 7, 7]], np.int32))
+    >>> lower, upper = box_corners(np.array([[0, 0, 0], [0, 7, 7]], np.int32))
     >>> lower.tolist(), upper.tolist()
     ([[1, 1]], [[2, 3]])
     """

@@ -9,10 +9,10 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.labels.numbering import _pixels
+from embedseg.labels.numbering import object_pixels
 from embedseg.types import Indices, Spacing
 
-#: Summed distances this close, relatively, are a tie; rounding of the sums is far smaller.
+#: Relative difference of summed distances below which they tie; rounding errors are far smaller.
 TIE = 1e-9
 
 
@@ -29,14 +29,14 @@ def centroids(labels: NDArray[Any], spacing: Spacing) -> NDArray[np.float64]:
     Returns
     -------
     (n, ndim) float64 ndarray
-        µm from the first pixel of the image, in the order of `present`.
+        µm from the first pixel of the image, in the order of `object_ids`.
 
     Examples
     --------
     >>> centroids(np.array([[0, 7, 7], [3, 7, 7]]), (2.0, 0.5))
     array([[2.  , 0.  ], [1.  , 0.75]])
     """
-    pixels, starts = _pixels(labels)
+    pixels, starts = object_pixels(labels)
     if len(starts) == 1:
         return np.zeros((0, labels.ndim))
     sums = np.add.reduceat(pixels, starts[:-1], axis=0)
@@ -56,7 +56,7 @@ def medoids(labels: NDArray[Any], spacing: Spacing) -> Indices:
     Returns
     -------
     (n, ndim) int64 ndarray
-        Array indices, in the order of `present`; of several best pixels the first in raster order.
+        Array indices, in the order of `object_ids`; of equal pixels the first in raster order.
 
     Notes
     -----
@@ -69,7 +69,7 @@ def medoids(labels: NDArray[Any], spacing: Spacing) -> Indices:
     >>> medoids(np.array([[0, 7, 7, 7], [3, 0, 0, 0]]), (1.0, 1.0))
     array([[1, 0], [0, 2]])
     """
-    pixels, starts = _pixels(labels)
+    pixels, starts = object_pixels(labels)
     chosen = _medoids(pixels * np.asarray(spacing, np.float64), starts)
     places: Indices = pixels[chosen].astype(np.int64)
     return places
@@ -88,14 +88,14 @@ def nearest_medians(labels: NDArray[Any], spacing: Spacing) -> Indices:
     Returns
     -------
     (n, ndim) int64 ndarray
-        Array indices, in the order of `present`; of several nearest the first in raster order.
+        Array indices, in the order of `object_ids`; of equal pixels the first in raster order.
 
     Examples
     --------
     >>> nearest_medians(np.array([[0, 7, 7, 7], [3, 0, 0, 0]]), (1.0, 1.0))
     array([[1, 0], [0, 2]])
     """
-    pixels, starts = _pixels(labels)
+    pixels, starts = object_pixels(labels)
     chosen = np.zeros((len(starts) - 1, labels.ndim), np.int64)
     for k, (start, end) in enumerate(pairwise(starts)):
         own = pixels[start:end]
@@ -118,7 +118,7 @@ def _medoid(points: NDArray[np.float64]) -> int:
     sums = np.full(n, np.inf)
     bounds = np.zeros(n)
     gradient = np.empty(ndim)
-    best, here = np.inf, _central(points)
+    best, here = np.inf, _nearest_to_mean(points)
     while True:
         total = 0.0
         gradient[:] = 0
@@ -149,8 +149,7 @@ def _medoid(points: NDArray[np.float64]) -> int:
 
 
 @numba.njit(cache=True, nogil=True)
-def _central(points: NDArray[np.float64]) -> int:
-    """Return the point nearest to the mean."""
+def _nearest_to_mean(points: NDArray[np.float64]) -> int:
     n, ndim = points.shape
     nearest, chosen = np.inf, 0
     mean = np.array([points[:, d].mean() for d in range(ndim)])

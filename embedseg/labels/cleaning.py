@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from embedseg.labels.numbering import drop_small, object_ids, object_sizes, relabel
@@ -12,18 +11,18 @@ from embedseg.types import Labels, Segmentation
 
 
 class CleanOptions(BaseModel):
-    """What is done to labels, in this order.
+    """Options of `clean`, applied in this order.
 
     Attributes
     ----------
     largest_piece : bool
-        Of an object in several pieces only the largest stays, of equal ones the first.
+        Keep only the largest piece of each object, of equal ones the first.
     fill_holes : bool
-        Background that one object encloses becomes part of it.
+        Make background that one object encloses part of it.
     min_size : int
-        Objects of fewer pixels go.
+        Remove objects of fewer pixels.
     clear_border : bool
-        Objects that touch the border of the image go.
+        Remove objects that touch the border of the image.
 
     Examples
     --------
@@ -40,7 +39,7 @@ class CleanOptions(BaseModel):
 
 
 def clean(labels: Labels, options: CleanOptions) -> Labels:
-    """Tidy a label image; objects that stay keep their numbers, and -1 stays.
+    """Clean a label image; objects that stay keep their numbers, and -1 stays.
 
     Parameters
     ----------
@@ -68,37 +67,42 @@ def clean(labels: Labels, options: CleanOptions) -> Labels:
     return clear_border(labels) if options.clear_border else labels
 
 
-def tidied(found: Segmentation, options: CleanOptions, frames: bool = False) -> Segmentation:
-    """Tidy what was found; objects that stay are numbered anew, and keep their rows of the table.
+def clean_segmentation(
+    segmentation: Segmentation, options: CleanOptions, frames: bool = False
+) -> Segmentation:
+    """Clean a segmentation; objects that stay are numbered anew, and keep their rows.
 
     Parameters
     ----------
-    found : Segmentation
+    segmentation : Segmentation
     options : CleanOptions
     frames : bool
-        Whether the first axis of the labels is time: frames are tidied one by one.
+        Whether the first axis of the labels is time: frames are cleaned one by one.
 
     Examples
     --------
-    >>> found = Segmentation(np.array([[1, 0, 2, 2]], np.int32), {"score": np.array([0.9, 0.8])})
-    >>> left = tidied(found, CleanOptions(min_size=2))
-    >>> left.labels.tolist(), left.objects["score"].tolist()
+    >>> two = Segmentation(np.array([[1, 0, 2, 2]], np.int32), {"score": np.array([0.9, 0.8])})
+    >>> one = clean_segmentation(two, CleanOptions(min_size=2))
+    >>> one.labels.tolist(), one.objects["score"].tolist()
     ([[0, 0, 1, 1]], [0.8])
     """
     if options == CleanOptions():
-        return found
+        return segmentation
     if frames:
-        return Segmentation(np.stack([relabel(clean(frame, options)) for frame in found.labels]))
-    labels = clean(found.labels, options)
+        cleaned = [relabel(clean(frame, options)) for frame in segmentation.labels]
+        return Segmentation(np.stack(cleaned))
+    labels = clean(segmentation.labels, options)
     rows = object_ids(labels) - 1
-    table = found.objects and {name: column[rows] for name, column in found.objects.items()}
+    table = segmentation.objects
+    if table:
+        table = {name: column[rows] for name, column in table.items()}
     return Segmentation(relabel(labels), table)
 
 
 def keep_largest(labels: Labels) -> Labels:
     """Turn all but the largest connected piece of each object into background.
 
-    Pixels of a piece hang together by faces, edges or corners.
+    Pixels of a piece are connected by faces, edges or corners.
 
     Examples
     --------
@@ -111,13 +115,13 @@ def keep_largest(labels: Labels) -> Labels:
     order = np.lexsort((number, -object_sizes(pieces), owner))
     first = np.ones(len(order), bool)
     first[1:] = owner[order][1:] != owner[order][:-1]
-    goes = np.zeros(int(number.max(initial=0)) + 1, bool)
-    goes[number[order[~first]]] = True
-    return np.where(goes[np.maximum(pieces, 0)], np.int32(0), labels)
+    dropped = np.zeros(int(number.max(initial=0)) + 1, bool)
+    dropped[number[order[~first]]] = True
+    return np.where(dropped[np.maximum(pieces, 0)], np.int32(0), labels)
 
 
-def _owners(pieces: Labels, labels: Labels) -> tuple[Labels, NDArray[np.int32]]:
-    """Return the numbers of all pieces, ascending, and which object each belongs to."""
+def _owners(pieces: Labels, labels: Labels) -> tuple[Labels, Labels]:
+    """Return the numbers of all pieces, ascending, and the object of each."""
     number = object_ids(pieces)
     lookup = np.zeros(int(number.max(initial=0)) + 1, np.int32)
     inside = pieces > 0
@@ -135,16 +139,16 @@ def clear_border(labels: Labels) -> Labels:
     >>> clear_border(np.array([[0, 0, 2, 0], [0, 3, 0, 0], [0, 0, 0, 0]], np.int32))
     array([[0, 0, 0, 0], [0, 3, 0, 0], [0, 0, 0, 0]], dtype=int32)
     """
-    at_border = bordering(labels)
+    at_border = find_border_objects(labels)
     return np.where(np.isin(labels, at_border), np.int32(0), labels) if len(at_border) else labels
 
 
-def bordering(labels: NDArray[np.int32]) -> Labels:
+def find_border_objects(labels: Labels) -> Labels:
     """Return the numbers of the objects that touch the border of the image, ascending.
 
     Examples
     --------
-    >>> bordering(np.array([[0, 0, 2, 0], [0, 3, 0, 0], [0, 0, 0, 9]], np.int32))
+    >>> find_border_objects(np.array([[0, 0, 2, 0], [0, 3, 0, 0], [0, 0, 0, 9]], np.int32))
     array([2, 9], dtype=int32)
     """
     sides = [

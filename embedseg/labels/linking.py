@@ -8,19 +8,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.labels.numbering import object_ids, object_sizes
-from embedseg.labels.overlaps import assign, iou, overlap_table
+from embedseg.labels.overlaps import assign_pairs, iou, overlap_table
 from embedseg.types import Labels
 
 
 def link_slices(labels: NDArray[Any], min_overlap: float = 0.25) -> Labels:
-    """Make objects of a volume from objects of its planes.
+    """Link objects of planes to objects of a volume.
 
     Objects of neighbouring planes are linked one to one where their IoU is at least `min_overlap`.
 
     Parameters
     ----------
     labels : (Z, Y, X) integer ndarray
-        Labels of each plane; numbers of different planes have nothing to do with each other.
+        Labels of each plane; numbers of different planes are unrelated.
     min_overlap : float
         IoU, in (0, 1].
 
@@ -42,7 +42,7 @@ def link_slices(labels: NDArray[Any], min_overlap: float = 0.25) -> Labels:
         if z:
             table, above, below = overlap_table(linked[z - 1], plane)
             shared = table[above > 0][:, below > 0]
-            pairs = assign(
+            pairs = assign_pairs(
                 iou(shared, object_sizes(linked[z - 1]), object_sizes(plane)), min_overlap
             )
             numbers[pairs[:, 1]] = above[above > 0][pairs[:, 0]]

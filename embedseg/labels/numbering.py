@@ -1,6 +1,6 @@
 """Object numbers: listing, counting pixels, relabelling.
 
-Nothing here loops over the objects of a whole image in Python; arrays have any number of axes.
+Nothing here loops over the objects of an image in Python; arrays have any number of axes.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from embedseg.types import OUTSIDE, Indices, Labels
 def object_ids(labels: NDArray[Any]) -> Labels:
     """Return the numbers of the objects in an image, ascending: (n,) int32.
 
-    Whatever is listed per object in this module is listed in this order.
+    All other functions that return a row per object use this order.
 
     Examples
     --------
@@ -30,7 +30,7 @@ def object_ids(labels: NDArray[Any]) -> Labels:
 
 
 def relabel(labels: NDArray[Any]) -> Labels:
-    """Give the objects the numbers 1 to n in the order of their old numbers.
+    """Renumber the objects 1 to n in the order of their old numbers.
 
     Parameters
     ----------
@@ -53,6 +53,22 @@ def relabel(labels: NDArray[Any]) -> Labels:
     ids = np.unique(values[values > 0])
     codes = np.where(values > 0, np.searchsorted(ids, values) + 1, values).astype(np.int32)
     return np.repeat(codes, lengths).reshape(labels.shape)
+
+
+def relabel_crop(labels: Labels) -> Labels:
+    """Renumber the objects of a crop 1 to n, as `relabel` does; -1 and -2 stay.
+
+    Examples
+    --------
+    >>> relabel_crop(np.array([-2, 9, 0, 4, -1], np.int32)).tolist()
+    [-2, 2, 0, 1, -1]
+    """
+    # By counting: sorting would take most of the time of drawing a crop.
+    occurs = np.bincount(labels.ravel() - OUTSIDE, minlength=1 - OUTSIDE) > 0
+    occurs[: 1 - OUTSIDE] = False
+    numbers = np.cumsum(occurs, dtype=np.int32)
+    numbers[:-OUTSIDE] = np.arange(OUTSIDE, 0)
+    return numbers[labels - OUTSIDE]
 
 
 def object_sizes(labels: NDArray[Any]) -> Indices:
@@ -83,10 +99,21 @@ def drop_small(labels: Labels, min_size: int) -> Labels:
     return np.where(np.isin(labels, small), np.int32(0), labels) if len(small) else labels.copy()
 
 
-def _pixels(labels: NDArray[Any]) -> tuple[NDArray[np.float64], Indices]:
-    """Return array indices of all objects' pixels, and where each object begins and the last ends.
+def object_pixels(labels: NDArray[Any]) -> tuple[NDArray[np.float64], Indices]:
+    """Return the pixels of all objects, object by object.
 
     Objects follow each other as in `object_ids`, pixels of one object in raster order.
+
+    Returns
+    -------
+    (m, ndim) float64 ndarray, (n + 1,) int64 ndarray
+        Array indices of the pixels, and the start of each object in them, with the end of the last.
+
+    Examples
+    --------
+    >>> pixels, starts = object_pixels(np.array([[0, 7, 7], [-1, 3, 0]]))
+    >>> pixels.tolist(), starts
+    ([[1.0, 1.0], [0.0, 1.0], [0.0, 2.0]], array([0, 1, 3]))
     """
     flat = labels.ravel()
     where = np.flatnonzero(flat > 0)
@@ -94,19 +121,3 @@ def _pixels(labels: NDArray[Any]) -> tuple[NDArray[np.float64], Indices]:
     starts = np.concatenate([[0], np.cumsum(object_sizes(labels))]).astype(np.int64)
     pixels = np.stack(np.unravel_index(where, labels.shape), axis=1).astype(np.float64)
     return pixels, starts
-
-
-def renumber(labels: Labels) -> Labels:
-    """Return labels numbered 1 to n without gaps, in their order; what is negative stays.
-
-    Examples
-    --------
-    >>> renumber(np.array([-2, 9, 0, 4, -1], np.int32)).tolist()
-    [-2, 2, 0, 1, -1]
-    """
-    # By counting: sorting would take most of the time of a crop.
-    there = np.bincount(labels.ravel() - OUTSIDE, minlength=1 - OUTSIDE) > 0
-    there[: 1 - OUTSIDE] = False
-    numbers = np.cumsum(there, dtype=np.int32)
-    numbers[:-OUTSIDE] = np.arange(OUTSIDE, 0)
-    return numbers[labels - OUTSIDE]

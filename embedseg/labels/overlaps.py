@@ -28,8 +28,7 @@ def overlap_table(
     Returns
     -------
     (n, m) csr_array of int64, (n,) ndarray, (m,) ndarray
-        Pixels shared, and the numbers that rows and columns stand for: all that occur, 0 and -1
-        too, ascending.
+        Pixels shared, and the labels of rows and columns: all that occur, 0 and -1 too, ascending.
 
     Examples
     --------
@@ -40,7 +39,7 @@ def overlap_table(
     if first.shape != second.shape:
         raise ValueError(f"label images of shapes {first.shape} and {second.shape} do not overlap")
     a, b = first.ravel(), second.ravel()
-    # Label images are long runs of one value: what follows handles far fewer entries than pixels.
+    # Label images are long runs of one value, so there are far fewer entries than pixels.
     starts, lengths = find_runs(a, b)
     rows, i = np.unique(a[starts], return_inverse=True)
     columns, j = np.unique(b[starts], return_inverse=True)
@@ -49,7 +48,7 @@ def overlap_table(
 
 
 def iou(shared: sparse.sparray, first: NDArray[Any], second: NDArray[Any]) -> sparse.csr_array:
-    """Return intersection over union of objects that overlap.
+    """Return the intersection over union of objects that overlap.
 
     Parameters
     ----------
@@ -73,7 +72,7 @@ def iou(shared: sparse.sparray, first: NDArray[Any], second: NDArray[Any]) -> sp
     return sparse.csr_array((entries.data / union, (entries.row, entries.col)), entries.shape)
 
 
-def assign(weights: sparse.sparray, least: float) -> Indices:
+def assign_pairs(weights: sparse.sparray, least: float) -> Indices:
     """Pair rows with columns one to one, using only entries of at least `least`.
 
     There are as many pairs as possible; among such pairings the sum of weights is the largest.
@@ -81,7 +80,7 @@ def assign(weights: sparse.sparray, least: float) -> Indices:
     Parameters
     ----------
     weights : (n, m) sparse array
-        Values in (0, 1], such as IoU; what is not stored is no candidate.
+        Values in (0, 1], such as IoU; entries that are not stored are no candidates.
     least : float
         Above 0.
 
@@ -92,26 +91,26 @@ def assign(weights: sparse.sparray, least: float) -> Indices:
 
     Examples
     --------
-    >>> assign(sparse.csr_array([[0.6, 0.5, 0.0], [0.5, 0.0, 0.9], [0.0, 0.0, 0.5]]), 0.5)
+    >>> assign_pairs(sparse.csr_array([[0.6, 0.5, 0.0], [0.5, 0.0, 0.9], [0.0, 0.0, 0.5]]), 0.5)
     array([[0, 1], [1, 0], [2, 2]])
     """
     entries = sparse.coo_array(weights)
     kept = entries.data >= least
     i, j, weight = entries.row[kept], entries.col[kept], entries.data[kept]
     rivals = np.bincount(i, minlength=1)[i] + np.bincount(j, minlength=1)[j] > 2
-    # Most candidates have no rival; solving for the rest only is what makes 40,000 objects fast.
+    # Most candidates have no rival; solving only for the rest makes 40,000 objects fast.
     solved = _solve(i[rivals], j[rivals], weight[rivals])
     pairs = np.concatenate([np.stack([i[~rivals], j[~rivals]], axis=1), solved]).astype(np.int64)
     return pairs[np.argsort(pairs[:, 0])]
 
 
 def find_runs(*arrays: NDArray[Any]) -> tuple[Indices, Indices]:
-    """Return where runs begin in which no array changes, and how long they are.
+    """Return the starts and lengths of the runs in which no array changes.
 
     Parameters
     ----------
     *arrays : (n,) ndarray
-        Of one length.
+        Arrays of one length.
 
     Returns
     -------
@@ -133,13 +132,13 @@ def find_runs(*arrays: NDArray[Any]) -> tuple[Indices, Indices]:
     return starts, np.diff(starts, append=arrays[0].size)
 
 
-class Compared(NamedTuple):
-    """Pixels that true and predicted objects share on annotated ground, and who they are.
+class Overlaps(NamedTuple):
+    """Annotated pixels that true and predicted objects share.
 
     Attributes
     ----------
     shared : (1 + n_true, 1 + n_pred) csr_array of int64
-        Background comes first.
+        Pixels shared; background is the first row and column.
     true_ids, pred_ids : (n_true,) and (n_pred,) int64 ndarray
         Labels of the other rows and columns, ascending.
     """
@@ -158,25 +157,30 @@ class Compared(NamedTuple):
         """Annotated pixels of each predicted object."""
         return np.asarray(self.shared.sum(axis=0))[1:]
 
+    @property
+    def ious(self) -> sparse.csr_array:
+        """IoU of true and predicted objects, (n_true, n_pred) float64."""
+        return iou(self.shared[1:, 1:], self.true_sizes, self.pred_sizes)
 
-def compared(truth: NDArray[Any], predicted: NDArray[Any]) -> Compared:
-    """Count what true and predicted objects share.
+
+def count_overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> Overlaps:
+    """Count the annotated pixels that true and predicted objects share.
 
     Parameters
     ----------
     truth, predicted : (*space) integer ndarray
-        Labels, as `embedseg.scoring.score` takes them. Predicted objects of which more than half
-        lies where nothing is annotated are left out.
+        Labels, as `embedseg.scoring.score` takes them. Predicted objects mostly outside annotated
+        pixels are left out.
 
     Raises
     ------
     DataError
-        For different shapes, or values that are no labels.
+        For different shapes, or values that are not labels.
 
     Examples
     --------
-    >>> found = compared(np.array([[1, 1, 0, -1]]), np.array([[0, 5, 5, 7]]))
-    >>> found.shared.toarray(), found.true_ids, found.pred_ids
+    >>> overlaps = count_overlaps(np.array([[1, 1, 0, -1]]), np.array([[0, 5, 5, 7]]))
+    >>> overlaps.shared.toarray(), overlaps.true_ids, overlaps.pred_ids
     (array([[0, 1], [1, 1]]), array([1]), array([5]))
     """
     truth, predicted = check_labels(truth, name="truth"), check_labels(predicted, name="predicted")
@@ -185,7 +189,7 @@ def compared(truth: NDArray[Any], predicted: NDArray[Any]) -> Compared:
             f"predicted labels of shape {predicted.shape}, expected that of the truth, "
             f"{truth.shape}"
         )
-    annotated = _annotated_part(truth)
+    annotated = _annotated_planes(truth)
     table, true_ids, pred_ids = overlap_table(truth[annotated], np.maximum(predicted[annotated], 0))
     outside = table[true_ids < 0].sum(axis=0)
     objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
@@ -195,11 +199,11 @@ def compared(truth: NDArray[Any], predicted: NDArray[Any]) -> Compared:
     on = true_ids[entries.row] >= 0
     places = rows[entries.row[on]], columns[entries.col[on]]
     shared = sparse.csr_array((entries.data[on], places), (1 + objects.sum(), 1 + counted.sum()))
-    return Compared(shared, true_ids[objects].astype(np.int64), pred_ids[counted].astype(np.int64))
+    return Overlaps(shared, true_ids[objects].astype(np.int64), pred_ids[counted].astype(np.int64))
 
 
-def _annotated_part(truth: NDArray[Any]) -> Any:
-    """Return the index of what is left without planes on which nothing is annotated."""
+def _annotated_planes(truth: NDArray[Any]) -> Any:
+    """Return the index of the planes, along each axis, on which any pixel is annotated."""
     known = truth >= 0
     if known.all():
         return ...
@@ -218,7 +222,7 @@ def _solve(i: NDArray[Any], j: NDArray[Any], weight: NDArray[Any]) -> Indices:
     columns, j = np.unique(j, return_inverse=True)
     # All weights together count less than one pair more.
     costs = 1 - weight / (2 * min(len(rows), len(columns)))
-    # The solver pairs every row: a row left alone takes a column of its own, dearer than a pair.
+    # The solver pairs every row: a row left alone takes an extra column, dearer than a pair.
     alone = np.arange(len(rows))
     values = np.concatenate([costs, np.full(len(rows), 2.0)])
     places = (np.concatenate([i, alone]), np.concatenate([j, len(columns) + alone]))

@@ -10,29 +10,28 @@ from numpy.typing import NDArray
 from skimage import measure
 
 from embedseg.labels.overlaps import overlap_table
-from embedseg.types import Indices, Labels, Mask
+from embedseg.types import NOT_ANNOTATED, Indices, Labels, Mask
 
 
-def face_pieces(mask: Mask) -> NDArray[np.int32]:
-    """Return the pieces of a mask, numbered, that hang together by the faces of their pixels.
+def label_pieces(mask: Mask) -> Labels:
+    """Label the pieces of a mask whose pixels are connected by faces.
 
     Examples
     --------
-    >>> face_pieces(np.array([[True, False, True], [False, True, True]]))
+    >>> label_pieces(np.array([[True, False, True], [False, True, True]]))
     array([[1, 0, 2], [0, 2, 2]], dtype=int32)
     """
     if not mask.any():
         return np.zeros(mask.shape, np.int32)
-    # The library's names for that.
-    found = cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6)
-    return np.asarray(found, np.int32)
+    pieces = cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6)
+    return np.asarray(pieces, np.int32)
 
 
 def fill_holes(labels: Labels) -> Labels:
-    """Give background that one object encloses entirely to that object.
+    """Fill background that one object encloses entirely.
 
     Background at the border of the image, between two objects or next to pixels that are not
-    annotated is not a hole. Pixels of background hang together by their faces.
+    annotated is not a hole. Pixels of background are connected by faces.
 
     Parameters
     ----------
@@ -65,9 +64,9 @@ def fill_holes(labels: Labels) -> Labels:
 
 
 def split_pieces(labels: NDArray[Any]) -> Labels:
-    """Make every connected piece an object of its own, numbered in raster order.
+    """Make every connected piece a separate object, numbered in raster order.
 
-    Pixels of a piece hang together by faces, edges or corners; -1 stays.
+    Pixels of a piece are connected by faces, edges or corners; -1 stays.
 
     Examples
     --------
@@ -75,14 +74,14 @@ def split_pieces(labels: NDArray[Any]) -> Labels:
     array([[ 1,  0,  2], [ 1,  0, -1], [ 0,  1,  3]], dtype=int32)
     """
     objects = np.maximum(labels, 0)
-    found = measure.label(objects, connectivity=labels.ndim)  # type: ignore[no-untyped-call]
-    split: Labels = found.astype(np.int32)
-    split[labels < 0] = -1
+    pieces = measure.label(objects, connectivity=labels.ndim)  # type: ignore[no-untyped-call]
+    split: Labels = pieces.astype(np.int32)
+    split[labels < 0] = NOT_ANNOTATED
     return split
 
 
 def count_pieces(labels: NDArray[Any]) -> Indices:
-    """Return in how many connected pieces each object lies: (n,) int64, ordered as `present`.
+    """Count the connected pieces of each object: (n,) int64, in the order of `object_ids`.
 
     Examples
     --------

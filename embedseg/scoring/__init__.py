@@ -2,11 +2,13 @@
 
 ::
 
-    classes.py      Scores of classes: IoU, Dice, confusion
-    error_types.py  Error types of objects: missed, split, merged, spurious
-    objects.py      Scores of objects: AP, PQ, SEG, Rand, VOI
-    regions.py      Scores of regions between membranes
-    scoring.py      Scores of images and data sets, summarised and tabulated
+    class_tables.py   Tables of class scores, for people and for CSV files
+    classes.py        Scores of classes: IoU, Dice, confusion
+    error_types.py    Error types of objects: missed, split, merged, spurious
+    object_tables.py  Summaries and tables of object scores
+    objects.py        Scores of objects: AP, PQ, SEG, Rand, VOI
+    regions.py        Scores of regions between membranes
+    scoring.py        Scoring of predictions, by objects or by classes
 """
 
 import lazy_loader

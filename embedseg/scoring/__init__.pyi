@@ -1,5 +1,6 @@
 from .classes import DenseScores as DenseScores
 from .error_types import ErrorTypes as ErrorTypes, classify_errors as classify_errors
+from .object_tables import object_table as object_table
 from .objects import (
     Scores as Scores,
     find_errors as find_errors,
@@ -12,5 +13,4 @@ from .scoring import (
     Scoring as Scoring,
     Summary as Summary,
     Table as Table,
-    object_table as object_table,
 )

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from embedseg.labels import Compared, assign, compared, iou
+from embedseg.labels import Overlaps, assign_pairs, count_overlaps
 from embedseg.types import Indices
 
-#: What becomes of true objects; every one is exactly one of these.
+#: Types of true objects; each has exactly one.
 OF_TRUE = ("matched", "missed", "split", "merged")
-#: What predicted objects are; every one that counts is exactly one of these.
+#: Types of predicted objects; each one that counts has exactly one.
 OF_PREDICTED = ("matched", "fragments", "merging", "spurious")
 
 
 @dataclass(frozen=True)
 class ErrorTypes:
-    """What became of each true object, and what each predicted one is.
+    """Error type of each true and each predicted object.
 
     Attributes
     ----------
@@ -47,22 +47,22 @@ class ErrorTypes:
     spurious: Indices
 
     def counts(self) -> dict[str, int]:
-        """Return how many there are of each."""
+        """Return the number of objects of each type."""
         return {name: len(getattr(self, name)) for name in dict.fromkeys(OF_TRUE + OF_PREDICTED)}
 
 
 def classify_errors(
     truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5
 ) -> ErrorTypes:
-    """Say of each true and each predicted object what it is.
+    """Classify each true and each predicted object by its error.
 
     Parameters
     ----------
     truth, predicted : (*space) integer ndarray
-        Labels, as `embedseg.scoring.score` takes them; predicted objects that do not count, for
-        lying on pixels that are not annotated, are left out.
+        Labels, as `embedseg.scoring.score` takes them; predicted objects mostly outside annotated
+        pixels do not count and are left out.
     threshold : float
-        IoU from which on objects match, at least 0.5.
+        Lowest IoU of a match, at least 0.5.
 
     Returns
     -------
@@ -70,37 +70,38 @@ def classify_errors(
 
     Notes
     -----
-    All shares are of an object's pixels. After the pairs of `match_objects`, which are
-    `matched`, the first that fits of the following holds:
+    All shares are of an object's pixels. Pairs of `match_objects` are *matched*; for other objects
+    the first rule that fits holds:
 
     - a predicted object is *merging* if it holds more than half of each of two or more true ones;
     - a true object is *merged* if more than half of it lies in a predicted object that holds more
       than half of another one too, be that predicted object matched to the other or merging;
-    - a true object is *split* if the predicted ones of which more than half lies in it, merging
-      ones aside, are two or more and together hold more than half of it; these are its *fragments*.
-      A matched object may have fragments too, besides the one it is matched to;
+    - a true object is *split* if two or more predicted ones, merging ones excluded, lie in it by
+      more than half, and together hold more than half of it; these are its *fragments*. A matched
+      object may have fragments too, besides the one it is matched to;
     - other true objects are *missed*, other predicted ones *spurious*.
 
-    So every merging object accounts for two merged ones at least, every split one for two
+    So every merging object accounts for at least two merged ones, every split one for two
     fragments; missed, split and merged objects together are the false negatives of
     `embedseg.scoring.score`; fragments, merging and spurious objects its false positives.
 
     Examples
     --------
     >>> truth = np.array([[1, 1, 1, 1, 1, 0, 2, 2, 3, 3, 0, 0, 4]])
-    >>> found = np.array([[5, 5, 0, 6, 6, 7, 7, 7, 7, 7, 0, 8, 0]])
-    >>> kinds = classify_errors(truth, found)
-    >>> kinds.split, kinds.fragments, kinds.merged, kinds.merging, kinds.missed, kinds.spurious
+    >>> predicted = np.array([[5, 5, 0, 6, 6, 7, 7, 7, 7, 7, 0, 8, 0]])
+    >>> types = classify_errors(truth, predicted)
+    >>> types.split, types.fragments, types.merged, types.merging, types.missed, types.spurious
     (array([1]), array([5, 6]), array([2, 3]), array([7]), array([4]), array([8]))
     """
     if threshold < 0.5:
         raise ValueError(f"threshold {threshold}, expected 0.5 or more")
-    found = compared(truth, predicted)
-    pairs = assign(iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes), threshold)
-    free_true, free_pred = np.ones(len(found.true_ids), bool), np.ones(len(found.pred_ids), bool)
+    overlaps = count_overlaps(truth, predicted)
+    pairs = assign_pairs(overlaps.ious, threshold)
+    free_true = np.ones(len(overlaps.true_ids), bool)
+    free_pred = np.ones(len(overlaps.pred_ids), bool)
     free_true[pairs[:, 0]] = free_pred[pairs[:, 1]] = False
-    merging, merged = _merged(found, free_pred)
-    split, fragments = _split(found, merging)
+    merging, merged = _find_merged(overlaps, free_pred)
+    split, fragments = _find_split(overlaps, merging)
     true = {
         "split": split & free_true,
         "merged": merged & free_true,
@@ -112,34 +113,34 @@ def classify_errors(
         "spurious": free_pred & ~merging & ~fragments,
     }
     return ErrorTypes(
-        np.stack([found.true_ids[pairs[:, 0]], found.pred_ids[pairs[:, 1]]], axis=1),
-        **{name: found.true_ids[which] for name, which in true.items()},
-        **{name: found.pred_ids[which] for name, which in pred.items()},
+        np.stack([overlaps.true_ids[pairs[:, 0]], overlaps.pred_ids[pairs[:, 1]]], axis=1),
+        **{name: overlaps.true_ids[which] for name, which in true.items()},
+        **{name: overlaps.pred_ids[which] for name, which in pred.items()},
     )
 
 
-def _merged(
-    found: Compared, free_pred: NDArray[np.bool_]
+def _find_merged(
+    overlaps: Overlaps, free_pred: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which predicted objects are merging, and which true ones lie in one with another."""
-    entries = sparse.coo_array(found.shared[1:, 1:])
-    held = 2 * entries.data > found.true_sizes[entries.row]
-    holds = np.bincount(entries.col[held], minlength=len(found.pred_ids))
-    merged = np.zeros(len(found.true_ids), bool)
+    """Return which predicted objects are merging, and which true ones share one with another."""
+    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    held = 2 * entries.data > overlaps.true_sizes[entries.row]
+    holds = np.bincount(entries.col[held], minlength=len(overlaps.pred_ids))
+    merged = np.zeros(len(overlaps.true_ids), bool)
     merged[entries.row[held & (holds[entries.col] > 1)]] = True
     return (holds > 1) & free_pred, merged
 
 
-def _split(
-    found: Compared, merging: NDArray[np.bool_]
+def _find_split(
+    overlaps: Overlaps, merging: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return which true objects are held by several predicted ones, and which these are."""
-    entries = sparse.coo_array(found.shared[1:, 1:])
-    inside = (2 * entries.data > found.pred_sizes[entries.col]) & ~merging[entries.col]
-    n = len(found.true_ids)
+    """Return which true objects are split, and which predicted ones are fragments."""
+    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    inside = (2 * entries.data > overlaps.pred_sizes[entries.col]) & ~merging[entries.col]
+    n = len(overlaps.true_ids)
     pieces = np.bincount(entries.row[inside], minlength=n)
     covered = np.bincount(entries.row[inside], entries.data[inside], minlength=n)
-    split = (pieces > 1) & (2 * covered > found.true_sizes)
-    fragments = np.zeros(len(found.pred_ids), bool)
+    split = (pieces > 1) & (2 * covered > overlaps.true_sizes)
+    fragments = np.zeros(len(overlaps.pred_ids), bool)
     fragments[entries.col[inside & split[entries.row]]] = True
     return split, fragments

@@ -16,21 +16,21 @@ from numpy.typing import NDArray
 from scipy import sparse
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from embedseg.labels import Compared, assign, compared, iou
+from embedseg.labels import Overlaps, assign_pairs, count_overlaps
 from embedseg.types import Indices
 
-#: IoU thresholds that every score holds.
+#: IoU thresholds of all scores.
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
-#: Keys over which `ap_mean` is the mean: 0.50, 0.55 ... 0.90.
+#: Thresholds that `ap_mean` averages: 0.50, 0.55 ... 0.90.
 MEAN_OVER = tuple(f"{t:.2f}" for t in THRESHOLDS[:9])
 
 
 @dataclass(frozen=True)
 class Scores:
-    """How well predicted labels agree with true ones.
+    """Agreement of predicted labels with true ones.
 
-    Where nothing is there and nothing is predicted, every score is 1 and VOI is 0; otherwise what
-    would divide by zero is 0.
+    Without true and predicted objects, every score is 1 and VOI is 0; otherwise a score that would
+    divide by zero is 0.
 
     Attributes
     ----------
@@ -43,16 +43,16 @@ class Scores:
         Segmentation quality: mean IoU of the pairs matched at 0.5 [1]_.
     seg : float
         SEG of the Cell Tracking Challenge [2]_: mean over true objects of the IoU with the
-        predicted object that covers more than half of them, 0 where there is none.
+        predicted object that covers more than half of them, 0 if there is none.
     aji : float
         Aggregated Jaccard index [3]_: every true object takes the predicted one of highest IoU;
         sum of their intersections over the sum of their unions and of all predicted objects that
-        nobody took.
+        are not taken.
     rand : float
         Adapted Rand F-score [4]_, 1 - `skimage.metrics.adapted_rand_error`, over the pixels of true
         objects. As there, predicted background counts as one segment, so missed pixels are merged:
-        many small objects predicted a little too small score low, and one object alone that is
-        missed altogether scores 1. F1 at 0.5 takes its place where no two pixels can be compared.
+        many small objects predicted a little too small score low, and a single object that is
+        missed altogether scores 1. F1 at 0.5 replaces it where no two pixels can be compared.
     voi_split, voi_merge : float
         Parts of the variation of information [5]_, in bits, from
         `skimage.metrics.variation_of_information`: objects wrongly split and wrongly merged.
@@ -125,30 +125,16 @@ class Scores:
     def to_dict(self) -> dict[str, Any]:
         """Return scores and counts, ready for JSON."""
         names = (
-            "ap",
-            "precision",
-            "recall",
-            "f1",
-            "ap_mean",
-            "pq",
-            "sq",
-            "rq",
-            "seg",
-            "aji",
-            "rand",
-            "voi_split",
-            "voi_merge",
-            "n_true",
-            "n_pred",
+            "ap precision recall f1 ap_mean pq sq rq seg aji rand voi_split voi_merge n_true n_pred"
         )
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in names.split()}
 
     def _rates(self, whole: Callable[[int], float]) -> dict[str, float]:
         return {key: rate(tp, whole(tp), self.n_true + self.n_pred) for key, tp in self.tp.items()}
 
 
 def rate(part: float, whole: float, objects: int) -> float:
-    """Return part / whole; without a whole 0, or 1 if that is because there are no objects at all.
+    """Return part / whole; 0 if the whole is 0, but 1 without any objects.
 
     Examples
     --------
@@ -169,9 +155,8 @@ def score(
     ----------
     truth : (*space) integer ndarray
         0 is background. Pixels with -1 are not annotated: planes along any axis that hold nothing
-        else are cut out, so that annotated slices, or a box, are compared as if they were images
-        of their own. Then predicted objects of which more than half lies on -1 do not count, and
-        all else is compared on the other pixels.
+        else are removed, so that annotated slices, or a box, are compared as separate images. Then
+        predicted objects mostly on -1 do not count, and the rest is compared on the other pixels.
     predicted : (*space) integer ndarray
         0 and below are background.
     thresholds : sequence of float
@@ -180,35 +165,35 @@ def score(
     Raises
     ------
     DataError
-        For different shapes, or values that are no labels.
+        For different shapes, or values that are not labels.
 
     Examples
     --------
     >>> score(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 0, 4]])).pq
     1.0
     """
-    found = compared(truth, predicted)
-    overlap = iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes)
-    pairs = {f"{t:.2f}": assign(overlap, t) for t in sorted({*thresholds, *THRESHOLDS})}
+    overlaps = count_overlaps(truth, predicted)
+    ious = overlaps.ious
+    pairs = {f"{t:.2f}": assign_pairs(ious, t) for t in sorted({*thresholds, *THRESHOLDS})}
     tp = {key: len(matched) for key, matched in pairs.items()}
-    n_true, n_pred = len(found.true_sizes), len(found.pred_sizes)
-    matched = pairs["0.50"]
-    split, merge = _voi(found.shared)
+    n_true, n_pred = len(overlaps.true_sizes), len(overlaps.pred_sizes)
+    objects, matched = n_true + n_pred, pairs["0.50"]
+    split, merge = _voi(overlaps.shared)
     return Scores(
         n_true,
         n_pred,
         tp,
-        sq=rate(overlap[matched[:, 0], matched[:, 1]].sum(), len(matched), n_true + n_pred),
-        seg=_seg(found),
-        aji=_aji(found),
-        rand=_rand(found.shared, instead=rate(2 * len(matched), n_true + n_pred, n_true + n_pred)),
+        sq=rate(ious[matched[:, 0], matched[:, 1]].sum(), len(matched), objects),
+        seg=_seg(overlaps),
+        aji=_aji(overlaps),
+        rand=_rand(overlaps.shared, instead=rate(2 * len(matched), objects, objects)),
         voi_split=split,
         voi_merge=merge,
     )
 
 
 def match_objects(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> Indices:
-    """Pair true with predicted objects, one to one, at IoU >= threshold.
+    """Match true and predicted objects one to one at IoU >= threshold.
 
     Parameters
     ----------
@@ -228,7 +213,7 @@ def match_objects(truth: NDArray[Any], predicted: NDArray[Any], threshold: float
     >>> match_objects(np.array([[1, 1, 0, 2]]), np.array([[5, 5, 4, 0]]))
     array([[1, 5]])
     """
-    return _match(compared(truth, predicted), threshold)
+    return _match(count_overlaps(truth, predicted), threshold)
 
 
 def find_errors(
@@ -236,7 +221,7 @@ def find_errors(
 ) -> tuple[Indices, Indices]:
     """Return which true labels are missed and which predicted ones are spurious.
 
-    Predicted objects that do not count, for lying on pixels that are not annotated, are neither.
+    Predicted objects mostly outside annotated pixels do not count.
 
     Parameters
     ----------
@@ -253,42 +238,41 @@ def find_errors(
     >>> find_errors(np.array([[1, 1, 0, 2, -1]]), np.array([[5, 5, 4, 0, 6]]))
     (array([2]), array([4]))
     """
-    found = compared(truth, predicted)
-    pairs = _match(found, threshold)
-    return np.setdiff1d(found.true_ids, pairs[:, 0]), np.setdiff1d(found.pred_ids, pairs[:, 1])
+    overlaps = count_overlaps(truth, predicted)
+    true, pred = _match(overlaps, threshold).T
+    return np.setdiff1d(overlaps.true_ids, true), np.setdiff1d(overlaps.pred_ids, pred)
 
 
-def _match(found: Compared, threshold: float) -> Indices:
-    overlap = iou(found.shared[1:, 1:], found.true_sizes, found.pred_sizes)
-    pairs = assign(overlap, threshold)
-    return np.stack([found.true_ids[pairs[:, 0]], found.pred_ids[pairs[:, 1]]], axis=1)
+def _match(overlaps: Overlaps, threshold: float) -> Indices:
+    pairs = assign_pairs(overlaps.ious, threshold)
+    return np.stack([overlaps.true_ids[pairs[:, 0]], overlaps.pred_ids[pairs[:, 1]]], axis=1)
 
 
-def _seg(found: Compared) -> float:
-    entries = sparse.coo_array(found.shared[1:, 1:])
-    size = found.true_sizes[entries.row]
-    value = entries.data / (size + found.pred_sizes[entries.col] - entries.data)
-    n_true, n_pred = len(found.true_sizes), len(found.pred_sizes)
+def _seg(overlaps: Overlaps) -> float:
+    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    size = overlaps.true_sizes[entries.row]
+    value = entries.data / (size + overlaps.pred_sizes[entries.col] - entries.data)
+    n_true, n_pred = len(overlaps.true_sizes), len(overlaps.pred_sizes)
     return rate(value[2 * entries.data > size].sum(), n_true, n_true + n_pred)
 
 
-def _aji(found: Compared) -> float:
-    entries = sparse.coo_array(found.shared[1:, 1:])
-    union = found.true_sizes[entries.row] + found.pred_sizes[entries.col] - entries.data
+def _aji(overlaps: Overlaps) -> float:
+    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    union = overlaps.true_sizes[entries.row] + overlaps.pred_sizes[entries.col] - entries.data
     order = np.lexsort((entries.col, -entries.data / union, entries.row))
     taken, first = np.unique(entries.row[order], return_index=True)
     best = order[first]
-    alone = np.delete(found.true_sizes, taken).sum()
-    unused = np.delete(found.pred_sizes, np.unique(entries.col[best])).sum()
+    alone = np.delete(overlaps.true_sizes, taken).sum()
+    unused = np.delete(overlaps.pred_sizes, np.unique(entries.col[best])).sum()
     return rate(
         entries.data[best].sum(),
         union[best].sum() + alone + unused,
-        len(found.true_sizes) + len(found.pred_sizes),
+        len(overlaps.true_sizes) + len(overlaps.pred_sizes),
     )
 
 
 def _rand(shared: sparse.csr_array, instead: float) -> float:
-    # One-pixel objects make no pair of pixels: scikit-image divides zero by zero.
+    # Objects of one pixel have no pair of pixels: scikit-image divides zero by zero.
     with np.errstate(divide="ignore", invalid="ignore"):
         counts = shared[1:].astype(np.float64)
         error = adapted_rand_error(table=counts)[0]  # type: ignore[no-untyped-call]
@@ -298,7 +282,7 @@ def _rand(shared: sparse.csr_array, instead: float) -> float:
 def _voi(shared: sparse.csr_array) -> tuple[float, float]:
     if not shared.sum():
         return 0.0, 0.0
-    # scikit-image looks at the shapes of images even where it is given their table.
+    # scikit-image reads the shapes of the images even if it gets their table.
     image = np.zeros(1, np.int64)
     parts = variation_of_information(  # type: ignore[no-untyped-call]
         image, image, table=shared / shared.sum()

@@ -10,26 +10,26 @@ from scipy import sparse
 from skimage.metrics import adapted_rand_error
 from skimage.segmentation import watershed
 
-from embedseg.labels import face_pieces, overlap_table
-from embedseg.types import Mask
+from embedseg.labels import label_pieces, overlap_table
+from embedseg.types import Labels, Mask
 
 
-def region_scores(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
-    r"""Compare the regions of two label images by pairs of pixels and by information.
+def score_regions(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
+    r"""Score the regions of two label images by pairs of pixels and by information.
 
     Parameters
     ----------
     truth, predicted : (*space) integer ndarray
-        Numbers of regions. Pixels are compared where the true one is above 0; there, pixels of one
-        predicted number are one region, 0 too.
+        Numbers of regions. Pixels are compared where the true number is above 0; there, pixels
+        with the predicted number 0 are one region too.
 
     Returns
     -------
     dict of str to float
         `v_rand`, `v_info` and both with `_split` and `_merge`, from 0 to 1, which is best: regions
-        wrongly split lower the one, regions wrongly merged the other, and `v_rand` and `v_info`
-        are the harmonic means. All are 1 without pixels; a single predicted region is not split,
-        and a single true one not merged.
+        wrongly split lower `_split`, regions wrongly merged `_merge`, and `v_rand` and `v_info` are
+        the harmonic means. All are 1 without pixels; a single predicted region is not split, and a
+        single true one not merged.
 
     Notes
     -----
@@ -49,7 +49,7 @@ def region_scores(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, flo
 
     Examples
     --------
-    >>> scores = region_scores(np.array([1, 1, 2, 2, 0]), np.array([1, 1, 3, 4, 5]))
+    >>> scores = score_regions(np.array([1, 1, 2, 2, 0]), np.array([1, 1, 3, 4, 5]))
     >>> scores["v_rand_split"], scores["v_info_merge"]
     (0.75, 1.0)
     """
@@ -71,30 +71,30 @@ def region_scores(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, flo
     }
 
 
-def thinned_scores(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float]:
+def score_thinned_regions(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float]:
     """Score the regions of two masks after border thinning; see `score_classes`.
 
     Parameters
     ----------
     truth, predicted : (*space) bool ndarray
-        What is no membrane; 2 or 3 axes.
+        Pixels outside the membrane; 2 or 3 axes.
     known : (*space) bool ndarray
-        What is annotated.
+        Annotated pixels.
 
     Returns
     -------
     dict of str to float
-        Those of `region_scores`, and `adapted_rand_error`.
+        Scores of `score_regions`, and `adapted_rand_error`.
 
     Examples
     --------
     >>> mask = np.array([[True, False, True]])
-    >>> thinned_scores(mask, mask, np.ones_like(mask))["v_rand"]
+    >>> score_thinned_regions(mask, mask, np.ones_like(mask))["v_rand"]
     1.0
     """
     counted = truth & known
-    true, pred = face_pieces(counted), face_pieces(predicted & known)
-    scores = region_scores(true, _thinned(pred, known))
+    true, pred = label_pieces(counted), label_pieces(predicted & known)
+    scores = score_regions(true, _grow_regions(pred, known))
     counts = overlap_table(true[counted], pred[counted])[0].astype(np.float64)
     # Where no two pixels are in one region, scikit-image divides zero by zero.
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -102,14 +102,14 @@ def thinned_scores(truth: Mask, predicted: Mask, known: Mask) -> dict[str, float
     return scores | {"adapted_rand_error": error if np.isfinite(error) else 0.0}
 
 
-def _thinned(regions: NDArray[np.int32], known: Mask) -> NDArray[np.int32]:
-    """Let regions grow over the rest of the annotated pixels until none is left."""
+def _grow_regions(regions: Labels, known: Mask) -> Labels:
+    """Grow regions over the rest of the annotated pixels until none is left."""
     level = np.zeros(regions.shape, np.uint8)  # flooded in the order of the distance by faces
     grown = np.asarray(watershed(level, regions, mask=known))  # type: ignore[no-untyped-call]
-    unreached = face_pieces(known & (grown == 0))
+    unreached = label_pieces(known & (grown == 0))
     return np.where(unreached > 0, unreached + grown.max(initial=0), grown).astype(np.int32)
 
 
 def _rest(lost: float, whole: float) -> float:
-    """Return the share of a whole that is left; 1 where there was nothing to lose."""
+    """Return the share of a whole that is left; 1 if the whole is 0."""
     return float(np.clip(1 - lost / whole, 0, 1)) if whole > 0 else 1.0

@@ -9,7 +9,7 @@ from scipy import ndimage
 from embedseg.data import PRESETS, Augment
 from embedseg.geometry import symmetries
 from embedseg.images import blobs
-from embedseg.labels import renumber
+from embedseg.labels import relabel_crop
 from embedseg.training import TrainOptions
 from embedseg.types import OUTSIDE
 
@@ -22,7 +22,7 @@ def example(ndim: int, augment: Augment, seed: int = 0):
     margin = augment.margin(CROPS[ndim], SPACINGS[ndim])
     shape = tuple(n + 2 * m for n, m in zip(CROPS[ndim], margin, strict=True))
     image, labels = blobs(shape, 7, seed=seed)
-    labels = renumber(labels.astype(np.int32))
+    labels = relabel_crop(labels.astype(np.int32))
     return np.stack([labels, image, image]).astype(np.float32), labels
 
 
@@ -157,7 +157,7 @@ def test_what_comes_from_outside_is_marked():
 @pytest.mark.parametrize("ndim", [2, 3])
 def test_displacements_are_cubic_splines(ndim):
     augment, crop, spacing = Augment(elastic=4, elastic_grid=9), CROPS[ndim], SPACINGS[ndim]
-    found = augment._displacement(crop, spacing, np.random.default_rng(3))
+    found = augment._draw_displacement(crop, spacing, np.random.default_rng(3))
     points = [int(np.ceil(n * step / 9)) + 1 for n, step in zip(crop, spacing, strict=True)]
     drawn = np.random.default_rng(3).normal(0, 2, (ndim, *points))
     factors = np.divide(crop, points)
@@ -226,7 +226,7 @@ def test_dropout_never_takes_the_last_channel():
 @given(st.lists(st.integers(-2, 40), min_size=1, max_size=60))
 def test_renumbering_keeps_who_is_who(values):
     labels = np.array(values, np.int32)
-    after = renumber(labels)
+    after = relabel_crop(labels)
     np.testing.assert_array_equal(after[labels <= 0], labels[labels <= 0])
     pairs = set(zip(labels[labels > 0].tolist(), after[labels > 0].tolist(), strict=True))
     assert sorted(new for _, new in pairs) == list(range(1, len(pairs) + 1))

@@ -10,14 +10,14 @@ from embedseg.data import (
     ClassOptions,
     DataOptions,
     check_folder,
+    infer_classes,
     load_split,
-    to_indices,
-    to_planes,
-    to_spacing,
-    to_values,
-    with_classes,
+    resample_sample,
+    split_planes,
+    to_class_indices,
+    to_mask_values,
 )
-from embedseg.data.classes import MOST, find_classes, find_named
+from embedseg.data.classes import MAX_CLASSES, find_classes, parse_classes
 from embedseg.types import DataError
 
 VALUES = np.array([[0, 0, 7, 7], [0, 3, 3, 9]], np.uint8)
@@ -47,13 +47,13 @@ def test_classes_are_written_in_one_line():
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("cell", "'cell' is no class; write NAME=VALUE"),
-        ("cell=a,wall=1", "no class; write"),
+        ("cell", "class 'cell', expected NAME=VALUE"),
+        ("cell=a,wall=1", "expected NAME=VALUE"),
         ("cell=0", r"1 class \(cell\), expected two or more"),
         ("cell=0,cell=1", "name cell stands for several"),
         ("cell=0+1,wall=1", "value 1 stands for several"),
         ("cell=0:#12,wall=1", "colour"),
-        ("cell=0,wall=-1", "no class; write"),
+        ("cell=0,wall=-1", "expected NAME=VALUE"),
     ],
 )
 def test_classes_that_cannot_be_told_apart_are_refused(text, problem):
@@ -67,7 +67,7 @@ def test_holes_in_classes_cannot_be_filled():
 
 
 def test_each_value_is_a_class_unless_named(folder):
-    found = with_classes(folder, DataOptions()).classes
+    found = infer_classes(folder, DataOptions()).classes
     assert [(each.name, each.values) for each in found] == [
         ("0", (0,)),
         ("3", (3,)),
@@ -76,13 +76,14 @@ def test_each_value_is_a_class_unless_named(folder):
     ]
     assert len({each.colour for each in found}) == 4
     named = DataOptions(classes="a=0,b=3+7+9")
-    assert with_classes(folder, named) is named
-    ignoring = with_classes(folder, DataOptions(ignore_label=9)).classes
+    assert infer_classes(folder, named) is named
+    ignoring = infer_classes(folder, DataOptions(ignore_label=9)).classes
     assert [each.name for each in ignoring] == ["0", "3", "7"]
 
 
 def test_masks_of_objects_are_not_classes(tmp_path):
-    tifffile.imwrite(tmp_path / "many.tif", np.arange(MOST + 1, dtype=np.uint16).reshape(1, -1))
+    values = np.arange(MAX_CLASSES + 1, dtype=np.uint16)[None]
+    tifffile.imwrite(tmp_path / "many.tif", values)
     with pytest.raises(DataError, match=r"many\.tif: more than 64 values .* masks of objects"):
         find_classes([tmp_path / "many.tif"])
     tifffile.imwrite(tmp_path / "one.tif", np.full((4, 4), 3, np.uint8))
@@ -97,34 +98,34 @@ def test_masks_of_objects_are_not_classes(tmp_path):
 def test_values_come_back(values, seed):
     classes = tuple(ClassOptions(name=str(value), values=(value,)) for value in values)
     mask = np.random.default_rng(seed).choice([-1, *values], (5, 6)).astype(np.int32)
-    indices = to_indices(mask, classes)
+    indices = to_class_indices(mask, classes)
     assert set(np.unique(indices)) <= {-1, *range(len(values))}
-    assert np.array_equal(to_values(indices, classes), mask)
+    assert np.array_equal(to_mask_values(indices, classes), mask)
 
 
 def test_merged_values_come_back_as_the_first():
-    classes = find_named("a=5,b=3+9")
+    classes = parse_classes("a=5,b=3+9")
     mask = np.array([[9, 3, 5, -1]], np.int32)
-    assert to_indices(mask, classes).tolist() == [[1, 1, 0, -1]]
-    assert to_values(to_indices(mask, classes), classes).tolist() == [[3, 3, 5, -1]]
+    assert to_class_indices(mask, classes).tolist() == [[1, 1, 0, -1]]
+    assert to_mask_values(to_class_indices(mask, classes), classes).tolist() == [[3, 3, 5, -1]]
 
 
 @pytest.mark.parametrize("odd", [4, 400])
 def test_a_value_without_class_is_named_with_its_file(odd):
     with pytest.raises(DataError, match=rf"a\.tif: value {odd} belongs to no class; .*b=3\+9"):
-        to_indices(np.array([[odd, 5]], np.int32), find_named("a=5,b=3+9"), "a.tif")
+        to_class_indices(np.array([[odd, 5]], np.int32), parse_classes("a=5,b=3+9"), "a.tif")
 
 
 # -- samples ---------------------------------------------------------------------------------------
 def test_classes_are_not_numbered_anew_on_their_way(folder):
     (sample,) = load_split(folder, "train", DataOptions(classes="a=0,b=3,c=7+9"))
     assert sample.semantic and sample.labels.tolist() == [[0, 0, 2, 2], [0, 1, 1, 2]]
-    finer = to_spacing(sample.with_labels(sample.labels, spacing=(2.0, 1.0)), (1.0, 1.0))
+    finer = resample_sample(sample.with_labels(sample.labels, spacing=(2.0, 1.0)), (1.0, 1.0))
     assert finer.labels.tolist() == [[0, 0, 2, 2]] * 2 + [[0, 1, 1, 2]] * 2 and finer.semantic
     volume = sample.with_labels(
         np.stack([sample.labels, 0 * sample.labels - 1]), image=np.stack([sample.image] * 2, axis=1)
     )
-    (plane,) = to_planes(volume)
+    (plane,) = split_planes(volume)
     assert plane.labels.tolist() == sample.labels.tolist() and plane.semantic
 
 

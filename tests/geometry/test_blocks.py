@@ -7,12 +7,12 @@ from math import prod
 import numpy as np
 from hypothesis import given, strategies as st
 
-from embedseg.geometry import Block, largest_inner_shape, split
+from embedseg.geometry import Block, largest_inner_shape, split_blocks
 from strategies import shapes
 
 
 def test_eyeball() -> None:
-    blocks = split((4, 10), (4, 4), (1, 1), (2, 2))
+    blocks = split_blocks((4, 10), (4, 4), (1, 1), (2, 2))
     assert [b.inner[1] for b in blocks] == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert [b.outer[1] for b in blocks] == [slice(0, 6), slice(2, 10), slice(6, 10)]
     assert all(b.outer[0] == slice(0, 4) for b in blocks)
@@ -29,7 +29,7 @@ def test_blocks_cover_once_and_reach_far_enough(
         tuple(data.draw(st.integers(low, high)) for _ in shape)
         for low, high in ((1, 20), (0, 9), (1, 4))
     )
-    blocks = split(shape, size, halo, multiple)
+    blocks = split_blocks(shape, size, halo, multiple)
     covered = np.zeros(shape, int)
     for block in blocks:
         covered[block.inner] += 1
@@ -50,9 +50,9 @@ def test_blocks_cut_again_cover_what_they_covered(
 ) -> None:
     multiple = tuple(data.draw(st.integers(1, 3)) for _ in shape)
     halo = (2,) * len(shape)
-    large = data.draw(st.sampled_from(split(shape, (7,) * len(shape), halo, multiple)))
+    large = data.draw(st.sampled_from(split_blocks(shape, (7,) * len(shape), halo, multiple)))
     covered = np.zeros(shape, int)
-    for block in split(shape, (3,) * len(shape), halo, multiple, large.inner):
+    for block in split_blocks(shape, (3,) * len(shape), halo, multiple, large.inner):
         covered[block.inner] += 1
     assert covered[large.inner].all() and covered.sum() == prod(large.inner_shape)
 
@@ -67,7 +67,7 @@ def test_blocks_that_fit_do(shape: tuple[int, ...], data: st.DataObject) -> None
     if prod(shape) <= pixels:
         assert size == shape
     if any(s > m for s, m in zip(size, multiple, strict=True)):
-        assert all(prod(b.outer_shape) <= pixels for b in split(shape, size, halo, multiple))
+        assert all(prod(b.outer_shape) <= pixels for b in split_blocks(shape, size, halo, multiple))
 
 
 def test_the_axis_with_the_larger_share_of_halo_is_cut_last() -> None:

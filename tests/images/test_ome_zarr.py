@@ -22,14 +22,14 @@ from ome_zarr_models.v05.image_label import ImageLabel
 from embedseg.images import (
     add_pyramid,
     create_labels,
+    insert_labels,
     ome_zarr as ngff,
     open_array,
     open_lazy,
-    put_inside,
     store_version,
 )
 from embedseg.images.multiscales import Version
-from embedseg.images.pyramid import coarser_shape, halvings, most_frequent
+from embedseg.images.pyramid import choose_factors, coarser_shape, most_frequent
 from embedseg.types import DataError, Spacing, UsageError
 from strategies import boxes, labels
 
@@ -163,7 +163,7 @@ def elongation(sizes: NDArray[Any]) -> float:
 
 @given(st.lists(st.floats(0.1, 10), min_size=2, max_size=3), st.integers(2, 9))
 def test_halving_brings_voxels_closest_to_cubes(sizes: list[float], levels: int) -> None:
-    factors = np.array(halvings([2**20] * len(sizes), sizes, 1, levels))
+    factors = np.array(choose_factors([2**20] * len(sizes), sizes, 1, levels))
     assert len(factors) == levels
     for before, after in pairwise(factors * sizes):
         choices = [before * step for step in product((1, 2), repeat=len(sizes)) if max(step) == 2]
@@ -174,16 +174,16 @@ def test_halving_brings_voxels_closest_to_cubes(sizes: list[float], levels: int)
 
 
 def test_which_axes_are_halved() -> None:
-    assert halvings((100, 800, 800), (2, 0.5, 0.5), 100) == [
+    assert choose_factors((100, 800, 800), (2, 0.5, 0.5), 100) == [
         (1, 1, 1),
         (1, 2, 2),
         (1, 4, 4),
         (2, 8, 8),
     ]
     # Time never is, nor is one pixel; and it ends where nothing can be.
-    assert halvings((9, 1, 4), (None, 0.1, 1), 1) == [(1, 1, 1), (1, 1, 2), (1, 1, 4)]
-    assert halvings((1, 1), (1, 1), 1, levels=3) == [(1, 1)]
-    assert halvings((300, 200), (1, 1), 300) == [(1, 1)]
+    assert choose_factors((9, 1, 4), (None, 0.1, 1), 1) == [(1, 1, 1), (1, 1, 2), (1, 1, 4)]
+    assert choose_factors((1, 1), (1, 1), 1, levels=3) == [(1, 1)]
+    assert choose_factors((300, 200), (1, 1), 300) == [(1, 1)]
 
 
 # -- what is written -------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_versions(tmp_path: Path) -> None:
     for version in VERSIONS:
         assert store_version(made(tmp_path / version, version=version)) == version
         assert store_version(tmp_path / version / "0") == version
-    with pytest.raises(DataError, match="no zarr store"):
+    with pytest.raises(DataError, match="not a zarr store"):
         store_version(tmp_path)
 
 
@@ -376,7 +376,7 @@ def test_labels_inside_of_an_image(tmp_path: Path, version: Version, consolidate
     home = image(tmp_path / "image.zarr", version, consolidated=consolidated)
     before = content(home)
     for name in ("cells", "nuclei"):
-        path = put_inside(made(tmp_path / name, version=version, source="../../"), home, name)
+        path = insert_labels(made(tmp_path / name, version=version, source="../../"), home, name)
         assert path == home / "labels" / name
         assert not (tmp_path / name).exists()
     found = {node.zarr.basename(): node for node in nodes(home)}
@@ -405,7 +405,7 @@ def test_labels_inside_of_an_image(tmp_path: Path, version: Version, consolidate
 @pytest.mark.parametrize("levels", [1, 2, 4])
 def test_labels_get_as_many_levels_as_the_image(tmp_path: Path, levels: int) -> None:
     home = image(tmp_path / "image.zarr", "0.5", levels)
-    path = put_inside(made(tmp_path / "a", smallest=20), home, "a")
+    path = insert_labels(made(tmp_path / "a", smallest=20), home, "a")
     assert len(nodes(path)[-1].data) == levels
     # They are what they would have been anyway.
     made(tmp_path / "b", smallest=1)
@@ -418,18 +418,18 @@ def test_labels_get_as_many_levels_as_the_image(tmp_path: Path, levels: int) -> 
 @pytest.mark.parametrize("version", VERSIONS)
 def test_what_is_inside_already_stays(tmp_path: Path, version: Version) -> None:
     home = image(tmp_path / "image.zarr", version)
-    put_inside(made(tmp_path / "a", version=version), home, "a")
+    insert_labels(made(tmp_path / "a", version=version), home, "a")
     before = content(home)
     left = made(tmp_path / "b", version=version)
     with pytest.raises(UsageError, match=r"image\.zarr/labels/a: exists"):
-        put_inside(left, home, "a")
+        insert_labels(left, home, "a")
     with pytest.raises(UsageError, match="labels 'c/d': expected a plain name"):
-        put_inside(left, home, "c/d")
+        insert_labels(left, home, "c/d")
     other = made(tmp_path / "c", version="0.4" if version == "0.5" else "0.5")
     with pytest.raises(UsageError, match=rf"c: is stored as NGFF .*image\.zarr as {version}"):
-        put_inside(other, home, "c")
-    with pytest.raises(DataError, match="no zarr store"):
-        put_inside(left, tmp_path, "b")
+        insert_labels(other, home, "c")
+    with pytest.raises(DataError, match="not a zarr store"):
+        insert_labels(left, tmp_path, "b")
     assert content(home) == before
     assert left.exists() and other.exists()
 
@@ -438,7 +438,7 @@ def test_what_others_say_of_labels_is_kept(tmp_path: Path) -> None:
     home = image(tmp_path / "image.zarr", "0.5")
     group = zarr.open_group(home / "labels", mode="w")
     group.attrs.put({"ome": {"version": "0.5", "labels": ["theirs"]}, "note": 1})
-    put_inside(made(tmp_path / "a"), home, "a")
+    insert_labels(made(tmp_path / "a"), home, "a")
     assert zarr.open_group(home / "labels", mode="r").attrs.asdict() == {
         "ome": {"version": "0.5", "labels": ["theirs", "a"]},
         "note": 1,
@@ -453,9 +453,9 @@ def test_a_kill_before_the_move_is_mended(tmp_path: Path, monkeypatch: pytest.Mo
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Path, "rename", dies)
-        put_inside(path, home, "a")
+        insert_labels(path, home, "a")
     assert nodes(home)  # a name without labels disturbs nobody
-    put_inside(path, home, "a")
+    insert_labels(path, home, "a")
     listed: Any = zarr.open_group(home / "labels", mode="r").attrs["ome"]
     assert listed["labels"] == ["a"]
     assert "a" in {node.zarr.basename() for node in nodes(home)}

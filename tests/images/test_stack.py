@@ -1,9 +1,7 @@
-"""A folder of slices: read as one volume, or said what is wrong with it; and made into surfaces."""
+"""Stacks of slices: read as a volume, resized, written."""
 
 from __future__ import annotations
 
-import csv
-import types
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +9,8 @@ import numpy as np
 import pytest
 import tifffile
 from imagecodecs import png_encode
-from matplotlib.image import imread
 
-from commands import Run
-from embedseg.data.classes import find_named
-from embedseg.images import read_labels, read_stack, resized, slice_files, write_slices
-from embedseg.images.stack import fill_folder
-from embedseg.plots import label_colours, save_montage
+from embedseg.images import read_stack, resize_slices, write_slices
 from embedseg.types import DataError
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5)
@@ -33,7 +26,6 @@ def slices(folder: Path, names: str, data: Any = GREY) -> Path:
     return folder
 
 
-# -- reading ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     "names",
     [
@@ -150,11 +142,10 @@ def test_a_file_with_a_volume(tmp_path: Path) -> None:
     assert read_stack(path, "ZYX").axes == "ZYX"
 
 
-# -- working size ----------------------------------------------------------------------------------
 @pytest.mark.parametrize(("size", "shape"), [(20, (10, 20)), (80, (40, 80)), ((8, 9), (8, 9))])
 def test_working_size(size: Any, shape: tuple[int, int]) -> None:
     ramp = np.broadcast_to(np.linspace(0, 1000, 40), (2, 3, 20, 40)).astype(np.uint16)
-    small = resized(ramp, size)
+    small = resize_slices(ramp, size)
     assert (small.shape, small.dtype) == ((2, 3, *shape), np.float32)
     assert small.mean() == pytest.approx(ramp.mean(), rel=0.01)
     assert (np.diff(small[0, 0, 0]) > 0).all()
@@ -162,10 +153,9 @@ def test_working_size(size: Any, shape: tuple[int, int]) -> None:
 
 def test_shrinking_smooths() -> None:
     stripes = np.tile([0.0, 1.0], (1, 64, 32))
-    assert resized(stripes, 16).std() < 0.1
+    assert resize_slices(stripes, 16).std() < 0.1
 
 
-# -- writing ---------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("largest", "kind"), [(255, np.uint8), (256, np.uint16)])
 def test_slices_are_written_as_they_were_read(tmp_path: Path, largest: int, kind: type) -> None:
     labels = np.random.default_rng(0).integers(0, largest + 1, (3, 6, 7)).astype(np.int32)
@@ -192,258 +182,3 @@ def test_all_slices_or_none(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     write_slices(folder, np.zeros((1, 3, 3), np.int32), ["b1"])
     assert sorted(path.name for path in folder.iterdir()) == ["b1.png", "notes.txt"]
-
-
-def test_a_folder_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
-    def fail(aside: Path) -> None:
-        (aside / "a.txt").touch()
-        raise RuntimeError("stopped")
-
-    fill_folder(tmp_path / "out", lambda aside: (aside / "a.txt").touch(), ["*"])
-    with pytest.raises(RuntimeError, match="stopped"):
-        fill_folder(tmp_path / "out", fail, ["*"])
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "a.txt"]
-
-
-# -- montage ---------------------------------------------------------------------------------------
-def volume_of_balls(depth: int = 30) -> tuple[np.ndarray, np.ndarray]:
-    z, y, x = np.ogrid[:depth, :40, :60]
-    labels = np.zeros((depth, 40, 60), np.int32)
-    for label, centre in ((1, 15), (2, 42)):
-        height = (z - (depth - 1) / 2) / depth * 24
-        labels[height**2 + (y - 20) ** 2 + (x - centre) ** 2 < 120] = label
-    return (100 * (labels > 0) + 20).astype(np.uint8), labels
-
-
-@pytest.mark.parametrize("depth", [1, 2, 5, 30])
-def test_montage(tmp_path: Path, depth: int) -> None:
-    volume, labels = volume_of_balls(depth)
-    save_montage(tmp_path / "m.png", volume, labels, title="balls")
-    picture = np.round(255 * imread(tmp_path / "m.png")[..., :3]).astype(int)
-    for label in (1, 2):  # outlines have the full colour
-        assert (picture == label_colours(np.array(label))).all(-1).sum() > 50
-    assert picture.shape[0] * picture.shape[1] > 300 * 200
-
-
-def test_montage_takes_channels_and_colours(tmp_path: Path) -> None:
-    volume, labels = volume_of_balls(4)
-    colours = np.array([[0, 0, 0], [255, 0, 0], [1, 2, 250]], np.uint8)
-    save_montage(tmp_path / "m.png", np.stack([volume, volume[::-1]]), labels, colours)
-    picture = np.round(255 * imread(tmp_path / "m.png")[..., :3]).astype(int)
-    assert all((picture == colour).all(-1).sum() > 50 for colour in colours[1:])
-
-
-# -- the command -----------------------------------------------------------------------------------
-class Bright:
-    """A model of as many axes as asked: what is bright is an object, left and right apart."""
-
-    calls: list[dict[str, Any]]
-
-    def __init__(self, ndim: int = 2) -> None:
-        method = types.SimpleNamespace(colours={})
-        data = types.SimpleNamespace(classes=None)
-        self.config = types.SimpleNamespace(ndim=ndim, channels=1, method=method, data=data)
-        self.calls = []
-
-    def segment(self, volume: np.ndarray, **options: Any) -> np.ndarray:
-        self.calls.append(options | {"shape": volume.shape})
-        side = 1 + (np.arange(volume.shape[-1]) >= 0.48 * volume.shape[-1])
-        return np.where(volume > 70, side, 0).astype(np.int32)
-
-
-@pytest.fixture
-def model(monkeypatch: pytest.MonkeyPatch) -> Bright:
-    bright = Bright()
-    monkeypatch.setattr("embedseg.segmenter.Segmenter.load", lambda folder, device: bright)
-    return bright
-
-
-@pytest.fixture
-def source(tmp_path: Path) -> Path:
-    volume, _ = volume_of_balls()
-    write_slices(tmp_path / "slices", volume, [f"s{place}" for place in range(5, 35)])
-    return tmp_path / "slices"
-
-
-def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
-    out = tmp_path / "out"
-    code, said, err = run("stack", source, "-o", out, "--model", tmp_path, "--spacing", "2,1,1")
-    assert (code, "spacing 2,1,1 µm, as given" in err) == (0, True)
-    assert "30 slices written" in said and "2 surfaces of" in said
-    assert {path.name for path in out.iterdir()} == {
-        "slices",
-        "labels.tif",
-        "montage.png",
-        "surface.stl",
-        "surface.csv",
-        "surface.png",
-    }
-    assert [path.name for path in slice_files(out / "slices")][:2] == ["s5.png", "s6.png"]
-    labels = read_labels(out / "labels.tif")
-    assert (labels.axes, labels.spacing) == ("ZYX", (2.0, 1.0, 1.0))
-    np.testing.assert_array_equal(labels.data, volume_of_balls()[1])
-    np.testing.assert_array_equal(read_stack(out / "slices").data, labels.data)
-    with (out / "surface.csv").open(newline="") as file:
-        rows = list(csv.DictReader(file))
-    for row in rows:
-        assert float(row["volume_um3"]) == pytest.approx(2 * int(row["voxels"]), rel=0.01)
-    for name in ("montage.png", "surface.png"):
-        assert imread(out / name)[..., :3].std() > 0.02
-    assert model.calls == [
-        {
-            "axes": "ZYX",
-            "spacing": (2.0, 1.0, 1.0),
-            "tta": None,
-            "planes": True,
-            "progress": False,
-            "shape": (30, 40, 60),
-        }
-    ]
-
-
-def test_working_size_is_taken_back(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
-    model.config.ndim = 3
-    code, said, _ = run(
-        "stack",
-        source,
-        "-o",
-        tmp_path / "out",
-        "--model",
-        tmp_path,
-        "--size",
-        30,
-        "--spacing",
-        "2,1,1",
-        "--no-mesh",
-        "--tta",
-    )
-    assert (code, "surface" in said) == (0, False)
-    (call,) = model.calls
-    assert (call["shape"], call["spacing"]) == ((30, 20, 30), (2.0, 2.0, 2.0))
-    assert (call["planes"], call["tta"]) == (None, True)
-    labels, truth = read_labels(tmp_path / "out/labels.tif").data, volume_of_balls()[1]
-    assert labels.shape == truth.shape
-    assert (labels == truth).mean() > 0.97
-    assert not list((tmp_path / "out").glob("surface*"))
-
-
-def test_options_reach_the_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
-    code, _, err = run(
-        "stack",
-        source,
-        "-o",
-        tmp_path / "out",
-        "--model",
-        tmp_path,
-        "--label",
-        2,
-        "--mesh-format",
-        "ply",
-        "--step",
-        2,
-        "--smooth",
-        3,
-        "--decimate",
-        0.5,
-    )
-    assert (code, "taken to be 1,1,1" in err) == (0, True)
-    with (tmp_path / "out/surface.csv").open(newline="") as file:
-        assert [row["label"] for row in csv.DictReader(file)] == ["2"]
-    args = ("stack", source, "-o", tmp_path / "out", "--model", tmp_path)
-    assert run(*args)[0] == 2
-    (tmp_path / "out/notes.txt").write_text("mine")
-    assert run(*args, "--overwrite")[0] == 0
-    # Of the earlier run nothing remains; what is not of this command is left alone.
-    assert sorted(path.name for path in (tmp_path / "out").glob("[ns]*")) == [
-        "notes.txt",
-        "slices",
-        "surface.csv",
-        "surface.png",
-        "surface.stl",
-    ]
-
-
-def test_classes_have_their_colours(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
-    model.config.method.colours = {"cell": "#000000", "left": "#ff0000", "right": "#0102fa"}
-    model.config.data.classes = find_named("cell=0,left=7,right=20+30")
-    assert run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--no-mesh")[0] == 0
-    # Files hold the values of the masks that the model was trained on.
-    assert np.unique(read_labels(tmp_path / "out/labels.tif").data).tolist() == [0, 7, 20]
-    picture = np.round(255 * imread(tmp_path / "out/montage.png")[..., :3]).astype(int)
-    assert all((picture == colour).all(-1).sum() > 50 for colour in ([255, 0, 0], [1, 2, 250]))
-
-
-def test_nothing_found_leaves_nothing(
-    source: Path, tmp_path: Path, model: Bright, run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(model, "segment", lambda volume, **_: np.zeros(volume.shape, np.int32))
-    code, out, err = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path)
-    assert (code, out) == (1, "")
-    assert "slices: no object found in 30 slices; nothing written" in err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["slices"]
-
-
-def test_labels_are_kept_where_surfaces_fail(
-    source: Path, tmp_path: Path, model: Bright, run: Run
-) -> None:
-    code, _, err = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--label", 9)
-    assert (code, "labels.tif: no object 9 here, there are 1, 2" in err) == (1, True)
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {
-        "slices",
-        "labels.tif",
-        "montage.png",
-    }
-
-
-def test_bad_usage_comes_before_the_work(
-    source: Path, tmp_path: Path, model: Bright, run: Run
-) -> None:
-    args = ("stack", source, "-o", tmp_path / "out", "--model", tmp_path)
-    for more, words in [
-        (("--mesh-format", "step"), "expected .stl .ply .obj .glb"),
-        (("--spacing", "1,1"), "--spacing 1,1: 2 values"),
-        (("--label", "x"), "--label 'x'"),
-        (("--size", "0"), "--size"),
-    ]:
-        code, _, err = run(*args, *more)
-        assert (code, words in err) == (2, True), err
-    (source / "s7.png").unlink()
-    code, _, err = run(*args)
-    assert (code, "slice 7 is missing" in err) == (1, True)
-    assert not model.calls and not (tmp_path / "out").exists()
-
-
-def test_stack_with_a_model_of_a_folder(source: Path, tmp_path: Path, run: Run) -> None:
-    """Untrained; with these thresholds all is one object."""
-    from embedseg.images import write_blobs
-    from embedseg.model import plan
-    from embedseg.segmenter import Segmenter
-
-    write_blobs(tmp_path / "data", ndim=2, splits={"train": 2, "val": 1, "test": 1})
-    config = plan(tmp_path / "data", method="boundary").changed(
-        {"net.width": 8, "net.depth": 2, "method.fg_threshold": 0, "method.boundary_threshold": 1}
-    )
-    Segmenter.new(config, "cpu").save(tmp_path / "model")
-    code, _, err = run(
-        "stack",
-        source,
-        "-o",
-        tmp_path / "out",
-        "--model",
-        tmp_path / "model",
-        "--device",
-        "cpu",
-        "--size",
-        32,
-    )
-    assert code == 0, err
-    with (tmp_path / "out/surface.csv").open(newline="") as file:
-        (row,) = csv.DictReader(file)
-    assert (row["voxels"], row["watertight"], row["capped"]) == (str(30 * 40 * 60), "True", "True")
-    code, _, err = run("stack", source, "-o", tmp_path / "out2", "--model", tmp_path / "slices")
-    assert (code, "no model here" in err) == (2, True)
-
-
-def test_mesh_takes_a_folder_of_slices(source: Path, tmp_path: Path, run: Run) -> None:
-    code, out, err = run("mesh", source, "-o", tmp_path / "a.stl", "--label", "120")
-    assert (code, "1 surface of" in out, "taken to be 1,1,1" in err) == (0, True, True)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from scipy import ndimage
 
-from embedseg.labels import CleanOptions, bordering, clean
+from embedseg.labels import CleanOptions, clean, find_border_objects
 from embedseg.labels.cleaning import clear_border, keep_largest
 from strategies import labels
 
@@ -53,7 +53,7 @@ def test_what_the_border_cuts_goes() -> None:
     labels = np.zeros((5, 7), np.int32)
     labels[0, 3], labels[2, 2:4], labels[1, 6], labels[3, 5] = 4, 7, 2, -1
     np.testing.assert_array_equal(np.unique(clear_border(labels)), [-1, 0, 7])
-    assert bordering(labels).tolist() == [2, 4]
+    assert find_border_objects(labels).tolist() == [2, 4]
 
 
 def test_a_single_plane_has_its_border_within_the_plane_only() -> None:

@@ -1,4 +1,4 @@
-"""Scores of classes and of the regions between membranes: by eye, slowly, and what must hold."""
+"""Scores of classes, and of regions between membranes."""
 
 from __future__ import annotations
 
@@ -15,17 +15,14 @@ from scipy import ndimage
 from skimage.metrics import adapted_rand_error, variation_of_information
 
 from embedseg.scoring import DenseScores
-from embedseg.scoring.classes import (
-    class_table,
-    flat_class_scores,
-    score_classes,
-    summarise_classes,
-)
-from embedseg.scoring.regions import region_scores
+from embedseg.scoring.class_tables import class_table, flat_class_scores
+from embedseg.scoring.classes import score_classes, summarise_classes
+from embedseg.scoring.regions import score_regions
 from embedseg.types import DataError
 from strategies import Labels, labels, shapes
 
 V = ("v_rand", "v_rand_split", "v_rand_merge", "v_info", "v_info_split", "v_info_merge")
+
 NAMES = ["cell", "membrane", "vesicle"]
 
 # Class 1 gains a pixel of 0 and loses one to 2; one pixel is not annotated.
@@ -36,6 +33,7 @@ TRUTH = np.array(
         [2, -1, 1, 1],
     ]
 )
+
 PREDICTED = np.array(
     [
         [0, 0, 1, 1],
@@ -68,7 +66,6 @@ def regions(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, float]:
     return dict(found)
 
 
-# -- by eye ----------------------------------------------------------------------------------------
 def test_classes_by_eye() -> None:
     found = score_classes(TRUTH, PREDICTED, 4)
     assert found.confusion.tolist() == [[2, 1, 0, 0], [0, 4, 1, 0], [0, 0, 3, 0], [0, 0, 0, 0]]
@@ -113,7 +110,7 @@ def test_split_regions_by_eye() -> None:
 def test_information_by_eye() -> None:
     # Four equal true regions, 2 bits, against two, 1 bit; and the other way round.
     four, two = np.array([1, 2, 3, 4]), np.array([7, 7, 5, 5])
-    merged, split = region_scores(four, two), region_scores(two, four)
+    merged, split = score_regions(four, two), score_regions(two, four)
     assert (merged["v_info_split"], merged["v_info_merge"]) == (1, 1 / 2)
     assert (split["v_info_split"], split["v_info_merge"]) == (1 / 2, 1)
     assert merged["v_info"] == split["v_info"] == pytest.approx(1 / ((2 + 1) / 2))
@@ -127,7 +124,6 @@ def test_regions_hang_together_by_faces() -> None:
     assert regions(volume, volume)["v_rand"] == 1
 
 
-# -- splits, merges and thick membranes ------------------------------------------------------------
 def test_a_gap_in_the_membrane_lowers_the_merge_scores_only() -> None:
     truth = cells()
     gap = truth.copy()
@@ -194,7 +190,6 @@ def test_where_nothing_can_be_wrong_regions_score_1(
     assert {found[key] for key in V} == {1} and found["adapted_rand_error"] == 0
 
 
-# -- definitions -----------------------------------------------------------------------------------
 @given(pairs())
 def test_classes_are_those_of_naive_loops(pair: tuple[Labels, Labels]) -> None:
     truth, predicted = pair
@@ -215,7 +210,7 @@ def test_classes_are_those_of_naive_loops(pair: tuple[Labels, Labels]) -> None:
 @given(hnp.arrays(np.int32, st.integers(1, 40), elements=st.integers(0, 4)), st.data())
 def test_regions_are_scored_by_definition(truth: Labels, data: st.DataObject) -> None:
     predicted = data.draw(hnp.arrays(np.int32, truth.shape, elements=st.integers(0, 4)))
-    found = region_scores(truth, predicted)
+    found = score_regions(truth, predicted)
     t, s = truth[truth > 0], predicted[truth > 0]
     if not len(t):
         assert set(found.values()) == {1}
@@ -246,7 +241,6 @@ def test_rand_error_is_that_of_scikit_image(pair: tuple[Labels, Labels]) -> None
     assert found["adapted_rand_error"] == pytest.approx(error if np.isfinite(error) else 0)
 
 
-# -- what must hold --------------------------------------------------------------------------------
 @given(
     hnp.arrays(np.int32, (4, 5), elements=st.integers(0, 4)),
     st.data(),
@@ -257,8 +251,8 @@ def test_numbers_of_regions_do_not_matter(
     truth: Labels, data: st.DataObject, order: list[int], true_order: list[int]
 ) -> None:
     predicted = data.draw(hnp.arrays(np.int32, (4, 5), elements=st.integers(0, 4)))
-    renumbered = region_scores(np.array([0, *true_order])[truth], 7 * np.array(order)[predicted])
-    assert renumbered == pytest.approx(region_scores(truth, predicted))
+    renumbered = score_regions(np.array([0, *true_order])[truth], 7 * np.array(order)[predicted])
+    assert renumbered == pytest.approx(score_regions(truth, predicted))
 
 
 @given(pairs())
@@ -315,7 +309,6 @@ def test_all_axes_are_equal() -> None:
     )
 
 
-# -- a data set ------------------------------------------------------------------------------------
 def test_summary_by_eye() -> None:
     half = score_classes(np.array([[0, 1]]), np.array([[0, 0]]), 3, membrane=1)
     right = score_classes(np.array([[1, 1]]), np.array([[1, 1]]), 3, membrane=1)
@@ -342,37 +335,6 @@ def test_summary_without_annotated_pixels_or_regions() -> None:
     assert "-" in class_table(summary)
 
 
-def test_table_by_eye() -> None:
-    found = class_table(
-        summarise_classes([("a", score_classes(TRUTH, PREDICTED, 3, membrane=1))], NAMES)
-    )
-    lines = [line.split() for line in found.splitlines()]
-    assert ["cell", "0.667", "0.800", "1.000", "0.667", "27.3%"] in lines
-    assert ["membrane", "0.667", "0.800", "0.800", "0.800", "45.5%"] in lines
-    assert ["mean", "0.694", "0.819"] in lines
-    assert ["membrane", "0.0", "80.0", "20.0"] in lines
-    assert "pixel accuracy 0.818" in found and "V_rand" in found and "1 image," in found
-
-
-def test_table_fits_100_columns() -> None:
-    names = [f"a class with quite a long name {k}" for k in range(8)]
-    image = np.arange(8)[None]
-    for line in class_table(
-        summarise_classes([("a", score_classes(image, image, 8, membrane=0))], names)
-    ).splitlines():
-        assert len(line) <= 100
-
-
-def test_flat_is_one_row() -> None:
-    found = flat_class_scores(score_classes(TRUTH, PREDICTED, 3, membrane=1), NAMES)
-    assert list(found)[:6] == [f"{key}_{name}" for key in ("iou", "dice") for name in NAMES]
-    assert list(found)[6:] == ["iou_mean", "dice_mean", "accuracy", *V, "adapted_rand_error"]
-    assert {type(value) for value in found.values()} == {float}
-    assert found["iou_vesicle"] == 3 / 4
-    assert "v_rand" not in flat_class_scores(score_classes(TRUTH, PREDICTED, 3), NAMES)
-
-
-# -- errors ----------------------------------------------------------------------------------------
 @pytest.mark.parametrize(
     ("truth", "predicted", "membrane", "words"),
     [
