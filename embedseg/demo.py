@@ -1,4 +1,4 @@
-"""The demo: train on the sample images, segment those held back, score and draw them."""
+"""The demo: training and prediction on the sample images."""
 
 from __future__ import annotations
 
@@ -14,45 +14,24 @@ from embedseg.evaluation import score_samples
 from embedseg.images import write_labels
 from embedseg.model import plan
 from embedseg.plots import save_overlay
-from embedseg.report import Gallery, evaluation_report
+from embedseg.report import Gallery, write_evaluation_report
 from embedseg.segmenter import Segmenter
 from embedseg.training import save_history
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
 
-#: Sample data of each number of axes.
+#: Samples by number of axes.
 SAMPLES = {2: "nuclei", 3: "ovules"}
 
 
-def samples(ndim: int) -> Path:
-    """Return the folder of sample images that come with the package.
-
-    Parameters
-    ----------
-    ndim : {2, 3}
-        Nuclei in 2D, or a volume of an ovule.
-
-    Raises
-    ------
-    DataError
-        If they were not installed.
-
-    Examples
-    --------
-    >>> sorted(path.name for path in samples(2).iterdir() if path.is_dir())
-    ['test', 'train', 'val']
-    """
-    return sample_folder(SAMPLES[ndim])
-
-
 def sample_folder(name: str) -> Path:
-    """Return the data folder of samples by their name: nuclei, ovules or neurites.
+    """Return the data folder of the samples nuclei (2D), ovules or neurites (3D).
 
     Raises
     ------
     DataError
-        If they were not installed.
+        If the samples are not installed.
 
     Examples
     --------
@@ -60,14 +39,14 @@ def sample_folder(name: str) -> Path:
     'neurites'
     """
     package = Path(str(files("embedseg")))
-    # Installed beside the code; in a checkout they lie at the top.
+    # Installed beside the code; in a checkout at the top level.
     for folder in (package / "samples", package.parent / "data"):
         if (folder / name).is_dir():
             return folder / name
-    raise DataError(f"{package / 'samples'}: the sample images are not there; install again")
+    raise DataError(f"{package / 'samples'}: no sample images; install the package again")
 
 
-def demo(
+def run_demo(
     folder: Path | str,
     *,
     ndim: int = 2,
@@ -75,14 +54,14 @@ def demo(
     device: str = "auto",
     progress: bool = True,
 ) -> dict[str, Any]:
-    """Train on the sample images and segment the test images, which training does not see.
+    """Train on the sample images, then segment and score the test images.
 
     Parameters
     ----------
     folder : path
-        Gets `model`, `labels`, `overlays`, `scores.json`, `history.png` and `report.html`.
+        Output folder: `model`, `labels`, `overlays`, `scores.json`, `history.png`, `report.html`.
     ndim : {2, 3}
-        Images or a volume.
+        2: nuclei; 3: ovules.
     time_limit : float or str
         Length of the training in seconds, or "200s".
     device : str
@@ -93,9 +72,9 @@ def demo(
     Returns
     -------
     dict
-        The scores, as in `embedseg.scoring.scoring.summarise_objects`.
+        Summary of the scores, as in `embedseg.scoring.object_tables.summarise_objects`.
     """
-    folder, data = Path(folder), samples(ndim)
+    folder, data = Path(folder), sample_folder(SAMPLES[ndim])
     log.info("training on %s for %s", data, time_limit)
     config = plan(data)
     model = Segmenter.new(config, device).fit(
@@ -104,8 +83,8 @@ def demo(
     save_history(folder / "history.png", model.history)
     results, gallery = [], Gallery(model.config.method)
     images = load_split(data, "test", config.data)
-    for sample, found, scores in score_samples(model, images, progress=progress):
-        labels = found.labels
+    for sample, segmentation, scores in score_samples(model, images, progress=progress):
+        labels = segmentation.labels
         axes = "ZYX"[-labels.ndim :]
         write_labels(folder / "labels" / f"{sample.name}.tif", labels, sample.spacing, axes)
         save_overlay(
@@ -117,10 +96,15 @@ def demo(
             title=f"{sample.name}: AP50 {scores.ap['0.50']:.2f}",
         )
         gallery.add(
-            sample.name, sample.image, found, sample.labels, scores=scores, spacing=sample.spacing
+            sample.name,
+            sample.image,
+            segmentation,
+            sample.labels,
+            scores=scores,
+            spacing=sample.spacing,
         )
         results.append((sample.name, scores))
-    evaluation_report(
+    write_evaluation_report(
         folder / "report.html",
         model,
         gallery,

@@ -1,4 +1,4 @@
-"""Scores per image and per data set."""
+"""Scores of samples and of folders."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.common import write_aside
-from embedseg.data import ClassOptions, Sample, frames, pair_files, to_indices
+from embedseg.common import write_file
+from embedseg.data import ClassOptions, Sample, pair_folders, split_frames, to_class_indices
 from embedseg.images import Image, read_labels, stem
 from embedseg.scoring import ObjectScoring, Scoring
 from embedseg.types import DataError, Segmentation
@@ -35,7 +35,7 @@ def score_folders(
     Parameters
     ----------
     truth_dir, predicted_dir : path
-        Folders; files are paired as `embedseg.data.samples.pair_files` does.
+        Folders; files are paired as by `embedseg.data.pair_folders`.
     axes : str, optional
         Axes of the files, such as "ZYX". Default: those of the true file's metadata.
     ignore_label : int, optional
@@ -43,19 +43,19 @@ def score_folders(
     scoring : Scoring, optional
         Default: that of objects.
     classes : sequence of ClassOptions, optional
-        The files hold these classes.
+        Classes in the files.
 
     Returns
     -------
     list of (str, scores)
-        Name and scores of each image; frames along a time axis are images of their own.
+        Name and scores of each image; frames along a time axis are separate images.
 
     Raises
     ------
     DataError
         For files without a partner, anything that is not a label image, or different shapes.
     """
-    pairs, _ = pair_files(truth_dir, predicted_dir)
+    pairs, _ = pair_folders(truth_dir, predicted_dir)
     return [
         (name, (scoring or ObjectScoring()).compare(*both))
         for truth, predicted in pairs
@@ -85,17 +85,17 @@ def score_samples(
     progress : bool
         Whether to show a progress bar.
     scoring : Scoring, optional
-        How they are compared; default: as the model's method has it.
+        Default: that of the model's method.
 
     Yields
     ------
     Sample, Segmentation, scores
-        The sample, what was found in it, and its scores as `scoring` has them.
+        The sample, its segmentation, and its scores by `scoring`.
     """
     scoring = scoring or segmenter.config.method.scoring()
     for sample in tqdm(samples, desc="segment", disable=not progress, leave=False):
-        found = find_sample(segmenter, sample, tta=tta, planes=planes)
-        yield sample, found, scoring.compare(sample.labels, found.labels)
+        segmentation = segment_sample_objects(segmenter, sample, tta=tta, planes=planes)
+        yield sample, segmentation, scoring.compare(sample.labels, segmentation.labels)
 
 
 def segment_sample(
@@ -105,19 +105,19 @@ def segment_sample(
     tta: bool | None = None,
     planes: bool | None = None,
 ) -> NDArray[np.int32]:
-    """Return the labels that a model finds in a sample's image; see `score_samples`."""
-    return find_sample(segmenter, sample, tta=tta, planes=planes).labels
+    """Segment a sample's image and return the labels; see `score_samples`."""
+    return segment_sample_objects(segmenter, sample, tta=tta, planes=planes).labels
 
 
-def find_sample(
+def segment_sample_objects(
     segmenter: Segmenter,
     sample: Sample,
     *,
     tta: bool | None = None,
     planes: bool | None = None,
 ) -> Segmentation:
-    """Return what a model finds in a sample's image; see `score_samples`."""
-    return segmenter.find(
+    """Segment a sample's image and return labels and objects; see `score_samples`."""
+    return segmenter.segment_objects(
         sample.image,
         axes="C" + "ZYX"[-sample.labels.ndim :],
         spacing=sample.spacing,
@@ -134,9 +134,11 @@ def write_csv(
     Parameters
     ----------
     path : path
-        Replaced if it is there.
+        Overwritten if it exists.
     results : sequence of (str, scores)
-        Of each image, as `scoring` compares them; default: that of objects.
+        Name and scores of each image.
+    scoring : Scoring, optional
+        Default: that of objects.
     """
     scoring = scoring or ObjectScoring()
     rows = [{"image": name, **scoring.row(scores)} for name, scores in results]
@@ -147,7 +149,7 @@ def write_csv(
             writer.writeheader()
             writer.writerows(rows)
 
-    write_aside(Path(path), write)
+    write_file(Path(path), write)
 
 
 def _read_both(
@@ -159,7 +161,7 @@ def _read_both(
 ) -> Iterator[tuple[str, NDArray[np.int32], NDArray[np.int32]]]:
     """Yield name, true and predicted labels of each frame."""
     truth = read_labels(truth_path, axes, ignore_label)
-    # Both show one scene, so what the true file says of its axes holds for the other.
+    # Both show the same image, so both have the axes of the true file.
     predicted = read_labels(predicted_path, axes or truth.axes)
     if truth.data.shape != predicted.data.shape:
         raise DataError(
@@ -169,10 +171,10 @@ def _read_both(
     name, both = stem(truth_path), zip(_labels(truth), _labels(predicted), strict=True)
     for t, (known, found) in enumerate(both):
         if classes:
-            known = to_indices(known, classes, str(truth_path))
-            found = to_indices(found, classes, str(predicted_path))
+            known = to_class_indices(known, classes, str(truth_path))
+            found = to_class_indices(found, classes, str(predicted_path))
         yield f"{name}_t{t:03d}" if "T" in truth.axes else name, known, found
 
 
 def _labels(image: Image) -> list[NDArray[Any]]:
-    return [frame[0] for frame in frames(image)]
+    return [frame[0] for frame in split_frames(image)]

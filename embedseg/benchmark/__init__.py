@@ -3,8 +3,11 @@
 ::
 
     baseline.py    Baselines without training
+    benchmark.py   The benchmark: all entries trained for equal time and scored alike
     comparison.py  Comparison of runs: table and curves
-    runs.py        Benchmark runs: equal time, one evaluator
+    entries.py     Entries of a benchmark, and the setup that its runs share
+    records.py     Records of runs: grouped, named, read and written
+    run.py         One run: training and scoring in a separate process
 """
 
 import lazy_loader

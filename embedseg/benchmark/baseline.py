@@ -12,11 +12,11 @@ from skimage.feature import peak_local_max
 from skimage.filters import threshold_otsu
 from skimage.segmentation import watershed
 
-from embedseg.geometry import smoothed
+from embedseg.geometry import gaussian_smooth
 from embedseg.labels import drop_small, relabel
 from embedseg.types import Spacing
 
-#: What they are called in tables.
+#: Names in tables.
 OTSU, MOST_FREQUENT = "otsu-watershed", "most-frequent"
 
 
@@ -39,7 +39,7 @@ def otsu_watershed(
     sigma : float
         Gaussian smoothing, pixels of the finest axis.
     distance : float
-        Objects' middles are at least so far apart along some axis, pixels.
+        Smallest distance between the middles of objects, along any axis, pixels.
     min_object_size : int
         Objects of fewer pixels are dropped.
 
@@ -60,7 +60,7 @@ def otsu_watershed(
     >>> int(otsu_watershed(image, (1.0, 1.0)).max())
     2
     """
-    smooth = smoothed(np.asarray(image, np.float32).mean(axis=0), sigma, spacing)
+    smooth = gaussian_smooth(np.asarray(image, np.float32).mean(axis=0), sigma, spacing)
     if smooth.min() == smooth.max():
         return np.zeros(smooth.shape, np.int32)
     inside = smooth > threshold_otsu(smooth)  # type: ignore[no-untyped-call]
@@ -70,16 +70,18 @@ def otsu_watershed(
     )
     markers = np.zeros(inside.shape, np.int32)
     markers[tuple(peaks.T)] = np.arange(1, len(peaks) + 1)
-    found = watershed(-depth, markers, mask=inside)  # type: ignore[no-untyped-call]
-    return relabel(drop_small(found.astype(np.int32), min_object_size))
+    labels = watershed(-depth, markers, mask=inside)  # type: ignore[no-untyped-call]
+    return relabel(drop_small(labels.astype(np.int32), min_object_size))
 
 
-def most_frequent(shape: tuple[int, ...], frequencies: Sequence[float]) -> NDArray[np.int32]:
-    """Take every pixel for the class that most pixels belong to.
+def predict_most_frequent(
+    shape: tuple[int, ...], frequencies: Sequence[float]
+) -> NDArray[np.int32]:
+    """Assign the most frequent class to every pixel.
 
     Examples
     --------
-    >>> most_frequent((1, 3), (0.2, 0.5, 0.3))
+    >>> predict_most_frequent((1, 3), (0.2, 0.5, 0.3))
     array([[1, 1, 1]], dtype=int32)
     """
     return np.full(shape, int(np.argmax(frequencies)), np.int32)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from embedseg.benchmark.records import GROUP_KEYS, Record, format_curve_label, group_records
 from embedseg.common import write_text
 from embedseg.plots import save_figure
 from embedseg.scoring import Table
 
-Record = Mapping[str, Any]
-
-#: What tells one line of the table from another, and one curve over minutes from another.
-KEYS = ("method", "net", "ndim", "preset", "minutes")
-BEFORE = (*KEYS, "runs", "steps")
-AFTER = ("parameters, M", "Mpx/s", "peak memory, GB")
+#: Columns of the table before and after the scores.
+LEFT_COLUMNS = (*GROUP_KEYS, "runs", "steps")
+RIGHT_COLUMNS = ("parameters, M", "Mpx/s", "peak memory, GB")
 
 
 def save_comparison(folder: Path, records: Sequence[Record]) -> None:
@@ -27,7 +25,7 @@ def save_comparison(folder: Path, records: Sequence[Record]) -> None:
 
 
 def comparison_table(records: Sequence[Record]) -> list[str]:
-    """Return a Markdown table: mean and standard deviation over the seeds.
+    """Return the lines of a Markdown table: mean and standard deviation over the seeds.
 
     Examples
     --------
@@ -43,10 +41,10 @@ def comparison_table(records: Sequence[Record]) -> list[str]:
 
 
 def comparison_cells(records: Sequence[Record]) -> Table:
-    """Return what `comparison_table` says, cell by cell."""
+    """Return the cells of `comparison_table`."""
     scores = list(dict.fromkeys(name for run in records for name in run["headline"]))
     rows = []
-    for (method, net, ndim, preset, minutes), group in group_records(records, KEYS).items():
+    for (method, net, ndim, preset, minutes), group in group_records(records, GROUP_KEYS).items():
         peaks = [run["peak_memory"] for run in group if run["peak_memory"] is not None]
         row = (
             method,
@@ -71,11 +69,13 @@ def comparison_cells(records: Sequence[Record]) -> Table:
             f"{max(peaks) / 1e9:.2f}" if peaks else "",
         )
         rows.append(tuple(map(str, row)))
-    return Table("Mean and standard deviation over the runs", (*BEFORE, *scores, *AFTER), rows)
+    return Table(
+        "Mean and standard deviation over the runs", (*LEFT_COLUMNS, *scores, *RIGHT_COLUMNS), rows
+    )
 
 
 def save_curves(path: Path, records: Sequence[Record]) -> None:
-    """Draw AP over the IoU threshold, or IoU by class; and the score over minutes of training."""
+    """Draw AP over the IoU threshold or IoU by class, and the score over minutes of training."""
     from matplotlib.figure import Figure
 
     trained = [run for run in records if run["minutes"]]
@@ -83,9 +83,9 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     figure = Figure(figsize=(7 * (1 + (len(lengths) > 1)), 5), dpi=100, layout="constrained")
     axes = figure.subplots(1, 1 + (len(lengths) > 1), squeeze=False)[0]
     longest = [run for run in records if run["minutes"] in (0, lengths[-1] if lengths else 0)]
-    # The same colour in both plots.
-    numbers = {key: number for number, key in enumerate(group_records(records, KEYS[:4]))}
-    for key, group in group_records(longest, KEYS).items():
+    # The same colours in both plots.
+    numbers = {key: number for number, key in enumerate(group_records(records, GROUP_KEYS[:4]))}
+    for key, group in group_records(longest, GROUP_KEYS).items():
         values = np.array([list(run["profile"].values()) for run in group])
         _curve(axes[0], list(group[0]["profile"]), values, key[:4], numbers[key[:4]])
     axes[0].set(
@@ -95,7 +95,7 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
         title=f"{lengths[-1]:g} minutes of training" if lengths else "no training",
     )
     if len(lengths) > 1:
-        for key, group in group_records(trained, KEYS[:4]).items():
+        for key, group in group_records(trained, GROUP_KEYS[:4]).items():
             shown = group_records(group, ("minutes",))
             points = sorted(shown)
             most = max(len(runs) for runs in shown.values())
@@ -118,35 +118,6 @@ def save_curves(path: Path, records: Sequence[Record]) -> None:
     save_figure(figure, path)
 
 
-def group_records(
-    records: Sequence[Record], keys: Sequence[str]
-) -> dict[tuple[Any, ...], list[Record]]:
-    """Return the records that agree in some fields, in their order.
-
-    Examples
-    --------
-    >>> group_records([{"a": 1, "b": 2}, {"a": 1, "b": 3}], ["a"])
-    {(1,): [{'a': 1, 'b': 2}, {'a': 1, 'b': 3}]}
-    """
-    groups: dict[tuple[Any, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault(tuple(record[key] for key in keys), []).append(record)
-    return groups
-
-
-def curve_label(key: tuple[Any, ...]) -> str:
-    """Say in short what method, net, axes and preset a curve is of.
-
-    Examples
-    --------
-    >>> curve_label(("embedding", "unet", 2, "default"))
-    'embedding unet 2D'
-    """
-    method, net, ndim, preset = key
-    parts = [method, net or "", f"{ndim}D", "" if preset == "default" else preset]
-    return " ".join(part for part in parts if part)
-
-
 def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], number: int) -> None:
     """Draw the mean over runs, and a band from the lowest to the highest."""
     style = ["-", "--", "-.", ":"][number // 10 % 4]
@@ -156,7 +127,7 @@ def _curve(axes: Any, x: Sequence[Any], values: Any, key: tuple[Any, ...], numbe
         style,
         marker=".",
         color=f"C{number % 10}",
-        label=curve_label(key),
+        label=format_curve_label(key),
     )
     axes.fill_between(
         x,

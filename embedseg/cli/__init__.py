@@ -38,14 +38,13 @@ from collections.abc import Sequence
 from importlib import import_module
 from keyword import iskeyword
 
-from embedseg.cli.app import app as typer_app
+from embedseg.cli.app import COMMANDS, app as typer_app
 from embedseg.cli.console import explain_error, log_to_stderr
-from embedseg.cli.help import ORDER
 
-for _name in ORDER:
+for _name in COMMANDS:
     import_module(f"embedseg.cli.{_name}_" if iskeyword(_name) else f"embedseg.cli.{_name}")
 # One command may have imported the file of another before its turn.
-typer_app.registered_commands.sort(key=lambda each: ORDER.index(str(each.name)))
+typer_app.registered_commands.sort(key=lambda each: COMMANDS.index(str(each.name)))
 
 
 def main(args: Sequence[str] | None = None) -> None:

@@ -9,6 +9,26 @@ import typer
 
 from embedseg.cli.help import GroupedCommand
 
+#: The commands, in the order of `--help`; each has a file of its name.
+COMMANDS = (
+    "demo",
+    "check",
+    "plan",
+    "train",
+    "tune",
+    "evaluate",
+    "predict",
+    "convert",
+    "score",
+    "info",
+    "ensemble",
+    "benchmark",
+    "stack",
+    "mesh",
+    "export",
+    "import",
+)
+
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
 app = typer.Typer(
     no_args_is_help=True,

@@ -20,26 +20,6 @@ ABOUT = "About the model"
 COMPARED = "What is compared"
 WRITTEN = "What is written"
 
-#: The commands, in the order of `--help`; each has a file of its name.
-ORDER = (
-    "demo",
-    "check",
-    "plan",
-    "train",
-    "tune",
-    "evaluate",
-    "predict",
-    "convert",
-    "score",
-    "info",
-    "ensemble",
-    "benchmark",
-    "stack",
-    "mesh",
-    "export",
-    "import",
-)
-
 Rows = list[tuple[str, str]]
 
 

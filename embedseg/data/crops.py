@@ -91,7 +91,7 @@ class Crops:
         self.margin = np.array(margin or (0,) * len(crop), np.int64)
         self.background, self.balance = background, balance
         self.min_foreground = min_foreground
-        boxes = [_find_targets(sample) for sample in self.samples]
+        boxes = [_find_anchors(sample) for sample in self.samples]
         counts = np.array([len(lower) for lower, _ in boxes])
         self._owner = np.repeat(np.arange(len(boxes)), counts)
         self._first, self._count = (np.cumsum(counts) - counts)[counts > 0], counts[counts > 0]
@@ -171,7 +171,7 @@ def _cut(sample: Sample, start: Indices, crop: Indices) -> tuple[Floats, Labels]
     return np.ascontiguousarray(image, np.float32), np.array(labels)
 
 
-def _find_targets(sample: Sample) -> tuple[Indices, Indices]:
+def _find_anchors(sample: Sample) -> tuple[Indices, Indices]:
     """Return the corners of the objects, or of as many pixels of each class."""
     if not sample.semantic:
         return box_corners(sample.labels)

@@ -14,7 +14,7 @@ from embedseg.model.finetuning import start_from
 from embedseg.model.folder import ModelFolder
 from embedseg.model.trained_net import TrainedNet
 from embedseg.model.tuning import Tuned
-from embedseg.training import Row, Run, Watch, fit
+from embedseg.training import Row, Run, Watch, run_training
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
@@ -87,7 +87,7 @@ def fit_net(
         config.data.min_foreground,
         watch,
     )
-    history = fit(
+    history = run_training(
         run, net.device, devices=devices, resume=resume, started=started, progress=progress
     )
     net.net.to(net.device)

@@ -1,4 +1,4 @@
-"""The interface of what predicts maps: a trained net or an ensemble."""
+"""The interface of trained nets and ensembles, and `open_model`, which reads either."""
 
 from __future__ import annotations
 

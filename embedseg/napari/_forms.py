@@ -55,10 +55,10 @@ class Page(QWidget):
         """Add a group with a title; return its form."""
         box = QGroupBox(title)
         self.column.addWidget(box)
-        return form_in(box)
+        return add_form(box)
 
 
-def form_in(widget: QWidget) -> QFormLayout:
+def add_form(widget: QWidget) -> QFormLayout:
     """Give a widget rows of a label and a field."""
     form = QFormLayout(widget)
     form.setFieldGrowthPolicy(QFormLayout.FieldGrowthPolicy.AllNonFixedFieldsGrow)
@@ -69,15 +69,15 @@ def form_in(widget: QWidget) -> QFormLayout:
 
 
 def add_row(form: QFormLayout, label: str, field: QWidget, tip: str) -> None:
-    """Add a field with its label; both say the tip."""
+    """Add a field with its label; both show the tip."""
     field.setToolTip(tip)
     name = QLabel(label)
     name.setToolTip(tip)
     form.addRow(name, field)
 
 
-def words(text: str = "") -> QLabel:
-    """Return lines of text that break where the widget is narrow."""
+def make_label(text: str = "") -> QLabel:
+    """Return a label whose text wraps where the widget is narrow."""
     label = QLabel(text)
     label.setWordWrap(True)
     label.setMinimumWidth(1)
@@ -86,15 +86,15 @@ def words(text: str = "") -> QLabel:
     return label
 
 
-def button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
-    """Return a button."""
+def make_button(text: str, tip: str, clicked: Callable[[], object]) -> QPushButton:
+    """Return a button with a tip and a callback."""
     made = QPushButton(text)
     made.setToolTip(tip)
     made.clicked.connect(lambda _=False: clicked())
     return made
 
 
-def in_a_row(*widgets: QWidget) -> QWidget:
+def make_row(*widgets: QWidget) -> QWidget:
     """Return widgets side by side."""
     row = QWidget()
     layout = QHBoxLayout(row)
@@ -104,14 +104,14 @@ def in_a_row(*widgets: QWidget) -> QWidget:
     return row
 
 
-def shrinkable(choice: QComboBox) -> None:
+def make_shrinkable(choice: QComboBox) -> None:
     """Let a choice be narrower than its longest item."""
     choice.setMinimumContentsLength(6)
     choice.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
 
 
 class FolderEdit(QWidget):
-    """The path of a folder, typed or chosen; `chosen` comes when it is another one."""
+    """The path of a folder, typed or chosen; `chosen` is emitted when it changes."""
 
     chosen = Signal()
 
@@ -131,12 +131,12 @@ class FolderEdit(QWidget):
         self.line.editingFinished.connect(self._edited)
 
     def path(self) -> Path | None:
-        """Return the path; None where nothing is written."""
+        """Return the path; None if the field is empty."""
         text = self.line.text().strip()
         return Path(text).expanduser() if text else None
 
     def set_path(self, path: Path | str | None) -> None:
-        """Write a path."""
+        """Set the path."""
         self.line.setText("" if path is None else str(path))
         self._edited()
 
@@ -147,13 +147,13 @@ class FolderEdit(QWidget):
             self.chosen.emit()
 
     def _browse(self) -> None:
-        found = QFileDialog.getExistingDirectory(self, "Choose a folder", self.line.text())
-        if found:
-            self.set_path(found)
+        folder = QFileDialog.getExistingDirectory(self, "Choose a folder", self.line.text())
+        if folder:
+            self.set_path(folder)
 
 
 class LayerChoice(QComboBox):
-    """One of the viewer's layers of a kind; `chosen` comes when it is another one."""
+    """One of the viewer's layers of a type; `chosen` is emitted when it changes."""
 
     chosen = Signal()
 
@@ -161,19 +161,19 @@ class LayerChoice(QComboBox):
         super().__init__()
         self.viewer, self.kind = viewer, kind
         self._last: Any = None
-        shrinkable(self)
+        make_shrinkable(self)
         for name in ("inserted", "removed", "reordered", "renamed"):
             getattr(viewer.layers.events, name).connect(self._refill)
-        self.currentIndexChanged.connect(self._tell)
-        self.destroyed.connect(self._forget())
+        self.currentIndexChanged.connect(self._emit_change)
+        self.destroyed.connect(self._make_disconnect())
         self._refill()
 
     def layer(self) -> Any:
-        """Return the layer; None where there is none of the kind."""
+        """Return the layer; None if there is none of the type."""
         return self.currentData()
 
     def choose(self, layer: Any) -> None:
-        """Choose a layer, if it is there."""
+        """Choose a layer of the list."""
         places = [index for index in range(self.count()) if self.itemData(index) is layer]
         if places:
             self.setCurrentIndex(places[0])
@@ -186,22 +186,22 @@ class LayerChoice(QComboBox):
                 if isinstance(each, self.kind):
                     self.addItem(each.name, each)
             self.choose(layer)
-        self._tell()
+        self._emit_change()
 
-    def _tell(self, index: int = 0) -> None:
+    def _emit_change(self, index: int = 0) -> None:
         if self.layer() is not self._last:
             self._last = self.layer()
             self.chosen.emit()
 
-    def _forget(self) -> Callable[[], None]:
-        """Return what takes this choice off the viewer's events."""
+    def _make_disconnect(self) -> Callable[[], None]:
+        """Return a function that disconnects this choice from the viewer's events."""
         events, refill = self.viewer.layers.events, self._refill
 
-        def forget() -> None:
+        def disconnect() -> None:
             for name in ("inserted", "removed", "reordered", "renamed"):
                 getattr(events, name).disconnect(refill)
 
-        return forget
+        return disconnect
 
 
 class DeviceChoice(QComboBox):
@@ -210,11 +210,11 @@ class DeviceChoice(QComboBox):
     def __init__(self) -> None:
         super().__init__()
         self.addItems(["auto", "cpu", "cuda", "mps"])
-        self.setToolTip("What to compute on: auto takes a GPU where there is one")
+        self.setToolTip("Device to compute on: auto takes a GPU where there is one")
 
 
-class Progress(QWidget):
-    """A bar and a line of words below it."""
+class ProgressView(QWidget):
+    """A progress bar with a message below it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -222,25 +222,25 @@ class Progress(QWidget):
         self.bar.setRange(0, 1000)
         self.bar.setTextVisible(False)
         self.bar.setMaximumHeight(12)
-        self.said = words()
+        self.message = make_label()
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.bar)
-        layout.addWidget(self.said)
-        self.idle()
+        layout.addWidget(self.message)
+        self.finish()
 
-    def show_share(self, share: float | None) -> None:
-        """Show how much is done; None: nobody knows."""
+    def show_fraction(self, fraction: float | None) -> None:
+        """Show the fraction that is done; None if unknown."""
         self.bar.setVisible(True)
-        self.bar.setRange(0, 0 if share is None else 1000)
-        if share is not None:
-            self.bar.setValue(round(1000 * share))
+        self.bar.setRange(0, 0 if fraction is None else 1000)
+        if fraction is not None:
+            self.bar.setValue(round(1000 * fraction))
 
-    def say(self, text: str) -> None:
-        """Say what is going on."""
-        self.said.setText(text)
+    def show_message(self, text: str) -> None:
+        """Show a message."""
+        self.message.setText(text)
 
-    def idle(self, text: str = "") -> None:
-        """Hide the bar; say how it ended."""
+    def finish(self, text: str = "") -> None:
+        """Hide the bar and show a last message."""
         self.bar.setVisible(False)
-        self.say(text)
+        self.show_message(text)

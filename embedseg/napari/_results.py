@@ -10,41 +10,40 @@ import numpy as np
 from napari.utils.colormaps import DirectLabelColormap
 from numpy.typing import NDArray
 
-from embedseg.napari._decoding import Found, Predicted
-from embedseg.napari._layers import free_name
+from embedseg.napari._decoding import Decoded, PredictedMaps
+from embedseg.napari._layers import find_free_name
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-#: Under which name a layer's metadata say what it is part of.
-PART = "embedseg part"
+#: Key of a layer's metadata for the part of the results that it shows.
+PART_KEY = "embedseg part"
 
 
-class Job(NamedTuple):
-    """What was segmented.
+class PredictedLayer(NamedTuple):
+    """The maps predicted for a layer.
 
     Attributes
     ----------
     layer : layer of napari
         The image.
-    place : dict
-        Where results belong.
-    predicted : Predicted
-        The maps.
+    placement : dict
+        Scale, translation, units and axis labels of the results.
+    maps : PredictedMaps
     """
 
     layer: Any
-    place: dict[str, Any]
-    predicted: Predicted
+    placement: dict[str, Any]
+    maps: PredictedMaps
 
 
-class Results:
-    """The layers that show results: labels, centres and maps.
+class ResultLayers:
+    """Layers that show results: labels, centres and maps.
 
     Attributes
     ----------
     labels : layer of napari or None
-        Where labels go, as long as nobody has edited them.
+        The layer that labels are shown in, until it is edited.
     """
 
     def __init__(self, viewer: Viewer) -> None:
@@ -53,100 +52,111 @@ class Results:
         self._sum = 0
 
     def show_labels(
-        self, job: Job, found: Found, colours: Mapping[str, str], known: Mapping[str, Any]
+        self,
+        prediction: PredictedLayer,
+        decoded: Decoded,
+        colours: Mapping[str, str],
+        metadata: Mapping[str, Any],
     ) -> None:
-        """Show labels in the layer of the last ones, unless a person has changed that since.
+        """Show labels in the present labels layer; in a new one if that was edited.
 
-        `colours` are those of classes, none for objects; `known` goes into the layer's metadata.
+        `colours` are those of classes, empty for objects; `metadata` is added to the layer's.
         """
-        layer = self._held(job, "labels")
-        if layer is not None and layer is self.labels and _sum(layer.data) == self._sum:
-            layer.data = found.labels
-            layer.features = found.features or {}
-            layer.scale, layer.translate = job.place["scale"], job.place["translate"]
+        layer = self._find_layer(prediction, "labels")
+        if layer is not None and layer is self.labels and _checksum(layer.data) == self._sum:
+            layer.data = decoded.labels
+            layer.features = decoded.features or {}
+            layer.scale = prediction.placement["scale"]
+            layer.translate = prediction.placement["translate"]
         else:
             if layer is not None:
-                layer.metadata = {k: v for k, v in layer.metadata.items() if k != PART}
+                layer.metadata = {k: v for k, v in layer.metadata.items() if k != PART_KEY}
             table: dict[int | None, str] = dict(enumerate(colours.values()))
-            own = {"colormap": DirectLabelColormap(color_dict=table | {None: "transparent"})}
-            name = free_name([each.name for each in self.viewer.layers], f"{job.layer.name} labels")
-            self.labels = self.viewer.add_labels(
-                found.labels,
-                name=name,
-                features=found.features,
-                **job.place,
-                **(own if colours else {}),
-                metadata=_mark(job, "labels") | dict(known),
+            colormap = {"colormap": DirectLabelColormap(color_dict=table | {None: "transparent"})}
+            name = find_free_name(
+                [each.name for each in self.viewer.layers], f"{prediction.layer.name} labels"
             )
-        self._sum = _sum(found.labels)
+            self.labels = self.viewer.add_labels(
+                decoded.labels,
+                name=name,
+                features=decoded.features,
+                **prediction.placement,
+                **(colormap if colours else {}),
+                metadata=_make_metadata(prediction, "labels") | dict(metadata),
+            )
+        self._sum = _checksum(decoded.labels)
 
-    def show_centres(self, job: Job, found: Found | None) -> None:
-        """Show the centres of objects; None, or where there are none, takes them away."""
-        layer = self._held(job, "centres")
-        if found is None or found.centres is None:
+    def show_centres(self, prediction: PredictedLayer, decoded: Decoded | None) -> None:
+        """Show the centres of objects; remove their layer if there are none."""
+        layer = self._find_layer(prediction, "centres")
+        if decoded is None or decoded.centres is None:
             if layer is not None:
                 self.viewer.layers.remove(layer)
         elif layer is not None:
-            layer.data = found.centres
+            layer.data = decoded.centres
         else:
             self.viewer.add_points(
-                found.centres,
-                name=f"{job.layer.name} centres",
-                size=max(2.0, max(found.labels.shape) / 80),
+                decoded.centres,
+                name=f"{prediction.layer.name} centres",
+                size=max(2.0, max(decoded.labels.shape) / 80),
                 face_color="yellow",
                 border_color="black",
-                metadata=_mark(job, "centres"),
-                **job.place,
+                metadata=_make_metadata(prediction, "centres"),
+                **prediction.placement,
             )
 
-    def show_maps(self, job: Job | None) -> None:
-        """Show the maps, the last of them visible; None takes them away."""
+    def show_maps(self, prediction: PredictedLayer | None) -> None:
+        """Show the maps, with only the last visible; None removes them."""
         for layer in [
-            each for each in self.viewer.layers if each.metadata.get(PART, ("",))[0] == "maps"
+            each for each in self.viewer.layers if each.metadata.get(PART_KEY, ("",))[0] == "maps"
         ]:
             self.viewer.layers.remove(layer)
-        if job is None:
+        if prediction is None:
             return
-        pictures = job.predicted.pictures()
+        pictures = prediction.maps.pictures()
         for name, picture in pictures.items():
-            both = float(np.nanmin(picture)) < 0
+            signed = float(np.nanmin(picture)) < 0
             limit = float(np.nanmax(np.abs(picture))) or 1.0
             self.viewer.add_image(
                 picture,
-                name=f"{job.layer.name} {name}",
-                metadata=_mark(job, "maps"),
-                colormap="PuOr" if both else "magma",
+                name=f"{prediction.layer.name} {name}",
+                metadata=_make_metadata(prediction, "maps"),
+                colormap="PuOr" if signed else "magma",
                 visible=name == list(pictures)[-1],
-                contrast_limits=(-limit, limit) if both else (0, limit),
-                **_on_grid_of_maps(job, picture.shape),
+                contrast_limits=(-limit, limit) if signed else (0, limit),
+                **_place_maps(prediction, picture.shape),
             )
-        # The labels stay on top.
+        # Labels stay on top.
         if self.labels in self.viewer.layers:
             self.viewer.layers.move(self.viewer.layers.index(self.labels), -1)
 
-    def _held(self, job: Job, part: str) -> Any:
-        """Return the layer with a part of the results of an image, if it is still there."""
-        mark = (part, job.layer.name)
+    def _find_layer(self, prediction: PredictedLayer, part: str) -> Any:
+        """Return the layer with a part of the results of an image; None if it was removed."""
+        mark = (part, prediction.layer.name)
         return next(
-            (layer for layer in reversed(self.viewer.layers) if layer.metadata.get(PART) == mark),
+            (
+                layer
+                for layer in reversed(self.viewer.layers)
+                if layer.metadata.get(PART_KEY) == mark
+            ),
             None,
         )
 
 
-def _mark(job: Job, part: str) -> dict[str, Any]:
-    return {PART: (part, job.layer.name), "embedseg image": job.layer.name}
+def _make_metadata(prediction: PredictedLayer, part: str) -> dict[str, Any]:
+    return {PART_KEY: (part, prediction.layer.name), "embedseg image": prediction.layer.name}
 
 
-def _sum(labels: NDArray[Any]) -> int:
+def _checksum(labels: NDArray[Any]) -> int:
     return zlib.crc32(np.ascontiguousarray(labels).data)
 
 
-def _on_grid_of_maps(job: Job, shape: tuple[int, ...]) -> dict[str, Any]:
-    """Return where maps belong, which may be on another grid than the image."""
-    frame = job.predicted.frames[0]
+def _place_maps(prediction: PredictedLayer, shape: tuple[int, ...]) -> dict[str, Any]:
+    """Return the placement of maps, whose grid may differ from that of the image."""
+    frame = prediction.maps.frames[0]
     space = len(frame.shape)
     factor = np.ones(len(shape))
     factor[-space:] = np.divide(frame.shape, shape[-space:])
-    scale = np.asarray(job.place["scale"], float)
-    shift = np.asarray(job.place["translate"], float) + (factor - 1) / 2 * scale
-    return job.place | {"scale": scale * factor, "translate": shift}
+    scale = np.asarray(prediction.placement["scale"], float)
+    shift = np.asarray(prediction.placement["translate"], float) + (factor - 1) / 2 * scale
+    return prediction.placement | {"scale": scale * factor, "translate": shift}

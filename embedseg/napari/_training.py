@@ -12,8 +12,9 @@ import numpy as np
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QCheckBox, QSizePolicy, QVBoxLayout, QWidget
 
-from embedseg.napari._forms import Progress, button, in_a_row
-from embedseg.napari._work import Work, report
+from embedseg.model import ModelFolder
+from embedseg.napari._forms import ProgressView, make_button, make_row
+from embedseg.napari._work import Worker, notify_error
 from embedseg.types import Spacing, UsageError
 
 if TYPE_CHECKING:
@@ -23,27 +24,27 @@ if TYPE_CHECKING:
     from embedseg.segmenter import Segmenter
     from embedseg.training import Row, TrainingProgress, ValidationResult
 
-#: Seconds between two looks at how far it is.
-EVERY = 0.3
+#: Seconds between two updates of the progress.
+UPDATE_SECONDS = 0.3
 #: Height of the curves, pixels.
-HEIGHT = 340
-#: What is said between a click on Stop and the end.
-STOPPING = "stopping after this step; thresholds are searched, then the best is kept …"
+CURVES_HEIGHT = 340
+#: Message between a click on Stop and the end.
+STOPPING_MESSAGE = "stopping after this step; thresholds are searched, then the best is kept …"
 
 
 @dataclass(frozen=True)
-class Order:
-    """What is to be trained.
+class TrainingRequest:
+    """A training to start.
 
     Attributes
     ----------
     data, folder : Path
-        The data, and where the model goes.
+        Data folder, and folder of the model.
     minutes : float
-        Length of the training; it counts on where one is resumed.
+        Length of the training; in total, if it is resumed.
     device : str
     method : str or None
-        None: that of `start`, or the planned one.
+        None: the method of `start`, or the planned one.
     start : Path or None
         Model to fine-tune.
     """
@@ -56,108 +57,108 @@ class Order:
     start: Path | None = None
 
 
-class News(NamedTuple):
-    """Where a training stands, and in what spacing its images are."""
+class TrainingUpdate(NamedTuple):
+    """Progress of a training, the spacing of its images, and the name of its main score."""
 
-    standing: TrainingProgress
+    progress: TrainingProgress
     spacing: Spacing
     primary: str
 
 
-class Training(QWidget):
-    """Buttons, progress, curves and previews of a training; `trained` brings the model's folder."""
+class TrainingPanel(QWidget):
+    """Buttons, progress, curves and previews of a training; `trained` emits the model's folder."""
 
     trained = Signal(object)
 
-    def __init__(self, viewer: Viewer, order: Callable[[], Order]) -> None:
+    def __init__(self, viewer: Viewer, request: Callable[[], TrainingRequest]) -> None:
         super().__init__()
-        self.viewer, self.order = viewer, order
-        self.work = Work(self)
-        self.go = button("Train", "Begin a new training", lambda: self.start(resume=False))
-        self.halt = button("Stop", "End the training; the best so far is kept", self.stop)
-        self.resume = button(
+        self.viewer, self.request = viewer, request
+        self.worker = Worker(self)
+        self.go = make_button("Train", "Start a new training", lambda: self.start(resume=False))
+        self.halt = make_button("Stop", "End the training; the best so far is kept", self.stop)
+        self.resume = make_button(
             "Resume",
-            "Go on with the training in the model's folder, up to the time limit",
+            "Continue the training in the model's folder, up to the time limit",
             lambda: self.start(resume=True),
         )
         self.preview = QCheckBox("show validation images in the viewer")
         self.preview.setChecked(True)
         self.preview.setToolTip(
-            "Up to four images with what the model finds in them, after each validation"
+            "Up to four images with their predicted labels, after each validation"
         )
-        self.progress, self.curves = Progress(), Curves(viewer)
+        self.progress, self.curves = ProgressView(), Curves(viewer)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         for each in (
-            in_a_row(self.go, self.halt, self.resume),
+            make_row(self.go, self.halt, self.resume),
             self.progress,
             self.preview,
             self.curves,
         ):
             layout.addWidget(each)
         self.curves.hide()
-        self.work.told.connect(self._show_news)
-        self.work.done.connect(self._show_end)
-        self.work.failed.connect(self.progress.idle)
-        self.work.ended.connect(self._ended)
+        self.worker.progressed.connect(self._show_update)
+        self.worker.finished.connect(self._show_result)
+        self.worker.failed.connect(self.progress.finish)
+        self.worker.closed.connect(self._show_closed)
         self.show_state()
 
     def show_state(self) -> None:
-        """Let only those buttons be clicked that make sense."""
-        busy = self.work.running
+        """Enable the buttons that apply."""
+        busy = self.worker.running
         self.go.setEnabled(not busy)
         self.halt.setEnabled(busy)
         try:
-            self.resume.setEnabled(not busy and (self.order().folder / "config.json").is_file())
+            self.resume.setEnabled(not busy and ModelFolder(self.request().folder).exists())
         except UsageError:
             self.resume.setEnabled(False)
 
     def start(self, resume: bool) -> None:
-        """Train, or go on."""
+        """Start or resume a training."""
         try:
-            order = self.order()
+            request = self.request()
         except UsageError as error:
-            self.progress.idle(report(error))
+            self.progress.finish(notify_error(error))
             return
-        self.progress.show_share(None)
-        self.progress.say("reading the data …")
-        self.work.start(lambda work: train(work, order, resume))
+        self.progress.show_fraction(None)
+        self.progress.show_message("reading the data …")
+        self.worker.start(lambda worker: run_training(worker, request, resume))
         self.show_state()
 
     def stop(self) -> None:
         """Ask the training to end."""
-        self.work.stop()
+        self.worker.stop()
         self.halt.setEnabled(False)
-        self.progress.say(STOPPING)
+        self.progress.show_message(STOPPING_MESSAGE)
 
-    def _show_news(self, news: object) -> None:
-        stopping = self.progress.said.text() == STOPPING
-        if isinstance(news, str):
+    def _show_update(self, update: object) -> None:
+        stopping = self.progress.message.text() == STOPPING_MESSAGE
+        if isinstance(update, str):
             if not stopping:
-                self.progress.say(news)
+                self.progress.show_message(update)
             return
-        assert isinstance(news, News)
-        standing = news.standing
-        done = standing.progress >= 1
-        self.progress.show_share(None if done else standing.progress)
+        assert isinstance(update, TrainingUpdate)
+        training = update.progress
+        done = training.progress >= 1
+        self.progress.show_fraction(None if done else training.progress)
         if not stopping:
-            self.progress.say(
+            self.progress.show_message(
                 "searching thresholds …"
                 if done
-                else in_words(standing.step, standing.history, news.primary)
+                else describe_progress(training.step, training.history, update.primary)
             )
-        self.curves.show_history(standing.history)
-        if standing.look is not None and self.preview.isChecked():
-            show_look(self.viewer, standing.look, news.spacing)
+        self.curves.show_history(training.history)
+        if training.validation is not None and self.preview.isChecked():
+            show_validation(self.viewer, training.validation, update.spacing)
 
-    def _show_end(self, result: tuple[Path, str]) -> None:
-        folder, said = result
-        self.progress.idle(f"trained: {said}; the model is in {folder}")
+    def _show_result(self, result: tuple[Path, str]) -> None:
+        folder, summary = result
+        self.progress.finish(f"trained: {summary}; the model is in {folder}")
         self.trained.emit(folder)
 
-    def _ended(self) -> None:
-        if self.progress.said.text() == STOPPING:
-            self.progress.idle("stopped before the training had begun")
+    def _show_closed(self) -> None:
+        if self.progress.message.text() == STOPPING_MESSAGE:
+            self.progress.finish("stopped before the training began")
         self.show_state()
 
 
@@ -172,7 +173,7 @@ class Curves(QWidget):
         self.viewer = viewer
         self.figure = Figure(layout="constrained")
         self.canvas = FigureCanvasQTAgg(self.figure)
-        self.canvas.setMinimumHeight(HEIGHT)
+        self.canvas.setMinimumHeight(CURVES_HEIGHT)
         self.canvas.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Fixed)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
@@ -180,7 +181,7 @@ class Curves(QWidget):
         self.rows = 0
 
     def show_history(self, rows: tuple[Row, ...]) -> None:
-        """Draw a history, if it is longer or shorter than the last."""
+        """Draw a history, if its length has changed."""
         from matplotlib import rc_context
 
         from embedseg.training import draw_history
@@ -211,12 +212,12 @@ class Curves(QWidget):
         }
 
 
-def in_words(step: int, history: tuple[Row, ...], primary: str) -> str:
-    """Say how far a training is and how good.
+def describe_progress(step: int, history: tuple[Row, ...], primary: str) -> str:
+    """Format the step, loss and best score of a training.
 
     Examples
     --------
-    >>> in_words(100, ({"total": 1.5, "val_ap_mean": 0.25}, {"total": 1.25}), "ap_mean")
+    >>> describe_progress(100, ({"total": 1.5, "val_ap_mean": 0.25}, {"total": 1.25}), "ap_mean")
     'step 100, loss 1.25, ap mean 0.250'
     """
     scores = [row[f"val_{primary}"] for row in history if f"val_{primary}" in row]
@@ -226,55 +227,57 @@ def in_words(step: int, history: tuple[Row, ...], primary: str) -> str:
 
 
 # -- in the thread ---------------------------------------------------------------------------------
-def train(work: Work, order: Order, resume: bool) -> tuple[Path, str]:
-    """Train as ordered, or go on with what is there; return the model's folder, and words."""
-    from embedseg.report import training_report
+def run_training(worker: Worker, request: TrainingRequest, resume: bool) -> tuple[Path, str]:
+    """Start or resume a training; return the model's folder and a summary."""
+    from embedseg.report import write_training_report
     from embedseg.segmenter import Segmenter
 
-    config = _config(order, resume)
-    work.check()
+    config = _make_config(request, resume)
+    worker.raise_if_stopped()
     spacing, primary = config.spacing, config.method.primary
     last = 0.0
 
-    def watch(standing: TrainingProgress) -> None:
+    def watch(training: TrainingProgress) -> None:
         nonlocal last
         now = time.monotonic()
-        if standing.look or standing.progress >= 1 or now - last > EVERY:
+        if training.validation or training.progress >= 1 or now - last > UPDATE_SECONDS:
             last = now
-            work.told.emit(News(standing, spacing, primary))
-        work.check()
+            worker.progressed.emit(TrainingUpdate(training, spacing, primary))
+        worker.raise_if_stopped()
 
-    model: Segmenter = Segmenter.new(config, order.device).fit(
-        order.data,
-        time_limit=60 * order.minutes,
-        folder=order.folder,
+    model: Segmenter = Segmenter.new(config, request.device).fit(
+        request.data,
+        time_limit=60 * request.minutes,
+        folder=request.folder,
         resume=resume,
         progress=False,
         watch=watch,
     )
-    work.told.emit("writing the report …")
-    training_report(order.folder / "report.html", model, order.data, folder=order.folder)
+    worker.progressed.emit("writing the report …")
+    write_training_report(
+        request.folder / "report.html", model, request.data, folder=request.folder
+    )
     step = int(model.history[-1]["step"]) if model.history else 0
-    return order.folder, in_words(step, tuple(model.history), primary)
+    return request.folder, describe_progress(step, tuple(model.history), primary)
 
 
-def _config(order: Order, resume: bool) -> Config:
-    from embedseg.common import refuse_used
-    from embedseg.model import load_config, plan
+def _make_config(request: TrainingRequest, resume: bool) -> Config:
+    from embedseg.common import check_output_folder
+    from embedseg.model import plan
 
     if resume:
-        return load_config(order.folder / "config.json")
-    refuse_used(order.folder, False)
-    return plan(order.data, method=order.method, start=order.start)
+        return ModelFolder(request.folder).config()
+    check_output_folder(request.folder, False)
+    return plan(request.data, method=request.method, start=request.start)
 
 
 # -- in the viewer ---------------------------------------------------------------------------------
-def show_look(viewer: Viewer, look: ValidationResult, spacing: Spacing) -> None:
-    """Show validation images, their truth and what was found, one image behind the other."""
+def show_validation(viewer: Viewer, result: ValidationResult, spacing: Spacing) -> None:
+    """Show validation images, their truth and predicted labels, stacked along the first axis."""
     shown = {
-        "validation images": _stacked([sample.image[0] for sample, _ in look.shown]),
-        "validation truth": _stacked([sample.labels for sample, _ in look.shown]),
-        "validation found": _stacked([found for _, found in look.shown]),
+        "validation images": _stack([sample.image[0] for sample, _ in result.shown]),
+        "validation truth": _stack([sample.labels for sample, _ in result.shown]),
+        "validation prediction": _stack([labels for _, labels in result.shown]),
     }
     for name, data in shown.items():
         layer = next(
@@ -292,11 +295,11 @@ def show_look(viewer: Viewer, look: ValidationResult, spacing: Spacing) -> None:
         if name == "validation images":
             viewer.add_image(data, **place)
         else:
-            viewer.add_labels(data, visible=name == "validation found", **place)
+            viewer.add_labels(data, visible=name == "validation prediction", **place)
 
 
-def _stacked(images: list[Any]) -> Any:
-    """Stack images, smaller ones with an empty margin."""
+def _stack(images: list[Any]) -> Any:
+    """Stack images, padding smaller ones with zeros."""
     shape = np.max([image.shape for image in images], axis=0)
     return np.stack(
         [

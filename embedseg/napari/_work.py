@@ -19,82 +19,82 @@ from embedseg.types import DataError, UsageError
 log = logging.getLogger("embedseg")
 
 
-class Work(QObject):
-    """Work of a widget, one piece at a time; it is stopped with the widget.
+class Worker(QObject):
+    """Worker of a widget: runs one function at a time in a thread, stopped with the widget.
 
-    Signals: `told` brings what the work tells; `done` its result; `failed` an error in words, which
-    is shown as a notification too; `ended` comes last, however it ended.
+    Signals: `progressed` brings what the function reports; `finished` its result; `failed` the
+    message of an error, which is shown as a notification too; `closed` comes last in every case.
     """
 
-    told = Signal(object)
-    done = Signal(object)
+    progressed = Signal(object)
+    finished = Signal(object)
     failed = Signal(str)
-    ended = Signal()
-    _over = Signal(object, object)
+    closed = Signal()
+    _ended = Signal(object, object)
 
     def __init__(self, owner: QWidget) -> None:
         super().__init__()
         self.running = False
         self._stopped = threading.Event()
-        self._over.connect(self._end)
-        # Not a method of this object: it may be gone by then.
+        self._ended.connect(self._end)
+        # Not a method of this object, which may be deleted by then.
         owner.destroyed.connect(self._stopped.set)
         application = QCoreApplication.instance()
         if application is not None:
             application.aboutToQuit.connect(self._stopped.set)
 
-    def start(self, function: Callable[[Work], Any]) -> None:
-        """Call a function in a thread; it gets this object to tell what happens."""
+    def start(self, function: Callable[[Worker], Any]) -> None:
+        """Call a function in a thread, with this object to report progress to."""
         if self.running:
-            raise UsageError("the last piece of work has not ended yet")
+            raise UsageError("the last run has not ended yet")
         self.running = True
         self._stopped.clear()
         create_worker(self._run, function, _start_thread=True)
 
     def stop(self) -> None:
-        """Ask the work to stop; it does when it next tells or checks something."""
+        """Ask the function to stop; it does at its next report or check."""
         self._stopped.set()
 
     # -- in the thread ---------------------------------------------------------------------------
-    def tell(self, news: object) -> None:
-        """Bring news; then stop if that was asked for."""
-        self.told.emit(news)
-        self.check()
+    def report(self, progress: object) -> None:
+        """Emit progress, then check for a stop."""
+        self.progressed.emit(progress)
+        self.raise_if_stopped()
 
-    def check(self) -> None:
-        """Stop if that was asked for.
+    def raise_if_stopped(self) -> None:
+        """Raise `Stopped` if a stop was asked for.
 
         Raises
         ------
         Stopped
-            To get out of the work.
+            After `stop`.
         """
         if self._stopped.is_set():
             raise Stopped
 
-    def _run(self, function: Callable[[Work], Any]) -> None:
+    def _run(self, function: Callable[[Worker], Any]) -> None:
         try:
-            with _log_told(self.told.emit):
+            with _forward_log(self.progressed.emit):
                 result = function(self)
         except Stopped:
-            self._over.emit(None, None)
-        except Exception as error:  # it is shown, whatever it is
-            self._over.emit(None, error)
+            self._ended.emit(None, None)
+        except Exception as error:  # any error is shown
+            self._ended.emit(None, error)
         else:
-            self._over.emit((result,), None)
+            self._ended.emit((result,), None)
 
     # -- in the thread of the GUI ----------------------------------------------------------------
     def _end(self, result: tuple[Any] | None, error: Exception | None) -> None:
         self.running = False
         if error is not None:
-            self.failed.emit(report(error))
+            self.failed.emit(notify_error(error))
         if result is not None:
-            self.done.emit(result[0])
-        self.ended.emit()
+            self.finished.emit(result[0])
+        self.closed.emit()
 
 
-def report(error: Exception) -> str:
-    """Show an error as a notification and return it in words; ours are for the user as they are."""
+def notify_error(error: Exception) -> str:
+    """Show an error as a notification and return its message; unexpected errors are logged too."""
     if isinstance(error, DataError | UsageError):
         show_error(str(error))
         return str(error)
@@ -104,9 +104,9 @@ def report(error: Exception) -> str:
 
 
 @contextmanager
-def _log_told(tell: Callable[[object], object]) -> Iterator[None]:
-    """Tell what this thread logs."""
-    handler = _Handler(tell)
+def _forward_log(emit: Callable[[object], object]) -> Iterator[None]:
+    """Forward the log messages of this thread."""
+    handler = _Handler(emit)
     if log.getEffectiveLevel() > logging.INFO:
         log.setLevel(logging.INFO)
     log.addHandler(handler)
@@ -117,10 +117,10 @@ def _log_told(tell: Callable[[object], object]) -> Iterator[None]:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, tell: Callable[[object], object]) -> None:
+    def __init__(self, forward: Callable[[object], object]) -> None:
         super().__init__(logging.INFO)
-        self.tell, self.thread = tell, threading.get_ident()
+        self.forward, self.thread = forward, threading.get_ident()
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.thread == self.thread:
-            self.tell(record.getMessage())
+            self.forward(record.getMessage())

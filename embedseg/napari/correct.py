@@ -9,20 +9,21 @@ from napari.layers import Image as ImageLayer, Labels
 from napari.utils.notifications import show_info
 from qtpy.QtWidgets import QComboBox, QLineEdit
 
-from embedseg.images import Image
+from embedseg.common import plural
+from embedseg.images import Image, label_axes
 from embedseg.napari._forms import (
     DeviceChoice,
     FolderEdit,
     LayerChoice,
     Page,
     add_row,
-    button,
-    words,
+    make_button,
+    make_label,
 )
-from embedseg.napari._layers import as_image, possible_axes
-from embedseg.napari._training import Order, Training
-from embedseg.napari._work import report
-from embedseg.napari.train import minutes_field
+from embedseg.napari._layers import layer_to_image, list_axes
+from embedseg.napari._training import TrainingPanel, TrainingRequest
+from embedseg.napari._work import notify_error
+from embedseg.napari.train import make_minutes_field
 from embedseg.types import UsageError
 
 if TYPE_CHECKING:
@@ -38,17 +39,17 @@ class Correct(Page):
         self._build_adding()
         form = self.group("Retrain")
         self.start, self.folder = FolderEdit("folder of the model"), FolderEdit("a new folder")
-        self.minutes, self.device = minutes_field(5), DeviceChoice()
+        self.minutes, self.device = make_minutes_field(5), DeviceChoice()
         add_row(form, "Start from", self.start, "Model to fine-tune: its weights are the start")
-        add_row(form, "New model", self.folder, "Where the better model goes")
+        add_row(form, "New model", self.folder, "Folder for the new model")
         add_row(
             form,
             "Time limit",
             self.minutes,
-            "Length of the training, all together where it is resumed",
+            "Length of the training; in total, if it is resumed",
         )
         add_row(form, "Device", self.device, self.device.toolTip())
-        self.training = Training(napari_viewer, self.order)
+        self.training = TrainingPanel(napari_viewer, self.request)
         self.training.go.setText("Retrain")
         self.column.addWidget(self.training)
         for edit in (self.folder, self.data):
@@ -64,7 +65,7 @@ class Correct(Page):
             LayerChoice(self.viewer, ImageLayer),
         )
         self.axes, self.name, self.split = QComboBox(), QLineEdit(), QComboBox()
-        self.data, self.said = FolderEdit("a data folder, new or not"), words()
+        self.data, self.message = FolderEdit("a data folder, new or existing"), make_label()
         self.split.addItem("training", "train")
         self.split.addItem("validation", "val")
         self.labels.chosen.connect(self._labels_chosen)
@@ -76,25 +77,25 @@ class Correct(Page):
             "Labels layer, corrected: 0 is background, -1 not annotated",
         )
         add_row(form, "Image", self.image, "The image that the labels belong to")
-        add_row(form, "Axes", self.axes, "What the image's axes are: T is time, C are channels")
-        add_row(form, "Data folder", self.data, "Gets the image and the labels; it is made")
+        add_row(form, "Axes", self.axes, "Axes of the image: T is time, C are channels")
+        add_row(form, "Data folder", self.data, "Folder for image and labels; made if needed")
         add_row(form, "Name", self.name, "Of both files")
         add_row(
             form,
             "Use for",
             self.split,
-            "Train on it, or look at it to choose the best weights and thresholds",
+            "Train on the image, or use it to choose the best weights and thresholds",
         )
-        self.add = button(
+        self.add = make_button(
             "Add image and labels",
-            "Write both into the data folder; nothing there is written over",
+            "Write both into the data folder; existing files are not overwritten",
             self.add_pair,
         )
         form.addRow(self.add)
-        form.addRow(self.said)
+        form.addRow(self.message)
 
     def _labels_chosen(self) -> None:
-        """Take what the labels say of their image and their model."""
+        """Choose the image and the model of the labels, as far as they are known."""
         layer = self.labels.layer()
         if layer is None:
             return
@@ -109,11 +110,11 @@ class Correct(Page):
         layer = self.image.layer()
         self.axes.clear()
         if layer is not None:
-            self.axes.addItems(possible_axes(layer))
+            self.axes.addItems(list_axes(layer))
             self.name.setText("".join(c if c.isalnum() or c in "-_" else "_" for c in layer.name))
 
     def _propose_folder(self) -> None:
-        """Propose a folder for the new model: one that is not there, beside the old one."""
+        """Propose a new folder for the new model, beside the old one."""
         start = self.start.path()
         if start is not None and self.folder.path() is None:
             tries = (start.with_name(f"{start.name}-{number}") for number in range(2, 1000))
@@ -132,12 +133,10 @@ class Correct(Page):
             split = str(self.split.currentData())
             added = add_pair(data, split, self.name.text().strip(), image, labels)
         except Exception as error:
-            self.said.setText(report(error))
+            self.message.setText(notify_error(error))
             return
         count = len(list(added.images.parent.iterdir()))
-        self.said.setText(
-            f"{added.images.name} added to {split}: {count} image{'s' * (count > 1)} there"
-        )
+        self.message.setText(f"{added.images.name} added to {split}, now {plural(count, 'image')}")
         show_info(f"added {added.images} and {added.masks}")
         self.training.show_state()
 
@@ -146,23 +145,25 @@ class Correct(Page):
         if image is None or labels is None:
             kind = "an image layer" if image is None else "a labels layer"
             raise UsageError(f"choose {kind} first; there is none")
-        return as_image(image, axes), as_image(labels, axes.replace("C", ""))
+        return layer_to_image(image, axes), layer_to_image(labels, label_axes(axes))
 
-    def order(self) -> Order:
-        """Return what is to be trained.
+    def request(self) -> TrainingRequest:
+        """Return the training that the form describes.
 
         Raises
         ------
         UsageError
             If a folder is missing.
         """
-        known: dict[str, Any] = {
+        folders: dict[str, Any] = {
             "a data folder": self.data.path(),
             "the model to start from": self.start.path(),
             "a folder for the new model": self.folder.path(),
         }
-        for what, path in known.items():
+        for name, path in folders.items():
             if path is None:
-                raise UsageError(f"choose {what} first")
-        data, start, folder = (Path(path) for path in known.values())
-        return Order(data, folder, self.minutes.value(), self.device.currentText(), None, start)
+                raise UsageError(f"choose {name} first")
+        data, start, folder = (Path(path) for path in folders.values())
+        return TrainingRequest(
+            data, folder, self.minutes.value(), self.device.currentText(), None, start
+        )

@@ -8,14 +8,14 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox
 
 from embedseg.methods import METHODS
 from embedseg.napari._forms import DeviceChoice, FolderEdit, Page, add_row
-from embedseg.napari._training import Order, Training
+from embedseg.napari._training import TrainingPanel, TrainingRequest
 from embedseg.types import UsageError
 
 if TYPE_CHECKING:
     from napari import Viewer
 
-#: What the choice of a method says where it is left to the plan.
-PLANNED = "embedding, or that of the model to start from"
+#: Tip for the method where it is left to the plan.
+PLANNED_METHOD = "embedding, or that of the model to start from"
 
 
 class Train(Page):
@@ -29,31 +29,31 @@ class Train(Page):
             form,
             "Folder",
             self.data,
-            "Data folder with train/images and train/masks; val or test beside train if there are",
+            "Data folder with train/images and train/masks; val and test beside train are optional",
         )
         form = self.group("Model")
         self.folder, self.start = FolderEdit("a new folder"), FolderEdit("optional")
-        self.method, self.minutes, self.device = QComboBox(), minutes_field(15), DeviceChoice()
+        self.method, self.minutes, self.device = QComboBox(), make_minutes_field(15), DeviceChoice()
         self.method.addItem("as planned", None)
         for name in sorted(METHODS):
             self.method.addItem(name, name)
-        add_row(form, "Folder", self.folder, "Where the model goes; to resume, where it is")
+        add_row(form, "Folder", self.folder, "Folder for the model; to resume, its present folder")
         add_row(form, "Start from", self.start, "Model to fine-tune: its weights are the start")
-        add_row(form, "Method", self.method, f"What is learned; as planned: {PLANNED}")
+        add_row(form, "Method", self.method, f"Method to train; as planned: {PLANNED_METHOD}")
         add_row(
             form,
             "Time limit",
             self.minutes,
-            "Length of the training, all together where it is resumed",
+            "Length of the training; in total, if it is resumed",
         )
         add_row(form, "Device", self.device, self.device.toolTip())
-        self.training = Training(napari_viewer, self.order)
+        self.training = TrainingPanel(napari_viewer, self.request)
         self.column.addWidget(self.training)
         self.folder.chosen.connect(self.training.show_state)
         self.data.chosen.connect(self.training.show_state)
 
-    def order(self) -> Order:
-        """Return what is to be trained.
+    def request(self) -> TrainingRequest:
+        """Return the training that the form describes.
 
         Raises
         ------
@@ -65,7 +65,7 @@ class Train(Page):
             raise UsageError("choose a data folder first")
         if folder is None:
             raise UsageError("choose a folder for the model first")
-        return Order(
+        return TrainingRequest(
             data,
             folder,
             self.minutes.value(),
@@ -75,7 +75,7 @@ class Train(Page):
         )
 
 
-def minutes_field(minutes: float) -> QDoubleSpinBox:
+def make_minutes_field(minutes: float) -> QDoubleSpinBox:
     """Return a field for a time limit."""
     field = QDoubleSpinBox()
     field.setRange(0.05, 24 * 60)

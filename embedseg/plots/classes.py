@@ -9,22 +9,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.plots.figures import (
-    MISSED,
-    NOT_ANNOTATED,
-    PANEL,
+    MISSED_COLOUR,
+    NOT_ANNOTATED_COLOUR,
+    PANEL_SIDE,
     Colours,
     Panel,
-    cut,
-    grid,
-    image_colours,
+    paint_image,
+    screen_indices,
+    take_plane,
 )
 from embedseg.types import Spacing
 
-#: How much of the image's brightness shows through a class's colour.
-SHINES = 0.45
+#: Share of the image's brightness in a class's colour.
+IMAGE_SHARE = 0.45
 
 
-def class_colours(labels: NDArray[Any], classes: Mapping[str, str]) -> Colours:
+def paint_classes(labels: NDArray[Any], classes: Mapping[str, str]) -> Colours:
     """Paint classes in their colours.
 
     Parameters
@@ -40,17 +40,17 @@ def class_colours(labels: NDArray[Any], classes: Mapping[str, str]) -> Colours:
 
     Examples
     --------
-    >>> class_colours(np.array([[1, -1]]), {"a": "#000000", "b": "#ff0000"}).tolist()
+    >>> paint_classes(np.array([[1, -1]]), {"a": "#000000", "b": "#ff0000"}).tolist()
     [[[255, 0, 0], [110, 110, 110]]]
     """
     palette = [tuple(bytes.fromhex(colour[1:])) for colour in classes.values()]
-    # The last one is where -1 leads.
-    painted: Colours = np.array([*palette, NOT_ANNOTATED], np.uint8)[labels]
+    # Index -1 takes the last colour.
+    painted: Colours = np.array([*palette, NOT_ANNOTATED_COLOUR], np.uint8)[labels]
     return painted
 
 
 def middle_views(shape: tuple[int, ...]) -> list[tuple[int, int]]:
-    """Return (axis, index) of the planes to show: the middle one, and a side view.
+    """Return (axis, index) of the planes shown: the middle one and, of a volume, a side view.
 
     Examples
     --------
@@ -60,49 +60,49 @@ def middle_views(shape: tuple[int, ...]) -> list[tuple[int, int]]:
     return [(-1, 0)] if len(shape) == 2 else [(axis, shape[axis] // 2) for axis in (0, 1)]
 
 
-def class_panels(
+def make_class_panels(
     image: NDArray[Any],
     truth: NDArray[Any] | None,
     predicted: NDArray[Any],
     classes: Mapping[str, str],
     spacing: Spacing,
     view: tuple[int, int],
-    limits: tuple[int, int] = PANEL,
+    limits: tuple[int, int] = PANEL_SIDE,
 ) -> list[Panel]:
-    """Return the panels of one view: image, truth, prediction, and what is wrong.
+    """Return the panels of one view: image, truth, prediction, wrong pixels.
 
     Parameters
     ----------
     image : (C, *space) ndarray
     truth, predicted : (*space) integer ndarray
-        Classes; no truth, no panels of it.
+        Classes; without truth only image and prediction are returned.
     classes : mapping of str to str
-        Names and colours.
+        Names and colours, "#rrggbb".
     spacing : tuple of float
-        Of the volume.
+        Size of a pixel along each axis.
     view : tuple of int
         Axis and index of the plane.
     limits : tuple of int
-        Screen pixels of the longer side, at least and at most.
+        Shortest and longest screen size of the longer side, pixels.
     """
     plane = tuple(size for axis, size in enumerate(spacing) if axis != view[0])
-    found = cut(predicted, view)
-    rows = grid(found.shape, plane, limits)
-    grey = image_colours(cut(image, view, 1).astype(np.float32))[rows]
+    found = take_plane(predicted, view)
+    rows = screen_indices(found.shape, plane, limits)
+    grey = paint_image(take_plane(image, view, 1).astype(np.float32))[rows]
     where = "" if view[0] < 0 else f" ({'zyx'[view[0]]} = {view[1]})"
 
     def over(labels: NDArray[Any]) -> Colours:
-        mixed = (1 - SHINES) * class_colours(labels[rows], classes) + SHINES * grey
+        mixed = (1 - IMAGE_SHARE) * paint_classes(labels[rows], classes) + IMAGE_SHARE * grey
         return mixed.astype(np.uint8)
 
     panels: list[Panel] = [(grey, f"image{where}", {})]
     if truth is None:
         return [*panels, (over(found), f"prediction{where}", {})]
-    known = cut(truth, view)
+    known = take_plane(truth, view)
     wrong = (known >= 0) & (known != found)
     marked = (grey * 0.75).astype(np.uint8)
-    marked[wrong[rows]] = MISSED
-    marked[(known < 0)[rows]] = NOT_ANNOTATED
+    marked[wrong[rows]] = MISSED_COLOUR
+    marked[(known < 0)[rows]] = NOT_ANNOTATED_COLOUR
     share = 100 * wrong.sum() / max(1, (known >= 0).sum())
     return [
         *panels,
@@ -112,7 +112,7 @@ def class_panels(
     ]
 
 
-def class_legend(classes: Mapping[str, str]) -> list[Any]:
+def make_class_legend(classes: Mapping[str, str]) -> list[Any]:
     """Return a patch for each class."""
     from matplotlib.patches import Patch
 

@@ -26,11 +26,11 @@ def save_profiles(
     Parameters
     ----------
     path : path
-        Its ending says which kind of image.
+        Image file; the suffix sets the format.
     profiles : mapping of str to mapping
-        By name of the model, what `Scoring.profile` returns.
+        What `Scoring.profile` returns, by name of the model.
     axes : (str, str)
-        What lies along x and y.
+        Labels of x and y.
     title : str
     """
     figure, drawn = _figure(title)
@@ -59,13 +59,13 @@ def save_sizes(
     axes: str,
     title: str = "",
 ) -> None:
-    """Draw how large objects are along each axis.
+    """Draw histograms of the extents of objects along each axis.
 
     Parameters
     ----------
     path : path
     extents : (n, ndim) ndarray
-        Of the boxes around objects.
+        Extents of the bounding boxes of objects.
     unit : str
         Of the extents.
     axes : str
@@ -96,9 +96,9 @@ def save_trials(
     *,
     title: str = "",
 ) -> None:
-    """Draw the scores of all settings that were tried, an option beside the other.
+    """Draw the scores of all tuning trials, one panel per option.
 
-    The line is the best score that was reached with each value.
+    The line is the best score with each value.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def save_trials(
     figure.suptitle(title)
     panels = figure.subplots(1, len(options), squeeze=False, sharey=True)[0]
     for name, drawn in zip(options, panels, strict=True):
-        # None, where an option may be off, cannot be compared with numbers.
+        # None (option off) cannot be compared with numbers.
         values = sorted(
             {settings[name] for settings, _ in trials},
             key=lambda value: (

@@ -9,55 +9,55 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import write_aside
+from embedseg.common import write_file
 from embedseg.types import Spacing
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Okabe and Ito's blue, a bright vermillion and yellow differ for every kind of colour vision.
-MATCHED, MISSED, SPURIOUS = (86, 180, 233), (255, 110, 30), (240, 228, 66)
-NOT_ANNOTATED = (110, 110, 110)
-#: Screen pixels of the longer side of a panel, at least and at most.
-PANEL = (480, 1000)
-#: The same where several images share a page.
-PREVIEW = (350, 350)
+#: Okabe and Ito's blue, bright vermilion and yellow: they differ in every kind of colour vision.
+MATCHED_COLOUR, MISSED_COLOUR, SPURIOUS_COLOUR = (86, 180, 233), (255, 110, 30), (240, 228, 66)
+NOT_ANNOTATED_COLOUR = (110, 110, 110)
+#: Shortest and longest screen size of the longer side of a panel, pixels.
+PANEL_SIDE = (480, 1000)
+#: The same of previews, where several images share a figure.
+PREVIEW_SIDE = (350, 350)
 MARGIN = 34
 DPI = 100
 
 Colours = NDArray[np.uint8]
 Marks = Mapping[str, NDArray[np.float64]]
-#: A panel: what is painted, its title, and where marks go.
+#: A panel: its pixels, its title, and the positions of marks by kind.
 Panel = tuple[Colours, str, Marks]
 
 
-def cut(array: NDArray[Any], view: tuple[int, int], before: int = 0) -> NDArray[Any]:
-    """Return a plane of an array that has so many axes before those of space."""
-    return array if view[0] < 0 else array.take(view[1], view[0] + before)
+def take_plane(array: NDArray[Any], view: tuple[int, int], leading: int = 0) -> NDArray[Any]:
+    """Return the plane (axis, index) of an array with `leading` axes before those of space."""
+    return array if view[0] < 0 else array.take(view[1], view[0] + leading)
 
 
-def image_colours(image: NDArray[np.float32]) -> Colours:
-    """Paint an image of one channel grey, of more in magenta, green, blue."""
+def paint_image(image: NDArray[np.float32]) -> Colours:
+    """Paint an image of one channel in grey, one of more channels in magenta, green and blue."""
     low, high = np.percentile(image, (1, 99.8), axis=tuple(range(1, image.ndim)), keepdims=True)
-    # The root: faint objects matter as much as bright ones.
+    # The square root brings out faint objects.
     bright = np.sqrt(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
     paints = np.array([[1, 1, 1]] if len(image) == 1 else [[1, 0, 1], [0, 1, 0], [0, 0.4, 1]])
     mixed = np.tensordot(bright[: len(paints)], paints[: len(image)], (0, 0))
     return np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8)
 
 
-def grid(
+def screen_indices(
     shape: tuple[int, ...], spacing: Spacing, limits: tuple[int, int]
 ) -> tuple[NDArray[np.int64], ...]:
-    """Return the indices that stretch a plane to the screen with square pixels."""
+    """Return the indices that resample a plane to square screen pixels."""
     extent = np.multiply(shape, spacing)
     longest = np.clip(2 * max(shape), *limits)
     size = np.maximum(np.round(extent / extent.max() * longest), 1).astype(int)
     return np.ix_(*[np.arange(n) * shape[i] // n for i, n in enumerate(size)])
 
 
-def lay_out(rows: Sequence[Sequence[Panel]], legend: list[Any], title: str) -> Figure:
-    """Lay out rows of panels, one screen pixel per pixel."""
+def lay_out_panels(rows: Sequence[Sequence[Panel]], legend: list[Any], title: str) -> Figure:
+    """Return a figure of rows of panels, one screen pixel per pixel."""
     from matplotlib.figure import Figure
 
     heights = [row[0][0].shape[0] for row in rows]
@@ -76,15 +76,15 @@ def lay_out(rows: Sequence[Sequence[Panel]], legend: list[Any], title: str) -> F
             axes.imshow(panel, interpolation="nearest", aspect="auto")
             axes.set_title(name, fontsize=10, pad=4)
             axes.set_axis_off()
-            for kind in marks.keys() & MARKS.keys():
-                axes.plot(marks[kind][:, 1], marks[kind][:, 0], **MARKS[kind])
+            for kind in marks.keys() & MARK_STYLES.keys():
+                axes.plot(marks[kind][:, 1], marks[kind][:, 0], **MARK_STYLES[kind])
             left += wide + MARGIN
         top += high + MARGIN
     figure.legend(handles=legend, loc="lower center", ncols=3, frameon=False, fontsize=11)
     return figure
 
 
-def _mark(colour: tuple[int, int, int], marker: str) -> dict[str, Any]:
+def _mark_style(colour: tuple[int, int, int], marker: str) -> dict[str, Any]:
     return {
         "color": np.divide(colour, 255),
         "marker": marker,
@@ -95,13 +95,16 @@ def _mark(colour: tuple[int, int, int], marker: str) -> dict[str, Any]:
     }
 
 
-MARKS = {"missed": _mark(MISSED, "o"), "spurious": _mark(SPURIOUS, "x")}
-LINE = {"color": np.divide(MATCHED, 255), "linewidth": 2}
+MARK_STYLES = {
+    "missed": _mark_style(MISSED_COLOUR, "o"),
+    "spurious": _mark_style(SPURIOUS_COLOUR, "x"),
+}
+LINE_STYLE = {"color": np.divide(MATCHED_COLOUR, 255), "linewidth": 2}
 
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
-    """Write a figure; the name's ending says as what. `options` are those of `Figure.savefig`."""
+    """Write a figure; the suffix sets the format. `options` are those of `Figure.savefig`."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    write_aside(
+    write_file(
         path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:], **options)
     )

@@ -8,15 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.plots.figures import Colours, Panel, grid, image_colours, lay_out, save_figure
-from embedseg.plots.overlays import label_colours
+from embedseg.common import pick_evenly
+from embedseg.plots.figures import (
+    Colours,
+    Panel,
+    lay_out_panels,
+    paint_image,
+    save_figure,
+    screen_indices,
+)
+from embedseg.plots.overlays import paint_labels
 
-#: Slices of a montage at most, and how many of them side by side.
-SHOWN, BESIDE = 12, 4
+#: Slices of a montage at most, and slices side by side.
+MAX_SLICES, COLUMNS = 12, 4
 #: Screen pixels of the longer side of a slice in a montage.
-SLICE = (300, 300)
-#: How much of the image shows through the objects.
-THROUGH = 0.6
+SLICE_SIDE = (300, 300)
+#: Share of the image in the colour of an object.
+IMAGE_SHARE = 0.6
 
 
 def save_montage(
@@ -32,37 +40,37 @@ def save_montage(
     Parameters
     ----------
     path : path
-        The name's ending says which kind of file.
+        Image file; the suffix sets the format.
     volume : (Z, Y, X) or (C, Z, Y, X) ndarray
         Any range of values.
     labels : (Z, Y, X) integer ndarray
     colours : (n, 3) uint8 ndarray, optional
-        Of the labels 0 to n - 1; default: as `embedseg.plots.label_colours` paints them.
+        Colours of the labels 0 to n - 1; default: those of `embedseg.plots.paint_labels`.
     title : str
-        Stands above the slices.
+        Title of the figure.
     """
     volume = volume if volume.ndim == 4 else volume[np.newaxis]
     depth = len(labels)
-    places = np.unique(np.linspace(0, depth - 1, min(depth, SHOWN)).round().astype(int))
-    painted = image_colours(volume[:, places].astype(np.float32))
+    places = pick_evenly(depth, MAX_SLICES)
+    painted = paint_image(volume[:, places].astype(np.float32))
     chosen = labels[places]
-    filled = label_colours(chosen) if colours is None else colours[np.maximum(chosen, 0)]
+    filled = paint_labels(chosen) if colours is None else colours[np.maximum(chosen, 0)]
     panels: list[Panel] = [
-        (_over(*planes), f"slice {place + 1} of {depth}", {})
+        (_paint_over(*planes), f"slice {place + 1} of {depth}", {})
         for place, *planes in zip(places, painted, chosen, filled, strict=True)
     ]
-    rows = [panels[i : i + BESIDE] for i in range(0, len(panels), BESIDE)]
-    save_figure(lay_out(rows, [], title), Path(path))
+    rows = [panels[i : i + COLUMNS] for i in range(0, len(panels), COLUMNS)]
+    save_figure(lay_out_panels(rows, [], title), Path(path))
 
 
-def _over(image: Colours, labels: NDArray[Any], colours: Colours) -> Colours:
-    """Paint the objects of a slice over it: outlines, and inside of them a veil."""
+def _paint_over(image: Colours, labels: NDArray[Any], colours: Colours) -> Colours:
+    """Paint the objects of a slice over it, translucent with opaque outlines."""
     from skimage.segmentation import find_boundaries
 
-    rows = grid(labels.shape, (1.0, 1.0), SLICE)
+    rows = screen_indices(labels.shape, (1.0, 1.0), SLICE_SIDE)
     image, labels, colours = image[rows], labels[rows], colours[rows]
-    veiled = np.where(
-        (labels != 0)[..., np.newaxis], THROUGH * image + (1 - THROUGH) * colours, image
+    mixed = np.where(
+        (labels != 0)[..., np.newaxis], IMAGE_SHARE * image + (1 - IMAGE_SHARE) * colours, image
     )
     line = find_boundaries(labels, mode="inner")  # type: ignore[no-untyped-call]
-    return np.where(line[..., np.newaxis], colours, veiled).astype(np.uint8)
+    return np.where(line[..., np.newaxis], colours, mixed).astype(np.uint8)

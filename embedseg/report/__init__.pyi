@@ -1,7 +1,7 @@
 from .gallery import Gallery as Gallery
 from .reports import (
-    benchmark_report as benchmark_report,
-    evaluation_report as evaluation_report,
-    prediction_report as prediction_report,
-    training_report as training_report,
+    write_benchmark_report as write_benchmark_report,
+    write_evaluation_report as write_evaluation_report,
+    write_prediction_report as write_prediction_report,
+    write_training_report as write_training_report,
 )

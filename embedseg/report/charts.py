@@ -1,7 +1,7 @@
 """Charts as inline SVG.
 
-A chart is data; `svg` draws it. Lines differ in dashes and histograms in filling, so that colour is
-not all that tells series apart, and the words of a chart say its numbers to who does not see it.
+A chart is data; `draw_svg` draws it. Series differ in dashes or filling too, not in colour alone,
+and a chart has a description with its numbers for screen readers.
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from typing import Literal
 import numpy as np
 from markupsafe import Markup
 
+from embedseg.common import pick_evenly
 from embedseg.scoring import Table
 
-#: Size of the drawing, and the room around it for numbers and names.
+#: Size of the drawing, and its margins for tick labels and axis labels.
 WIDTH, HEIGHT = 600, 300
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 46
-#: Points of a line, and rows of the table beside a chart, at most.
-POINTS, ROWS = 400, 60
+#: Points of a line and rows of the table below a chart, at most.
+MAX_POINTS, MAX_ROWS = 400, 60
 DASHES = ("", "7 3", "2 3", "9 3 2 3", "1 4", "12 4")
-#: The page has so many colours for series.
-COLOURS = 6
+#: Number of colours for series in `page.css`.
+COLOUR_COUNT = 6
 
 
 @dataclass(frozen=True)
 class Series:
-    """Numbers of one kind: for each x a y; of a histogram one edge more than counts."""
+    """A series of a chart: a y for each x; of a histogram n + 1 edges for n counts."""
 
     name: str
     x: Sequence[float]
@@ -36,20 +37,20 @@ class Series:
 
 @dataclass(frozen=True)
 class Chart:
-    """What is drawn.
+    """A chart: series of numbers with labels.
 
     Attributes
     ----------
     title, x_label, y_label : str
     series : tuple of Series
     kind : {"lines", "steps", "bars"}
-        Steps are histograms; the x of bars are places in `names`.
+        Steps are histograms; the x of bars are indices of `names`.
     log_x, log_y : bool
-        Whether an axis is logarithmic; what is not positive is left out.
+        Whether an axis is logarithmic; values that are not positive are left out.
     limits : tuple of float, optional
-        Of y; default: those of the numbers, of histograms and bars from 0.
+        Of y; default: the range of the values, of histograms and bars from 0.
     names : tuple of str
-        Below the bars.
+        Labels of the bars.
     """
 
     title: str
@@ -62,18 +63,18 @@ class Chart:
     limits: tuple[float, float] | None = None
     names: tuple[str, ...] = ()
 
-    def words(self) -> str:
-        """Return what the chart shows, with its numbers, for who does not see it.
+    def describe(self) -> str:
+        """Describe the chart in words, with its numbers.
 
         Examples
         --------
-        >>> Chart("AP", "IoU", "AP", (Series("all", [0.5, 0.9], [0.8, 0.25]),)).words()
+        >>> Chart("AP", "IoU", "AP", (Series("all", [0.5, 0.9], [0.8, 0.25]),)).describe()
         'AP. all: 0.8 at IoU 0.5 to 0.25 at 0.9, highest 0.8.'
         """
-        return f"{self.title}. " + " ".join(map(self._of_series, self.series))
+        return f"{self.title}. " + " ".join(map(self._describe_series, self.series))
 
     def table(self) -> Table:
-        """Return the numbers, of a long chart evenly spaced ones.
+        """Return the numbers as a table; of a long chart evenly spaced rows.
 
         Examples
         --------
@@ -82,48 +83,45 @@ class Chart:
         """
         columns = [dict(zip(each.x, each.y, strict=False)) for each in self.series]
         places = sorted({x for column in columns for x in column})
-        if len(places) > ROWS:
-            places = [places[i] for i in np.linspace(0, len(places) - 1, ROWS).round().astype(int)]
+        places = [places[i] for i in pick_evenly(len(places), MAX_ROWS)]
         rows = [
-            (self._place(x), *(number(column[x]) if x in column else "" for column in columns))
+            (
+                self._format_x(x),
+                *(format_number(column[x]) if x in column else "" for column in columns),
+            )
             for x in places
         ]
         return Table(self.title, (self.x_label, *(each.name for each in self.series)), rows)
 
-    def _place(self, x: float) -> str:
-        return self.names[int(x)] if self.kind == "bars" else number(x)
+    def _format_x(self, x: float) -> str:
+        return self.names[int(x)] if self.kind == "bars" else format_number(x)
 
-    def _of_series(self, series: Series) -> str:
+    def _describe_series(self, series: Series) -> str:
         if not len(series.y):
             return f"{series.name}: nothing."
+        x, y = list(series.x), [format_number(value) for value in series.y]
         if self.kind == "bars":
-            return (
-                f"{series.name}: "
-                + ", ".join(
-                    f"{self._place(x)} {number(y)}" for x, y in zip(series.x, series.y, strict=True)
-                )
-                + "."
-            )
+            values = [f"{self._format_x(place)} {text}" for place, text in zip(x, y, strict=True)]
+            return f"{series.name}: {', '.join(values)}."
+        first, last = format_number(x[0]), format_number(x[-1])
+        top = int(np.argmax(series.y))
         if self.kind == "steps":
-            top = int(np.argmax(series.y))
             return (
-                f"{series.name}: {number(sum(series.y))} from {number(series.x[0])} to "
-                f"{number(series.x[-1])}, most between {number(series.x[top])} and "
-                f"{number(series.x[top + 1])}."
+                f"{series.name}: {format_number(sum(series.y))} from {first} to {last}, "
+                f"most between {format_number(x[top])} and {format_number(x[top + 1])}."
             )
         return (
-            f"{series.name}: {number(series.y[0])} at {self.x_label} {number(series.x[0])} to "
-            f"{number(series.y[-1])} at {number(series.x[-1])}, highest "
-            f"{number(max(series.y))}."
+            f"{series.name}: {y[0]} at {self.x_label} {first} to {y[-1]} at {last}, highest "
+            f"{format_number(max(series.y))}."
         )
 
 
-def number(value: float) -> str:
-    """Write a number short.
+def format_number(value: float) -> str:
+    """Format a number with three significant digits, or thousands with commas.
 
     Examples
     --------
-    >>> number(0.123456), number(12345.6), number(3.0), number(1e-5)
+    >>> format_number(0.123456), format_number(12345.6), format_number(3.0), format_number(1e-5)
     ('0.123', '12,346', '3', '1e-05')
     """
     if value == 0 or abs(value) >= 1000:
@@ -131,12 +129,12 @@ def number(value: float) -> str:
     return f"{value:.3g}"
 
 
-def ticks(low: float, high: float, most: int = 6, log: bool = False) -> list[float]:
-    """Return round numbers between two, at most so many; of a logarithmic axis 1, 2 and 5.
+def choose_ticks(low: float, high: float, most: int = 6, log: bool = False) -> list[float]:
+    """Return at most `most` round numbers from low to high; of a logarithmic axis 1, 2 and 5.
 
     Examples
     --------
-    >>> ticks(0.0, 1.0), ticks(3, 700, log=True)
+    >>> choose_ticks(0.0, 1.0), choose_ticks(3, 700, log=True)
     ([0.0, 0.2, 0.4, 0.6, 0.8, 1.0], [5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0])
     """
     if log:
@@ -155,7 +153,7 @@ def ticks(low: float, high: float, most: int = 6, log: bool = False) -> list[flo
     return [float(round((np.ceil(low / step - 1e-9) + k) * step, 12)) for k in range(count)]
 
 
-def histogram(
+def make_histogram(
     title: str,
     x_label: str,
     values: Sequence[tuple[str, Sequence[float]]],
@@ -164,7 +162,7 @@ def histogram(
     bins: int = 24,
     limits: tuple[float, float] | None = None,
 ) -> Chart:
-    """Return how often values occur, of each series by the same bins.
+    """Return a histogram of series with common bins.
 
     Parameters
     ----------
@@ -172,15 +170,15 @@ def histogram(
     values : sequence of (str, sequence of float)
         Name and values of each series.
     log : bool
-        Whether bins are equally wide on a logarithmic axis; then values are positive.
+        Whether bins are equally wide on a logarithmic axis; values must be positive.
     bins : int
-        So many at most.
+        Number of bins.
     limits : tuple of float, optional
         Of the bins; default: those of the values.
 
     Examples
     --------
-    >>> chart = histogram("sizes", "px", [("true", [1, 1, 8])], log=True, bins=3)
+    >>> chart = make_histogram("sizes", "px", [("true", [1, 1, 8])], log=True, bins=3)
     >>> [round(x, 1) for x in chart.series[0].x], chart.series[0].y
     ([1.0, 2.0, 4.0, 8.0], [2, 0, 1])
     """
@@ -188,7 +186,7 @@ def histogram(
     low, high = limits or ((joined.min(), joined.max()) if len(joined) else (1.0, 2.0))
     high = high if high > low else low + 1
     edges = np.geomspace(low, high, bins + 1) if log else np.linspace(low, high, bins + 1)
-    # Rounding must not leave out the smallest or the largest.
+    # Rounding must not exclude the smallest or the largest value.
     edges[0], edges[-1] = low, high
     series = tuple(
         Series(name, edges.tolist(), np.histogram(each, edges)[0].tolist()) for name, each in values
@@ -196,27 +194,27 @@ def histogram(
     return Chart(title, x_label, "how many", series, "steps", log_x=log)
 
 
-def svg(chart: Chart) -> Markup:
-    """Draw a chart.
+def draw_svg(chart: Chart) -> Markup:
+    """Draw a chart as SVG.
 
     Examples
     --------
-    >>> svg(Chart("<AP>", "IoU", "AP", (Series("all", [0.5, 0.9], [0.8, 0.25]),)))[:58]
+    >>> draw_svg(Chart("<AP>", "IoU", "AP", (Series("all", [0.5, 0.9], [0.8, 0.25]),)))[:58]
     Markup('<svg viewBox="0 0 600 300" role="img" aria-label="&lt;AP&g')
     """
-    low, high = _range([x for each in chart.series for x in each.x], chart.log_x)
+    low, high = _find_range([x for each in chart.series for x in each.x], chart.log_x)
     if chart.kind == "bars":
         low, high = -0.5, len(chart.names) - 0.5
-    across = _scale(low, high, LEFT, WIDTH - RIGHT, chart.log_x)
-    bottom, top = chart.limits or _range(
+    across = _make_scale(low, high, LEFT, WIDTH - RIGHT, chart.log_x)
+    bottom, top = chart.limits or _find_range(
         [y for each in chart.series for y in each.y] + [0.0] * (chart.kind != "lines"), chart.log_y
     )
-    up = _scale(bottom, top, HEIGHT - BOTTOM, TOP, chart.log_y)
-    draw = {"lines": _line, "steps": _steps, "bars": _bars}[chart.kind]
-    parts = [_frame(chart, across, up, (low, high), (bottom, top))]
+    up = _make_scale(bottom, top, HEIGHT - BOTTOM, TOP, chart.log_y)
+    draw = {"lines": _draw_line, "steps": _draw_steps, "bars": _draw_bars}[chart.kind]
+    parts = [_draw_axes(chart, across, up, (low, high), (bottom, top))]
     parts += [draw(chart, i, across, up) for i in range(len(chart.series))]
     return Markup('<svg viewBox="0 0 {} {}" role="img" aria-label="{}">{}</svg>').format(
-        WIDTH, HEIGHT, chart.words(), Markup("").join(parts)
+        WIDTH, HEIGHT, chart.describe(), Markup("").join(parts)
     )
 
 
@@ -224,7 +222,7 @@ def svg(chart: Chart) -> Markup:
 Scale = Callable[[float], float]
 
 
-def _range(values: Sequence[float], log: bool) -> tuple[float, float]:
+def _find_range(values: Sequence[float], log: bool) -> tuple[float, float]:
     kept = [value for value in values if np.isfinite(value) and (value > 0 or not log)]
     low, high = (min(kept), max(kept)) if kept else (1.0, 2.0)
     if high > low:
@@ -232,7 +230,7 @@ def _range(values: Sequence[float], log: bool) -> tuple[float, float]:
     return (low / 2, high * 2) if log else (low - 0.5, high + 0.5)
 
 
-def _scale(low: float, high: float, first: float, last: float, log: bool) -> Scale:
+def _make_scale(low: float, high: float, first: float, last: float, log: bool) -> Scale:
     if log:
         return lambda v: (
             first + (last - first) * float(np.log(max(v, low * 1e-9) / low) / np.log(high / low))
@@ -240,14 +238,14 @@ def _scale(low: float, high: float, first: float, last: float, log: bool) -> Sca
     return lambda v: first + (last - first) * (v - low) / (high - low)
 
 
-def _frame(
+def _draw_axes(
     chart: Chart, across: Scale, up: Scale, x: tuple[float, float], y: tuple[float, float]
 ) -> Markup:
-    """Draw the axes: a line and a number for each tick."""
+    """Draw the axes: labels, and a line and a number for each tick."""
     marks = (
         [(place, name) for place, name in enumerate(chart.names)]
         if chart.names
-        else [(value, number(value)) for value in ticks(*x, 8, chart.log_x)]
+        else [(value, format_number(value)) for value in choose_ticks(*x, 8, chart.log_x)]
     )
     parts = [
         Markup('<text x="{:.1f}" y="{}" text-anchor="middle">{}</text>').format(
@@ -259,10 +257,10 @@ def _frame(
         Markup(
             '<path class="grid" d="M{} {:.1f}H{}"/><text x="{}" y="{:.1f}" '
             'text-anchor="end">{}</text>'
-        ).format(LEFT, up(value), WIDTH - RIGHT, LEFT - 6, up(value) + 4, number(value))
-        for value in ticks(*y, 6, chart.log_y)
+        ).format(LEFT, up(value), WIDTH - RIGHT, LEFT - 6, up(value) + 4, format_number(value))
+        for value in choose_ticks(*y, 6, chart.log_y)
         if chart.kind != "steps" or value == int(value)
-    ]  # there is no half of what is counted
+    ]  # counts are whole numbers
     middle = (TOP + HEIGHT - BOTTOM) / 2
     parts.append(
         Markup(
@@ -284,49 +282,49 @@ def _frame(
     return Markup("").join(parts)
 
 
-def _line(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
+def _draw_line(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     series = chart.series[i]
     points = [
         (x, y)
         for x, y in zip(series.x, series.y, strict=True)
         if np.isfinite(y) and (y > 0 or not chart.log_y)
     ]
-    if len(points) > POINTS:
-        points = [points[k] for k in np.linspace(0, len(points) - 1, POINTS).astype(int)]
+    if len(points) > MAX_POINTS:
+        points = [points[k] for k in np.linspace(0, len(points) - 1, MAX_POINTS).astype(int)]
     if not points:
         return Markup("")
     path = "L".join(f"{across(x):.1f} {up(y):.1f}" for x, y in points)
     dots = Markup("").join(
         Markup('<circle class="s{}" cx="{:.1f}" cy="{:.1f}" r="2.5"/>').format(
-            i % COLOURS, across(x), up(y)
+            i % COLOUR_COUNT, across(x), up(y)
         )
         for x, y in points
         if len(points) <= 40
     )
     return Markup('<path class="line s{}" stroke-dasharray="{}" d="M{}"/>{}').format(
-        i % COLOURS, DASHES[i % len(DASHES)], path, dots
+        i % COLOUR_COUNT, DASHES[i % len(DASHES)], path, dots
     )
 
 
-def _steps(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
+def _draw_steps(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     series = chart.series[i]
     path = "".join(
         f"V{up(y):.1f}H{across(x):.1f}" for x, y in zip(series.x[1:], series.y, strict=True)
     )
-    style = i % 2, i % COLOURS, DASHES[i % len(DASHES)]
+    style = i % 2, i % COLOUR_COUNT, DASHES[i % len(DASHES)]
     return Markup(
         '<path class="line fill{} s{}" stroke-dasharray="{}" d="M{:.1f} {:.1f}{}V{:.1f}"/>'
     ).format(*style, across(series.x[0]), up(0), path, up(0))
 
 
-def _bars(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
+def _draw_bars(chart: Chart, i: int, across: Scale, up: Scale) -> Markup:
     series, share = chart.series[i], 0.8 / len(chart.series)
     left = -0.4 + i * share
     return Markup("").join(
         Markup(
             '<path class="line bar fill{} s{}" d="M{:.1f} {:.1f}V{:.1f}H{:.1f}V{:.1f}"/>'
         ).format(
-            i % 2, i % COLOURS, across(x + left), up(0), up(y), across(x + left + share), up(0)
+            i % 2, i % COLOUR_COUNT, across(x + left), up(0), up(y), across(x + left + share), up(0)
         )
         for x, y in zip(series.x, series.y, strict=True)
     )

@@ -12,27 +12,35 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.data import frames
+from embedseg.common import format_shape
+from embedseg.data import split_frames
 from embedseg.images import Image, stem
 from embedseg.methods import Method
-from embedseg.report.images import chosen_slices, data_uri, image_thumbnail, index_of, sheet, taken
+from embedseg.report.images import (
+    choose_slices,
+    encode_data_uri,
+    paint_thumbnail,
+    stack_slices,
+    take_labels,
+    thumbnail_index,
+)
 from embedseg.report.overlays import Pixels
-from embedseg.report.views import Judged, View, view_of
+from embedseg.report.views import ImageErrors, View, make_view
 from embedseg.scoring import Scoring
 from embedseg.types import DataError, Segmentation, Spacing
 
 log = logging.getLogger("embedseg")
 
-#: Images of which pictures are kept: the worst and as many of the best; of volumes fewer.
-WORST = {2: 6, 3: 3}
-#: Characters that all pictures of a report may have; about 8 MB.
-BUDGET = 8_000_000
-#: Layers that are seen at first.
-SHOWN = ("image", "errors", "prediction")
+#: Pictures kept of the worst images, and as many of the best, by the number of axes.
+EXTREMES = {2: 6, 3: 3}
+#: Characters of all pictures of a report at most; about 8 MB.
+MAX_CHARACTERS = 8_000_000
+#: Layers that are visible at first.
+SHOWN_LAYERS = ("image", "errors", "prediction")
 
 
 class Layer(NamedTuple):
-    """A layer of a picture: its name, its address with all pixels, and what it shows in words."""
+    """A layer of a picture: its name, its pixels as a data URI, and its alternative text."""
 
     name: str
     uri: str
@@ -46,13 +54,13 @@ class Picture(NamedTuple):
     ----------
     layers : tuple of Layer
     places : tuple of int
-        Which slices.
+        Indices of the slices shown.
     depth : int
         Slices of the volume; 1 for an image.
     width, height : int
         Pixels of a slice.
     first : int
-        Number of the slice that is seen at first.
+        Position in `places` of the slice that is visible at first.
     """
 
     layers: tuple[Layer, ...]
@@ -63,14 +71,14 @@ class Picture(NamedTuple):
     first: int
 
     @property
-    def cost(self) -> int:
-        """How many characters it takes."""
+    def size(self) -> int:
+        """Number of characters of all layers."""
         return sum(len(layer.uri) for layer in self.layers)
 
 
 @dataclass
-class Entry:
-    """What is kept of an image.
+class GalleryEntry:
+    """An image of a gallery: its objects, scores and picture.
 
     Attributes
     ----------
@@ -78,13 +86,13 @@ class Entry:
     shape : tuple of int
         Of space.
     contents : str
-        What was found in it.
+        Predicted objects or classes in words, such as "3 objects".
     truth : str
-        What is truly in it; empty where that is not known.
+        True ones; empty without truth.
     columns : dict of str to str
         Scores and errors, for a table.
     rank : float
-        The score that counts; nan where there is none.
+        The main score; nan without truth.
     picture : Picture, optional
     """
 
@@ -98,15 +106,15 @@ class Entry:
 
 
 class Gallery:
-    """Images with what was found in them, and with the truth or without it.
+    """Images with predictions, with or without truth.
 
-    With scores, pictures are kept of the worst and the best images; without, of images evenly over
-    all. An image that cannot be shown is said in the log, and costs nothing else.
+    With scores, pictures of the worst and the best images are kept; without, those of evenly spaced
+    ones. An error in an image is logged, and the image left out.
 
     Parameters
     ----------
     method : Method
-        Says what labels are, how they are scored and coloured.
+        Determines whether labels are objects or classes, their scores and colours.
 
     Examples
     --------
@@ -119,13 +127,13 @@ class Gallery:
 
     def __init__(self, method: Method) -> None:
         self.method = method
-        self.view: View = view_of(method)
+        self.view: View = make_view(method)
         self.scoring: Scoring = method.scoring()
-        self.entries: list[Entry] = []
-        self.judged: list[Judged] = []
+        self.entries: list[GalleryEntry] = []
+        self.errors: list[ImageErrors] = []
         self.results: list[tuple[str, Any]] = []
-        self.tallies: dict[str, list[NDArray[Any]]] = {}
-        self.sureness: dict[str, list[NDArray[Any]]] = {}
+        self.sizes: dict[str, list[NDArray[Any]]] = {}
+        self.object_scores: dict[str, list[NDArray[Any]]] = {}
         self.unit = ""
         self._step = 1
 
@@ -133,147 +141,155 @@ class Gallery:
         self,
         name: str,
         image: NDArray[Any],
-        found: Segmentation,
+        segmentation: Segmentation,
         truth: NDArray[np.int32] | None = None,
         *,
         scores: Any = None,
         spacing: Spacing | None = None,
     ) -> None:
-        """Take in an image.
+        """Add an image.
 
         Parameters
         ----------
         name : str
         image : (*space) or (C, *space) ndarray
-        found : Segmentation
-            Of that grid.
+        segmentation : Segmentation
+            On the grid of the image.
         truth : (*space) integer ndarray, optional
         scores : object, optional
-            As the method's scoring compares; default: compared here, if there is a truth.
+            As returned by the method's scoring; default: computed here, if there is a truth.
         spacing : tuple of float, optional
             Size of a pixel, µm.
         """
-        with _harmless(name):
-            self._add(name, image, found, truth, scores, spacing)
+        with _log_errors(name):
+            self._add(name, image, segmentation, truth, scores, spacing)
 
-    def add_frames(self, image: Image, found: Segmentation, spacing: Spacing | None) -> None:
-        """Take in an image as it was read; each frame of a film is an image of its own."""
+    def add_frames(self, image: Image, segmentation: Segmentation, spacing: Spacing | None) -> None:
+        """Add an image as it was read; each frame of a film is a separate image."""
         name = stem(image.path or "image")
         if "T" not in image.axes:
-            self.add(name, frames(image)[0], found, spacing=spacing)
+            self.add(name, split_frames(image)[0], segmentation, spacing=spacing)
             return
-        with _harmless(name):
-            for t, (frame, labels) in enumerate(zip(frames(image), found.labels, strict=True)):
+        with _log_errors(name):
+            for t, (frame, labels) in enumerate(
+                zip(split_frames(image), segmentation.labels, strict=True)
+            ):
                 self.add(f"{name}_t{t:03d}", frame, Segmentation(labels), spacing=spacing)
 
     def _add(
         self,
         name: str,
         image: NDArray[Any],
-        found: Segmentation,
+        segmentation: Segmentation,
         truth: NDArray[np.int32] | None,
         scores: Any,
         spacing: Spacing | None,
     ) -> None:
-        labels = found.labels
-        entry = Entry(name, labels.shape, self.method.found([labels]))
-        judged = None
+        labels = segmentation.labels
+        entry = GalleryEntry(name, labels.shape, self.method.describe([labels]))
+        errors = None
         if truth is not None:
-            judged = self.view.judge(truth, labels)
+            errors = self.view.compare(truth, labels)
             scores = self.scoring.compare(truth, labels) if scores is None else scores
             headline = self.scoring.headline(self.scoring.summarise([(name, scores)]))
-            entry.truth = self.method.found([np.maximum(truth, 0)])
-            entry.rank = _number(headline[self.scoring.main[0]])
-            entry.columns = {key: f"{_number(value):.3f}" for key, value in headline.items()}
-            entry.columns |= self.view.columns(judged)
-        sureness = self.view.sureness(found, judged)
+            entry.truth = self.method.describe([np.maximum(truth, 0)])
+            entry.rank = _to_float(headline[self.scoring.main[0]])
+            entry.columns = {key: f"{_to_float(value):.3f}" for key, value in headline.items()}
+            entry.columns |= self.view.columns(errors)
+        object_scores = self.view.object_scores(segmentation, errors)
         self.entries.append(entry)
-        if truth is not None and judged is not None:
-            self.judged.append(judged)
+        if truth is not None and errors is not None:
+            self.errors.append(errors)
             self.results.append((name, scores))
-            self._count("truth", truth, spacing)
-        self._count("prediction", labels, spacing)
-        for kind, values in sureness.items():
-            self.sureness.setdefault(kind, []).append(values)
-        # Last: without its picture an image still counts.
-        if self._wanted(entry):
-            entry.picture = self._drawn(entry, image, truth, labels, judged, spacing)
-            self._drop_others(labels.ndim)
+            self._add_sizes("truth", truth, spacing)
+        self._add_sizes("prediction", labels, spacing)
+        for kind, values in object_scores.items():
+            self.object_scores.setdefault(kind, []).append(values)
+        # Last, so that an error in the picture does not lose the scores.
+        if self._wants_picture(entry):
+            entry.picture = self._draw(entry, image, truth, labels, errors, spacing)
+            self._drop_pictures(labels.ndim)
 
-    def _count(self, name: str, labels: NDArray[np.int32], spacing: Spacing | None) -> None:
+    def _add_sizes(self, name: str, labels: NDArray[np.int32], spacing: Spacing | None) -> None:
         unit = "px" if spacing is None else {2: "µm²", 3: "µm³"}[labels.ndim]
         self.unit = self.unit or unit
-        # One unit for all; where some images do not say their spacing, theirs is a pixel.
+        # One unit for all images; without spacing, pixels are counted.
         scale = np.prod(spacing) if spacing and self.unit != "px" else 1.0
-        self.tallies.setdefault(name, []).append(self.view.tally(labels) * scale)
+        self.sizes.setdefault(name, []).append(self.view.count_pixels(labels) * scale)
 
     # -- pictures ------------------------------------------------------------------------------
-    def pictured(self) -> list[Entry]:
-        """Return the entries with pictures that fit, the worst first; the others lose theirs."""
+    def pictured_entries(self) -> list[GalleryEntry]:
+        """Return the entries with pictures, the worst first; drop those over the limit."""
         shown = [entry for entry in self.entries if entry.picture]
         if self.results:
             shown.sort(key=lambda entry: entry.rank)
-        while shown and sum(entry.picture.cost for entry in shown if entry.picture) > BUDGET:
-            # What lies in the middle says least.
+        while (
+            shown and sum(entry.picture.size for entry in shown if entry.picture) > MAX_CHARACTERS
+        ):
+            # Medium scores are least informative.
             shown.pop(len(shown) // 2).picture = None
         return shown
 
-    def _wanted(self, entry: Entry) -> bool:
+    def _wants_picture(self, entry: GalleryEntry) -> bool:
         if math.isnan(entry.rank):
             return (len(self.entries) - 1) % self._step == 0
         ranks = sorted(e.rank for e in self.entries if e.picture and not math.isnan(e.rank))
-        most = WORST[len(entry.shape)]
+        most = EXTREMES[len(entry.shape)]
         return len(ranks) < 2 * most or entry.rank < ranks[most - 1] or entry.rank > ranks[-most]
 
-    def _drop_others(self, ndim: int) -> None:
-        """Keep so many pictures: the worst and the best, or every second."""
+    def _drop_pictures(self, ndim: int) -> None:
+        """Drop pictures beyond the number to keep: medium scores, or every second image."""
         shown = [entry for entry in self.entries if entry.picture]
         ranked = sorted((e for e in shown if not math.isnan(e.rank)), key=lambda entry: entry.rank)
-        for entry in ranked[WORST[ndim] : len(ranked) - WORST[ndim]]:
+        for entry in ranked[EXTREMES[ndim] : len(ranked) - EXTREMES[ndim]]:
             entry.picture = None
-        if len(shown) - len(ranked) > 2 * WORST[ndim]:
+        if len(shown) - len(ranked) > 2 * EXTREMES[ndim]:
             self._step *= 2
             for number, entry in enumerate(self.entries):
                 if math.isnan(entry.rank) and number % self._step:
                     entry.picture = None
 
-    def _drawn(
+    def _draw(
         self,
-        entry: Entry,
+        entry: GalleryEntry,
         image: NDArray[Any],
         truth: NDArray[np.int32] | None,
         labels: NDArray[np.int32],
-        judged: Judged | None,
+        errors: ImageErrors | None,
         spacing: Spacing | None,
     ) -> Picture:
         depth = 1 if labels.ndim == 2 else labels.shape[0]
-        slices = chosen_slices(depth)
-        index = index_of(labels.shape, spacing or (1.0,) * labels.ndim, slices)
+        slices = choose_slices(depth)
+        index = thumbnail_index(labels.shape, spacing or (1.0,) * labels.ndim, slices)
         image = image if image.ndim > labels.ndim else image[np.newaxis]
         if image.shape[1:] != labels.shape:
             raise DataError(f"image of shape {image.shape[1:]}, labels of {labels.shape}")
         painted: dict[str, Pixels] = self.view.paint(
-            None if truth is None else taken(truth, index), taken(labels, index), judged
+            None if truth is None else take_labels(truth, index), take_labels(labels, index), errors
         )
-        words = {
+        captions = {
             "truth": entry.truth,
             "prediction": entry.contents,
             "errors": ", ".join(
-                f"{kind.name} {entry.columns[kind.name]}"
-                for kind in self.view.kinds
-                if kind.name in entry.columns
+                f"{item.name} {entry.columns[item.name]}"
+                for item in self.view.legend
+                if item.name in entry.columns
             ),
         }
-        size = " x ".join(map(str, entry.shape))
+        size = format_shape(entry.shape)
         layers = [
             Layer(
                 "image",
-                data_uri(sheet(image_thumbnail(image, index)), lossless=False),
+                encode_data_uri(stack_slices(paint_thumbnail(image, index)), lossless=False),
                 f"{entry.name}, {size} pixels",
             )
         ]
         layers += [
-            Layer(name, data_uri(sheet(pixels), lossless=True), f"{name}: {words[name]}")
+            Layer(
+                name,
+                encode_data_uri(stack_slices(pixels), lossless=True),
+                f"{name}: {captions[name]}",
+            )
             for name, pixels in painted.items()
         ]
         height, width = len(index[1]), len(index[2])
@@ -282,15 +298,15 @@ class Gallery:
         )
 
     def _fullest(self, labels: NDArray[np.int32], slices: Sequence[int]) -> int:
-        """Return the number of the chosen slice with most in it."""
+        """Return the position of the chosen slice with most labelled pixels."""
         if labels.ndim == 2:
             return 0
         return int(np.argmax([(labels[z] > 0).sum() for z in slices]))
 
 
 @contextmanager
-def _harmless(name: str) -> Iterator[None]:
-    """Log what goes wrong: a report is not worth the work that it is about."""
+def _log_errors(name: str) -> Iterator[None]:
+    """Log any error: a failed report must not cost the work it describes."""
     try:
         yield
     except Exception as error:
@@ -298,5 +314,5 @@ def _harmless(name: str) -> Iterator[None]:
         log.warning("%s: left out of the report (%s: %s)", name, type(error).__name__, error)
 
 
-def _number(value: float | None) -> float:
+def _to_float(value: float | None) -> float:
     return math.nan if value is None else float(value)

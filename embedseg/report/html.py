@@ -14,50 +14,51 @@ from pathlib import Path
 from markupsafe import Markup
 
 from embedseg.common import __version__, write_text
-from embedseg.report.charts import COLOURS, DASHES, Chart, svg
-from embedseg.report.gallery import SHOWN, Entry
-from embedseg.report.overlays import Kind
+from embedseg.report.charts import COLOUR_COUNT, DASHES, Chart, draw_svg
+from embedseg.report.gallery import SHOWN_LAYERS, GalleryEntry
+from embedseg.report.overlays import LegendItem
 from embedseg.scoring import Table
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
 
-#: What tells a report from any other file of that name.
-MARK = '<meta name="generator" content="embedseg '
+#: Start of the tag that identifies a report.
+GENERATOR = '<meta name="generator" content="embedseg '
 
 
 @dataclass(frozen=True)
 class Section:
-    """A part of a page; what is empty is left out.
+    """A section of a page; empty parts are left out.
 
     Attributes
     ----------
     title : str
-    words : sequence of str
-        Paragraphs.
+    paragraphs : sequence of str
     facts : sequence of (str, str)
-        Names and what they stand for.
+        Names and values.
     tables, charts
-        In that order below the words.
-    kinds : sequence of Kind
-        Colours and marks, and what they mean.
-    pictures : sequence of Entry
+        Drawn below the paragraphs.
+    legend : sequence of LegendItem
+        Colours and marks, and their meaning.
+    pictures : sequence of GalleryEntry
         Images with pictures.
     command : str
-        What was typed.
+        The command line.
     """
 
     title: str
-    words: Sequence[str] = ()
+    paragraphs: Sequence[str] = ()
     facts: Sequence[tuple[str, str]] = ()
     tables: Sequence[Table] = ()
     charts: Sequence[Chart] = ()
-    kinds: Sequence[Kind] = ()
-    pictures: Sequence[Entry] = ()
+    legend: Sequence[LegendItem] = ()
+    pictures: Sequence[GalleryEntry] = ()
     command: str = ""
 
     def __bool__(self) -> bool:
-        return any((self.words, self.facts, self.tables, self.charts, self.pictures, self.command))
+        return any(
+            (self.paragraphs, self.facts, self.tables, self.charts, self.pictures, self.command)
+        )
 
 
 @dataclass(frozen=True)
@@ -67,9 +68,9 @@ class Page:
     Attributes
     ----------
     title, lead : str
-        What it is about, and what came out, in a sentence.
+        Heading, and the result in a sentence.
     tiles : dict of str to str
-        The numbers that count.
+        Main numbers by name.
     sections : list of Section
     footer : str
     """
@@ -81,12 +82,12 @@ class Page:
     footer: str = ""
 
 
-def render(page: Page) -> str:
+def render_page(page: Page) -> str:
     """Return a page as HTML.
 
     Examples
     --------
-    >>> html = render(Page("a<b", sections=[Section("Words", ["c & d"])]))
+    >>> html = render_page(Page("a<b", sections=[Section("Words", ["c & d"])]))
     >>> "<title>a&lt;b</title>" in html, "<p>c &amp; d</p>" in html
     (True, True)
     """
@@ -95,30 +96,30 @@ def render(page: Page) -> str:
     engine = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    engine.filters |= {"svg": svg, "key": _key, "words": _words}
-    script = _part("page.js")
-    html = engine.from_string(_part("page.html")).render(
+    engine.filters |= {"svg": draw_svg, "key": _draw_key, "text_columns": _text_columns}
+    script = _read_part("page.js")
+    html = engine.from_string(_read_part("page.html")).render(
         page=Page(
             page.title, page.lead, page.tiles, [each for each in page.sections if each], page.footer
         ),
         generator=f"embedseg {__version__}",
-        css=Markup(_part("page.css")),
+        css=Markup(_read_part("page.css")),
         js=Markup(script),
         hash=base64.b64encode(hashlib.sha256(script.encode()).digest()).decode("ascii"),
-        # Without a truth there are no errors to show, with one the prediction would cover them.
-        shown={True: set(SHOWN) - {"prediction"}, False: set(SHOWN)},
+        # Without truth there are no errors to show; with truth the prediction would cover them.
+        shown={True: set(SHOWN_LAYERS) - {"prediction"}, False: set(SHOWN_LAYERS)},
     )
-    # Names of files may hold bytes that are no text.
+    # File names may hold bytes that are not valid UTF-8.
     return html.encode("utf-8", "replace").decode("utf-8")
 
 
 def write_page(path: Path | str, make: Callable[[], Page]) -> bool:
-    """Make and write a report; whatever goes wrong is logged, never raised.
+    """Make and write a report; errors are logged, never raised.
 
     Parameters
     ----------
     path : path
-        Replaced if a report is there; anything else is left as it is.
+        An existing report is overwritten, any other file is kept.
     make : callable
         Returns the page.
 
@@ -136,10 +137,13 @@ def write_page(path: Path | str, make: Callable[[], Page]) -> bool:
     """
     path = Path(path)
     try:
-        if path.exists() and MARK not in path.read_text(encoding="utf-8", errors="replace")[:2000]:
-            raise DataError("there is a file of that name which is no report")
-        write_text(path, render(make()))
-    except Exception as error:  # a report must not cost the work that it is about
+        if (
+            path.exists()
+            and GENERATOR not in path.read_text(encoding="utf-8", errors="replace")[:2000]
+        ):
+            raise DataError("exists and is not a report")
+        write_text(path, render_page(make()))
+    except Exception as error:  # a failed report must not cost the work it describes
         log.debug("%s", path, exc_info=True)
         log.warning("%s: not written (%s: %s)", path, type(error).__name__, error)
         return False
@@ -147,28 +151,28 @@ def write_page(path: Path | str, make: Callable[[], Page]) -> bool:
 
 
 @cache
-def _part(name: str) -> str:
-    """Return a file beside this one; its own end of line is none of the page's."""
+def _read_part(name: str) -> str:
+    """Return the text of a file beside this one, without its last line break."""
     return files("embedseg.report").joinpath(name).read_text(encoding="utf-8").strip()
 
 
-def _words(table: Table) -> list[bool]:
-    """Tell which columns of a table hold words, not numbers, by their longest cell."""
+def _text_columns(table: Table) -> list[bool]:
+    """Return whether each column of a table holds text, not numbers, by its longest cell."""
     columns = zip(*table.rows, strict=True) if table.rows else [()] * len(table.columns)
     return [
         not any(char.isdigit() for char in max(cells, key=len, default="")[:2]) for cells in columns
     ]
 
 
-def _key(chart: Chart, number: int) -> Markup:
-    """Draw what a line or a bar of a series looks like."""
+def _draw_key(chart: Chart, number: int) -> Markup:
+    """Draw the legend key of a series."""
     if chart.kind == "lines":
         return Markup(
             '<svg viewBox="0 0 40 12" aria-hidden="true"><path class="line s{}" '
             'stroke-dasharray="{}" d="M2 6H38"/></svg>'
-        ).format(number % COLOURS, DASHES[number % len(DASHES)])
+        ).format(number % COLOUR_COUNT, DASHES[number % len(DASHES)])
     dashes = DASHES[number % len(DASHES)] if chart.kind == "steps" else ""
     return Markup(
         '<svg viewBox="0 0 40 12" aria-hidden="true"><path class="line fill{} s{}" '
         'stroke-dasharray="{}" d="M3 2H37V10H3Z"/></svg>'
-    ).format(number % 2, number % COLOURS, dashes)
+    ).format(number % 2, number % COLOUR_COUNT, dashes)

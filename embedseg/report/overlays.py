@@ -8,22 +8,22 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from embedseg.plots import MATCHED, MISSED, SPURIOUS
+from embedseg.plots import MATCHED_COLOUR, MISSED_COLOUR, SPURIOUS_COLOUR
 from embedseg.types import Labels
 
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-#: They differ from each other and from the other kinds for every kind of colour vision.
-SPLIT, MERGED = (230, 45, 180), (80, 240, 150)
-#: How opaque areas are; lines are entirely.
-AREA, CLASS_AREA = 105, 150
-#: So many marks at most; more would hide the picture.
-MARKS = 400
+#: They differ from each other and from the other colours in every kind of colour vision.
+SPLIT_COLOUR, MERGED_COLOUR = (230, 45, 180), (80, 240, 150)
+#: Opacity of the areas of objects and of classes; lines are opaque.
+AREA_ALPHA, CLASS_ALPHA = 105, 150
+#: With more marks, which would hide the picture, none are drawn.
+MAX_MARKS = 400
 
 
-class Kind(NamedTuple):
-    """A kind of error, or of what is right.
+class LegendItem(NamedTuple):
+    """An item of a legend: a type of error, or a class.
 
     Attributes
     ----------
@@ -31,9 +31,9 @@ class Kind(NamedTuple):
     colour : tuple of int
         Red, green, blue.
     mark : str
-        A sign drawn in the middle of an object, for whom colours are not enough.
+        Sign drawn in the middle of an object, for colour-blind readers.
     meaning : str
-        For a person.
+        Explanation in words.
     """
 
     name: str
@@ -43,32 +43,34 @@ class Kind(NamedTuple):
 
     @property
     def css(self) -> str:
-        """The colour as CSS has it."""
+        """Colour in CSS notation."""
         return "#" + bytes(self.colour).hex()
 
 
-KINDS = (
-    Kind("matched", MATCHED, "", "paired one to one at an IoU of 0.5 or more"),
-    Kind("missed", MISSED, "○", "a true object that nothing fitting was found for"),
-    Kind(
+ERROR_KINDS = (
+    LegendItem("matched", MATCHED_COLOUR, "", "paired one to one at an IoU of 0.5 or more"),
+    LegendItem("missed", MISSED_COLOUR, "○", "a true object without a fitting prediction"),
+    LegendItem(
         "split",
-        SPLIT,
+        SPLIT_COLOUR,
         "|",
-        "a true object found as several pieces, its fragments; there may be "
-        "fragments beside a match too",
+        "a true object predicted as several pieces, its fragments; fragments may also lie "
+        "beside a match",
     ),
-    Kind("merged", MERGED, "+", "a true object that was found as one with another"),
-    Kind("spurious", SPURIOUS, "×", "found where no true object is, or hardly fitting one"),
+    LegendItem("merged", MERGED_COLOUR, "+", "a true object predicted as one with another"),
+    LegendItem(
+        "spurious", SPURIOUS_COLOUR, "×", "predicted where no true object is, or hardly fitting one"
+    ),
 )
-#: What the predicted objects of a kind are called, where it is not the kind itself.
-PREDICTED = {
+#: Names of predicted objects by type of error, as `embedseg.scoring.ErrorTypes` has them.
+PREDICTED_NAMES = {
     "matched": "matched",
     "split": "fragments",
     "merged": "merging",
     "spurious": "spurious",
 }
-#: The marks as pixels.
-STAMPS = {
+#: Pixels of the marks.
+MARK_PIXELS = {
     "○": (
         "..####..",
         ".######.",
@@ -94,25 +96,25 @@ STAMPS = {
 }
 
 
-def veil(colours: Pixels) -> Pixels:
-    """Let something of the image shine through colours."""
-    alpha = np.full((*colours.shape[:-1], 1), CLASS_AREA, np.uint8)
+def make_translucent(colours: Pixels) -> Pixels:
+    """Add an alpha channel to colours, so that the image shows through."""
+    alpha = np.full((*colours.shape[:-1], 1), CLASS_ALPHA, np.uint8)
     return np.concatenate([colours, alpha], axis=-1)
 
 
-def areas(labels: Labels, colours: Pixels) -> Pixels:
-    """Paint objects, more opaque along their outlines; background stays open."""
-    alpha = np.where(labels > 0, AREA, 0).astype(np.uint8)
-    alpha[outlines(labels)] = 255
-    alpha[labels < 0] = CLASS_AREA
+def paint_objects(labels: Labels, colours: Pixels) -> Pixels:
+    """Paint objects translucent with opaque outlines; background is transparent."""
+    alpha = np.where(labels > 0, AREA_ALPHA, 0).astype(np.uint8)
+    alpha[find_outlines(labels)] = 255
+    alpha[labels < 0] = CLASS_ALPHA
     painted: Pixels = np.concatenate([colours, alpha[..., np.newaxis]], axis=-1)
-    # What cannot be seen is alike everywhere, which makes files small.
+    # Equal colours where nothing is seen make files small.
     painted[alpha == 0] = 0
     return painted
 
 
-def outlines(labels: NDArray[Any]) -> NDArray[np.bool_]:
-    """Return the pixels of objects beside pixels that are not, within each plane."""
+def find_outlines(labels: NDArray[Any]) -> NDArray[np.bool_]:
+    """Return the pixels of objects that border on other labels, within each plane."""
     edge = np.zeros(labels.shape, bool)
     for axis in (1, 2):
         a, b = np.moveaxis(labels, axis, 0), np.moveaxis(edge, axis, 0)
@@ -122,12 +124,12 @@ def outlines(labels: NDArray[Any]) -> NDArray[np.bool_]:
     return edge & (labels > 0)
 
 
-def stamp(painted: Pixels, labels: Labels, ids: NDArray[np.int64], kind: Kind) -> None:
-    """Draw the mark of a kind in the middle of objects, on each plane where they are; in place."""
-    if not 0 < len(ids) <= MARKS:
+def draw_marks(painted: Pixels, labels: Labels, ids: NDArray[np.int64], item: LegendItem) -> None:
+    """Draw a mark in the middle of objects, on each plane that shows them; in place."""
+    if not 0 < len(ids) <= MAX_MARKS:
         return
-    shape = np.array([list(row) for row in STAMPS[kind.mark]]) == "#"
-    # White with a dark rim is seen on every colour.
+    shape = np.array([list(row) for row in MARK_PIXELS[item.mark]]) == "#"
+    # White with a dark rim is visible on every colour.
     halo = ndimage.binary_dilation(np.pad(shape, 1), iterations=1)
     size = np.array(halo.shape)
     for z, plane in enumerate(labels):

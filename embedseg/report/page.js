@@ -20,10 +20,10 @@ for (const picture of document.querySelectorAll(".picture")) {
   for (const slider of picture.querySelectorAll("input")) {
     slider.addEventListener("input", () => {
       const place = slider.dataset.places.split(",")[slider.value];
-      const words = `z = ${place} (0 to ${slider.dataset.depth - 1})`;
+      const text = `z = ${place} (0 to ${slider.dataset.depth - 1})`;
       picture.style.setProperty("--slice", slider.value);
-      picture.querySelector("output").textContent = words;
-      slider.setAttribute("aria-valuetext", words);
+      picture.querySelector("output").textContent = text;
+      slider.setAttribute("aria-valuetext", text);
     });
   }
 }

@@ -1,14 +1,14 @@
 """Reports of a training, an evaluation, a prediction, a benchmark.
 
-`training_report` and its like write a file and never raise: a report must not cost the work that it
-is about. Images are collected one by one in a `Gallery`.
+These functions write a file and never raise: a failed report must not cost the work it describes.
+Images are collected one by one in a `Gallery`.
 
 Examples
 --------
->>> from embedseg.report.reports import Gallery, prediction_report
+>>> from embedseg.report.reports import Gallery, write_prediction_report
 >>> gallery = Gallery(model.config.method)               # doctest: +SKIP
->>> gallery.add("a", image, model.find(image))           # doctest: +SKIP
->>> prediction_report("report.html", model, gallery)     # doctest: +SKIP
+>>> gallery.add("a", image, model.segment_objects(image))           # doctest: +SKIP
+>>> write_prediction_report("report.html", model, gallery)     # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from embedseg.segmenter import Segmenter
 
 
-def training_report(
+def write_training_report(
     path: Path | str,
     segmenter: Segmenter,
     data: Path | str,
@@ -37,17 +37,17 @@ def training_report(
 ) -> bool:
     """Write the report of a training; parameters as in `embedseg.report.contents.training_page`.
 
-    Validation images are segmented for it, at most half a minute long.
+    Validation images are segmented for it, for at most half a minute.
 
     Returns
     -------
     bool
-        Whether it was written; if not, the log says why.
+        Whether it was written; if not, the reason is logged.
     """
     return write_page(path, lambda: training_page(segmenter, data, folder=folder, command=command))
 
 
-def evaluation_report(
+def write_evaluation_report(
     path: Path | str,
     segmenter: Segmenter,
     gallery: Gallery,
@@ -57,7 +57,7 @@ def evaluation_report(
     folder: Path | None = None,
     command: str = "",
 ) -> bool:
-    """Write the report of an evaluation; see `training_report`."""
+    """Write the report of an evaluation; see `write_training_report`."""
     return write_page(
         path,
         lambda: evaluation_page(
@@ -66,7 +66,7 @@ def evaluation_report(
     )
 
 
-def prediction_report(
+def write_prediction_report(
     path: Path | str,
     segmenter: Segmenter,
     gallery: Gallery,
@@ -74,12 +74,12 @@ def prediction_report(
     title: str = "Prediction",
     **known: Any,
 ) -> bool:
-    """Write the report of images whose truth is not known; see `training_report`."""
+    """Write the report of images without truth; see `write_training_report`."""
     return write_page(path, lambda: prediction_page(segmenter, gallery, title=title, **known))
 
 
-def benchmark_report(
+def write_benchmark_report(
     path: Path | str, records: Sequence[Record], *, title: str = "Benchmark", command: str = ""
 ) -> bool:
-    """Write the report of a benchmark; see `training_report`."""
+    """Write the report of a benchmark; see `write_training_report`."""
     return write_page(path, lambda: benchmark_page(records, title=title, command=command))

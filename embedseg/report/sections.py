@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from embedseg.common import __version__
 from embedseg.methods import ENOUGH, reliability
-from embedseg.model import settings_in_words
-from embedseg.report.charts import Chart, Series, number
+from embedseg.model import describe_settings
+from embedseg.report.charts import Chart, Series, format_number
 from embedseg.scoring import Scoring, Summary, Table
 from embedseg.training import NO_LOSS
 
@@ -25,50 +25,48 @@ if TYPE_CHECKING:
 
 Facts = list[tuple[str, str]]
 
-#: What results may depend on.
+#: Packages whose versions may change results.
 PACKAGES = ("torch", "numpy", "scipy", "numba", "scikit-image", "tifffile")
 
 
-def split_words(lines: Sequence[str]) -> Facts:
-    """Part lines such as "net: unet" into names and what is said of them.
+def split_facts(lines: Sequence[str]) -> Facts:
+    """Split lines such as "net: unet" into names and values.
 
     Examples
     --------
-    >>> split_words(["net: a: b", "all of it"])
+    >>> split_facts(["net: a: b", "all of it"])
     [('net', 'a: b'), ('', 'all of it')]
     """
     parts = (line.partition(": ") for line in lines)
-    return [(name, words) if words else ("", name) for name, _, words in parts]
+    return [(name, value) if value else ("", name) for name, _, value in parts]
 
 
-def settings(segmenter: Segmenter) -> Facts:
-    """Say how a model works."""
+def list_settings(segmenter: Segmenter) -> Facts:
+    """List the settings of a model."""
     config = segmenter.config
-    if segmenter.ensemble:
-        names = ", ".join(
-            f"{folder.name} (weight {weight:g})"
-            for folder, weight in zip(
-                segmenter.ensemble.folders, segmenter.ensemble.weights, strict=True
-            )
-        )
+    if members := segmenter.predictor.members:
+        names = ", ".join(f"{each.folder.name} (weight {each.weight:g})" for each in members)
         unit = "µm" if config.spacing_known else "px"
-        return [("ensemble", names), *split_words(config.method.reasons(unit))]
+        return [("ensemble", names), *split_facts(config.method.reasons(unit))]
     weights = sum(each.numel() for each in segmenter.net.parameters())
-    return split_words(settings_in_words(config, weights))
+    return split_facts(describe_settings(config, weights))
 
 
 def options_table(segmenter: Segmenter) -> Table:
-    """Return the decode options as they are."""
+    """Return the decode options of a model."""
     method = segmenter.config.method
     return Table(
         "Decode options, which tuning may change",
         ("option", "value"),
-        [(f"method.{name}", _short(getattr(method, name))) for name in method.search_space()],
+        [
+            (f"method.{name}", _format_value(getattr(method, name)))
+            for name in method.search_space()
+        ],
     )
 
 
 def training_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
-    """Draw the parts of the loss and the validation scores over the minutes of a training.
+    """Chart the parts of the loss and the validation scores over the minutes of a training.
 
     Examples
     --------
@@ -84,7 +82,7 @@ def training_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
     series: dict[bool, list[Series]] = {False: [], True: []}
     for name in names:
         rows = [(i, row) for i, row in enumerate(history) if name in row]
-        # An epoch of a long training may last many minutes, so minutes are what people ask for.
+        # Minutes, as an epoch of a long training may last many of them.
         series[name.startswith("val_")].append(
             Series(
                 name.removeprefix("val_"),
@@ -109,7 +107,7 @@ def training_charts(history: Sequence[Mapping[str, float]]) -> list[Chart]:
 
 
 def profile_chart(scoring: Scoring, profiles: Sequence[tuple[str, Summary]], title: str) -> Chart:
-    """Draw the profile of summaries: over a threshold as lines, over classes as bars."""
+    """Chart the profile of summaries: over a threshold as lines, over classes as bars."""
     x_label, y_label = scoring.axes
     found = [(name, scoring.profile(summary)) for name, summary in profiles]
     return curve_chart(found, x_label, y_label, title)
@@ -118,7 +116,7 @@ def profile_chart(scoring: Scoring, profiles: Sequence[tuple[str, Summary]], tit
 def curve_chart(
     profiles: Sequence[tuple[str, Mapping[str, float]]], x_label: str, y_label: str, title: str
 ) -> Chart:
-    """Draw numbers by name: over numbers as lines, over words as bars.
+    """Chart values by name: as lines if the names are numbers, else as bars.
 
     Examples
     --------
@@ -140,7 +138,7 @@ def curve_chart(
 
 
 def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | None:
-    """Draw how often objects of a score are true ones; None with too few to tell.
+    """Chart the share of true objects over the score; None with too few objects.
 
     Parameters
     ----------
@@ -152,7 +150,7 @@ def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | No
     >>> scores = np.linspace(0, 1, 101)
     >>> chart = reliability_chart(scores[50:], scores[:50])
     >>> [series.name for series in chart.series], max(chart.series[0].y)
-    (['objects found', 'if scores were exact'], 1.0)
+    (['predicted objects', 'if scores were exact'], 1.0)
     """
     score = np.concatenate([matched, others])
     if len(score) < ENOUGH:
@@ -165,29 +163,31 @@ def reliability_chart(matched: NDArray[Any], others: NDArray[Any]) -> Chart | No
         "score",
         "share that matches a true object",
         (
-            Series("objects found", [each.score for each in found], [each.true for each in found]),
+            Series(
+                "predicted objects", [each.score for each in found], [each.true for each in found]
+            ),
             Series("if scores were exact", exact, exact),
         ),
         limits=(0, 1),
     )
 
 
-def tuning_table(held: Mapping[str, Any]) -> Table:
-    """Return what `embedseg.model.read_tuned` read, a row for each setting that was tried."""
-    columns = list(dict.fromkeys(name for trial in held["trials"] for name in trial))
+def tuning_table(tuned: Mapping[str, Any]) -> Table:
+    """Return the settings that tuning tried, as `ModelFolder.trials` gives them."""
+    columns = list(dict.fromkeys(name for trial in tuned["trials"] for name in trial))
     rows = [
-        (str(i), *(_short(trial.get(name, "")) for name in columns))
-        for i, trial in enumerate(held["trials"], 1)
+        (str(i), *(_format_value(trial.get(name, "")) for name in columns))
+        for i, trial in enumerate(tuned["trials"], 1)
     ]
     return Table("Settings that were tried", ("try", *columns), rows)
 
 
-def environment(device: torch.device | str = "cpu") -> Facts:
-    """Return versions and machine.
+def list_environment(device: torch.device | str = "cpu") -> Facts:
+    """List versions and machine.
 
     Examples
     --------
-    >>> dict(environment())["embedseg"].count(".")
+    >>> dict(list_environment())["embedseg"].count(".")
     2
     """
     device = torch.device(device)
@@ -229,5 +229,5 @@ def _memory() -> int:
         return 0
 
 
-def _short(value: Any) -> str:
-    return number(value) if isinstance(value, float) else str(value)
+def _format_value(value: Any) -> str:
+    return format_number(value) if isinstance(value, float) else str(value)

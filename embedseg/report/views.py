@@ -1,6 +1,6 @@
 """Views of labels: objects or classes.
 
-There is one way for objects and one for classes; `view_of` asks the method which it reads.
+`make_view` returns the view that suits the labels which a method reads.
 """
 
 from __future__ import annotations
@@ -14,104 +14,106 @@ from numpy.typing import NDArray
 
 from embedseg import labels as lab
 from embedseg.methods import Method
-from embedseg.plots import MISSED, NOT_ANNOTATED, class_colours, label_colours
-from embedseg.report.charts import Chart, Series, histogram
+from embedseg.plots import MISSED_COLOUR, NOT_ANNOTATED_COLOUR, paint_classes, paint_labels
+from embedseg.report.charts import Chart, Series, make_histogram
 from embedseg.report.overlays import (
-    AREA,
-    CLASS_AREA,
-    KINDS,
-    PREDICTED,
+    AREA_ALPHA,
+    CLASS_ALPHA,
+    ERROR_KINDS,
+    PREDICTED_NAMES,
     Colour,
-    Kind,
+    LegendItem,
     Pixels,
-    areas,
-    outlines,
-    stamp,
-    veil,
+    draw_marks,
+    find_outlines,
+    make_translucent,
+    paint_objects,
 )
 from embedseg.scoring import ErrorTypes, Table, classify_errors
 from embedseg.types import Labels, Segmentation
 
 
-class Judged(NamedTuple):
-    """What is wrong with an image: numbers by name, and what a view knows beyond them."""
+class ImageErrors(NamedTuple):
+    """Errors in an image: counts by name, and details of the view."""
 
     counts: Mapping[str, float]
     detail: Any
 
 
 class View(ABC):
-    """How labels of a kind are shown; `colours` are those of the method."""
+    """Presentation of labels in a report; `colours` are those of the method."""
 
-    #: What the layer of errors shows, and what the others do.
-    kinds: Sequence[Kind]
-    palette: Sequence[Kind]
-    #: What has to be known to read the pictures.
+    #: Legends of the layer of errors, and of the other layers.
+    legend: Sequence[LegendItem]
+    palette: Sequence[LegendItem]
+    #: Explanation of the pictures.
     hint: ClassVar[str] = ""
 
     def __init__(self, colours: Mapping[str, str]) -> None:
         self.colours = colours
 
     @abstractmethod
-    def judge(self, truth: Labels, predicted: Labels) -> Judged:
-        """Compare the labels of an image."""
+    def compare(self, truth: Labels, predicted: Labels) -> ImageErrors:
+        """Return the errors in the labels of an image."""
 
     @abstractmethod
-    def columns(self, judged: Judged) -> dict[str, str]:
-        """Return what a table of images says of one, by column."""
+    def columns(self, errors: ImageErrors) -> dict[str, str]:
+        """Return the cells of an image in the table of images, by column."""
 
     @abstractmethod
-    def tables(self, judged: Sequence[Judged]) -> list[Table]:
-        """Sum up what is wrong with all images."""
+    def tables(self, errors: Sequence[ImageErrors]) -> list[Table]:
+        """Return tables of the errors in all images."""
 
     @abstractmethod
     def paint(
-        self, truth: Labels | None, predicted: Labels, judged: Judged | None
+        self, truth: Labels | None, predicted: Labels, errors: ImageErrors | None
     ) -> dict[str, Pixels]:
         """Paint thumbnails (Z, Y, X): (Z, Y, X, 4) by layer; without truth the prediction alone."""
 
     @abstractmethod
-    def tally(self, labels: Labels) -> NDArray[np.int64]:
+    def count_pixels(self, labels: Labels) -> NDArray[np.int64]:
         """Count the pixels of each object, or of each class."""
 
     @abstractmethod
-    def amount(self, tallies: Sequence[NDArray[Any]]) -> str:
-        """Say how much there is in images of which these are the tallies."""
+    def describe(self, sizes: Sequence[NDArray[Any]]) -> str:
+        """Describe the contents of images from their pixel counts."""
 
     @abstractmethod
-    def distribution(self, tallies: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
-        """Draw tallies of images by series: "truth", "prediction"."""
+    def size_chart(self, sizes: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
+        """Chart the pixel counts of images by series: "truth", "prediction"."""
 
     @abstractmethod
-    def sureness(self, found: Segmentation, judged: Judged | None) -> dict[str, NDArray[Any]]:
-        """Return the scores that a model gave to what it found, by what came of it."""
+    def object_scores(
+        self, segmentation: Segmentation, errors: ImageErrors | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the scores of predicted objects by series: "matched", "not matched"."""
 
 
 class ObjectView(View):
-    """Objects, each in a colour of its own; errors by their types."""
+    """Objects, each in a different colour; errors by type."""
 
-    kinds = KINDS
+    legend = ERROR_KINDS
     palette = ()
     hint = "A predicted object has the colour of the true one that it matches."
 
-    def judge(self, truth: Labels, predicted: Labels) -> Judged:
-        """Tell objects that are matched, missed, split, merged or spurious."""
-        found = classify_errors(truth, predicted)
-        return Judged(found.counts(), found)
+    def compare(self, truth: Labels, predicted: Labels) -> ImageErrors:
+        """Find objects that are matched, missed, split, merged or spurious."""
+        types = classify_errors(truth, predicted)
+        return ImageErrors(types.counts(), types)
 
-    def columns(self, judged: Judged) -> dict[str, str]:
-        """Return the number of each kind."""
-        return {kind.name: str(judged.counts[kind.name]) for kind in KINDS}
+    def columns(self, errors: ImageErrors) -> dict[str, str]:
+        """Return the number of objects of each type."""
+        return {item.name: str(errors.counts[item.name]) for item in ERROR_KINDS}
 
-    def tables(self, judged: Sequence[Judged]) -> list[Table]:
-        """Count true and predicted objects of each kind."""
-        total = {name: sum(int(each.counts[name]) for each in judged) for name in judged[0].counts}
+    def tables(self, errors: Sequence[ImageErrors]) -> list[Table]:
+        """Count true and predicted objects of each type."""
+        total = {name: sum(int(each.counts[name]) for each in errors) for name in errors[0].counts}
         rows = []
-        for kind in KINDS:
-            other = PREDICTED.get(kind.name, "")
-            found = f"{total[other]} {other}" if other else ""
-            true = "" if kind.name == "spurious" else str(total[kind.name])
-            rows.append((f"{kind.mark} {kind.name}".strip(), true, found, kind.meaning))
+        for item in ERROR_KINDS:
+            other = PREDICTED_NAMES.get(item.name, "")
+            predicted = f"{total[other]} {other}" if other else ""
+            true = "" if item.name == "spurious" else str(total[item.name])
+            rows.append((f"{item.mark} {item.name}".strip(), true, predicted, item.meaning))
         return [
             Table(
                 "Objects by type of error",
@@ -121,77 +123,79 @@ class ObjectView(View):
         ]
 
     def paint(
-        self, truth: Labels | None, predicted: Labels, judged: Judged | None
+        self, truth: Labels | None, predicted: Labels, errors: ImageErrors | None
     ) -> dict[str, Pixels]:
         """Paint a predicted object in the colour of its match."""
-        if truth is None or judged is None:
-            return {"prediction": areas(predicted, label_colours(predicted))}
-        kinds: ErrorTypes = judged.detail
+        if truth is None or errors is None:
+            return {"prediction": paint_objects(predicted, paint_labels(predicted))}
+        types: ErrorTypes = errors.detail
         numbers = np.arange(
-            max(int(predicted.max(initial=0)), 0, int(kinds.matched[:, 1].max(initial=0))) + 1
+            max(int(predicted.max(initial=0)), 0, int(types.matched[:, 1].max(initial=0))) + 1
         )
         numbers[1:] += max(int(truth.max(initial=0)), 0)
-        numbers[kinds.matched[:, 1]] = kinds.matched[:, 0]
+        numbers[types.matched[:, 1]] = types.matched[:, 0]
         recoloured = numbers[np.maximum(predicted, 0)]
         return {
-            "truth": areas(truth, label_colours(truth)),
-            "prediction": areas(predicted, label_colours(recoloured)),
-            "errors": self._errors(truth, predicted, kinds),
+            "truth": paint_objects(truth, paint_labels(truth)),
+            "prediction": paint_objects(predicted, paint_labels(recoloured)),
+            "errors": self._errors(truth, predicted, types),
         }
 
-    def _errors(self, truth: Labels, predicted: Labels, kinds: ErrorTypes) -> Pixels:
-        colour = {kind.name: kind.colour for kind in KINDS}
+    def _errors(self, truth: Labels, predicted: Labels, types: ErrorTypes) -> Pixels:
+        colour = {item.name: item.colour for item in ERROR_KINDS}
         painted = np.zeros((*truth.shape, 4), np.uint8)
-        painted[truth < 0] = (*NOT_ANNOTATED, CLASS_AREA)
+        painted[truth < 0] = (*NOT_ANNOTATED_COLOUR, CLASS_ALPHA)
         for labels, ids, name, area in (
-            (predicted, kinds.matched[:, 1], "matched", 0),
-            (truth, kinds.split, "split", 0),
-            (truth, kinds.merged, "merged", 0),
-            (predicted, kinds.fragments, "split", AREA),
-            (predicted, kinds.merging, "merged", AREA),
-            (truth, kinds.missed, "missed", AREA),
-            (predicted, kinds.spurious, "spurious", AREA),
+            (predicted, types.matched[:, 1], "matched", 0),
+            (truth, types.split, "split", 0),
+            (truth, types.merged, "merged", 0),
+            (predicted, types.fragments, "split", AREA_ALPHA),
+            (predicted, types.merging, "merged", AREA_ALPHA),
+            (truth, types.missed, "missed", AREA_ALPHA),
+            (predicted, types.spurious, "spurious", AREA_ALPHA),
         ):
             kept = np.where(np.isin(labels, ids), labels, 0)
             if area:
                 painted[kept > 0] = (*colour[name], area)
-            painted[outlines(kept)] = (*colour[name], 255)
-        for kind in KINDS:
-            if kind.mark:
-                labels = predicted if kind.name == "spurious" else truth
-                stamp(painted, labels, getattr(kinds, kind.name), kind)
+            painted[find_outlines(kept)] = (*colour[name], 255)
+        for item in ERROR_KINDS:
+            if item.mark:
+                labels = predicted if item.name == "spurious" else truth
+                draw_marks(painted, labels, getattr(types, item.name), item)
         return painted
 
-    def tally(self, labels: Labels) -> NDArray[np.int64]:
-        """Return the size of each object."""
+    def count_pixels(self, labels: Labels) -> NDArray[np.int64]:
+        """Return the size of each object, pixels."""
         return lab.object_sizes(labels)
 
-    def amount(self, tallies: Sequence[NDArray[Any]]) -> str:
-        """Say how many objects there are."""
-        counts = [len(sizes) for sizes in tallies]
+    def describe(self, sizes: Sequence[NDArray[Any]]) -> str:
+        """Return the number of objects, in total and per image."""
+        counts = [len(of_image) for of_image in sizes]
         return (
             f"{sum(counts):,} objects, {np.median(counts):g} in an image (median; "
             f"{min(counts)} to {max(counts)})"
         )
 
-    def distribution(self, tallies: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
-        """Draw how large objects are."""
-        joined = [(name, np.concatenate([np.zeros(0), *sizes])) for name, sizes in tallies.items()]
-        return histogram(
+    def size_chart(self, sizes: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
+        """Chart the sizes of objects."""
+        joined = [(name, np.concatenate([np.zeros(0), *values])) for name, values in sizes.items()]
+        return make_histogram(
             "How large objects are",
             f"size, {unit}",
-            [(name, sizes.tolist()) for name, sizes in joined],
+            [(name, values.tolist()) for name, values in joined],
             log=True,
         )
 
-    def sureness(self, found: Segmentation, judged: Judged | None) -> dict[str, NDArray[Any]]:
-        """Return the scores of objects that are matched and of the others."""
-        if found.objects is None or "score" not in found.objects:
+    def object_scores(
+        self, segmentation: Segmentation, errors: ImageErrors | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return the scores of matched objects and of the others."""
+        if segmentation.objects is None or "score" not in segmentation.objects:
             return {}
-        scores = np.asarray(found.objects["score"])
-        if judged is None:
+        scores = np.asarray(segmentation.objects["score"])
+        if errors is None:
             return {"found": scores}
-        detail: ErrorTypes = judged.detail
+        detail: ErrorTypes = errors.detail
         wrong = np.concatenate([detail.fragments, detail.merging, detail.spurious])
         return {"matched": scores[detail.matched[:, 1] - 1], "not matched": scores[wrong - 1]}
 
@@ -201,23 +205,27 @@ class ClassView(View):
 
     def __init__(self, colours: Mapping[str, str]) -> None:
         super().__init__(colours)
-        self.kinds = (Kind("wrong pixels", MISSED, "", "of another class than the true one"),)
-        self.palette = [Kind(name, _rgb(colour), "", "") for name, colour in colours.items()]
+        self.legend = (
+            LegendItem("wrong pixels", MISSED_COLOUR, "", "of another class than the true one"),
+        )
+        self.palette = [
+            LegendItem(name, _parse_colour(colour), "", "") for name, colour in colours.items()
+        ]
 
-    def judge(self, truth: Labels, predicted: Labels) -> Judged:
+    def compare(self, truth: Labels, predicted: Labels) -> ImageErrors:
         """Count wrong pixels among the annotated ones."""
         known = truth >= 0
-        return Judged(
+        return ImageErrors(
             {"wrong": int(((truth != predicted) & known).sum()), "pixels": int(known.sum())}, None
         )
 
-    def columns(self, judged: Judged) -> dict[str, str]:
+    def columns(self, errors: ImageErrors) -> dict[str, str]:
         """Return the share of wrong pixels."""
-        return {"wrong pixels": f"{_share(judged.counts):.1f} %"}
+        return {"wrong pixels": f"{_wrong_share(errors.counts):.1f} %"}
 
-    def tables(self, judged: Sequence[Judged]) -> list[Table]:
+    def tables(self, errors: Sequence[ImageErrors]) -> list[Table]:
         """Count wrong pixels."""
-        total = {name: sum(each.counts[name] for each in judged) for name in ("wrong", "pixels")}
+        total = {name: sum(each.counts[name] for each in errors) for name in ("wrong", "pixels")}
         return [
             Table(
                 "Wrong pixels",
@@ -227,44 +235,44 @@ class ClassView(View):
                     (
                         "of another class than the true one",
                         f"{total['wrong']:,}",
-                        f"{_share(total):.2f} %",
+                        f"{_wrong_share(total):.2f} %",
                     ),
                 ],
             )
         ]
 
     def paint(
-        self, truth: Labels | None, predicted: Labels, judged: Judged | None
+        self, truth: Labels | None, predicted: Labels, errors: ImageErrors | None
     ) -> dict[str, Pixels]:
         """Paint classes, and wrong pixels."""
-        found = veil(class_colours(predicted, self.colours))
+        prediction = make_translucent(paint_classes(predicted, self.colours))
         if truth is None:
-            return {"prediction": found}
+            return {"prediction": prediction}
         wrong = np.zeros((*truth.shape, 4), np.uint8)
-        wrong[(truth >= 0) & (truth != predicted)] = (*MISSED, 200)
-        wrong[truth < 0] = (*NOT_ANNOTATED, CLASS_AREA)
+        wrong[(truth >= 0) & (truth != predicted)] = (*MISSED_COLOUR, 200)
+        wrong[truth < 0] = (*NOT_ANNOTATED_COLOUR, CLASS_ALPHA)
         return {
-            "truth": veil(class_colours(truth, self.colours)),
-            "prediction": found,
+            "truth": make_translucent(paint_classes(truth, self.colours)),
+            "prediction": prediction,
             "errors": wrong,
         }
 
-    def tally(self, labels: Labels) -> NDArray[np.int64]:
+    def count_pixels(self, labels: Labels) -> NDArray[np.int64]:
         """Return the pixels of each class."""
         return np.bincount(labels[labels >= 0], minlength=len(self.colours)).astype(np.int64)
 
-    def amount(self, tallies: Sequence[NDArray[Any]]) -> str:
-        """Say which share of the pixels belongs to each class."""
-        total = np.sum(tallies, axis=0)
+    def describe(self, sizes: Sequence[NDArray[Any]]) -> str:
+        """Return the share of the pixels of each class."""
+        total = np.sum(sizes, axis=0)
         return ", ".join(
             f"{name} {100 * count / max(total.sum(), 1):.1f} %"
             for name, count in zip(self.colours, total, strict=True)
         )
 
-    def distribution(self, tallies: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
-        """Draw which share of the pixels belongs to each class."""
+    def size_chart(self, sizes: Mapping[str, Sequence[NDArray[Any]]], unit: str) -> Chart:
+        """Chart the share of the pixels of each class."""
         series = []
-        for name, counts in tallies.items():
+        for name, counts in sizes.items():
             total = np.sum(counts, axis=0)
             series.append(
                 Series(name, list(range(len(total))), (100 * total / max(total.sum(), 1)).tolist())
@@ -278,27 +286,29 @@ class ClassView(View):
             names=tuple(self.colours),
         )
 
-    def sureness(self, found: Segmentation, judged: Judged | None) -> dict[str, NDArray[Any]]:
-        """Return nothing: pixels have no scores here."""
+    def object_scores(
+        self, segmentation: Segmentation, errors: ImageErrors | None
+    ) -> dict[str, NDArray[Any]]:
+        """Return nothing: classes have no object scores."""
         return {}
 
 
-#: By what the masks hold that a method reads.
+#: Views by the kind of labels that a method reads.
 VIEWS: dict[str, Callable[[Mapping[str, str]], View]] = {
     "objects": ObjectView,
     "classes": ClassView,
 }
 
 
-def view_of(method: Method) -> View:
-    """Return how the labels of a method are shown."""
+def make_view(method: Method) -> View:
+    """Return the view of the labels of a method."""
     return VIEWS[method.reads](method.colours)
 
 
-def _rgb(colour: str) -> Colour:
+def _parse_colour(colour: str) -> Colour:
     red, green, blue = bytes.fromhex(colour[1:])
     return red, green, blue
 
 
-def _share(counts: Mapping[str, float]) -> float:
+def _wrong_share(counts: Mapping[str, float]) -> float:
     return 100 * counts["wrong"] / max(counts["pixels"], 1)

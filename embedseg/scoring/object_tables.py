@@ -11,9 +11,8 @@ from embedseg.common import plural
 from embedseg.scoring.objects import MEAN_OVER, Scores, rate
 from embedseg.types import DataError
 
-#: Scores by IoU threshold, and single ones; both are means over the images.
+#: Scores by IoU threshold: means over the images, as are the others.
 BY_THRESHOLD = ("ap", "precision", "recall", "f1")
-SINGLE = ("ap_mean", "pq", "sq", "rq", "seg", "aji", "rand", "voi_split", "voi_merge")
 #: Titles of the scores of objects: those by threshold, with their mean, and the others.
 ROWS = (
     ("AP", "ap", "ap_mean"),
@@ -32,6 +31,8 @@ TITLES = {
     "voi_split": "VOI split",
     "voi_merge": "VOI merge",
 }
+#: Scores of a single value.
+SINGLE = ("ap_mean", *TITLES)
 
 
 def summarise_objects(results: Sequence[tuple[str, Scores]]) -> dict[str, Any]:

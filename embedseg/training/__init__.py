@@ -5,8 +5,8 @@
     batches.py       Batches of training crops, made ahead in threads
     checkpoint.py    Checkpoints: the state of a run, read back exactly
     curves.py        Training curves
-    fitting.py       Training on one device or several
     history.py       Training history as CSV
+    launch.py        Launch of a training on one device or several
     loop.py          The training loop: steps, epochs, validations
     optimizers.py    Optimisers by name, Muon among them
     options.py       Options of training

@@ -1,4 +1,4 @@
-"""The reference of the command line, made from the commands themselves."""
+"""The reference of the command line, generated from the commands."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 
 def cli_page() -> str:
     """Return the page as Markdown."""
-    from embedseg.cli import app
+    from embedseg.cli.app import app
 
     root: Any = typer.main.get_command(app)
     context = typer.Context(root, info_name="embedseg", **app.info.context_settings)
@@ -38,7 +38,7 @@ def cli_page() -> str:
 
 
 def escaped(text: str) -> str:
-    r"""Return text that Markdown leaves as it is, in a cell of a table.
+    r"""Escape text for a cell of a Markdown table.
 
     Examples
     --------
@@ -61,7 +61,7 @@ def _command(command: Any, context: typer.Context) -> Iterator[str]:
 
 def _table(command: Any, context: typer.Context) -> Iterator[str]:
     """Yield a table of the arguments and options, under their headings."""
-    from embedseg.cli.helping import panels
+    from embedseg.cli.help import panels
 
     for title, parameters in panels(command, context):
         yield from (f"| {title} | |", "| --- | --- |")

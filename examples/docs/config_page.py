@@ -1,4 +1,4 @@
-"""The reference of `config.json`, made from the models that validate it."""
+"""The reference of `config.json`, generated from the models that validate it."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ START = """\
 A model is a folder, and `config.json` in it holds every setting. `embedseg plan my_data -o
 config.json` writes one to begin with, `--set KEY=VALUE` changes one setting of a command, such as
 `--set train.batch=8`, and `embedseg train my_data -o nuclei --config config.json` takes a whole
-file. A list is written with commas: `--set train.crop=32,128,128`. What does not exist or does not
-fit is refused, with the place and the reason.
+file. A list is written with commas: `--set train.crop=32,128,128`. Unknown settings and invalid
+values are refused, with the place and the reason.
 
-Values marked *from the data* are proposed by `embedseg plan`, which says why.
+Values marked *from the data* are proposed by `embedseg plan`, with reasons.
 """
-#: What the plan sets whatever the default is.
+#: Settings that the plan always sets.
 PLANNED = {
     "ndim",
     "channels",
@@ -65,25 +65,25 @@ def config_page() -> str:
 
 
 def sections() -> Iterator[tuple[str, str, type[BaseModel], str]]:
-    """Yield of every model of settings its title, prefix, class and a note."""
+    """Yield title, prefix, class and a note of each model of settings."""
     from embedseg.data import PRESETS, Augment, ClassOptions, DataOptions
     from embedseg.images import Absolute, Fixed, Percentile, ZScore
-    from embedseg.methods import METHODS, method_class
+    from embedseg.methods import METHODS
     from embedseg.model import Config
-    from embedseg.nets import NETS, net_class
+    from embedseg.nets import NETS
     from embedseg.prediction import PredictOptions
     from embedseg.training import TrainOptions
 
-    yield "The whole", "", Config, ""
+    yield "Configuration", "", Config, ""
     yield "data", "data.", DataOptions, "How the data folder is read."
     yield "data.classes", "", ClassOptions, "One entry for each class; for the semantic method."
     for model in (Percentile, ZScore, Absolute, Fixed):
         name = model.model_fields["type"].default
         yield f"normalize: {name}", "normalize.", model, chosen("normalize", name)
     for name in sorted(METHODS):
-        yield f"method: {name}", "method.", method_class(name), chosen("method", name)
+        yield f"method: {name}", "method.", METHODS[name], chosen("method", name)
     for name in sorted(NETS):
-        yield f"net: {name}", "net.", net_class(name), chosen("net", name)
+        yield f"net: {name}", "net.", NETS[name], chosen("net", name)
     yield "train", "train.", TrainOptions, ""
     presets = ", ".join(f"`{name}`" for name in PRESETS)
     yield (
@@ -99,7 +99,7 @@ def sections() -> Iterator[tuple[str, str, type[BaseModel], str]]:
 
 
 def chosen(part: str, name: str) -> str:
-    """Say how one of several kinds is chosen."""
+    """Return how one of several types is chosen."""
     if part != "normalize":
         return f"`--{part} {name}` chooses it."
     needed = {
@@ -111,7 +111,7 @@ def chosen(part: str, name: str) -> str:
 
 
 def preset_table(presets: dict[str, Any]) -> Iterator[str]:
-    """Yield what the presets of augmentation say, setting by setting."""
+    """Yield a table of the presets of augmentation, one row per setting."""
     yield "| | " + " | ".join(presets) + " |"
     yield "| --- |" + " --- |" * len(presets)
     rows = {name: preset.model_dump() for name, preset in presets.items()}
@@ -122,9 +122,9 @@ def preset_table(presets: dict[str, Any]) -> Iterator[str]:
 
 def table(model: type[BaseModel], prefix: str) -> Iterator[str]:
     """Yield a row for every setting of a model."""
-    told = meanings(model)
+    texts = meanings(model)
     if set(model.model_fields) == {"type"}:
-        yield "There is nothing to set."
+        yield "No settings."
         return
     yield "| setting | default | values | meaning |"
     yield "| --- | --- | --- | --- |"
@@ -133,7 +133,7 @@ def table(model: type[BaseModel], prefix: str) -> Iterator[str]:
             continue
         yield (
             f"| `{prefix}{name}` | {default(prefix + name, field)} | {allowed(field)} | "
-            f"{prose(told.get(name, ''))} |"
+            f"{prose(texts.get(name, ''))} |"
         )
 
 
@@ -147,7 +147,7 @@ def default(name: str, field: FieldInfo) -> str:
     if isinstance(given, BaseModel):
         from embedseg.data import PRESETS
 
-        return next((f"`{key}`" for key, preset in PRESETS.items() if preset == given), "see there")
+        return next((f"`{key}`" for key, preset in PRESETS.items() if preset == given), "see below")
     return value(given)
 
 
@@ -169,14 +169,14 @@ def value(given: Any) -> str:
 
 
 def allowed(field: FieldInfo) -> str:
-    """Return which values a setting takes, in words."""
-    words = kind(field.annotation)
-    ends = [word for bound in field.metadata if (word := bounds(bound))]
-    return words + (f", {' and '.join(ends)}" if ends else "")
+    """Describe the allowed values of a setting."""
+    text = kind(field.annotation)
+    ends = [limit for bound in field.metadata if (limit := bounds(bound))]
+    return text + (f", {' and '.join(ends)}" if ends else "")
 
 
 def bounds(bound: Any) -> str:
-    """Return a limit in words, nothing for what is none."""
+    """Describe a limit; empty for other metadata."""
     signs = {
         limits.Ge: ("≥", "ge"),
         limits.Gt: ("\\>", "gt"),
@@ -190,7 +190,7 @@ def bounds(bound: Any) -> str:
 
 
 def kind(annotation: Any) -> str:
-    """Return a type in words.
+    """Describe a type.
 
     Examples
     --------
@@ -224,7 +224,7 @@ def summary(model: type[BaseModel]) -> str:
 
 
 def meanings(model: type[BaseModel]) -> dict[str, str]:
-    """Return what the section Attributes of a docstring, or of a base class's, says of each name.
+    """Return the texts of the section Attributes of a docstring and of those of base classes.
 
     Examples
     --------
@@ -244,7 +244,7 @@ def meanings(model: type[BaseModel]) -> dict[str, str]:
 
 
 def elsewhere(name: str, text: str) -> str:
-    """Return what another class says, where a meaning is "As in `package.module.Class`"."""
+    """Return the text of another class, where a meaning is "As in `package.module.Class`"."""
     named = re.fullmatch(r"As in `([\w.]+)\.(\w+)`\.", text)
     if not named:
         return text

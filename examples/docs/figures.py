@@ -1,8 +1,9 @@
-"""The figures of the site, drawn by the package from models trained on the sample images.
+"""Figures of the site, drawn from models trained on the sample images.
 
     python examples/docs/figures.py [--models FOLDER]
 
-Trains what is not in FOLDER yet, some ten minutes on one core, and writes pages/img/*.png.
+Trains the models that are not in FOLDER yet, some ten minutes on one core, and writes
+pages/img/*.png.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from numpy.typing import NDArray
 from PIL import Image as Picture
 
 import embedseg
-from embedseg.data import Sample, load_split, to_planes
-from embedseg.plots import label_colours
+from embedseg.data import Sample, load_split, split_planes
+from embedseg.plots import paint_labels
 from embedseg.scoring import score
 from embedseg.types import Maps
 
@@ -35,14 +36,14 @@ ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "examples/docs/pages/img"
 #: Readable on a light page and on a dark one.
 INK = "#7a8a8a"
-#: The test image of the figures, and the part of it that is looked at closely.
+#: The test image of the figures, and the part of it that is enlarged.
 NAME, PART = "29dd28df", (slice(150, 246), slice(0, 96))
-#: Bytes that a picture may have.
+#: Bytes of a picture at most.
 MOST = 100_000
 
 
 def main() -> None:
-    """Train what is missing and draw everything."""
+    """Train missing models and draw all figures."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--models", type=Path, default=ROOT / "build/figures")
     asked = parser.parse_args()
@@ -87,7 +88,7 @@ def draw_result(model: embedseg.Segmenter, sample: Sample) -> None:
 
 
 def draw_maps(sample: Sample, maps: Maps, method: Any) -> None:
-    """Draw what the net says of each pixel."""
+    """Draw the three maps of the net."""
     image, seed = grey(sample.image)[PART], maps["seed"][0][PART]
     offset = method.unit * maps["offset"][(slice(None), *PART)]
     radius = radii(maps, method)[(slice(None), *PART)].mean(axis=0)
@@ -124,10 +125,10 @@ def draw_maps(sample: Sample, maps: Maps, method: Any) -> None:
 
 
 def draw_embeddings(sample: Sample, maps: Maps, method: Any) -> None:
-    """Draw where pixels are, and where they land."""
+    """Draw pixels at their positions and at their embeddings."""
     part = (slice(None), *PART)
     labels = np.where(maps["seed"][0] > method.fg_threshold, sample.labels, 0)[PART]
-    colours = label_colours(matched_colours(labels)) / 255
+    colours = paint_labels(matched_colours(labels)) / 255
     y, x = np.mgrid[: labels.shape[0], : labels.shape[1]]
     landed = np.stack([y, x]) + method.unit * maps["offset"][part]
     width = radii(maps, method)[part]
@@ -180,7 +181,7 @@ def draw_methods(models: dict[str, embedseg.Segmenter]) -> None:
     """Draw neurites as found by embeddings and by boundaries."""
     first = next(iter(models.values()))
     (volume,) = load_split(ROOT / "data/neurites", "test", first.config.data)
-    planes = to_planes(volume)
+    planes = split_planes(volume)
     sample = planes[len(planes) // 2]
     image = grey(sample.image)
     figure, axes = panels(2 + len(models), 2.9)
@@ -213,13 +214,13 @@ def grey(image: NDArray[Any]) -> NDArray[np.float64]:
 
 def painted(image: NDArray[Any], labels: NDArray[Any]) -> NDArray[np.float64]:
     """Return an image with labels over it."""
-    colours = label_colours(labels) / 255
+    colours = paint_labels(labels) / 255
     mixed = 0.35 * image[..., None] + 0.65 * colours
     return np.where((labels > 0)[..., None], mixed, 0.8 * image[..., None])
 
 
 def matched(truth: NDArray[Any], found: NDArray[Any]) -> NDArray[np.int32]:
-    """Return labels that carry the number of the true object which they mostly lie on."""
+    """Renumber labels by the true objects that they overlap most."""
     result = np.zeros_like(found)
     used: set[int] = set()
     spare = int(truth.max()) + 1
@@ -237,12 +238,12 @@ def matched(truth: NDArray[Any], found: NDArray[Any]) -> NDArray[np.int32]:
 
 
 def matched_colours(labels: NDArray[Any]) -> NDArray[np.int32]:
-    """Return labels numbered anew, so that neighbours have colours that differ."""
+    """Renumber labels consecutively, so that neighbours have different colours."""
     return np.searchsorted(np.unique(labels), labels).astype(np.int32)
 
 
 def radii(maps: Maps, method: Any) -> NDArray[np.float64]:
-    """Return how far around it a pixel of its bandwidth would gather others, per axis, in µm."""
+    """Return the radius at which φ is one half, per pixel and axis, in µm."""
     raw = maps["bandwidth"].astype(np.float64)
     return np.asarray(method.unit * np.sqrt(np.log(2) / np.exp(method.bandwidth_scale * raw)))
 

@@ -1,4 +1,4 @@
-"""What mkdocs calls: pages that are made from the code, or lie elsewhere in the project."""
+"""Hooks of mkdocs: pages generated from the code, or included from other folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ TUTORIALS = "Tutorials"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
-    """Put the tutorials that there are into the navigation."""
+    """Put the tutorials into the navigation."""
     nav: list[Any] = ["tutorials/index.md"]
     for each in tutorials():
         title = each.title.removeprefix(f"{each.group}: ")
@@ -35,7 +35,7 @@ def on_config(config: MkDocsConfig) -> MkDocsConfig:
 
 
 def on_files(files: Files, config: MkDocsConfig) -> Files:
-    """Add the pages that are made."""
+    """Add the generated and included pages."""
     found = tutorials()
     places = {each.source.as_posix(): each.page for each in found}
     places |= {source: page for page, source in INCLUDED.items()}

@@ -1,4 +1,4 @@
-"""Pages that lie elsewhere in the project, and links between them."""
+"""Pages included from other folders of the project, and links between pages."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from tutorials import Tutorial
 
 ROOT = Path(__file__).resolve().parents[2]
-#: Pages that lie elsewhere, by their place in the site.
+#: Sources of the included pages, by their place in the site.
 INCLUDED = {
     "results.md": "tests/benchmarks/README.md",
     "explanation/architecture.md": "embedseg/ARCHITECTURE.md",
@@ -30,10 +30,9 @@ def overview(found: list[Tutorial], root: Path, places: dict[str, str]) -> str:
     lines = [
         "# Tutorials",
         "",
-        "Each is a notebook or a script of the folder `examples`, run by "
-        "the tests in a fast mode. Take one as it is, and put your own data in.",
+        "Notebooks and scripts of the folder `examples`; the tests run them in a fast mode.",
         "",
-        "| tutorial | what it shows | file |",
+        "| tutorial | contents | file |",
         "| --- | --- | --- |",
     ]
     for each in found:
@@ -44,7 +43,7 @@ def overview(found: list[Tutorial], root: Path, places: dict[str, str]) -> str:
 
 
 def pictures(source: str, page: str) -> dict[str, bytes]:
-    """Return the pictures that a file shows, by their places beside its page."""
+    """Return the pictures of a file, by their places beside its page."""
     file = ROOT / source
     found = re.findall(r"!\[[^\]]*\]\(([^):\s]+)\)", file.read_text())
     return {
@@ -56,7 +55,7 @@ def pictures(source: str, page: str) -> dict[str, bytes]:
 def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
     """Return text with links between files of the project as links between pages.
 
-    What has no page is named without a link.
+    Links to files without a page become plain text.
 
     Examples
     --------
@@ -65,16 +64,16 @@ def relinked(text: str, source: str, page: str, places: dict[str, str]) -> str:
     """
 
     def put(match: re.Match[str]) -> str:
-        words, target, anchor = match[1], match[2], match[3] or ""
+        text, target, anchor = match[1], match[2], match[3] or ""
         if re.match(r"\w+:", target) or not target:
             return match[0]
         place = posixpath.normpath(posixpath.join(posixpath.dirname(source), target))
         if place in places:
             link = posixpath.relpath(places[place], posixpath.dirname(page) or ".")
-            return f"[{words}]({link}{anchor})"
-        return words
+            return f"[{text}]({link}{anchor})"
+        return text
 
-    # Code is left as it is.
+    # Code is not changed.
     parts = re.split(r"(^```.*?^```$|`[^`\n]*`)", text, flags=re.MULTILINE | re.DOTALL)
     return "".join(
         part

@@ -1,4 +1,4 @@
-"""The examples, notebooks and scripts, as pages."""
+"""Examples, notebooks and scripts, as pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parents[2]
-#: In which order they are read; what is not on disk is left out, what is not named comes last.
+#: Order of the pages; files that are not listed come last.
 ORDER = (
     "train_and_segment.py",
     "own_data.ipynb",
@@ -39,15 +39,15 @@ class Tutorial(NamedTuple):
     Attributes
     ----------
     source : Path
-        Where it lies, from the root of the project.
+        Path from the root of the project.
     page : str
-        Where its page lies, from the pages.
+        Path of the page from the pages.
     title, summary : str
-        Its heading, and the sentence below it.
+        Heading, and the first sentence below it.
     text : str
-        Its Markdown, with the heading.
+        Markdown, with the heading.
     pictures : dict of str to bytes
-        Pictures among the outputs, by the names that the text calls them.
+        Pictures of the outputs, by their names in the text.
     """
 
     source: Path
@@ -59,12 +59,12 @@ class Tutorial(NamedTuple):
 
     @property
     def group(self) -> str:
-        """Heading in the navigation, nothing for one that stands alone."""
+        """Heading in the navigation; empty for a single page."""
         return HEADINGS.get(self.source.relative_to("examples").parent.as_posix(), "")
 
 
 def tutorials(root: Path = ROOT) -> list[Tutorial]:
-    """Return the examples that there are, in order."""
+    """Return the examples, in order."""
     folder = root / "examples"
     there = {
         path.relative_to(folder).as_posix()
@@ -99,11 +99,11 @@ def read(root: Path, source: Path) -> Tutorial:
 def of_script(code: str, source: Path) -> str:
     """Return a script as Markdown: its docstring, then its code."""
     tree = ast.parse(code)
-    words = ast.get_docstring(tree) or ""
+    docstring = ast.get_docstring(tree) or ""
     lines = code.splitlines()
-    if words:
+    if docstring:
         lines = lines[tree.body[0].end_lineno :]
-    heading, _, rest = words.partition("\n")
+    heading, _, rest = docstring.partition("\n")
     return (
         f"# {heading.rstrip('.')}\n\n{rest.strip()}\n\n```python\n"
         + "\n".join(lines).strip()
@@ -124,7 +124,7 @@ def of_notebook(book: dict[str, object], stem: str, pictures: dict[str, bytes]) 
 
 
 def of_output(output: dict[str, object], stem: str, pictures: dict[str, bytes]) -> Iterator[str]:
-    """Yield what a cell put out: a picture, else text."""
+    """Yield an output of a cell: a picture, else text."""
     data = output.get("data", {})
     assert isinstance(data, dict)
     if "image/png" in data:
@@ -138,5 +138,5 @@ def of_output(output: dict[str, object], stem: str, pictures: dict[str, bytes]) 
 
 
 def joined(text: object) -> str:
-    """Return text that a notebook may hold as a list of lines."""
+    """Return text that notebooks may store as a list of lines."""
     return "".join(text) if isinstance(text, list) else str(text)

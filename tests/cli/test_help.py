@@ -54,7 +54,7 @@ def test_help_of_every_command_is_in_groups_with_defaults() -> None:
 
 
 def test_help_lists_commands_in_the_order_of_work(run: Run) -> None:
-    from embedseg.cli.help import ORDER
+    from embedseg.cli.app import COMMANDS as ORDER
 
     listed = re.findall(r"^  ([a-z]+) ", run("--help").out.split("Commands:")[1], re.MULTILINE)
     assert listed == list(ORDER)
@@ -62,7 +62,7 @@ def test_help_lists_commands_in_the_order_of_work(run: Run) -> None:
 
 def test_every_file_with_a_command_is_listed() -> None:
     from embedseg import cli
-    from embedseg.cli.help import ORDER
+    from embedseg.cli.app import COMMANDS as ORDER
 
     files = {
         path.stem.rstrip("_")

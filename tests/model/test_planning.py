@@ -43,7 +43,7 @@ def test_words_name_what_was_chosen():
     config = plan_from(stats)
     words = explain(config, stats, "cpu")
     assert f"{config.method.unit:g} px" in words
-    for part in ("2 images", "GB to train", "s for an epoch", "unit is a pixel"):
+    for part in ("2 images", "GB to train", "s for an epoch", "pixel size is not known"):
         assert part in words
 
 

@@ -61,8 +61,8 @@ with warnings.catch_warnings():
     from vispy.gloo.gl import GL_EXTENSIONS
 
     from embedseg.napari import files, samples
-    from embedseg.napari._decoding import Frame, Predicted, predict
-    from embedseg.napari._sliders import Control, Controls, range_of
+    from embedseg.napari._decoding import FrameMaps, PredictedMaps, predict_maps
+    from embedseg.napari._sliders import OptionControl, OptionControls, find_range
     from embedseg.napari.correct import Correct
     from embedseg.napari.segment import Segment
     from embedseg.napari.train import Train
@@ -171,13 +171,13 @@ def segmenting(bot: QtBot, viewer: Any, folder: Path) -> Segment:
     viewer.window.add_dock_widget(widget, name="Segment")
     widget.device.setCurrentText("cpu")
     widget.folder.set_path(folder)
-    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
     return widget
 
 
 def segmented(bot: QtBot, widget: Segment) -> Any:
     click(bot, widget.go)
-    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
     settle(bot, widget)
     return widget.results.labels
 
@@ -222,7 +222,7 @@ def test_sliders_decode_anew_without_the_net(bot, viewer, nets, model) -> None:
     assert nets.calls == 1 and not errors()
     found = Segmenter.load(model, "cpu").segment(layer.data, spacing=SPACING)
     np.testing.assert_array_equal(result.data, found)
-    assert result.data.max() >= 2 and widget.progress.said.text() == f"{found.max()} objects"
+    assert result.data.max() >= 2 and widget.progress.message.text() == f"{found.max()} objects"
     assert list(result.scale) == list(SPACING) and list(result.translate) == [3.0, 4.0]
     calls = nets.calls
     widget.controls.controls["fg_threshold"].slider.setValue(0.8)
@@ -282,7 +282,7 @@ def test_labels_of_another_model_go_beside(bot, viewer, nets, model, tmp_path) -
     first = segmented(bot, widget)
     assert segmented(bot, widget) is first
     widget.folder.set_path(tmp_path / "m")
-    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
     second = segmented(bot, widget)
     assert second is not first and first in viewer.layers
     assert [Path(each.metadata["embedseg model"]) for each in (first, second)] == [
@@ -295,8 +295,8 @@ def test_maps_are_named_by_their_axes() -> None:
     specs = as_method({"type": "embedding"}).maps(2)
     data = np.arange(5, dtype=np.float16)[:, None, None] * np.ones((5, 3, 4), np.float16)
     maps = Maps(data, specs, (1.0, 1.0))
-    frame = Frame((maps,), (3, 4), False)
-    pictures = Predicted((frame, frame), True).pictures()
+    frame = FrameMaps((maps,), (3, 4), False)
+    pictures = PredictedMaps((frame, frame), True).pictures()
     assert list(pictures) == ["offset Y", "offset X", "bandwidth Y", "bandwidth X", "seed"]
     assert pictures["bandwidth X"].shape == (2, 3, 4) and (pictures["bandwidth X"] == 3).all()
 
@@ -322,24 +322,24 @@ def test_cancel_ends_without_a_result(bot, viewer, nets, model) -> None:
     assert not widget.go.isEnabled()  # and the viewer answers while the net is at work
     click(bot, widget.cancel)
     nets.gate.set()
-    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
-    assert widget.progress.said.text() == "stopped" and len(viewer.layers) == 1
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
+    assert widget.progress.message.text() == "stopped" and len(viewer.layers) == 1
     assert segmented(bot, widget).data.max() >= 2
 
 
 def test_errors_are_said_and_leave_the_widget_usable(bot, viewer, nets, model, tmp_path) -> None:
     widget = segmenting(bot, viewer, tmp_path)
-    assert "no model here" in widget.progress.said.text() and len(errors()) == 1
+    assert "no model here" in widget.progress.message.text() and len(errors()) == 1
     click(bot, widget.go)
     assert "choose the folder of a model" in errors()[-1]
     widget.folder.set_path(model)
-    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
     click(bot, widget.go)
     assert "there is no image layer" in errors()[-1]
     viewer.add_image(np.full((20, 20), np.nan), name="broken", contrast_limits=(0, 1))
     click(bot, widget.go)
-    bot.waitUntil(lambda: not widget.work.running, timeout=PATIENCE)
-    assert "NaN or infinite" in widget.progress.said.text() and len(errors()) == 4
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
+    assert "NaN or infinite" in widget.progress.message.text() and len(errors()) == 4
     layer = open_blobs(viewer)
     widget.image.choose(layer)
     assert segmented(bot, widget).data.max() >= 2 and len(errors()) == 4
@@ -351,7 +351,7 @@ def test_a_widget_that_is_closed_stops_its_work(bot, viewer, nets, model) -> Non
     nets.gate.clear()
     click(bot, widget.go)
     bot.waitUntil(lambda: nets.calls == 1, timeout=PATIENCE)
-    work = widget.work
+    work = widget.worker
     viewer.window.remove_dock_widget(widget)
     widget.deleteLater()
     bot.waitUntil(work._stopped.is_set, timeout=PATIENCE)
@@ -367,7 +367,7 @@ def test_classes_have_the_colours_of_the_model(bot, viewer, nets, tmp_path) -> N
     widget = segmenting(bot, viewer, tmp_path / "m")
     assert list(widget.controls.controls) == ["tilt"]
     result = segmented(bot, widget)
-    assert set(np.unique(result.data)) == {0, 1} and "%" in widget.progress.said.text()
+    assert set(np.unique(result.data)) == {0, 1} and "%" in widget.progress.message.text()
     colours = list(config.method.colours.values())
     for value, colour in enumerate(colours):
         rgb = [int(colour[at : at + 2], 16) / 255 for at in (1, 3, 5)]
@@ -383,7 +383,7 @@ def test_a_model_of_images_takes_volumes_and_films(axes, nets, model) -> None:
     spacing = (4.0, 0.5, 0.5) if axes == "ZYX" else SPACING
     told: list[tuple[int, int]] = []
     segmenter = Segmenter.load(model, "cpu")
-    found = predict(
+    found = predict_maps(
         segmenter, Image(image, axes, spacing), False, lambda *done: told.append(done)
     ).decode(segmenter)
     assert found.labels.shape == image.shape and told[-1][0] == told[-1][1] > 0
@@ -399,7 +399,7 @@ def test_every_method_gets_its_sliders(name, bot, viewer) -> None:
     from qtpy.QtWidgets import QFormLayout, QWidget
 
     method, held = as_method({"type": name}), QWidget()
-    controls = Controls(QFormLayout(held))
+    controls = OptionControls(QFormLayout(held))
     controls.show_method(method)
     moved: list[int] = []
     controls.changed.connect(lambda: moved.append(1))
@@ -411,7 +411,7 @@ def test_every_method_gets_its_sliders(name, bot, viewer) -> None:
             controls.controls[option].set_value(value)
             assert controls.controls[option].value() == value
             type(method).model_validate(method.model_dump() | {option: value})
-        if limits := controls.controls[option].slider and range_of(
+        if limits := controls.controls[option].slider and find_range(
             fields[option], values, getattr(method, option)
         ):
             for end in limits[:2]:
@@ -423,7 +423,7 @@ def test_every_method_gets_its_sliders(name, bot, viewer) -> None:
 
 def test_an_option_may_be_switched_off(bot, viewer) -> None:
     method = as_method({"type": "embedding"})
-    control = Control(type(method).model_fields["refine"], (None, 0.6, 0.3), 0.4)
+    control = OptionControl(type(method).model_fields["refine"], (None, 0.6, 0.3), 0.4)
     assert control.value() == 0.4
     control.switch.click()
     assert control.value() is None and not control.slider.isEnabled()
@@ -462,8 +462,8 @@ def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_
     widget.data.set_path(tmp_path / "nothing")
     widget.folder.set_path(folder)
     click(bot, training.go)
-    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
-    assert "no such folder" in training.progress.said.text() and not folder.exists()
+    bot.waitUntil(lambda: not training.worker.running, timeout=PATIENCE)
+    assert "no such folder" in training.progress.message.text() and not folder.exists()
     widget.data.set_path(data)
     widget.device.setCurrentText("cpu")
     widget.minutes.setValue(60)
@@ -471,24 +471,24 @@ def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_
     click(bot, training.go)
     bot.waitUntil(lambda: training.curves.rows >= 2, timeout=PATIENCE)
     assert training.halt.isEnabled() and not training.go.isEnabled()
-    assert training.progress.said.text().startswith("step ")
+    assert training.progress.message.text().startswith("step ")
     click(bot, training.halt)
-    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
-    assert training.progress.said.text().endswith(f"the model is in {folder}")
+    bot.waitUntil(lambda: not training.worker.running, timeout=PATIENCE)
+    assert training.progress.message.text().endswith(f"the model is in {folder}")
     assert (folder / "report.html").is_file()
     stopped = Segmenter.load(folder, "cpu").history
     assert len(training.curves.figure.axes) == 2
-    shown = viewer.layers["validation images"], viewer.layers["validation found"]
+    shown = viewer.layers["validation images"], viewer.layers["validation prediction"]
     assert [layer.data.shape for layer in shown] == [(2, 96, 96)] * 2
     assert list(shown[0].scale) == [1.0, *SPACING]
     click(bot, training.resume)
     bot.waitUntil(lambda: training.curves.rows > len(stopped), timeout=PATIENCE)
     click(bot, training.halt)
-    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not training.worker.running, timeout=PATIENCE)
     resumed = Segmenter.load(folder, "cpu").history
     assert resumed[: len(stopped) - 1] == stopped[:-1] and len(resumed) > len(stopped)
     click(bot, training.go)
-    bot.waitUntil(lambda: not training.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not training.worker.running, timeout=PATIENCE)
     assert "exists and is not empty" in errors()[-1]
 
 
@@ -518,7 +518,7 @@ def test_corrected_labels_become_data(bot, viewer, tiny, model, tmp_path) -> Non
     np.testing.assert_array_equal(image.data, layer.data)
     np.testing.assert_array_equal(mask.data, labels.data)
     assert image.spacing == mask.spacing == SPACING and (mask.data == 3).any()
-    assert widget.said.text() == "cells.tif added to train: 1 image there"
+    assert widget.message.text() == "cells.tif added to train, now 1 image"
     before = {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     click(bot, widget.add)
     assert "cells.tif: exists; choose another name" in errors()[-1]
@@ -527,8 +527,8 @@ def test_corrected_labels_become_data(bot, viewer, tiny, model, tmp_path) -> Non
     assert "differs from the image's (9, 9)" in errors()[-1]
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
     click(bot, widget.training.go)
-    bot.waitUntil(lambda: not widget.training.work.running, timeout=PATIENCE)
-    assert "too few to set 1 apart" in widget.training.progress.said.text()
+    bot.waitUntil(lambda: not widget.training.worker.running, timeout=PATIENCE)
+    assert "too few to set 1 apart" in widget.training.progress.message.text()
 
 
 @pytest.mark.slow
@@ -540,7 +540,7 @@ def test_a_model_is_retrained_on_corrections(bot, viewer, tiny, model, data, tmp
     widget.folder.set_path(tmp_path / "better")
     widget.minutes.setValue(0.1)
     click(bot, widget.training.go)
-    bot.waitUntil(lambda: not widget.training.work.running, timeout=PATIENCE)
+    bot.waitUntil(lambda: not widget.training.worker.running, timeout=PATIENCE)
     better = Segmenter.load(tmp_path / "better", "cpu")
     assert not errors() and better.config.method.type == start.config.method.type == "boundary"
     assert better.config.train.start == str(model.resolve())
@@ -560,7 +560,7 @@ def test_what_is_added_to_data_folders(tmp_path) -> None:
     held = read_image(tmp_path / "train/images/v.tif")
     np.testing.assert_array_equal(held.data, volume.data)
     assert held.axes == "CZYX"
-    with pytest.raises(UsageError, match="no name for a file"):
+    with pytest.raises(UsageError, match="is not a valid name of a file"):
         add_pair(tmp_path, "val", "../b", Image(image, "YX"), mask)
     (tmp_path / "val/masks/a.tif").rename(tmp_path / "val/masks/mask_a.tif")
     with pytest.raises(UsageError, match="do not have equal names"):

@@ -11,19 +11,19 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from embedseg.plots import (
-    MATCHED,
-    MISSED,
-    NOT_ANNOTATED,
-    SPURIOUS,
-    label_colours,
-    overlay,
+    MATCHED_COLOUR,
+    MISSED_COLOUR,
+    NOT_ANNOTATED_COLOUR,
+    SPURIOUS_COLOUR,
+    paint_labels,
+    plot_overlay,
     save_overlay,
     save_preview,
     save_profiles,
     save_sizes,
     save_trials,
 )
-from embedseg.plots.maps import directions, plot_maps
+from embedseg.plots.maps import paint_directions, plot_maps
 from embedseg.types import Maps, MapSpec
 
 
@@ -64,26 +64,30 @@ def simulated(colour: tuple[int, int, int], kind: str) -> np.ndarray:
 
 @pytest.mark.parametrize("kind", ["full", "protan", "deutan"])
 def test_the_three_kinds_can_be_told_apart(kind: str) -> None:
-    for a, b in combinations((MATCHED, MISSED, SPURIOUS), 2):
+    for a, b in combinations((MATCHED_COLOUR, MISSED_COLOUR, SPURIOUS_COLOUR), 2):
         assert np.abs(simulated(a, kind) - simulated(b, kind)).max() > 0.2
 
 
 def test_labels_next_to_each_other_differ_and_keep_their_colour() -> None:
-    colours = label_colours(np.arange(-1, 200)).astype(int)
-    assert colours[0].tolist() == list(NOT_ANNOTATED)
+    colours = paint_labels(np.arange(-1, 200)).astype(int)
+    assert colours[0].tolist() == list(NOT_ANNOTATED_COLOUR)
     assert colours[1].tolist() == [0, 0, 0]
     assert colours[2:].max(1).min() > 100  # none as dark as the background
     for step in (1, 2, 3):
         assert np.abs(colours[2 + step :] - colours[2:-step]).max(1).min() > 40
-    assert (label_colours(np.array([[5]]))[0, 0] == colours[6]).all()
+    assert (paint_labels(np.array([[5]]))[0, 0] == colours[6]).all()
 
 
 def test_errors_are_counted_and_marked_at_their_place() -> None:
-    figure = overlay(np.zeros((60, 80)), TRUTH, PREDICTED)
+    figure = plot_overlay(np.zeros((60, 80)), TRUTH, PREDICTED)
     assert legend(figure) == ["1 matched", "2 missed", "1 spurious"]
     *_, errors = panels(figure)
     scale = errors.shape[0] / 60
-    places = {MISSED: TRUTH >= 2, MATCHED: PREDICTED == 7, SPURIOUS: PREDICTED == 8}
+    places = {
+        MISSED_COLOUR: TRUTH >= 2,
+        MATCHED_COLOUR: PREDICTED == 7,
+        SPURIOUS_COLOUR: PREDICTED == 8,
+    }
     for colour, found in places.items():
         where = np.argwhere((errors == colour).all(-1)) / scale
         assert len(where)
@@ -94,7 +98,7 @@ def test_errors_are_counted_and_marked_at_their_place() -> None:
 
 
 def test_a_prediction_has_the_colour_of_its_match_and_of_no_other_object() -> None:
-    _, truth, predicted, _ = panels(overlay(np.zeros((60, 80)), TRUTH, PREDICTED))
+    _, truth, predicted, _ = panels(plot_overlay(np.zeros((60, 80)), TRUTH, PREDICTED))
     scale = truth.shape[0] / 60
 
     def at(panel: np.ndarray, y: int, x: int) -> list[int]:
@@ -107,16 +111,16 @@ def test_a_prediction_has_the_colour_of_its_match_and_of_no_other_object() -> No
 def test_not_annotated_is_grey() -> None:
     truth = TRUTH.copy()
     truth[:, 70:] = -1
-    _, painted, _, errors = panels(overlay(np.ones((60, 80)), truth, PREDICTED))
-    assert has(painted, NOT_ANNOTATED)
-    assert (errors[5, -5] == NOT_ANNOTATED).all()
+    _, painted, _, errors = panels(plot_overlay(np.ones((60, 80)), truth, PREDICTED))
+    assert has(painted, NOT_ANNOTATED_COLOUR)
+    assert (errors[5, -5] == NOT_ANNOTATED_COLOUR).all()
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1.0, 1.0), (4.0, 1.0, 1.0), (1.0, 0.5, 1.0)])
 def test_views_of_a_volume_have_the_right_aspect(spacing: tuple[float, ...]) -> None:
     truth = squares((10, 40, 30), {1: (5, 5)})
     truth[:4] = 0
-    figure = overlay(truth, truth, truth, spacing=spacing)
+    figure = plot_overlay(truth, truth, truth, spacing=spacing)
     shown = panels(figure)
     assert len(shown) == 8
     z, y, x = np.multiply(truth.shape, spacing)
@@ -130,7 +134,7 @@ def test_views_of_a_volume_have_the_right_aspect(spacing: tuple[float, ...]) -> 
 
 @pytest.mark.parametrize("channels", [1, 2, 3, 5])
 def test_any_number_of_channels_and_no_contrast(channels: int) -> None:
-    figure = overlay(np.full((channels, 60, 80), 7, np.uint16), TRUTH, 0 * TRUTH)
+    figure = plot_overlay(np.full((channels, 60, 80), 7, np.uint16), TRUTH, 0 * TRUTH)
     assert legend(figure) == ["0 matched", "3 missed", "0 spurious"]
     assert panels(figure)[0].shape == panels(figure)[-1].shape
 
@@ -138,13 +142,13 @@ def test_any_number_of_channels_and_no_contrast(channels: int) -> None:
 def test_two_channels_are_seen_in_two_colours() -> None:
     image = np.zeros((2, 20, 20))
     image[0, :, :10] = image[1, :, 10:] = 1
-    shown = panels(overlay(image, None, np.zeros((20, 20), int)))[0]
+    shown = panels(plot_overlay(image, None, np.zeros((20, 20), int)))[0]
     assert has(shown, (255, 0, 255))
     assert has(shown, (0, 255, 0))
 
 
 def test_without_truth_objects_are_outlined() -> None:
-    figure = overlay(np.zeros((60, 80)), None, PREDICTED)
+    figure = plot_overlay(np.zeros((60, 80)), None, PREDICTED)
     assert legend(figure) == ["2 found"]
     assert [axes.get_title() for axes in figure.axes][-1] == "outlines"
 
@@ -168,7 +172,7 @@ def test_a_preview_shows_several_images(tmp_path: Path) -> None:
     )
     flat = imread(tmp_path / "flat.png")
     assert flat.shape[1] <= 1600
-    assert (flat[..., :3] == np.float32(MISSED) / 255).all(axis=-1).any()
+    assert (flat[..., :3] == np.float32(MISSED_COLOUR) / 255).all(axis=-1).any()
     volume = np.stack([noise] * 3)
     labels = np.stack([0 * TRUTH, TRUTH, 0 * TRUTH])
     save_preview(tmp_path / "volume.png", [volume], [labels], [labels], spacing=(2.0, 1.0, 1.0))
@@ -184,7 +188,7 @@ def test_wrong_pixels_of_classes_are_marked_and_counted() -> None:
     truth[:, 10:20], truth[0] = 1, -1
     predicted = np.where(truth == 1, 2, 0)
     predicted[10:, 10:20] = 1
-    figure = overlay(np.zeros((20, 30)), truth, predicted, classes=CLASSES)
+    figure = plot_overlay(np.zeros((20, 30)), truth, predicted, classes=CLASSES)
     assert [axes.get_title() for axes in figure.axes] == [
         "image",
         "truth",
@@ -192,16 +196,18 @@ def test_wrong_pixels_of_classes_are_marked_and_counted() -> None:
         "wrong: 15.8 % of the pixels",
     ]
     assert legend(figure) == ["ground", "wall", "organ"]
-    wrong = (panels(figure)[3] == MISSED).all(-1)
+    wrong = (panels(figure)[3] == MISSED_COLOUR).all(-1)
     assert wrong.mean() == pytest.approx(90 / 600, abs=0.01)
-    assert has(panels(figure)[3], NOT_ANNOTATED)
+    assert has(panels(figure)[3], NOT_ANNOTATED_COLOUR)
     painted = {tuple(colour) for colour in panels(figure)[2].reshape(-1, 3)}
     assert len(painted) == 3
 
 
 def test_volumes_of_classes_have_two_views_and_need_no_truth() -> None:
     labels = np.random.default_rng(0).integers(0, 3, (8, 20, 24))
-    figure = overlay(np.zeros(labels.shape), None, labels, spacing=(4.0, 1.0, 1.0), classes=CLASSES)
+    figure = plot_overlay(
+        np.zeros(labels.shape), None, labels, spacing=(4.0, 1.0, 1.0), classes=CLASSES
+    )
     assert [axes.get_title() for axes in figure.axes] == [
         "image (z = 4)",
         "prediction (z = 4)",
@@ -221,7 +227,7 @@ def test_a_preview_of_classes(tmp_path: Path) -> None:
 def test_a_preview_without_truth(tmp_path: Path) -> None:
     save_preview(tmp_path / "p.png", [np.zeros((60, 80))], None, [TRUTH])
     picture = np.round(255 * imread(tmp_path / "p.png")[..., :3])
-    assert has(picture, MATCHED) and not has(picture, MISSED)
+    assert has(picture, MATCHED_COLOUR) and not has(picture, MISSED_COLOUR)
 
 
 # -- maps ------------------------------------------------------------------------------------------
@@ -229,7 +235,7 @@ def test_directions_are_hues_and_lengths_brightness() -> None:
     vectors = np.zeros((2, 64, 64), np.float32)
     vectors[1, 32:], vectors[0, 32:, 32:] = 1.0, -0.0  # to the right
     vectors[:, 32:, 40:] = 0.0
-    colours = directions(vectors)
+    colours = paint_directions(vectors)
     assert (colours[60, 5] == (255, 0, 0)).all() and not colours[60, 60].any()
     # The disc in the corner: opposite directions in opposite colours.
     left, right = colours[7, 3].astype(int), colours[7, 11].astype(int)

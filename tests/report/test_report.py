@@ -20,25 +20,26 @@ from embedseg.data import Sample
 from embedseg.images import write_blobs
 from embedseg.methods import as_method
 from embedseg.model import plan
-from embedseg.plots import MATCHED, MISSED, NOT_ANNOTATED, SPURIOUS
+from embedseg.plots import MATCHED_COLOUR, MISSED_COLOUR, NOT_ANNOTATED_COLOUR, SPURIOUS_COLOUR
 from embedseg.report import (
     Gallery,
-    benchmark_report,
-    evaluation_report,
-    prediction_report,
-    training_report,
+    write_benchmark_report,
+    write_evaluation_report,
+    write_prediction_report,
+    write_training_report,
 )
-from embedseg.report.charts import Chart, Series, histogram, svg, ticks
-from embedseg.report.gallery import BUDGET
-from embedseg.report.html import Page, Section, render, write_page
-from embedseg.report.images import chosen_slices, image_thumbnail, index_of, taken
-from embedseg.report.overlays import KINDS, MERGED, SPLIT
+from embedseg.report.charts import Chart, Series, choose_ticks, draw_svg, make_histogram
+from embedseg.report.gallery import MAX_CHARACTERS
+from embedseg.report.gallery_sections import score_sections
+from embedseg.report.html import Page, Section, render_page, write_page
+from embedseg.report.images import choose_slices, paint_thumbnail, take_labels, thumbnail_index
+from embedseg.report.overlays import ERROR_KINDS, MERGED_COLOUR, SPLIT_COLOUR
 from embedseg.report.sections import reliability_chart
 from embedseg.report.views import ClassView, ObjectView
 from embedseg.scoring import Table, classify_errors
 from embedseg.segmenter import Segmenter
 from embedseg.types import Segmentation
-from tests.benchmark.test_runs import record
+from tests.benchmark.test_benchmark import record
 from tests.plots.test_plots import simulated
 
 #: Elements that have no end.
@@ -135,7 +136,7 @@ def segmenter(kind: str, given_samples: list[Sample]) -> Segmenter:
     return Segmenter.new(config.changed({"net.width": 4, "net.depth": 2}), "cpu")
 
 
-def judged(kind: str, ndim: int, n: int = 3) -> tuple[Segmenter, Gallery, list[Sample]]:
+def evaluated(kind: str, ndim: int, n: int = 3) -> tuple[Segmenter, Gallery, list[Sample]]:
     data = samples(ndim, n, kind == "semantic")
     model = segmenter(kind, data)
     gallery = Gallery(model.config.method)
@@ -180,8 +181,8 @@ def written(
 ) -> tuple[str, int, Gallery, str, Path]:
     kind, ndim = request.param
     path = tmp_path_factory.mktemp("report") / "report.html"
-    model, gallery, data = judged(kind, ndim)
-    assert evaluation_report(
+    model, gallery, data = evaluated(kind, ndim)
+    assert write_evaluation_report(
         path, model, gallery, data, title="on blobs", command="embedseg evaluate 'my model' data"
     )
     return kind, ndim, gallery, path.read_text(encoding="utf-8"), path
@@ -209,8 +210,8 @@ def test_a_page_says_what_is_known(written: Any) -> None:
     assert "torch" in page.words and "3 images of" in page.words
     if kind == "embedding":
         total = {
-            name: sum(each.counts[name] for each in gallery.judged)
-            for name in gallery.judged[0].counts
+            name: sum(each.counts[name] for each in gallery.errors)
+            for name in gallery.errors[0].counts
         }
         assert total == {
             "matched": 10,
@@ -229,11 +230,11 @@ def test_a_page_says_what_is_known(written: Any) -> None:
 
 
 def test_scores_are_held_against_the_truth(tmp_path: Path) -> None:
-    model, gallery, data = judged("embedding", 2, 9)
-    assert evaluation_report(tmp_path / "r.html", model, gallery, data, title="on blobs")
+    model, gallery, data = evaluated("embedding", 2, 9)
+    assert write_evaluation_report(tmp_path / "r.html", model, gallery, data, title="on blobs")
     words = Reader((tmp_path / "r.html").read_text(encoding="utf-8")).words
     assert "Whether scores can be trusted" in words
-    scores = {name: np.concatenate(each) for name, each in gallery.sureness.items()}
+    scores = {name: np.concatenate(each) for name, each in gallery.object_scores.items()}
     assert [len(each) for each in scores.values()] == [22, 32]
     chart = reliability_chart(*scores.values())
     # Five bins: the objects of lowest score match never, or else as these do.
@@ -249,15 +250,15 @@ def test_objects_on_what_is_not_annotated_do_not_count(tmp_path: Path) -> None:
     gallery = Gallery(as_method({"type": "boundary"}))
     objects = {"score": np.linspace(0.1, 0.6, 6), "size": np.ones(6)}
     gallery.add("a", labels.astype(np.float32), Segmentation(labels, objects), truth)
-    assert [len(each[0]) for each in gallery.sureness.values()] == [5, 0]
+    assert [len(each[0]) for each in gallery.object_scores.values()] == [5, 0]
 
 
 def test_images_come_the_worst_first(written: Any) -> None:
     gallery = written[2]
-    ranks = [entry.rank for entry in gallery.pictured()]
+    ranks = [entry.rank for entry in gallery.pictured_entries()]
     assert ranks == sorted(ranks) and ranks[-1] == 1
     words = Reader(written[3]).words
-    names = [entry.name for entry in gallery.pictured()]
+    names = [entry.name for entry in gallery.pictured_entries()]
     assert [words.index(f" {name} ") for name in names] == sorted(
         words.index(f" {name} ") for name in names
     )
@@ -313,11 +314,11 @@ def test_nothing_is_asked_of_the_network(written: Any) -> None:
 
 
 def test_a_prediction_has_no_truth(tmp_path: Path) -> None:
-    model, _, data = judged("embedding", 2, 1)
+    model, _, data = evaluated("embedding", 2, 1)
     gallery = Gallery(model.config.method)
     for sample in data:
         gallery.add(sample.name, sample.image, Segmentation(sample.labels))
-    assert prediction_report(
+    assert write_prediction_report(
         tmp_path / "r.html", model, gallery, failed=2, skipped=1, command="embedseg predict"
     )
     page = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
@@ -333,7 +334,7 @@ def test_a_benchmark_is_a_table_and_curves(tmp_path: Path) -> None:
         for minutes in (1.0, 5.0)
         for seed in (0, 1)
     ]
-    assert benchmark_report(tmp_path / "r.html", records, title="B")
+    assert write_benchmark_report(tmp_path / "r.html", records, title="B")
     page = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert ".500 ± .000" in page.words and "Accuracy against time" in page.words
     assert len(page.all("svg", role="img")) == 2
@@ -348,7 +349,7 @@ def test_the_best_of_a_benchmark_is_a_mean_over_seeds(tmp_path: Path) -> None:
         for method, values in {"lucky once": (0.9, 0.1), "even": (0.6, 0.7)}.items()
         for seed, value in enumerate(values)
     ]
-    assert benchmark_report(tmp_path / "r.html", records, title="B")
+    assert write_benchmark_report(tmp_path / "r.html", records, title="B")
     before_tables = Reader((tmp_path / "r.html").read_text(encoding="utf-8")).words.split("Comp")[0]
     assert ".650" in before_tables and ".900" not in before_tables
 
@@ -360,7 +361,7 @@ def test_a_training_is_looked_at_on_validation_images(tmp_path: Path) -> None:
     (tmp_path / "tuning.json").write_text(
         '{"words": "tune: kept", "trials": [{"seed_threshold": 0.9, "ap_mean": 0.25}]}'
     )
-    assert training_report(tmp_path / "r.html", model, tmp_path / "data", folder=tmp_path)
+    assert write_training_report(tmp_path / "r.html", model, tmp_path / "data", folder=tmp_path)
     page = Reader((tmp_path / "r.html").read_text(encoding="utf-8"))
     assert "2 of 2 validation images" in page.words and "5 steps" in page.words
     assert "tune: kept" in page.words and "seed_threshold" in page.words
@@ -371,29 +372,31 @@ def test_a_training_is_looked_at_on_validation_images(tmp_path: Path) -> None:
 # -- what is shown ---------------------------------------------------------------------------------
 @pytest.mark.parametrize("vision", ["full", "protan", "deutan"])
 def test_kinds_of_errors_can_be_told_apart(vision: str) -> None:
-    for a, b in combinations((MATCHED, MISSED, SPLIT, MERGED, SPURIOUS), 2):
+    for a, b in combinations(
+        (MATCHED_COLOUR, MISSED_COLOUR, SPLIT_COLOUR, MERGED_COLOUR, SPURIOUS_COLOUR), 2
+    ):
         assert np.abs(simulated(a, vision) - simulated(b, vision)).max() > 0.2
-    assert len({kind.mark for kind in KINDS}) == len(KINDS)
+    assert len({kind.mark for kind in ERROR_KINDS}) == len(ERROR_KINDS)
 
 
 def test_errors_are_painted_where_they_are() -> None:
     labels = squares(SHAPES[2])
     truth, found = labels[np.newaxis], wrong(labels)[np.newaxis]
     truth = np.where((np.arange(60) > 55) & (truth == 0) & (found == 0), -1, truth)
-    judged = ObjectView({}).judge(truth[0], found[0])
+    judged = ObjectView({}).compare(truth[0], found[0])
     layers = ObjectView({}).paint(truth, found, judged)
     assert all(pixels.shape == (*truth.shape, 4) for pixels in layers.values())
     kinds, errors = classify_errors(truth[0], found[0]), layers["errors"]
     areas = {
-        MISSED: np.isin(truth, kinds.missed),
-        SPURIOUS: np.isin(found, kinds.spurious),
-        SPLIT: np.isin(found, kinds.fragments),
-        MERGED: np.isin(found, kinds.merging),
+        MISSED_COLOUR: np.isin(truth, kinds.missed),
+        SPURIOUS_COLOUR: np.isin(found, kinds.spurious),
+        SPLIT_COLOUR: np.isin(found, kinds.fragments),
+        MERGED_COLOUR: np.isin(found, kinds.merging),
     }
     for colour, place in areas.items():
         here = (errors[..., :3] == colour).all(-1)
         assert here.any() and (here <= place | np.isin(truth, [*kinds.split, *kinds.merged])).all()
-    assert (errors[truth < 0][:, :3] == NOT_ANNOTATED).all()
+    assert (errors[truth < 0][:, :3] == NOT_ANNOTATED_COLOUR).all()
     assert not errors[(truth == 0) & (found == 0)][:, 3].any() or len(kinds.missed)
     # A match has the colour that it has in the truth.
     for true, pred in kinds.matched:
@@ -404,14 +407,14 @@ def test_errors_are_painted_where_they_are() -> None:
 def test_classes_are_painted_in_their_colours() -> None:
     view = ClassView({"ground": "#303030", "wall": "#e69f00"})
     truth, found = np.array([[[0, 1, -1]]], np.int32), np.array([[[0, 0, 1]]], np.int32)
-    layers = view.paint(truth, found, view.judge(truth, found))
+    layers = view.paint(truth, found, view.compare(truth, found))
     assert layers["truth"][0, 0, 1, :3].tolist() == [0xE6, 0x9F, 0]
     assert [tuple(pixel) for pixel in layers["errors"][0, 0, :, :3]] == [
         (0, 0, 0),
-        MISSED,
-        NOT_ANNOTATED,
+        MISSED_COLOUR,
+        NOT_ANNOTATED_COLOUR,
     ]
-    assert view.columns(view.judge(truth, found)) == {"wrong pixels": "50.0 %"}
+    assert view.columns(view.compare(truth, found)) == {"wrong pixels": "50.0 %"}
 
 
 @pytest.mark.parametrize(
@@ -427,10 +430,10 @@ def test_classes_are_painted_in_their_colours() -> None:
 def test_thumbnails_keep_the_aspect_and_stay_small(
     shape: tuple[int, ...], spacing: tuple[float, ...]
 ) -> None:
-    slices = chosen_slices(1 if len(shape) == 2 else shape[0])
-    index = index_of(shape, spacing, slices)
-    labels = taken(np.arange(np.prod(shape), dtype=np.int32).reshape(shape), index)
-    image = image_thumbnail(np.ones((2, *shape), np.float32), index)
+    slices = choose_slices(1 if len(shape) == 2 else shape[0])
+    index = thumbnail_index(shape, spacing, slices)
+    labels = take_labels(np.arange(np.prod(shape), dtype=np.int32).reshape(shape), index)
+    image = paint_thumbnail(np.ones((2, *shape), np.float32), index)
     assert image.shape == (*labels.shape, 3)
     assert max(labels.shape[1:]) <= 560 and len(labels) <= 20
     high, wide = np.multiply(shape, spacing)[-2:]
@@ -445,8 +448,8 @@ def test_what_is_left_out_of_a_thumbnail_is_averaged() -> None:
     image = np.zeros((1, 4, 2240, 2240), np.float32)
     image[..., ::2] = 1  # a fine pattern is grey from afar, whichever columns are taken
     image[..., 0, 0], image[:, :, :1120] = 9, 0
-    index = index_of(image.shape[1:], (1.0,) * 3, [0, 3])
-    painted = image_thumbnail(image, index)[0, 150:, 5:, 0]
+    index = thumbnail_index(image.shape[1:], (1.0,) * 3, [0, 3])
+    painted = paint_thumbnail(image, index)[0, 150:, 5:, 0]
     assert painted.min() > 200  # columns taken as they are would be black or white
 
 
@@ -463,23 +466,21 @@ def test_pictures_are_kept_of_the_worst_and_the_best() -> None:
             Segmentation(np.where(truth > n, 0, truth).astype(np.int32)),
             truth,
         )
-    shown = [int(entry.name[1:]) for entry in gallery.pictured()]
+    shown = [int(entry.name[1:]) for entry in gallery.pictured_entries()]
     assert shown == [0, 1, 2, 3, 4, 5, 24, 25, 26, 27, 28, 29]
     (section,) = [s for s in _sections(gallery) if s.title == "Images"]
-    assert "12 of 30 images" in section.words[0] and "left out" in section.words[1]
+    assert "12 of 30 images" in section.paragraphs[0] and "left out" in section.paragraphs[1]
 
 
 def test_without_truth_pictures_are_evenly_spaced() -> None:
     gallery, labels = Gallery(as_method({"type": "embedding"})), np.eye(20, dtype=np.int32)
     for n in range(100):
         gallery.add(f"{n}", labels.astype(np.float32), Segmentation(labels))
-    assert [entry.name for entry in gallery.pictured()] == [f"{16 * k}" for k in range(7)]
+    assert [entry.name for entry in gallery.pictured_entries()] == [f"{16 * k}" for k in range(7)]
 
 
 def _sections(gallery: Gallery) -> list[Section]:
-    from embedseg.report.contents import _judged
-
-    return _judged(gallery)
+    return score_sections(gallery)
 
 
 @pytest.mark.parametrize("ndim", [2, 3])
@@ -492,10 +493,10 @@ def test_a_page_is_never_large(ndim: int) -> None:
         # Noise is what compresses worst.
         labels = rng.integers(0, 9, shape, np.int32)
         gallery.add("n" * 200 + str(n), image, Segmentation(labels), labels)
-    html = render(Page("noise", sections=_sections(gallery)))
+    html = render_page(Page("noise", sections=_sections(gallery)))
     assert len(html.encode()) < 10_000_000
-    assert sum(entry.picture.cost for entry in gallery.pictured()) <= BUDGET
-    assert 0 < len(gallery.pictured()) < len(gallery.entries)
+    assert sum(entry.picture.size for entry in gallery.pictured_entries()) <= MAX_CHARACTERS
+    assert 0 < len(gallery.pictured_entries()) < len(gallery.entries)
     assert "left out" in html
 
 
@@ -552,36 +553,38 @@ def test_an_image_that_cannot_be_shown_is_left_out(caplog: pytest.LogCaptureFixt
 
 
 def test_images_with_nothing_in_them(tmp_path: Path) -> None:
-    model, _, _ = judged("embedding", 2, 1)
+    model, _, _ = evaluated("embedding", 2, 1)
     empty, gallery = np.zeros((20, 30), np.int32), Gallery(model.config.method)
     sample = Sample("empty", empty[np.newaxis].astype(np.float32), empty)
     gallery.add("empty", sample.image, Segmentation(empty), empty)
-    assert evaluation_report(tmp_path / "r.html", model, gallery, [sample])
+    assert write_evaluation_report(tmp_path / "r.html", model, gallery, [sample])
     assert "0 objects" in Reader((tmp_path / "r.html").read_text(encoding="utf-8")).words
-    assert prediction_report(tmp_path / "p.html", model, Gallery(model.config.method), failed=1)
+    assert write_prediction_report(
+        tmp_path / "p.html", model, Gallery(model.config.method), failed=1
+    )
 
 
 # -- charts ----------------------------------------------------------------------------------------
 @given(st.lists(st.floats(1e-3, 1e6), max_size=30), st.booleans())
 def test_histograms_count_everything(values: list[float], log: bool) -> None:
-    chart = histogram("h", "x", [("a", values), ("b", values[:3])], log=log)
+    chart = make_histogram("h", "x", [("a", values), ("b", values[:3])], log=log)
     assert [sum(each.y) for each in chart.series] == [len(values), len(values[:3])]
-    ElementTree.fromstring(svg(chart))
+    ElementTree.fromstring(draw_svg(chart))
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-3, 1e6), st.integers(2, 9))
 def test_ticks_are_few_and_inside(low: float, width: float, most: int) -> None:
-    found = ticks(low, low + width, most)
+    found = choose_ticks(low, low + width, most)
     assert len(found) <= most + 1
     assert all(low - width / 100 <= value <= low + width * 1.01 for value in found)
-    assert 2 <= len(ticks(width, 10 * width, log=True)) <= 9
+    assert 2 <= len(choose_ticks(width, 10 * width, log=True)) <= 9
 
 
 @pytest.mark.parametrize("y", [[], [0.0], [float("nan"), 1.0], [1.0] * 3, [0.0, 1e-9, 5.0]])
 @pytest.mark.parametrize("log", [False, True])
 def test_any_numbers_can_be_drawn(y: list[float], log: bool) -> None:
     chart = Chart("t", "x", "y", (Series("a", list(range(len(y))), y),), log_y=log)
-    drawn = ElementTree.fromstring(svg(chart))
+    drawn = ElementTree.fromstring(draw_svg(chart))
     for path in drawn.iter("path"):
         assert not re.search("nan|inf", path.get("d", "")) and path.get("d") != "M"
     assert chart.table().columns == ("x", "a")
@@ -642,7 +645,7 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
 def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser) -> None:
     _, ndim, gallery, _, path = written
     browser.open(path)
-    first = gallery.pictured()[0].picture
+    first = gallery.pictured_entries()[0].picture
     assert first is not None
 
     def hidden() -> list[bool]:

@@ -1,4 +1,4 @@
-"""Training on one device or several."""
+"""Launch of a training on one device or several."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from embedseg.training.run import Run
 from embedseg.types import DataError, UsageError
 
 
-def fit(
+def run_training(
     run: Run,
     device: torch.device,
     *,

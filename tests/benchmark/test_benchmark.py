@@ -1,4 +1,4 @@
-"""Comparisons: what is run, what is kept, what is refused, and the table."""
+"""Benchmarks: entries, records, refused settings, and the table."""
 
 import json
 import subprocess
@@ -9,9 +9,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from embedseg.benchmark import Bench, comparison_table, list_entries, run_benchmark, save_curves
+from embedseg.benchmark import (
+    BenchmarkSetup,
+    comparison_table,
+    list_entries,
+    run_benchmark,
+    save_curves,
+)
 from embedseg.benchmark.baseline import otsu_watershed
-from embedseg.benchmark.runs import Entry
+from embedseg.benchmark.entries import Entry
 from embedseg.data import DataOptions
 from embedseg.images import blobs, write_blobs
 from embedseg.scoring import ObjectScoring, score
@@ -52,16 +58,16 @@ def record(method="a", net="n", minutes=1.0, seed=0, **scores) -> dict:
     }
 
 
-# -- the floor -------------------------------------------------------------------------------------
+# -- the baseline ----------------------------------------------------------------------------------
 @pytest.mark.parametrize("ndim", [2, 3])
-def test_the_floor_finds_bright_objects_that_do_not_touch(ndim):
+def test_the_baseline_finds_bright_objects_that_do_not_touch(ndim):
     image, labels = blobs((64, 64) if ndim == 2 else (24, 48, 48), 4, seed=1, noise=0.02)
     found = otsu_watershed(image[None], (1.0,) * ndim)
     assert score(labels, found).f1["0.50"] > 0.7
     assert found.dtype == np.int32
 
 
-def test_the_floor_finds_nothing_in_a_constant_image():
+def test_the_baseline_finds_nothing_in_a_constant_image():
     assert not otsu_watershed(np.full((1, 20, 20), 7.0), (1.0, 1.0)).any()
 
 
@@ -86,25 +92,29 @@ def test_unknown_names_are_refused_with_the_known_ones(asked, known):
         list_entries(**asked)
 
 
-def test_methods_of_classes_have_a_floor_of_their_own(data, tmp_path):
+def test_methods_of_classes_have_another_baseline(data, tmp_path):
     classes = "ground=0,object=" + "+".join(map(str, range(1, 60)))
     settings = {name: value for name, value in SMALL.items() if name != "method.radius"}
-    bench = Bench(
+    setup = BenchmarkSetup(
         data, tmp_path / "classes", options=DataOptions(classes=classes), settings=settings
     )
-    floor, run = run_benchmark(bench, list_entries(methods=["semantic"], minutes=[SHORT], seeds=1))
-    assert floor["method"] == "most-frequent" and floor["score"]["iou"]["object"] == 0
+    baseline, run = run_benchmark(
+        setup, list_entries(methods=["semantic"], minutes=[SHORT], seeds=1)
+    )
+    assert baseline["method"] == "most-frequent" and baseline["score"]["iou"]["object"] == 0
     assert set(run["headline"]) == {"mean IoU", "mean Dice", "accuracy"}
     assert run["headline"]["mean IoU"] == run["score"]["iou_mean"]
-    assert "| mean IoU | mean Dice | accuracy |" in (bench.folder / "benchmark.md").read_text()
-    assert (bench.folder / "benchmark.png").stat().st_size > 10_000
-    again = run_benchmark(bench, list_entries(methods=["semantic"], minutes=[SHORT], seeds=1))
-    assert again == [floor, run]
+    assert "| mean IoU | mean Dice | accuracy |" in (setup.folder / "benchmark.md").read_text()
+    assert (setup.folder / "benchmark.png").stat().st_size > 10_000
+    again = run_benchmark(setup, list_entries(methods=["semantic"], minutes=[SHORT], seeds=1))
+    assert again == [baseline, run]
 
 
 def test_objects_and_classes_do_not_stand_in_one_table(data, tmp_path):
     with pytest.raises(UsageError, match=r"embedding \(objects\), semantic \(classes\)"):
-        run_benchmark(Bench(data, tmp_path / "c"), list_entries(methods=["embedding", "semantic"]))
+        run_benchmark(
+            BenchmarkSetup(data, tmp_path / "c"), list_entries(methods=["embedding", "semantic"])
+        )
 
 
 def test_nothing_to_compare_is_refused():
@@ -114,19 +124,21 @@ def test_nothing_to_compare_is_refused():
 
 def test_what_cannot_go_together_is_refused_before_anything_is_trained(data, tmp_path):
     with pytest.raises(UsageError, match="ndim 3 cannot be trained on 2D images"):
-        run_benchmark(Bench(data, tmp_path / "a"), list_entries(ndims=[3]))
-    with pytest.raises(UsageError, match=r"no method or net that is compared has method\.colour"):
-        run_benchmark(Bench(data, tmp_path / "b", settings={"method.colour": 1}), list_entries())
+        run_benchmark(BenchmarkSetup(data, tmp_path / "a"), list_entries(ndims=[3]))
+    with pytest.raises(UsageError, match=r"no method or net of the benchmark has method\.colour"):
+        run_benchmark(
+            BenchmarkSetup(data, tmp_path / "b", settings={"method.colour": 1}), list_entries()
+        )
     (tmp_path / "c").mkdir()
     (tmp_path / "c" / "thesis.txt").write_text("years of work")
     with pytest.raises(UsageError, match="c: "):
-        run_benchmark(Bench(data, tmp_path / "c"), list_entries())
+        run_benchmark(BenchmarkSetup(data, tmp_path / "c"), list_entries())
     assert not (tmp_path / "a").exists() and not (tmp_path / "b").exists()
 
 
 def test_a_comparison_is_kept_and_goes_on(data, tmp_path):
-    bench = Bench(data, tmp_path / "c", settings=SMALL)
-    first = run_benchmark(bench, list_entries(minutes=[SHORT], seeds=1))
+    setup = BenchmarkSetup(data, tmp_path / "c", settings=SMALL)
+    first = run_benchmark(setup, list_entries(minutes=[SHORT], seeds=1))
     assert [run["method"] for run in first] == ["otsu-watershed", "embedding", "boundary"]
     assert [run["net"] for run in first] == [None, "unet", "unet"]
     for run in first:
@@ -134,12 +146,12 @@ def test_a_comparison_is_kept_and_goes_on(data, tmp_path):
         assert run["mpx_per_s"] > 0 and run["peak_memory"] > 10**8
     for run in first[1:]:
         assert run["steps"] > 0 and run["trained"] < 1 and run["parameters"] > 1000
-    assert json.loads((bench.folder / "benchmark.json").read_text()) == first
-    assert (bench.folder / "benchmark.png").stat().st_size > 10_000
+    assert json.loads((setup.folder / "benchmark.json").read_text()) == first
+    assert (setup.folder / "benchmark.png").stat().st_size > 10_000
     # The settings that only one of the two methods has did not keep the other from running.
     held = json.loads(
         (
-            bench.folder
+            setup.folder
             / "runs"
             / f"{list_entries(seeds=1, minutes=[SHORT])[0].name}"
             / "config.json"
@@ -147,17 +159,17 @@ def test_a_comparison_is_kept_and_goes_on(data, tmp_path):
     )
     assert held["method"]["radius"] == 4.0
     begun = time.monotonic()
-    more = run_benchmark(bench, list_entries(methods=["embedding"], minutes=[SHORT], seeds=1))
+    more = run_benchmark(setup, list_entries(methods=["embedding"], minutes=[SHORT], seeds=1))
     assert time.monotonic() - begun < 2 and more == first[:2]
     with pytest.raises(UsageError, match="other data or settings"):
-        run_benchmark(Bench(data, tmp_path / "c"), list_entries(minutes=[SHORT], seeds=1))
+        run_benchmark(BenchmarkSetup(data, tmp_path / "c"), list_entries(minutes=[SHORT], seeds=1))
 
 
 @pytest.mark.slow
 def test_planes_and_volumes_stand_in_one_table(tmp_path):
     write_blobs(tmp_path / "data", 3, splits={"train": 2, "val": 1, "test": 1})
-    bench = Bench(tmp_path / "data", tmp_path / "c", settings=SMALL)
-    found = run_benchmark(bench, list_entries(ndims=[2, 3], minutes=[2 * SHORT], seeds=1))
+    setup = BenchmarkSetup(tmp_path / "data", tmp_path / "c", settings=SMALL)
+    found = run_benchmark(setup, list_entries(ndims=[2, 3], minutes=[2 * SHORT], seeds=1))
     assert [(run["method"], run["ndim"]) for run in found[1:]] == [
         ("embedding", 2),
         ("boundary", 2),
@@ -170,10 +182,10 @@ def test_planes_and_volumes_stand_in_one_table(tmp_path):
 PROGRAM = """
 import sys
 from pathlib import Path
-from embedseg.benchmarking import Bench, benchmark, entries
+from embedseg.benchmark import BenchmarkSetup, list_entries, run_benchmark
 if __name__ == "__main__":
-    benchmark(Bench(Path(sys.argv[1]), Path(sys.argv[2]), settings={"net.width": 4}),
-              entries(methods=["embedding"], minutes=[0.2], seeds=2))
+    setup = BenchmarkSetup(Path(sys.argv[1]), Path(sys.argv[2]), settings={"net.width": 4})
+    run_benchmark(setup, list_entries(methods=["embedding"], minutes=[0.2], seeds=2))
 """
 
 
