@@ -108,7 +108,8 @@ def _plan_entries(setup: BenchmarkSetup, entries: Sequence[Entry]) -> dict[Entry
         used |= set(fitting)
         plans[entry] = config.changed({**fitting, "train.seed": entry.seed})
     if lost := set(setup.settings) - used:
-        raise UsageError(f"no method or net of the benchmark has {', '.join(sorted(lost))}")
+        names = ", ".join(sorted(lost))
+        raise UsageError(f"no method or net of the benchmark has the setting {names}")
     return plans
 
 

@@ -36,7 +36,7 @@ def export(
         typer.Option(
             "--name",
             help="Name in the zoo.",
-            show_default="embedseg and the folder's",
+            show_default="embedseg and the name of the folder",
             rich_help_panel=ABOUT,
         ),
     ] = "",

@@ -38,7 +38,11 @@ def activate(activation: str, values: Floats, out: Floats | None = None) -> Floa
 
 
 def background_cutoff(seed: NDArray[Any], activation: str, threshold: np.float32) -> Any:
-    """Return the highest stored seed that is certainly not above the threshold."""
+    """Return a bound below which stored seeds are surely background.
+
+    For float16 seeds it is the rank of their bits in ascending order of value, as the kernels
+    compare them; else a value.
+    """
     if seed.dtype == np.int16:
         return int(np.searchsorted(ascending_values(activation), threshold, side="right")) - 0x7C02
     if activation == "none":

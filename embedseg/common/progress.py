@@ -28,7 +28,7 @@ class CallbackBar:
         self.refresh()
 
     def refresh(self) -> None:
-        """Call back."""
+        """Call the callback with the parts done and the total."""
         self.callback(self.n, self.total)
 
     def __enter__(self) -> Self:

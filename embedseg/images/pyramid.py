@@ -77,7 +77,7 @@ def coarser_shape(shape: Sequence[int], factor: Sequence[int]) -> tuple[int, ...
 
 
 def most_frequent(labels: NDArray[Any], step: tuple[int, ...]) -> NDArray[Any]:
-    """Return the most frequent label of each cell of pixels, the smallest of several.
+    """Return the most frequent label of each cell of pixels, the smallest of equally frequent ones.
 
     Parameters
     ----------

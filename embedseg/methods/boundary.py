@@ -123,7 +123,7 @@ class Boundary(InstanceMethod):
         }
 
     def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
-        """Start with little of both."""
+        """Set the bias so that foreground and boundary start at a probability of 0.12."""
         bias = head.bias
         assert isinstance(bias, Tensor)
         with torch.no_grad():

@@ -9,7 +9,7 @@
     finetuning.py    Fine-tuning: weights taken over from another model
     folder.py        The folder of a model: its files, and what may be done to them
     planning.py      Planning: a configuration proposed from the data
-    predictor.py     The interface of trained nets and ensembles, and `open_model`, which reads either
+    predictor.py     The interface of trained nets and ensembles, and `open_model`
     segmentation.py  Segmentation of images, films and volumes by a model
     trained_net.py   A trained net on images and volumes, with its normalisation and spacing
     tuning.py        Tuning of decode options on cached maps

@@ -101,12 +101,12 @@ def _prediction(config: Config, shapes: Sequence[tuple[int, ...]]) -> tuple[floa
 def _seconds(net: Net, config: Config, device: torch.device) -> float:
     """Return the seconds that one crop takes, forward and backward."""
     image = torch.zeros(1, config.channels, *config.train.crop, device=device)
-    # In evaluation mode: it costs the same, and statistics of one crop can be of one value.
+    # In evaluation mode, which costs the same: statistics over one value are an error in training.
     net = net.eval().to(device)
     net.to(memory_format=LAYOUTS[config.ndim])  # type: ignore[call-overload]
     half = config.train.precision_on(device) != "32-true"
     took = 0.0
-    for _ in range(2):
+    for _ in range(2):  # the first time warms up
         begun = time.perf_counter()
         with torch.autocast(device.type, torch.bfloat16, enabled=half):
             value = net(image).square().mean()

@@ -236,7 +236,7 @@ def read_ensemble(folder: ModelFolder, device: torch.device) -> Ensemble:
     Raises
     ------
     UsageError
-        If it is none, or a member is missing.
+        If the list of members cannot be read, or one is missing.
     """
     return Ensemble(folder.config(), folder.members(), device)
 

@@ -1,4 +1,4 @@
-"""The interface of trained nets and ensembles, and `open_model`, which reads either."""
+"""The interface of trained nets and ensembles, and `open_model`."""
 
 from __future__ import annotations
 

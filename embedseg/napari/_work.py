@@ -37,7 +37,7 @@ class Worker(QObject):
         self.running = False
         self._stopped = threading.Event()
         self._ended.connect(self._end)
-        # Not a method of this object, which may be deleted by then.
+        # Connected to the event: this object may be deleted before its method is called.
         owner.destroyed.connect(self._stopped.set)
         application = QCoreApplication.instance()
         if application is not None:

@@ -38,7 +38,7 @@ def resolve_device(name: str | torch.device = "auto") -> torch.device:
     counts = {"cpu": 1, "cuda": torch.cuda.device_count() if cuda else 0, "mps": int(mps)}
     if (device.index or 0) >= counts.get(device.type, 0):
         here = [kind for kind, count in counts.items() if count]
-        raise UsageError(f"device {str(name)!r} is not there; here are: {', '.join(here)}")
+        raise UsageError(f"device {str(name)!r} was not found; available: {', '.join(here)}")
     return device
 
 

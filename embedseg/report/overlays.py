@@ -14,11 +14,11 @@ from embedseg.types import Labels
 Pixels = NDArray[np.uint8]
 Colour = tuple[int, int, int]
 
-#: They differ from each other and from the other colours in every kind of colour vision.
+#: Colours of split and merged objects: distinct from all others in every kind of colour vision.
 SPLIT_COLOUR, MERGED_COLOUR = (230, 45, 180), (80, 240, 150)
 #: Opacity of the areas of objects and of classes; lines are opaque.
 AREA_ALPHA, CLASS_ALPHA = 105, 150
-#: With more marks, which would hide the picture, none are drawn.
+#: Above this number of objects no marks are drawn: they would hide the picture.
 MAX_MARKS = 400
 
 

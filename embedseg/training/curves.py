@@ -11,7 +11,7 @@ from embedseg.plots import save_figure
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: What is no part of the loss.
+#: Columns of the history that are not parts of the loss.
 NO_LOSS = ("epoch", "step", "minutes", "rate")
 
 

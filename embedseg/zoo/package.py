@@ -198,5 +198,7 @@ def _validated(folder: Path, tree: dict[str, Any]) -> Any:
             for detail in found.validation_summary.details
             for error in detail.errors
         ]
-        raise UsageError("\n".join(["the zoo's description does not allow this", *wrong]))
+        raise UsageError(
+            "\n".join(["the description is not valid for the BioImage Model Zoo", *wrong])
+        )
     return found

@@ -125,7 +125,7 @@ def test_nothing_to_compare_is_refused():
 def test_what_cannot_go_together_is_refused_before_anything_is_trained(data, tmp_path):
     with pytest.raises(UsageError, match="ndim 3 cannot be trained on 2D images"):
         run_benchmark(BenchmarkSetup(data, tmp_path / "a"), list_entries(ndims=[3]))
-    with pytest.raises(UsageError, match=r"no method or net of the benchmark has method\.colour"):
+    with pytest.raises(UsageError, match=r"has the setting method\.colour"):
         run_benchmark(
             BenchmarkSetup(data, tmp_path / "b", settings={"method.colour": 1}), list_entries()
         )

@@ -483,9 +483,9 @@ def test_devices() -> None:
     assert resolve_device("auto").type in {"cpu", "cuda", "mps"}
     with pytest.raises(UsageError, match="'gpu' is unknown"):
         resolve_device("gpu")
-    with pytest.raises(UsageError, match=r"'cuda:99' is not there; here are: cpu"):
+    with pytest.raises(UsageError, match=r"'cuda:99' was not found; available: cpu"):
         resolve_device("cuda:99")
-    with pytest.raises(UsageError, match="'meta' is not there"):
+    with pytest.raises(UsageError, match="'meta' was not found"):
         resolve_device("meta")
 
 

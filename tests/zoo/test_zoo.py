@@ -516,5 +516,5 @@ def test_what_the_zoo_does_not_allow_is_said(
     about: dict[str, str], words: str, tmp_path: Path
 ) -> None:
     save(tmp_path / "model")
-    with pytest.raises(UsageError, match=rf"does not allow this\n(.|\n)*{words}"):
+    with pytest.raises(UsageError, match=rf"not valid for the BioImage Model Zoo\n(.|\n)*{words}"):
         exported(tmp_path, **about)
