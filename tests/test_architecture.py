@@ -9,6 +9,7 @@ import sys
 from functools import cache
 from graphlib import CycleError, TopologicalSorter
 from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -191,6 +192,16 @@ def test_heavy_optional_libraries_are_imported_in_functions(path: Path) -> None:
 def test_only_the_plugin_knows_napari(path: Path) -> None:
     roots = {name.split(".")[0] for name in imports(path)}
     assert not roots & {"napari", "qtpy", "superqt", "npe2", "magicgui", "PyQt6", "PySide6"}
+
+
+def test_modules_that_programs_and_pages_import_are_there() -> None:
+    # In strings and pages too, where no linter looks.
+    root = PACKAGE.parent
+    texts = [p for p in root.glob("tests/**/*.py")]
+    texts += [p for end in ("py", "md", "ipynb") for p in root.glob(f"examples/**/*.{end}")]
+    for path in [*texts, root / "README.md"]:
+        for source in re.findall(r"\bfrom (embedseg(?:\.\w+)*) import", path.read_text()):
+            assert find_spec(source), f"{path}: there is no {source}"
 
 
 # -- names -----------------------------------------------------------------------------------------

@@ -496,7 +496,7 @@ MANY = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from embedseg.export.meshfiles import save_surfaces
+from embedseg.export import save_surfaces
 
 n, cell = int(sys.argv[1]), int(sys.argv[2])
 grid = np.ogrid[:cell, :cell, :cell]

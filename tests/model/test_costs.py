@@ -18,8 +18,8 @@ from tests.model.test_planning import samples
 PROGRAM = """
 import sys
 import numpy as np
-from embedseg.config import load_config
-from embedseg.model import Segmenter
+from embedseg.model import load_config
+from embedseg.segmenter import Segmenter
 
 what, config, *rest = sys.argv[1:]
 model = Segmenter.new(load_config(config), "cpu")

@@ -295,8 +295,8 @@ def _cut(monkeypatch, step, at: int) -> None:
 #: Trains; with an argument, is killed while it writes that checkpoint.
 PROGRAM = textwrap.dedent("""
     import os, signal, sys, torch
-    from embedseg.config import load_config
-    from embedseg.model import Segmenter
+    from embedseg.model import load_config
+    from embedseg.segmenter import Segmenter
 
     torch.set_num_threads(1)
     data, config, folder, *at = sys.argv[1:]
