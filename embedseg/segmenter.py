@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -119,7 +120,7 @@ class Segmenter:
         resume : bool
             Resume the run in `folder`; where there is none yet, it begins.
         overwrite : bool
-            Overwrite a model that is in `folder`.
+            Overwrite a model that is in `folder`, as soon as there are weights of the new one.
         tune : bool
             Whether to search decode options at the end.
         devices : int
@@ -139,23 +140,26 @@ class Segmenter:
         if not isinstance(self.predictor, TrainedNet):
             raise UsageError("an ensemble is not trained; train its members")
         home = None if folder is None else ModelFolder(Path(folder))
-        fitted = fit_net(
-            self.predictor,
-            Path(data),
-            time_limit=time_limit,
-            epochs=epochs,
-            folder=home,
-            resume=resume,
-            overwrite=overwrite,
-            tune=tune,
-            devices=devices,
-            progress=progress,
-            watch=watch,
-        )
-        self.predictor, self.history = fitted.net, fitted.history
-        self.tuned = fitted.tuned or self.tuned
         if home:
-            self._write(home)
+            home.check_free(resume=resume, overwrite=overwrite)
+        with home.locked() if home else nullcontext():
+            fitted = fit_net(
+                self.predictor,
+                Path(data),
+                time_limit=time_limit,
+                epochs=epochs,
+                folder=home,
+                resume=resume,
+                overwrite=overwrite,
+                tune=tune,
+                devices=devices,
+                progress=progress,
+                watch=watch,
+            )
+            self.predictor, self.history = fitted.net, fitted.history
+            self.tuned = fitted.tuned or self.tuned
+            if home:
+                self._write(home)
         return self
 
     def start_from(self, folder: Path | str) -> str:
@@ -366,9 +370,15 @@ class Segmenter:
         if self.predictor.members:
             self._write(to)
             return
-        to.check_free(overwrite=overwrite or to.path.resolve() == self.home)
-        to.path.mkdir(parents=True, exist_ok=True)
-        self._write(to)
+        if to.path.resolve() == self.home:
+            self._write(to)
+            return
+        to.check_free(overwrite=overwrite)
+        # An older model stays until this one is written.
+        with to.locked():
+            self._write(ModelFolder(to.aside()))
+            to.publish()
+        self.home = to.path.resolve()
 
     def _write(self, folder: ModelFolder) -> None:
         if self.history:

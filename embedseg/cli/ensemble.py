@@ -50,12 +50,14 @@ def ensemble(
     from embedseg.model import join_models
     from embedseg.segmenter import Segmenter
 
-    join_models(parse_list(models), output, overwrite=overwrite)
-    if data:
-        segmenter = Segmenter.load(output, device)
-        tuned = segmenter.tune(data, progress=at_terminal())
-        segmenter.save(output)
-        typer.echo(tuned.message)
+    def tune(folder: Path) -> None:
+        if data:
+            segmenter = Segmenter.load(folder, device)
+            tuned = segmenter.tune(data, progress=at_terminal())
+            segmenter.save(folder)
+            typer.echo(tuned.message)
+
+    join_models(parse_list(models), output, overwrite=overwrite, finish=tune)
     typer.echo(
         f"{output}: ensemble of {len(parse_list(models))} models; next: embedseg evaluate "
         f"{output} DATA, or embedseg predict {output} IMAGES -o labels"

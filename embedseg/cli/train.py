@@ -131,7 +131,6 @@ def train(
     plot: Annotated[Path | None, plot_option("Draw the training curves there too")] = None,
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
-    from embedseg.common import check_output_folder
     from embedseg.model import ModelFolder, parse_duration
     from embedseg.report import write_training_report
     from embedseg.segmenter import Segmenter
@@ -144,10 +143,11 @@ def train(
     asked = PlanRequest(method, net, ndim, start, memory, preset)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite: choose one")
-    if resume and ModelFolder(output).exists():
-        chosen = _resumed_config(output, config, reading, changes, asked)
+    folder = ModelFolder(output)
+    folder.check_free(resume=resume, overwrite=overwrite)
+    if resume and folder.unfinished().exists():
+        chosen = _resumed_config(folder.unfinished().path, config, reading, changes, asked)
     else:
-        check_output_folder(output, overwrite)
         chosen = _new_config(data, config, reading, changes, asked, device)
     with findings_first(data, chosen.data, chosen.method.type):
         model = Segmenter.new(chosen, device).fit(
@@ -180,19 +180,22 @@ def _new_config(
     device: str,
 ) -> Config:
     """Return the settings of a new training: those of a file, or planned."""
-    from embedseg.model import load_config
+    from embedseg.model import check_memory, load_config
     from embedseg.types import UsageError
 
     if file is None:
-        config, _, reasons = plan_config(data, reading, changes, asked, device)
+        config, stats, reasons = plan_config(data, reading, changes, asked, device)
         say(reasons)
+        check_memory(config, stats.shapes, device)
         return config
     if any(asked):
         raise UsageError(
             "--config holds all settings; leave out --method, --net, --ndim, --from, "
             "--memory and --preset"
         )
-    return load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
+    config = load_config(file).changed({f"data.{k}": v for k, v in reading.items()} | changes)
+    check_memory(config, (), device)
+    return config
 
 
 def _resumed_config(

@@ -9,7 +9,7 @@ import typer
 
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, findings_first
-from embedseg.cli.options import Data, Device, Model
+from embedseg.cli.options import Data, Device, Model, Overwrite
 from embedseg.cli.plots import plot_option
 
 
@@ -19,18 +19,22 @@ def tune(
     data: Data,
     device: Device = "auto",
     plot: Annotated[Path | None, plot_option("Draw the scores of all options tried")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Search the decode options on the validation images, and save the better ones.
 
     Of an ensemble the weights of its members too, if there are enough images.
     """
+    from embedseg.model import ModelFolder
     from embedseg.plots import save_trials
     from embedseg.segmenter import Segmenter
 
-    segmenter = Segmenter.load(model, device)
-    with findings_first(data, segmenter.config.data, segmenter.config.method.type):
-        tuned = segmenter.tune(data, progress=at_terminal())
-    segmenter.save(model)
+    # Until it is saved, so that nothing else is saved in between.
+    with ModelFolder(model).locked():
+        segmenter = Segmenter.load(model, device)
+        with findings_first(data, segmenter.config.data, segmenter.config.method.type):
+            tuned = segmenter.tune(data, progress=at_terminal())
+        segmenter.save(model)
     if plot:
         save_trials(plot, tuned.trials, tuned.method.primary, title=model.name)
     typer.echo(tuned.message)

@@ -6,7 +6,7 @@ from .config import (
     parse_value as parse_value,
     save_config as save_config,
 )
-from .costs import fit_to_memory as fit_to_memory
+from .costs import check_memory as check_memory, fit_to_memory as fit_to_memory
 from .ensemble import join_models as join_models
 from .finetuning import start_from as start_from
 from .fitting import fit_net as fit_net, validation_samples as validation_samples
@@ -24,6 +24,7 @@ from .planning import (
 from .predictor import Predictor as Predictor, open_model as open_model
 from .segmentation import (
     Request as Request,
+    check_pixel_size as check_pixel_size,
     decode_maps as decode_maps,
     predict_maps as predict_maps,
     segment_image as segment_image,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -26,6 +27,9 @@ from embedseg.nets import Net, NetOptions, net_options
 from embedseg.prediction import PredictOptions
 from embedseg.training import TrainOptions
 from embedseg.types import Spacing, UsageError
+
+#: Least length of the longest axis of a crop, pixels.
+SMALLEST_CROP = 8
 
 
 class Config(BaseModel):
@@ -69,6 +73,13 @@ class Config(BaseModel):
         for name, value in (("spacing", self.spacing), ("train.crop", self.train.crop)):
             if len(value) != self.ndim:
                 raise ValueError(f"{name} {value} has {len(value)} values, ndim is {self.ndim}")
+        if max(self.train.crop) < SMALLEST_CROP:
+            raise ValueError(
+                f"train.crop {self.train.crop} is too small; expected an axis of at least "
+                f"{SMALLEST_CROP} pixels"
+            )
+        if (infinite := _infinite(self.model_dump())) is not None:
+            raise ValueError(f"{infinite.removeprefix('.')} is NaN or infinite, expected a number")
         if min(self.spacing) <= 0:
             raise ValueError(f"spacing {self.spacing} must be positive")
         named = [each.name for each in self.data.classes or ()]
@@ -79,11 +90,24 @@ class Config(BaseModel):
             )
         return self
 
-    def build_net(self) -> Net:
-        """Return the net with fresh weights, drawn from torch's global generator."""
-        return self.net.build(
-            self.ndim, self.channels, self.method.heads(self.ndim), self.spacing, self.train.crop
-        )
+    def build_net(self, source: Path | str = "config") -> Net:
+        """Return the net with fresh weights, drawn from torch's global generator.
+
+        `source` is the file of the configuration, for messages.
+
+        Raises
+        ------
+        UsageError
+            If it cannot be built, as where it does not fit into memory.
+        """
+        heads = self.method.heads(self.ndim)
+        try:
+            return self.net.build(self.ndim, self.channels, heads, self.spacing, self.train.crop)
+        except (MemoryError, OverflowError, RuntimeError) as error:
+            reason = (str(error) or type(error).__name__).splitlines()[0]
+            raise UsageError(
+                f"{source}: the net {self.net.type} cannot be built with these options ({reason})"
+            ) from error
 
     def changed(self, settings: Mapping[str, Any]) -> Config:
         """Return a copy with options changed by dotted name, validated again.
@@ -117,7 +141,7 @@ def parse_config(tree: Any, source: str = "config") -> Config:
     except ValidationError as error:
         problems = (
             f"{'.'.join(str(part) for part in problem['loc']) or 'config'}: {problem['msg']}"
-            f" (got {problem['input']!r})"[:300]
+            + ("" if isinstance(problem["input"], dict) else f" (got {problem['input']!r})"[:300])
             for problem in error.errors()
         )
         raise UsageError(f"{source}: " + "; ".join(problems)) from None
@@ -140,7 +164,7 @@ def load_config(path: Path | str) -> Config:
         tree = json.loads(Path(path).read_text())
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise UsageError(f"{path}: not a readable JSON file ({error})") from None
     return parse_config(tree, str(path))
 
@@ -157,7 +181,7 @@ def parse_value(value: Any) -> Any:
         return value
     try:
         return json.loads(value)
-    except ValueError:
+    except (ValueError, RecursionError):
         # "1,64,64" is how lists are written on the command line.
         parts = value.split(",")
         return [parse_value(part) for part in parts] if len(parts) > 1 else value
@@ -203,6 +227,19 @@ def parse_memory(text: str) -> float:
     if size <= 0:
         raise UsageError(f"{text!r} is no amount of memory; write 4GB or 800MB")
     return size
+
+
+def _infinite(value: Any, name: str = "") -> str | None:
+    """Return the dotted name of the first value that is NaN or infinite; None if there is none."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else name
+    if isinstance(value, Mapping):
+        items = [(f"{name}.{key}", each) for key, each in value.items()]
+    elif isinstance(value, list | tuple):
+        items = [(name, each) for each in value]
+    else:
+        return None
+    return next((found for key, each in items if (found := _infinite(each, key))), None)
 
 
 def _put(tree: dict[str, Any], name: str, value: Any) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from embedseg.common import total_memory
 from embedseg.model.config import Config
 from embedseg.nets import LAYOUTS, Net, prediction_memory, resolve_device, training_memory
 from embedseg.types import UsageError
@@ -31,7 +32,7 @@ class Estimate:
     prediction : float
         Bytes that it takes at most while it segments the largest image.
     step : float
-        Seconds for one step; 0 if that was not measured.
+        Seconds for one step; 0 if that was not measured, or does not fit into the memory.
     """
 
     parameters: int
@@ -63,13 +64,39 @@ def estimate_costs(
     with torch.random.fork_rng():
         torch.manual_seed(train.seed)
         net = config.build_net()
+    training = _training(config, on, shapes)
+    timed = timed and training <= memory_of(on)
     step = train.batch * train.accumulate * _seconds(net, config, on) if timed else 0.0
     return Estimate(
         sum(p.numel() for p in net.parameters()),
-        _training(config, on, shapes),
+        training,
         sum(_prediction(config, shapes)),
         step,
     )
+
+
+def memory_of(device: torch.device) -> float:
+    """Return the bytes of memory of the machine, and of a GPU besides."""
+    if device.type != "cuda":
+        return total_memory()
+    return total_memory() + torch.cuda.get_device_properties(device).total_memory
+
+
+def check_memory(config: Config, shapes: Sequence[tuple[int, ...]], device: str = "auto") -> None:
+    """Check that training fits into the memory of the machine.
+
+    Raises
+    ------
+    UsageError
+        If it takes more than there is; the message names the way on.
+    """
+    on = resolve_device(device)
+    needed, held = _training(config, on, shapes), memory_of(on)
+    if needed > held:
+        raise UsageError(
+            f"training takes about {needed / 1e9:.2g} GB, this machine has {held / 1e9:.2g} GB; "
+            f"--memory {0.6 * held / 1e9:.1f}GB chooses batch and crop to fit"
+        )
 
 
 def _training(config: Config, device: torch.device, shapes: Sequence[tuple[int, ...]]) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,12 +13,12 @@ import torch
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.common import Progress, check_output_folder, write_folder
+from embedseg.common import Progress
 from embedseg.data import Sample
 from embedseg.geometry import resample_labels, resample_to_shape
 from embedseg.methods import Method
 from embedseg.model.config import Config
-from embedseg.model.folder import LEFT, MEMBERS, NEEDED, Member, ModelFolder
+from embedseg.model.folder import MEMBERS, NEEDED, Member, ModelFolder
 from embedseg.model.trained_net import cut_out, load_trained_net
 from embedseg.model.tuning import Tuned, tune
 from embedseg.nets import Net
@@ -152,7 +152,7 @@ class Ensemble:
 
     def copy_to(self, folder: Path) -> None:
         """Write a complete copy into a folder that does not exist."""
-        shutil.copytree(self.home.path, folder)
+        shutil.copytree(self.home.path, folder, ignore=shutil.ignore_patterns(".*"))
         copied = ModelFolder(folder)
         copied.save_config(self.config)
         copied.save_members(self.members)
@@ -169,7 +169,11 @@ def _mean(mean: NDArray[np.float32], specs: tuple[MapSpec, ...], spacing: Spacin
 
 # -- files -----------------------------------------------------------------------------------------
 def join_models(
-    folders: Sequence[Path | str], output: Path | str, *, overwrite: bool = False
+    folders: Sequence[Path | str],
+    output: Path | str,
+    *,
+    overwrite: bool = False,
+    finish: Callable[[Path], object] | None = None,
 ) -> Path:
     """Make an ensemble: a folder that holds copies of its members.
 
@@ -183,6 +187,9 @@ def join_models(
         Folder for the ensemble.
     overwrite : bool
         Overwrite an existing ensemble or model.
+    finish : callable, optional
+        Called with the folder in which the ensemble is made, before it replaces what is in
+        `output`; tunes it, for example.
 
     Raises
     ------
@@ -193,7 +200,8 @@ def join_models(
     models, output = [ModelFolder(Path(folder)) for folder in folders], Path(output)
     if len(models) < 2:
         raise UsageError(f"{len(models)} model given, expected two or more")
-    check_output_folder(output, overwrite)
+    whole = ModelFolder(output)
+    whole.check_free(overwrite=overwrite)
     configs = [model.config() for model in models]
     for model in models:
         model.weights()
@@ -210,11 +218,21 @@ def join_models(
             for file in (*NEEDED, HISTORY):
                 if (models[k].path / file).is_file():
                     shutil.copy2(models[k].path / file, aside / MEMBERS / name / file)
-        whole = ModelFolder(aside)
-        whole.save_config(configs[lead])
-        whole.save_members(tuple(Member(Path(name), 1.0) for name in names))
+        made = ModelFolder(aside)
+        made.save_config(configs[lead])
+        made.save_members(tuple(Member(Path(name), 1.0) for name in names))
 
-    write_folder(output, write, LEFT)
+    with whole.locked():
+        whole.check_free(overwrite=overwrite)
+        aside = whole.aside()
+        try:
+            write(aside)
+            if finish:
+                finish(aside)
+        except BaseException:
+            shutil.rmtree(aside, ignore_errors=True)
+            raise
+        whole.publish()
     return output
 
 

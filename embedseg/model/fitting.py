@@ -11,11 +11,11 @@ from pathlib import Path
 from embedseg.data import Sample, load_training
 from embedseg.model.config import Config, parse_duration
 from embedseg.model.finetuning import start_from
-from embedseg.model.folder import ModelFolder
+from embedseg.model.folder import Making, ModelFolder
 from embedseg.model.trained_net import TrainedNet
 from embedseg.model.tuning import Tuned
-from embedseg.training import Row, Run, Watch, run_training
-from embedseg.types import DataError
+from embedseg.training import DataPrint, Row, Run, Watch, check_checkpoint, run_training
+from embedseg.types import DataError, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
 
@@ -56,7 +56,10 @@ def fit_net(
     progress: bool = True,
     watch: Watch | None = None,
 ) -> Fitted:
-    """Train a net on a data folder, then tune its decode options; see `Segmenter.fit`."""
+    """Train a net on a data folder, then tune its decode options; see `Segmenter.fit`.
+
+    A folder is to be held by this process.
+    """
     started = time.monotonic()
     limit = None if time_limit is None else parse_duration(time_limit)
     config = net.config
@@ -65,15 +68,17 @@ def fit_net(
     elif limit is None:
         epochs = config.train.epochs
     net = net.with_config(config)
+    resumed = bool(resume and folder and folder.unfinished().resumable())
     if folder:
         folder.check_free(resume=resume, overwrite=overwrite)
-    train, val = read_training(net, data)
-    if folder:
-        # Only now that the data are known to be good.
-        folder.prepare(resume=resume)
-        folder.save_config(config)
-    if config.train.start and not (resume and folder and folder.resumable()):
+    if folder and resumed:
+        check_resumed(config, folder.unfinished())
+    train, val, kept = read_training(net, data)
+    if folder and resumed:
+        check_checkpoint(folder.unfinished().path, kept)
+    if config.train.start and not resumed:
         log.info(start_from(net.net, config, config.train.start))
+    making = Making.plan(folder, config, resumed) if folder else None
     run = Run(
         net.net,
         config.method,
@@ -81,15 +86,22 @@ def fit_net(
         config.spacing,
         train,
         val,
-        folder.path if folder else None,
+        making.work if making else None,
         limit,
         epochs,
         config.data.min_foreground,
         watch,
+        making,
+        kept,
     )
-    history = run_training(
-        run, net.device, devices=devices, resume=resume, started=started, progress=progress
-    )
+    try:
+        history = run_training(
+            run, net.device, devices=devices, resume=resumed, started=started, progress=progress
+        )
+    except BaseException:
+        if making:
+            making.abandon()
+        raise
     net.net.to(net.device)
     tuned = None
     if tune and val:
@@ -100,12 +112,41 @@ def fit_net(
     return Fitted(net, history, tuned)
 
 
-def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sample]]:
-    """Read and prepare training and validation samples; of the latter, those with annotation."""
+def check_resumed(config: Config, folder: ModelFolder) -> None:
+    """Check that the options of training are those of a run to resume, but for its length.
+
+    Raises
+    ------
+    UsageError
+        If one differs.
+    """
+    held = folder.config().train.model_dump()
+    for name, value in config.train.model_dump().items():
+        if name not in ("epochs", "start") and value != held[name]:
+            raise UsageError(
+                f"{folder.path}: its training has train.{name} {held[name]}, not {value}; "
+                "resume with the same, or train another model"
+            )
+
+
+def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sample], DataPrint]:
+    """Read and prepare training and validation samples; of the latter, those with annotation.
+
+    The last value is what is kept of them as they were read.
+    """
     loaded = load_training(data, net.config.data)
     for message in loaded.messages:
         log.info(message)
-    return net.prepared(loaded.train), annotated(net.prepared(loaded.val))
+    kept: DataPrint = {
+        f"{split} {sample.name}": (tuple(map(int, sample.image.shape)), _plain(sample.spacing))
+        for split, samples in (("train", loaded.train), ("val", loaded.val))
+        for sample in samples
+    }
+    return net.prepared(loaded.train), annotated(net.prepared(loaded.val)), kept
+
+
+def _plain(spacing: Spacing | None) -> Spacing | None:
+    return None if spacing is None else tuple(map(float, spacing))
 
 
 def validation_samples(config: Config, data: Path) -> list[Sample]:

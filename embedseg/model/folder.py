@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from embedseg.common import check_output_folder, remove_partial_files, write_text
+from embedseg.common import (
+    LOCK,
+    check_output_folder,
+    lock_folder,
+    write_text,
+)
 from embedseg.nets import WEIGHTS, load_weights
-from embedseg.training import CHECKPOINT, HISTORY, Row, read_history, write_history
+from embedseg.training import CHECKPOINT, HISTORY, LOGS, Row, read_history, write_history
 from embedseg.types import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +35,8 @@ NEEDED = (CONFIG, WEIGHTS)
 MODEL = (*NEEDED, HISTORY, TUNING)
 #: What a model, an ensemble or a training may have left in a folder.
 LEFT = (*MODEL, CHECKPOINT, ENSEMBLE, MEMBERS)
+#: Folder in that of a model where one that replaces it is made, and its name once that is whole.
+ASIDE, NEXT = ".aside", ".next"
 
 
 @dataclass(frozen=True)
@@ -58,11 +67,24 @@ class ModelFolder:
 
     def exists(self) -> bool:
         """Return whether there is a model, or one whose training has begun."""
-        return (self.path / CONFIG).is_file()
+        return self._file(CONFIG).is_file()
 
     def resumable(self) -> bool:
         """Return whether a training left a checkpoint."""
-        return (self.path / CHECKPOINT).is_file()
+        return self._file(CHECKPOINT).is_file()
+
+    def unfinished(self) -> ModelFolder:
+        """Return the folder of a training to resume: aside, if it was to replace the model."""
+        aside = ModelFolder(self.path / ASIDE)
+        return aside if aside.exists() and aside.resumable() else self
+
+    def _file(self, name: str) -> Path:
+        """Return where a file is: that of a new model which is whole, before it has moved up."""
+        ahead = self.path / NEXT / name
+        # The list of an ensemble moves last: until then one that is not ahead is of the old model.
+        if ahead.exists() or (name == ENSEMBLE and any(self.path.glob(f"{NEXT}/*"))):
+            return ahead
+        return self.path / name
 
     # -- reading -----------------------------------------------------------------------------------
     def config(self) -> Config:
@@ -77,7 +99,7 @@ class ModelFolder:
 
         if not self.exists():
             raise UsageError(f"{self.path}: no model here ({CONFIG} is missing)")
-        return load_config(self.path / CONFIG)
+        return load_config(self._file(CONFIG))
 
     def weights(self) -> dict[str, Tensor]:
         """Read the weights, onto the CPU.
@@ -87,7 +109,7 @@ class ModelFolder:
         UsageError
             If there are none yet, or they cannot be read.
         """
-        path = self.path / WEIGHTS
+        path = self._file(WEIGHTS)
         if not path.is_file():
             raise UsageError(
                 f"{self.path}: no weights yet ({path.name} is missing); "
@@ -97,14 +119,14 @@ class ModelFolder:
 
     def history(self) -> list[Row]:
         """Read the training history; empty where there is none."""
-        return read_history(self.path / HISTORY)
+        return read_history(self._file(HISTORY))
 
     def trials(self) -> dict[str, Any] | None:
         """Read what tuning tried: `words`, its message, and `trials`; None if nothing was tuned."""
         try:
-            held = json.loads((self.path / TUNING).read_text(encoding="utf-8"))
+            held = json.loads(self._file(TUNING).read_text(encoding="utf-8"))
             return {"words": str(held["words"]), "trials": [dict(each) for each in held["trials"]]}
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
 
     def members(self) -> tuple[Member, ...]:
@@ -115,16 +137,16 @@ class ModelFolder:
         UsageError
             If the list cannot be read, or a member is missing.
         """
-        path = self.path / ENSEMBLE
+        path = self._file(ENSEMBLE)
         if not path.is_file():
             return ()
         try:
             listed = json.loads(path.read_text(encoding="utf-8"))
             members = tuple(
-                Member(self.path / MEMBERS / str(each["name"]), float(each["weight"]))
+                Member(self._file(MEMBERS) / str(each["name"]), float(each["weight"]))
                 for each in listed
             )
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UsageError(f"{path}: no readable ensemble ({error})") from None
         for member in members:
             if not (member.folder / WEIGHTS).is_file():
@@ -137,15 +159,23 @@ class ModelFolder:
 
     def weights_files(self) -> list[Path]:
         """Return all files of weights, those of members too."""
-        return sorted(self.path.rglob(WEIGHTS))
+        return [path for path in self._seen() if path.name == WEIGHTS]
 
     def fingerprint(self) -> str:
         """Return a digest of settings and weights, those of members too."""
         digest = hashlib.sha256()
-        for path in sorted(self.path.rglob("*")):
+        for path in self._seen():
             if path.name in (CONFIG, WEIGHTS, ENSEMBLE):
                 digest.update(path.name.encode() + path.read_bytes())
         return digest.hexdigest()
+
+    def _seen(self) -> list[Path]:
+        """Return all files, but for those of a model that is being made."""
+        return sorted(
+            path
+            for path in self.path.rglob("*")
+            if not path.relative_to(self.path).parts[0].startswith(".")
+        )
 
     # -- writing -----------------------------------------------------------------------------------
     def save_config(self, config: Config) -> None:
@@ -177,15 +207,120 @@ class ModelFolder:
         UsageError
             If something is in the folder and neither `resume` nor `overwrite` allows that.
         """
-        if not resume or not self.exists():
-            remove_partial_files(self.path)
-            check_output_folder(self.path, overwrite)
+        if resume and self.unfinished().exists():
+            return
+        if self.path.is_dir() and all(map(_is_leftover, self.path.iterdir())):
+            return
+        check_output_folder(self.path, overwrite)
 
-    def prepare(self, *, resume: bool = False) -> None:
-        """Make the folder for a training; of an earlier one that is not resumed nothing stays."""
-        self.path.mkdir(parents=True, exist_ok=True)
-        remove_partial_files(self.path)
-        if not resume:
+    # -- making another ----------------------------------------------------------------------------
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keep other processes from working in the folder, and tidy up what killed ones left.
+
+        Raises
+        ------
+        UsageError
+            If another process holds the folder.
+        """
+        with lock_folder(self.path):
+            # The processes that wrote them have ended, or they would hold the lock.
+            for part in self.path.glob(".*.part"):
+                shutil.rmtree(part) if part.is_dir() else part.unlink(missing_ok=True)
+            self._move_up()
+            yield
+
+    def aside(self) -> Path:
+        """Return an empty folder in which a model is made that is to replace what is here."""
+        aside = self.path / ASIDE
+        shutil.rmtree(aside, ignore_errors=True)
+        aside.mkdir(parents=True)
+        return aside
+
+    def publish(self) -> None:
+        """Replace what is here by the model made aside; killed at any moment, one of both is there.
+
+        Only files of a model are replaced.
+        """
+        (self.path / ASIDE).rename(self.path / NEXT)
+        self._move_up()
+
+    def _move_up(self) -> None:
+        """Move up the files of a new model that is whole, of which some may have moved before."""
+        ahead = self.path / NEXT
+        if not ahead.is_dir():
+            return
+        names = {path.name for path in ahead.iterdir()}
+        # The configuration moves first: where it is still ahead, all files here are old.
+        if CONFIG in names:
             for name in LEFT:
-                if name != MEMBERS:
+                if name == MEMBERS:
+                    shutil.rmtree(self.path / name, ignore_errors=True)
+                elif name not in names:
                     (self.path / name).unlink(missing_ok=True)
+        for name in sorted(names, key=lambda n: (n != CONFIG, n == ENSEMBLE, n == MEMBERS)):
+            (ahead / name).replace(self.path / name)
+        ahead.rmdir()
+
+
+def _is_leftover(path: Path) -> bool:
+    """Return whether a killed process left this, and it holds nothing."""
+    return path.name in (LOCK, ASIDE) or (path.name.startswith(".") and path.suffix == ".part")
+
+
+@dataclass(frozen=True)
+class Making:
+    """The training of a model for a folder; an older one stays there until this has weights.
+
+    Attributes
+    ----------
+    folder : ModelFolder
+        Held by this process.
+    config : Config
+    resumed : bool
+        Whether the training takes up a checkpoint.
+    work : Path
+        Folder to write to until there are weights.
+    """
+
+    folder: ModelFolder
+    config: Config
+    resumed: bool
+    work: Path
+
+    @classmethod
+    def plan(cls, folder: ModelFolder, config: Config, resumed: bool) -> Making:
+        """Choose where to write: aside, if there is a model, or something of one."""
+        if resumed:
+            return cls(folder, config, resumed, folder.unfinished().path)
+        old = any((folder.path / name).exists() for name in LEFT)
+        return cls(folder, config, resumed, folder.path / ASIDE if old else folder.path)
+
+    @property
+    def home(self) -> Path:
+        """Folder of the model."""
+        return self.folder.path
+
+    def begin(self) -> None:
+        """Write the configuration, as all is known to be good."""
+        if not self.resumed or self.work == self.home:
+            shutil.rmtree(self.home / ASIDE, ignore_errors=True)
+        self.work.mkdir(parents=True, exist_ok=True)
+        ModelFolder(self.work).save_config(self.config)
+
+    def publish(self) -> Path:
+        """Replace an older model, as there are weights; return the folder to write to from now."""
+        if self.work != self.home and self.work.is_dir():
+            self.folder.publish()
+        return self.home
+
+    def abandon(self) -> None:
+        """Remove what was written, unless there are weights or a checkpoint to resume."""
+        if self.resumed or any((self.work / name).exists() for name in (WEIGHTS, CHECKPOINT)):
+            return
+        if self.work != self.home:
+            shutil.rmtree(self.work, ignore_errors=True)
+            return
+        for name in (CONFIG, HISTORY):
+            (self.home / name).unlink(missing_ok=True)
+        shutil.rmtree(self.home / LOGS, ignore_errors=True)

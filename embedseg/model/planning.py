@@ -240,15 +240,20 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
     """
     cost, train = estimate_costs(config, device, stats.shapes), config.train
     epoch = train.steps_per_epoch * cost.step
+    time = (
+        f"time: about {epoch:.0f} s for an epoch of "
+        f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
+        f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes"
+        if cost.step
+        else "time: not measured, as training takes more memory than there is"
+    )
     return "\n".join(
         [
             *describe_data(stats),
             *describe_settings(config, cost.parameters),
             f"memory: about {cost.training / 1e9:.1f} GB to train, "
             f"{cost.prediction / 1e9:.1f} GB to segment the largest image",
-            f"time: about {epoch:.0f} s for an epoch of "
-            f"{train.steps_per_epoch} steps on {resolve_device(device)}; without --time-limit "
-            f"{train.epochs} epochs, about {train.epochs * epoch / 60:.0f} minutes",
+            time,
         ]
     )
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.common import Progress
-from embedseg.geometry import resample_labels
-from embedseg.labels import link_slices
+from embedseg.geometry import check_spacing, resample_labels
+from embedseg.labels import link_slices, object_ids, relabel
 from embedseg.model.config import Config
 from embedseg.model.predictor import Predictor
 from embedseg.model.trained_net import COARSEST_SIDE_VIEW
@@ -57,6 +57,7 @@ class Request:
 def predict_maps(predictor: Predictor, image: NDArray[Any], request: Request) -> Maps:
     """Return the maps of an image, in the model's spacing."""
     ready = request.arranged(image, predictor.config)
+    check_pixel_size(predictor, request.spacing)
     return predictor.maps(ready, request.spacing, tta=request.tta, progress=request.progress)
 
 
@@ -84,18 +85,45 @@ def segment_image(predictor: Predictor, image: NDArray[Any], request: Request) -
             np.stack([segment_image(predictor, frame, one).labels for frame in frames])
         )
     ready = request.arranged(image, predictor.config)
+    check_pixel_size(predictor, request.spacing)
     if request.volume(predictor.config) and predictor.links_planes(request.spacing):
         return _linked_planes(predictor, ready, request)
     maps = predictor.maps(ready, request.spacing, tta=request.tta, progress=request.progress)
     return decode_maps(predictor.config, maps, ready.shape[1:])
 
 
+def check_pixel_size(
+    predictor: Predictor, spacing: Spacing | None, name: str = "the image", *, warn: bool = True
+) -> None:
+    """Check that the pixels of an image are about as large as those of a model.
+
+    Raises
+    ------
+    UsageError
+        As `embedseg.geometry.check_spacing`, unless `config.predict.any_spacing` is set.
+    """
+    for config in predictor.configs():
+        # Of a volume for a 2D model, planes are compared; other axes that do not fit, not at all.
+        if config.spacing_known and spacing is not None and len(spacing) >= config.ndim:
+            own, accepted = tuple(spacing)[-config.ndim :], predictor.config.predict.any_spacing
+            check_spacing(own, config.spacing, name, any_spacing=accepted, warn=warn)
+
+
 def decode_maps(config: Config, maps: Maps, shape: PerAxis | None = None) -> Segmentation:
-    """Decode maps; with a shape, labels are resampled to the grid of an image of that shape."""
+    """Decode maps; with a shape, labels are resampled to the grid of an image of that shape.
+
+    Objects without a pixel on that grid are dropped, and the others numbered 1 to n.
+    """
     segmentation = config.method.decode(maps)
     if shape is None or segmentation.labels.shape == tuple(shape):
         return segmentation
-    return replace(segmentation, labels=resample_labels(segmentation.labels, shape))
+    labels = resample_labels(segmentation.labels, shape)
+    if config.method.reads == "classes":
+        return replace(segmentation, labels=labels)
+    kept, table = object_ids(labels) - 1, segmentation.objects
+    if table is not None:
+        table = {name: column[kept] for name, column in table.items()}
+    return Segmentation(relabel(labels), table)
 
 
 def _linked_planes(predictor: Predictor, volume: Floats, request: Request) -> Segmentation:

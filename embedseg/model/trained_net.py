@@ -17,7 +17,7 @@ from embedseg.common import Progress
 from embedseg.data import Sample, prepare_samples
 from embedseg.geometry import resample
 from embedseg.model.config import Config
-from embedseg.model.folder import Member, ModelFolder
+from embedseg.model.folder import CONFIG, Member, ModelFolder
 from embedseg.model.tuning import Tuned, tune
 from embedseg.nets import WEIGHTS, Net, save_weights
 from embedseg.prediction import PredictOptions, pixels_seen, predict, predict_planes
@@ -133,6 +133,7 @@ class TrainedNet:
             channels=self.config.channels,
             normalize=self.config.normalize,
             spacing=self.config.spacing if self.config.spacing_known else None,
+            any_spacing=self.config.predict.any_spacing,
         )
 
     def tuned_on(
@@ -232,7 +233,7 @@ def load_trained_net(folder: ModelFolder, on: device, config: Config | None = No
     own, weights = folder.config(), folder.weights()
     # The weights replace what is drawn here, so the caller's generator is left alone.
     with random.fork_rng():
-        net = own.build_net()
+        net = own.build_net(folder.path / CONFIG)
     try:
         net.load_state_dict(weights)
     except RuntimeError as error:

@@ -6,7 +6,7 @@ import csv
 from collections.abc import Sequence
 from pathlib import Path
 
-from embedseg.common import write_file
+from embedseg.common import write_rows
 from embedseg.types import DataError
 
 #: Name of the file in the folder of a model.
@@ -18,14 +18,8 @@ Row = dict[str, float]
 def write_history(rows: Sequence[Row], path: Path) -> None:
     """Write a history as CSV with a column for every name that occurs."""
     names = list(dict.fromkeys(name for row in rows for name in row))
-
-    def write(aside: Path) -> None:
-        with open(aside, "w", newline="") as file:
-            writer = csv.DictWriter(file, names)
-            writer.writeheader()
-            writer.writerows({name: f"{value:.6g}" for name, value in row.items()} for row in rows)
-
-    write_file(path, write)
+    cells = (["" if name not in row else f"{row[name]:.6g}" for name in names] for row in rows)
+    write_rows(path, names, cells)
 
 
 def read_history(path: Path) -> list[Row]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from embedseg.common import Stopped
-from embedseg.nets import LAYOUTS, WEIGHTS, save_weights
+from embedseg.nets import LAYOUTS, WEIGHTS, not_finite, save_weights
 from embedseg.training import checkpoint
 from embedseg.training.batches import Batch, Batches
 from embedseg.training.checkpoint import State, Stateful
@@ -69,6 +69,8 @@ class Loop:
     def run_all(self) -> State:
         """Go through all steps that are left."""
         run, state, options = self.run, self.run.state, self.run.options
+        if run.place and self.first:
+            run.place.begin()
         source = Batches(
             run.train,
             run.method,
@@ -127,8 +129,8 @@ class Loop:
         if not math.isfinite(values["total"]):
             raise DataError(
                 f"the loss is {values['total']} at step {step}; the batch was cut "
-                f"from {', '.join(dict.fromkeys(sources))}. Weights and checkpoint are those from "
-                "before. Look at these images, or lower train.learning_rate, or set train.clip"
+                f"from {', '.join(dict.fromkeys(sources))}. What was saved before "
+                "stays. Look at these images, or lower train.learning_rate, or set train.clip"
             )
         for name, value in values.items():
             self.sums[name] = self.sums.get(name, 0.0) + value
@@ -205,6 +207,11 @@ class Loop:
         """Validate in this process; return the scores by their names in the history."""
         run, state = self.run, self.run.state
         net = self.average.module if self.average else run.net
+        if broken := not_finite(net.state_dict()):
+            raise DataError(
+                f"the weights {broken} are NaN or infinite after step {state.step}; what was "
+                "saved before stays. Lower train.learning_rate, or set train.clip"
+            )
         begun = time.monotonic()
         score, scores = float(state.step), {}
         if run.val:
@@ -225,6 +232,11 @@ class Loop:
         state.slowest = max(state.slowest, took)
         if score >= state.best:
             self._keep(net, score)
+        elif not state.best_weights and run.progress() >= 1:
+            raise DataError(
+                f"{run.method.primary} of the validation images is {score} at the end; "
+                "look at their masks"
+            )
         return scores
 
     def _keep(self, net: nn.Module, score: float) -> None:
@@ -238,6 +250,8 @@ class Loop:
         }
         if self.run.folder:
             save_weights(state.best_weights, self.run.folder / WEIGHTS)
+            if self.run.place:
+                self.run.folder = self.run.place.publish()
 
 
 def _averaged(net: nn.Module, decay: float) -> AveragedModel:

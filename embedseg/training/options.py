@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from embedseg.data import PRESETS, Augment
 from embedseg.nets import computes_bfloat16
+
+#: Greatest length of a crop along an axis, pixels.
+LARGEST_CROP = 2**16
 
 Precision = Literal["32-true", "bf16-mixed", "16-mixed"]
 
@@ -66,17 +69,17 @@ class TrainOptions(BaseModel):
         Of weights, crops and augmentation.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    crop: tuple[int, ...]
+    crop: tuple[Annotated[int, Field(ge=1, le=LARGEST_CROP)], ...]
     batch: int = Field(default=4, ge=1)
     accumulate: int = Field(default=1, ge=1)
     epochs: int = Field(default=100, ge=1)
     steps_per_epoch: int = Field(default=50, ge=1)
     patience: float = Field(default=0.5, gt=0, le=1)
     optimizer: Literal["muon", "adamw", "adam"] = "muon"
-    learning_rate: float = Field(default=4e-3, gt=0)
-    weight_decay: float = Field(default=0.02, ge=0)
+    learning_rate: float = Field(default=4e-3, gt=0, le=1)
+    weight_decay: float = Field(default=0.02, ge=0, le=1)
     schedule: Literal["cosine", "poly"] = "cosine"
     warmup: float = Field(default=0.03, ge=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
@@ -89,7 +92,7 @@ class TrainOptions(BaseModel):
     val_images: int = Field(default=32, ge=1)
     tensorboard: bool = False
     start: str | None = None
-    seed: int = 0
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
     def precision_on(self, device: torch.device) -> Precision:
         """Return the precision in which a device trains.

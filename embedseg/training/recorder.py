@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from pathlib import Path
 
 from embedseg.plots import save_preview
 from embedseg.training import checkpoint
@@ -10,7 +11,7 @@ from embedseg.training.checkpoint import Stateful
 from embedseg.training.curves import save_history
 from embedseg.training.history import Row
 from embedseg.training.run import Run
-from embedseg.training.tensorboard import Board
+from embedseg.training.tensorboard import LOGS, Board
 from embedseg.training.validation import ValidationResult
 
 #: Seconds between checkpoints of a run with a time limit, and between pictures of any run.
@@ -31,12 +32,18 @@ class Recorder:
 
     def __init__(self, run: Run, parts: dict[str, Stateful], writes: bool) -> None:
         self.run, self.parts = run, parts
-        self.folder = run.folder if writes else None
+        self.writes = writes
         self.saved = self.drawn = time.monotonic()
         #: The latest validation, until it is drawn.
         self.validation: ValidationResult | None = None
-        logged = run.options.tensorboard and self.folder
-        self.board = Board(self.folder / "tensorboard" if logged and self.folder else None)
+        home = run.place.home if run.place else run.folder
+        logged = run.options.tensorboard and writes
+        self.board = Board(home / LOGS if logged and home else None)
+
+    @property
+    def folder(self) -> Path | None:
+        """Folder of the files; None if there is none."""
+        return self.run.folder if self.writes else None
 
     def epoch(self, row: Row) -> None:
         """Record the end of an epoch."""
@@ -65,7 +72,7 @@ class Recorder:
     def save(self) -> None:
         """Write the checkpoint."""
         if self.folder:
-            checkpoint.save(self.folder, self.run.state, self.parts)
+            checkpoint.save(self.folder, self.run.state, self.parts, self.run.data)
 
     def draw(self) -> None:
         """Draw the history, and the images of the latest validation."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 from torch import nn
 
 from embedseg.data import Sample
 from embedseg.methods import Method
-from embedseg.training.checkpoint import State
+from embedseg.training.checkpoint import DataPrint, State
 from embedseg.training.history import Row
 from embedseg.training.options import TrainOptions
 from embedseg.training.validation import ValidationResult
@@ -46,6 +47,20 @@ class TrainingProgress:
 Watch = Callable[[TrainingProgress], object]
 
 
+class Place(Protocol):
+    """The folder of a model in training, in which an older one may be."""
+
+    @property
+    def home(self) -> Path:
+        """Folder of the model."""
+
+    def begin(self) -> None:
+        """Make what a run needs, as all is known to be good; called before the first step."""
+
+    def publish(self) -> Path:
+        """Return the folder to write to from now on; called when weights have been written."""
+
+
 @dataclass
 class Run:
     """A training run.
@@ -66,6 +81,10 @@ class Run:
         Least share of foreground in a crop.
     watch : callable, optional
         Called after each step with the progress.
+    place : Place, optional
+        Told when the run begins, and when there are weights in `folder`.
+    data : dict
+        What is kept of the samples, to tell other data when resuming.
     state : State
         State of the run; what `last.ckpt` holds.
     """
@@ -81,6 +100,8 @@ class Run:
     epochs: int | None = None
     min_foreground: float = 0.0
     watch: Watch | None = None
+    place: Place | None = None
+    data: DataPrint = field(default_factory=dict)
     state: State = field(default_factory=State)
 
     def progress(self) -> float:

@@ -9,6 +9,9 @@ from typing import Any
 
 from embedseg.types import UsageError
 
+#: Name of the folder of a log in that of a model.
+LOGS = "tensorboard"
+
 
 class Board:
     """A TensorBoard log; without a folder it does nothing.

@@ -47,6 +47,14 @@ def test_another_net_starts_from_its_own_options():
         ({"spacing": "1,0"}, "must be positive"),
         ({"net.type": "resnet"}, "unet"),
         ({"ndim": 4}, "ndim"),
+        ({"train.crop": "1,1"}, r"train\.crop \(1, 1\) is too small"),
+        ({"train.crop": "-8,-8"}, r"train\.crop\.0: .*greater than or equal to 1"),
+        ({"train.crop": "1000000000,8"}, r"train\.crop\.0: .*less than or equal to 65536"),
+        ({"train.seed": "99999999999999999999999"}, r"train\.seed: .*less than 4294967296"),
+        ({"train.learning_rate": "1e30"}, r"train\.learning_rate: .*less than or equal to 1"),
+        ({"train.weight_decay": "Infinity"}, r"train\.weight_decay: .*finite"),
+        ({"train.clip": "NaN"}, r"train\.clip: .*"),
+        ({"spacing": "1,Infinity"}, "spacing is NaN or infinite"),
     ],
 )
 def test_wrong_options_are_named(settings, message):
@@ -60,3 +68,17 @@ def test_files_that_cannot_be_read_are_named(tmp_path):
     (tmp_path / "bad.json").write_text("{")
     with pytest.raises(UsageError, match=r"bad\.json: not a readable JSON"):
         load_config(tmp_path / "bad.json")
+
+
+def test_deep_nesting_is_an_error_of_the_file(tmp_path):
+    path = tmp_path / "config.json"
+    path.write_text("[" * 100_000)
+    with pytest.raises(UsageError, match=r"config\.json: not a readable JSON file"):
+        load_config(path)
+
+
+def test_a_net_that_does_not_fit_into_memory_is_refused():
+    # More bytes than addresses, so that no machine can reserve them.
+    config = parse_config(TREE | {"net": {"type": "unet", "width": 10**9, "max_width": 10**9}})
+    with pytest.raises(UsageError, match="net unet cannot be built"):
+        config.build_net()

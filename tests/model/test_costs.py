@@ -9,7 +9,7 @@ import pytest
 
 from embedseg.data import compute_statistics
 from embedseg.images import write_blobs
-from embedseg.model import Config, fit_to_memory, plan, plan_from
+from embedseg.model import Config, check_memory, fit_to_memory, plan, plan_from
 from embedseg.model.costs import estimate_costs
 from embedseg.types import UsageError
 from tests.model.test_planning import samples
@@ -94,6 +94,15 @@ def test_a_limit_takes_from_the_batch_then_from_the_crop():
     assert prod(found.train.crop) < prod(config.train.crop)
     with pytest.raises(UsageError, match=r"memory of 0.3 GB: training takes at least 0\.\d+ GB"):
         fit_to_memory(config, 0.3e9, shapes, "cpu")
+
+
+def test_what_does_not_fit_into_the_machine_is_refused(monkeypatch):
+    config = plan_from(compute_statistics(samples((96, 80))))
+    check_memory(config, [(96, 80)], "cpu")
+    monkeypatch.setattr("embedseg.model.costs.total_memory", lambda: 450_000_000)
+    with pytest.raises(UsageError, match=r"takes about .* GB, this machine has 0.45 GB; --memory"):
+        check_memory(config, [(96, 80)], "cpu")
+    assert estimate_costs(config, "cpu").step == 0
 
 
 SIZES = {"small": (2, (128, 128), 4), "large": (2, (512, 512), 4), "volume": (3, (32, 96, 96), 2)}

@@ -285,3 +285,19 @@ def test_an_ensemble_is_one_folder(three, tmp_path, volumes):
     (moved / "ensemble.json").write_text("{")
     with pytest.raises(UsageError, match="no readable ensemble"):
         Segmenter.load(moved, "cpu")
+
+
+def test_an_ensemble_is_absent_until_it_is_finished(three, tmp_path):
+    folder = tmp_path / "both"
+
+    def failing(aside):
+        assert Segmenter.load(aside, "cpu").predictor.members
+        with pytest.raises(UsageError, match="no model here"):
+            Segmenter.load(folder, "cpu")
+        raise RuntimeError("the power is out")
+
+    with pytest.raises(RuntimeError, match="power"):
+        join_models(three, folder, finish=failing)
+    assert not folder.exists()
+    join_models(three, folder, finish=lambda aside: (aside / "config.json").touch())
+    assert not list(folder.glob(".*")) and len(Segmenter.load(folder, "cpu").predictor.members) == 3

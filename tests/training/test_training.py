@@ -15,7 +15,7 @@ import torch
 from embedseg.common import Stopped
 from embedseg.images import write_blobs
 from embedseg.methods.embedding import Embedding
-from embedseg.model import Config, plan
+from embedseg.model import Config, ModelFolder, plan
 from embedseg.model.fitting import read_training
 from embedseg.segmenter import Segmenter
 from embedseg.training import Run, TrainingProgress, ValidationResult, loop
@@ -62,7 +62,7 @@ def gap(one: Segmenter, other: Segmenter) -> float:
 # -- batches ---------------------------------------------------------------------------------------
 def test_shares_of_processes_are_the_batch(data):
     config = tiny(data)
-    samples, _ = read_training(Segmenter.new(config, "cpu").predictor, data)
+    samples, *_ = read_training(Segmenter.new(config, "cpu").predictor, data)
     whole, *shares = (
         Batches(samples, config.method, config.train, config.spacing, rank, world)
         for rank, world in ((0, 1), (0, 2), (1, 2))
@@ -106,11 +106,14 @@ def test_two_processes_train_like_one(data, tmp_path):
 
 @pytest.mark.slow
 def test_an_error_in_a_process_is_the_user_s(data, monkeypatch):
-    config = tiny(data, train__learning_rate=1e30, train__steps_per_epoch=50)
+    config = tiny(data, train__steps_per_epoch=50, train__epochs=4)
+    # A rate that options refuse, so that the loss breaks in every process.
+    broken = config.train.model_copy(update={"learning_rate": 1e30})
+    config = config.model_copy(update={"train": broken})
     with pytest.raises(DataError, match=r"the loss is nan .*\.tif"):
-        fitted(config, data, devices=2)
+        fitted(config, data, None, devices=2)
     with pytest.raises(UsageError, match="cannot be shared by 3 devices"):
-        fitted(config, data, devices=3)
+        fitted(config, data, None, devices=3)
 
 
 # -- options ---------------------------------------------------------------------------------------
@@ -281,6 +284,71 @@ def test_resuming_what_never_began_begins_it(data, tmp_path):
     (folder / "last.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(DataError, match=r"last\.ckpt: not a checkpoint"):
         fitted(config, data, 1, folder=folder, resume=True)
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_an_old_model_is_lost_only_to_a_new_one(data, tmp_path, monkeypatch):
+    config, folder, step = tiny(data), tmp_path / "m", loop.train_step
+    old = fitted(config, data, 1, folder=folder)
+    before = contents(folder)
+    other = config.changed({"train.seed": 1})
+    _cut(monkeypatch, step, 3)
+    with pytest.raises(RuntimeError, match="power"):
+        fitted(other, data, 1, folder=folder, overwrite=True)
+    with pytest.raises(RuntimeError, match="power"):
+        fitted(other, data, 1, folder=tmp_path / "new")
+    monkeypatch.setattr(loop, "train_step", step)
+    for wrong in ({"train.batch": 3}, {"train.start": str(tmp_path / "nowhere")}):
+        with pytest.raises(UsageError):
+            fitted(other.changed(wrong), data, 1, folder=folder, overwrite=True, devices=2)
+    assert contents(folder) == before and not (tmp_path / "new").exists()
+    onward = other.changed({"train.start": str(folder)})
+    new = fitted(onward, data, 1, folder=folder, overwrite=True)
+    assert gap(Segmenter.load(folder, "cpu"), new) == 0 < gap(old, new)
+    assert ModelFolder(folder).config().train.seed == 1
+
+
+def test_resuming_checks_before_it_writes(data, tmp_path):
+    config, folder = tiny(data), tmp_path / "m"
+    fitted(config, data, 1, folder=folder)
+    shutil.copytree(data, tmp_path / "more")
+    for kind in ("images", "masks"):
+        split = tmp_path / "more" / "train" / kind
+        shutil.copy(split / "train0.tif", split / "another.tif")
+    before = contents(folder)
+    with pytest.raises(UsageError, match="not there: train another"):
+        fitted(config, tmp_path / "more", 2, folder=folder, resume=True)
+    with pytest.raises(UsageError, match=r"train\.seed 0, not 1"):
+        fitted(config.changed({"train.seed": 1}), data, 2, folder=folder, resume=True)
+    assert contents(folder) == before
+    (folder / "last.ckpt").write_bytes(before["last.ckpt"][:5000])
+    with pytest.raises(DataError, match=r"last\.ckpt: not a checkpoint"):
+        fitted(config, data, 2, folder=folder, resume=True)
+    assert (folder / "config.json").read_bytes() == before["config.json"]
+
+
+def test_weights_that_are_no_numbers_are_not_kept(data, tmp_path, monkeypatch):
+    step = loop.train_step
+
+    def breaking(run, *rest):
+        done = step(run, *rest)
+        with torch.no_grad():
+            next(run.net.parameters()).fill_(torch.inf)
+        return done
+
+    monkeypatch.setattr(loop, "train_step", breaking)
+    config = tiny(data, train__steps_per_epoch=1)
+    with pytest.raises(DataError, match="are NaN or infinite after step 1"):
+        fitted(config, data, 1, folder=tmp_path / "m")
+    monkeypatch.setattr(loop, "train_step", step)
+    scores = ValidationResult({"ap_mean": float("nan")}, [])
+    monkeypatch.setattr(loop, "validate", lambda *_, **__: scores)
+    with pytest.raises(DataError, match="ap_mean of the validation images is nan"):
+        fitted(config, data, 1, folder=tmp_path / "m")
+    assert not (tmp_path / "m").exists()
 
 
 def _cut(monkeypatch, step, at: int) -> None:
