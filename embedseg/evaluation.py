@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.common import write_file
+from embedseg.common import write_rows
 from embedseg.data import ClassOptions, Sample, pair_folders, split_frames, to_class_indices
 from embedseg.images import Image, read_labels, stem
 from embedseg.scoring import ObjectScoring, Scoring
@@ -142,14 +141,8 @@ def write_csv(
     """
     scoring = scoring or ObjectScoring()
     rows = [{"image": name, **scoring.row(scores)} for name, scores in results]
-
-    def write(aside: Path) -> None:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.DictWriter(file, list(rows[0]) if rows else ["image"])
-            writer.writeheader()
-            writer.writerows(rows)
-
-    write_file(Path(path), write)
+    header = list(rows[0]) if rows else ["image"]
+    write_rows(Path(path), header, ([row[name] for name in header] for row in rows))
 
 
 def _read_both(

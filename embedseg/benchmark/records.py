@@ -56,7 +56,7 @@ def read_record(file: Path, setup: BenchmarkSetup) -> dict[str, Any] | None:
     try:
         record: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
         before = record.pop("bench")
-    except (ValueError, KeyError, AttributeError) as error:
+    except (ValueError, KeyError, AttributeError, RecursionError) as error:
         raise DataError(f"{file}: not the record of a benchmark run ({error})") from None
     if before != setup.shared_settings():
         raise UsageError(

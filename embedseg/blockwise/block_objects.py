@@ -25,7 +25,8 @@ class BlockObjects:
         Index in the image of the pixel that each of them grew from.
     table : dict of str to ndarray
         Of each of them `centre`, `score`; and `size`, `lower`, `upper`: number of its pixels in
-        the inner box, and the box around them in the image.
+        the inner box, and the box around them in the image; `written`, the number of pixels of the
+        output that take its label there.
     cut : (n,) bool ndarray
         Whether it belongs to this block and yet reaches a face of the outer box inside the image:
         the pixels beyond were not decoded.
@@ -99,6 +100,7 @@ def crop_objects(
         "centre": objects["centre"][kept],
         "score": objects["score"][kept],
         "size": sizes[kept].astype(np.int64),
+        "written": sizes[kept].astype(np.int64),
         "lower": lower + corner,
         "upper": upper + corner,
     }

@@ -213,7 +213,7 @@ def load_halo(folder: Path, conditions: Any) -> Halo | None:
         held = json.loads((folder / NAME).read_text(encoding="utf-8"))
         if held.pop("of") == _fingerprint(folder, conditions):
             return Halo(tuple(int(n) for n in held["pixels"]), float(held["error"]))
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         pass
     return None
 

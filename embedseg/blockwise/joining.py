@@ -242,6 +242,7 @@ def join_tables(
         "centre": np.zeros((n, ndim), np.float32),
         "score": np.zeros(n, np.float32),
         "size": np.zeros(n, np.int64),
+        "written": np.zeros(n, np.int64),
         "lower": np.full((n, ndim), np.iinfo(np.int64).max),
         "upper": np.zeros((n, ndim), np.int64),
         "cut": np.zeros(n, bool),
@@ -252,7 +253,8 @@ def join_tables(
         kept = numbers[1:] > 0
         rows, rank = numbers[1:][kept] - 1, each.owned(block)[kept].astype(np.int8) + 1
         columns = {name: values[kept] for name, values in each.table.items()}
-        np.add.at(table["size"], rows, columns["size"])
+        for name in ("size", "written"):
+            np.add.at(table[name], rows, columns[name])
         np.minimum.at(table["lower"], rows, columns["lower"])
         np.maximum.at(table["upper"], rows, columns["upper"])
         np.logical_or.at(table["cut"], rows, each.cut[kept])

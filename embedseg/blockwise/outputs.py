@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import os
 import shutil
 from abc import ABC, abstractmethod
@@ -15,11 +14,12 @@ import numpy as np
 
 from embedseg.blockwise.big_tiff import write_big_tiff
 from embedseg.blockwise.block_objects import ObjectTable
-from embedseg.common import write_file
+from embedseg.common import check_not_inputs, check_output_file, write_file, write_rows
 from embedseg.images import (
     Filling,
     LazyImage,
     add_pyramid,
+    check_output_store,
     create_labels,
     insert_labels,
     label_axes,
@@ -75,6 +75,15 @@ class Output(ABC):
             If there is no such image.
         """
 
+    def check_not_image(self) -> None:
+        """Check that nothing is written over the image, or inside it."""
+        image = Path(self.image.source)
+        check_not_inputs((self.path, self.table, self.scratch), [image])
+
+    def check_labels(self, overwrite: bool) -> None:
+        """Check that the labels are free to write, as `check` does."""
+        check_output_store(self.path, overwrite)
+
     @abstractmethod
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Make the output from the array that blocks were written into.
@@ -98,12 +107,13 @@ class Output(ABC):
         Raises
         ------
         UsageError
-            If one exists, or the folder cannot be written to.
+            If one exists, would replace the image, or the folder cannot be written to.
         """
+        self.check_not_image()
         parent = self.make_folder()
-        for path in (self.path, self.table) if table else (self.path,):
-            if path.exists() and not overwrite:
-                raise UsageError(f"{path}: exists; choose another name, or --overwrite")
+        self.check_labels(overwrite)
+        if table:
+            check_output_file(self.table, overwrite)
         for folder in {parent, self.store.parent}:
             if not os.access(folder, os.W_OK):
                 raise UsageError(f"{folder}: cannot be written to")
@@ -129,23 +139,15 @@ class Output(ABC):
     def write_table(self, table: ObjectTable) -> None:
         """Write a row per object: its number, centre in µm, box and size in pixels, score."""
         axes = label_axes(self.image.axes).lower()
-
-        def write(aside: Path) -> None:
-            with open(aside, "w", newline="", encoding="utf-8") as file:
-                out = csv.writer(file)
-                out.writerow(
-                    [
-                        "label",
-                        *(f"centre_{axis}" for axis in axes),
-                        *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
-                        "size",
-                        "score",
-                        "cut",
-                    ]
-                )
-                out.writerows(_rows(table))
-
-        write_file(self.table, write)
+        header = [
+            "label",
+            *(f"centre_{axis}" for axis in axes),
+            *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
+            "size",
+            "score",
+            "cut",
+        ]
+        write_rows(self.table, header, _rows(table))
 
 
 class _Standalone(Output):
@@ -193,6 +195,10 @@ class NewStore(_Standalone):
 class BigTiff(_Standalone):
     """A BigTIFF, `*.tif`."""
 
+    def check_labels(self, overwrite: bool) -> None:
+        """Check that the file is free to write."""
+        check_output_file(self.path, overwrite)
+
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Copy the labels into the TIFF."""
         axes, spacing = label_axes(self.image.axes), self.image.spacing
@@ -228,6 +234,13 @@ class InsideImage(Output):
         if not self.store.is_dir():
             raise UsageError(f"{self.store}: no such image to put labels into")
         return self.store
+
+    def check_not_image(self) -> None:
+        """Check that the labels are put beside the image's pixels, not over other labels it is."""
+        image = Path(self.image.source)
+        check_not_inputs((self.table, self.scratch), [image])
+        if self.store.resolve() != image.resolve():
+            check_not_inputs([self.path], [image])
 
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Add coarser levels, and move the labels into the image."""

@@ -18,7 +18,7 @@ from embedseg.blockwise.resampled import Resampled, resample_lazily
 from embedseg.common import format_shape
 from embedseg.geometry import largest_inner_shape
 from embedseg.images import LazyImage, label_axes
-from embedseg.model import Config, Predictor, parse_memory
+from embedseg.model import Config, Predictor, check_pixel_size, parse_memory
 from embedseg.nets import DECODING, MAPS, PROCESS
 from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError
 
@@ -160,6 +160,7 @@ def _check_image(model: Predictor, image: LazyImage, ndim: int) -> None:
             f"{image.source}: {ndim}D ({image.axes}), the model is {config.ndim}D"
             + ("; --planes applies it to volumes" if ndim > config.ndim else "")
         )
+    check_pixel_size(model, image.spacing, image.source)
     if ndim > config.ndim and model.links_planes(image.spacing):
         raise UsageError(
             f"{image.source}: planes of this volume can only be segmented one by one "

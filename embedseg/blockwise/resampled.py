@@ -145,7 +145,7 @@ def labels_on_grid(
 
 
 def table_on_grid(table: ObjectTable, shape: PerAxis, grid: PerAxis) -> ObjectTable:
-    """Return a table of objects with boxes and approximate sizes in pixels of the image."""
+    """Return a table of objects with boxes and sizes in pixels of the image."""
     if shape == grid:
         return table
     boxes = {}
@@ -157,8 +157,7 @@ def table_on_grid(table: ObjectTable, shape: PerAxis, grid: PerAxis) -> ObjectTa
             ],
             axis=1,
         )
-    size = np.round(table["size"] * (np.prod(grid) / np.prod(shape))).astype(np.int64)
-    return table | boxes | {"size": size}
+    return table | boxes | {"size": table["written"]}
 
 
 def _starts(places: Indices, n: int, m: int) -> Indices:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 import logging
 import shutil
@@ -14,7 +13,7 @@ from typing import Any
 
 from embedseg.blockwise.outputs import Output
 from embedseg.blockwise.plan import BlockOptions
-from embedseg.common import write_text
+from embedseg.common import FULL, check_output_folder, write_text
 from embedseg.images import LazyImage
 from embedseg.model import Predictor
 from embedseg.types import DataError, UsageError
@@ -81,8 +80,10 @@ class Run:
         Raises
         ------
         UsageError
-            If it holds a run with another request, unless `overwrite`.
+            If it holds a run with another request, unless `overwrite`; or what is no run.
         """
+        held = self.scratch.is_dir() and not (self.scratch / REQUEST).is_file()
+        check_output_folder(self.scratch, True, () if held else None)
         if self.scratch.exists() and not overwrite:
             earlier = self._earlier_request() or {}
             other = sorted(name for name in self.request if earlier.get(name) != self.request[name])
@@ -120,7 +121,7 @@ class Run:
         try:
             held: dict[str, Any] = json.loads((self.scratch / REQUEST).read_text(encoding="utf-8"))
             return held
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
 
 
@@ -148,9 +149,9 @@ def explain_full_disk(scratch: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno not in FULL:
             raise
         raise DataError(
-            f"{scratch}: no space left on the disk; finished blocks are kept, the "
-            "same command resumes once there is room"
+            f"no space left: {error.filename or scratch}; finished blocks are kept in {scratch}, "
+            "the same command resumes once there is room"
         ) from error

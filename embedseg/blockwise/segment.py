@@ -145,7 +145,8 @@ def number_objects(
     table = job.joining.table(blocks, objects, numbering)
     if table is None:
         return _as_pixel_values(numbering, config), None
-    keep = config.method.keeps(table, job.joining.joins_pieces)
+    # On a coarser grid an object may be left without a pixel.
+    keep = config.method.keeps(table, job.joining.joins_pieces) & (table["written"] > 0)
     if not keep.all():
         numbering = drop_objects(numbering, keep)
         table = job.joining.table(blocks, objects, numbering)

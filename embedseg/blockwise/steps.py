@@ -45,6 +45,10 @@ def decode_block(job: BlockJob, k: int, level: int = 0) -> None:
     segmentation = job.method.decode(_assemble_maps(job, block, job.needs(k, level)))
     labels, objects = job.joining.crop(segmentation, block, job.shape)
     del segmentation
+    if "written" in objects.table and job.grid != job.shape:
+        written = labels_on_grid(labels, block.inner, job.shape, job.grid)[1]
+        pixels = np.bincount(written.ravel(), minlength=len(objects.seeds) + 1)[1:]
+        objects.table["written"] = pixels.astype(np.int64)
     save_objects(job.objects_file(k, level), labels, objects)
 
 

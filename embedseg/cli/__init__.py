@@ -16,6 +16,7 @@
     info.py             The command info: a model's method, net, training and settings
     mesh.py             The command mesh: surfaces of labels
     options.py          Options that several commands have, and how their values are parsed
+    outputs.py          Outputs of all commands, checked before any work
     plan.py             The command plan: settings proposed from the data
     plots.py            Figures and maps beside results: `--plot`, `--maps`
     predict.py          The command predict: label images of new images

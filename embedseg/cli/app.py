@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, TypeVar
+from functools import wraps
+from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
 from embedseg.cli.help import GroupedCommand
+from embedseg.cli.outputs import check_outputs
 
 #: The commands, in the order of `--help`; each has a file of its name.
 COMMANDS = (
@@ -42,12 +44,21 @@ F = TypeVar("F", bound=Callable[..., None])
 
 
 def command(*examples: str) -> Callable[[F], F]:
-    """Register a function as the command of its name; the help ends with the examples."""
+    """Register a function as the command of its name; the help ends with the examples.
+
+    Outputs are checked before it runs.
+    """
 
     def register(function: F) -> F:
         name = function.__name__.rstrip("_")
         epilog = "\b\nExample:\n  " + "\n  ".join(examples)
-        return app.command(name, cls=GroupedCommand, epilog=epilog)(function)
+
+        @wraps(function)
+        def checked(**values: Any) -> None:
+            check_outputs(name, values)
+            function(**values)
+
+        return cast("F", app.command(name, cls=GroupedCommand, epilog=epilog)(checked))
 
     return register
 

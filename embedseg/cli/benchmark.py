@@ -34,6 +34,9 @@ from embedseg.cli.options import (
 )
 from embedseg.cli.plots import plot_option
 
+#: Files and the folder that are written.
+RESULTS = ("benchmark.json", "benchmark.md", "benchmark.png", "report.html", "runs")
+
 
 @command(
     "embedseg benchmark my_data -o comparison --time-limit 4m",
@@ -137,10 +140,12 @@ def benchmark(
         run_benchmark,
         save_curves,
     )
+    from embedseg.common import check_output_folder
     from embedseg.model import parse_duration
     from embedseg.report import write_benchmark_report
     from embedseg.types import UsageError
 
+    check_output_folder(output, True, RESULTS)
     changes = parse_settings(settings)
     options = reading_options(given_options(masks, axes, spacing, ignore_label, classes), changes)
     changes = {key: value for key, value in changes.items() if not key.startswith("data.")}

@@ -17,6 +17,7 @@ from embedseg.cli.options import (
     Json,
     Masks,
     MethodName,
+    Overwrite,
     SpacingText,
     given_options,
 )
@@ -35,6 +36,7 @@ def check(
     classes: ClassesText = None,
     plot: Annotated[Path | None, plot_option("Draw some images and their masks")] = None,
     json: Json = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """List what a data folder holds, and everything that is wrong with it."""
     from embedseg.data import DataOptions, check_folder

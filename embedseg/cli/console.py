@@ -74,6 +74,7 @@ def explain_error(error: Exception) -> int:
     """
     from pydantic import ValidationError
 
+    from embedseg.common import FULL
     from embedseg.types import DataError, UsageError
 
     if isinstance(error, ValidationError):
@@ -81,6 +82,8 @@ def explain_error(error: Exception) -> int:
         code = 2
     else:
         last, *above = str(error).splitlines() or [type(error).__name__]
+        if isinstance(error, OSError) and error.errno in FULL:
+            last, above = f"no space left: {error.filename or error.strerror}", []
         code = 2 if isinstance(error, UsageError) else 1
         if not isinstance(error, DataError | UsageError | OSError):
             last = f"{type(error).__name__}: {last} (not foreseen; --debug shows where)"

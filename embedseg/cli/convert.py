@@ -111,7 +111,8 @@ def convert(
 
     Objects are tidied first if asked for: pieces, holes, size and border, in this order.
     """
-    from embedseg.export import Objects, check_export, check_output_file, export_objects
+    from embedseg.common import check_output_file
+    from embedseg.export import Objects, check_export, export_objects
     from embedseg.images import write_labels
     from embedseg.labels import clean, object_ids
     from embedseg.plots import save_overlay
@@ -136,6 +137,7 @@ def convert(
             image=pixels,
             channels=shown.channels if shown else (),
             progress=at_terminal(),
+            spacing_known=(given or read.spacing) is not None,
         )
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(object_ids(labels))

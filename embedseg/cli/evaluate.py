@@ -15,6 +15,7 @@ from embedseg.cli.options import (
     Device,
     Json,
     Model,
+    Overwrite,
     Planes,
     Settings,
     Tta,
@@ -58,6 +59,7 @@ def evaluate(
             rich_help_panel=WRITTEN,
         ),
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Segment a split of a data folder and compare with its masks; an ensemble's members too."""
     from embedseg.data import load_split

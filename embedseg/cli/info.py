@@ -9,12 +9,12 @@ import typer
 
 from embedseg.cli.app import command
 from embedseg.cli.console import print_json
-from embedseg.cli.options import Json, Model
+from embedseg.cli.options import Json, Model, Overwrite
 from embedseg.cli.plots import plot_option
 from embedseg.cli.train import best_score
 
 if TYPE_CHECKING:
-    from embedseg.model import Config
+    pass
 
 
 @command("embedseg info nuclei")
@@ -22,6 +22,7 @@ def info(
     model: Model,
     json: Json = False,
     plot: Annotated[Path | None, plot_option("Draw its training curves")] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show the method, net, training and settings of a model."""
     from embedseg.model import ModelFolder
@@ -32,13 +33,13 @@ def info(
         {
             "name": each.folder.name,
             "weight": each.weight,
-            **_facts(ModelFolder(each.folder).config()),
+            **_facts(each.folder),
         }
         for each in folder.members()
     ]
     if plot:
         _plot_history(plot, model, history)
-    parameters = sum(each["parameters"] for each in members) or _facts(config)["parameters"]
+    parameters = sum(each["parameters"] for each in members) or _facts(model)["parameters"]
     if json:
         print_json(
             {
@@ -83,9 +84,13 @@ def _plot_history(path: Path, model: Path, history: list[dict[str, float]]) -> N
     save_history(path, history)
 
 
-def _facts(config: Config) -> dict[str, Any]:
+def _facts(folder: Path) -> dict[str, Any]:
     """Return the type, dimensions and number of parameters of a model's net."""
-    count = sum(weight.numel() for weight in config.build_net().parameters())
+    from embedseg.model import ModelFolder
+
+    config = ModelFolder(folder).config()
+    net = config.build_net(folder / "config.json")
+    count = sum(weight.numel() for weight in net.parameters())
     return {"net": config.net.type, "ndim": config.ndim, "parameters": count}
 
 

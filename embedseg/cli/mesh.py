@@ -112,12 +112,16 @@ def mesh(
     json: Json = False,
 ) -> None:
     """Make closed surfaces of the objects of a label volume, in µm."""
+    from embedseg.common import check_not_inputs
     from embedseg.export import MeshOptions, check_outputs, save_surfaces
     from embedseg.images import read_labels, read_stack
     from embedseg.types import DataError
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
     options = MeshOptions(step=step, smooth=smooth, decimate=decimate)
+    check_not_inputs(
+        [output.with_suffix("") if each else output, output.with_suffix(".csv")], [labels]
+    )
     check_outputs(output, each=each, preview=preview, overwrite=overwrite)
     read = read_stack if labels.is_dir() else read_labels
     image = read(labels, axes and axes.upper())
@@ -137,6 +141,7 @@ def mesh(
         overwrite=overwrite,
         name=str(labels),
         progress=at_terminal(),
+        spacing_known=(given or image.spacing) is not None,
     )
     if json:
         print_json([row._asdict() for row in rows])

@@ -35,7 +35,7 @@ def _checked(path: Path | None) -> Path | None:
 
 
 def plot_option(text: str) -> Any:
-    """Return the option `--plot`; an existing picture is overwritten."""
+    """Return the option `--plot`."""
     return typer.Option(
         "--plot",
         metavar="PICTURE",

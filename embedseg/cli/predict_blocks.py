@@ -209,9 +209,10 @@ def in_blocks_instead(
     target: Path,
     axes: str | None,
     spacing: tuple[float, ...] | None,
+    overwrite: bool,
 ) -> str:
     """Segment an image in blocks without being asked to; return what was found."""
     result = segmenter.segment_blocks(
-        path, target, axes=axes, spacing=spacing, overwrite=True, progress=at_terminal()
+        path, target, axes=axes, spacing=spacing, overwrite=overwrite, progress=at_terminal()
     )
     return f"{result.count} objects" if result.table else "classes"

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import shutil
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,6 +14,7 @@ import typer
 
 from embedseg.cli.console import at_terminal, explain_error, say
 from embedseg.cli.options import check_axes, parse_list
+from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
 from embedseg.cli.predict_blocks import in_blocks_instead, too_large
 
@@ -39,13 +42,17 @@ class _Job(NamedTuple):
 
 def predict_files(request: PredictRequest) -> None:
     """Segment the files that have no labels yet, and write a report."""
+    from embedseg.common import check_output_folder
     from embedseg.images import expand_inputs, stem
     from embedseg.report import Gallery, write_prediction_report
     from embedseg.types import DataError
 
     output = request.output
+    check_output_folder(output, True)
     files = {path: output / f"{stem(path)}.tif" for path in expand_inputs(request.inputs)}
-    _refuse_replaced(files)
+    inputs = _list_inputs(request, files)
+    check_against_inputs([output], inputs, folder=True)
+    check_against_inputs(files.values(), inputs)
     missing = [path for path in files if request.overwrite or not files[path].exists()]
     skipped = len(files) - len(missing)
     if skipped:
@@ -55,6 +62,7 @@ def predict_files(request: PredictRequest) -> None:
     segmenter = request.load_model()
     folders = _class_folders(segmenter, request.pieces, output)
     job = _Job(request, segmenter, folders, Gallery(segmenter.config.method))
+    _check_beside(job, {path: files[path] for path in missing}, inputs)
     output.mkdir(parents=True, exist_ok=True)
     failed = [
         path
@@ -80,17 +88,51 @@ def predict_files(request: PredictRequest) -> None:
         )
 
 
-def _refuse_replaced(files: dict[Path, Path]) -> None:
-    """Check that no labels would replace an input; `expand_inputs` refuses a shared output."""
-    from embedseg.types import UsageError
+def _list_inputs(request: PredictRequest, files: Iterable[Path]) -> Inputs:
+    """Return all files that are read, and the folders that they and the model are in."""
+    from embedseg.images import split_container
 
-    inputs = {path.resolve() for path in files}
+    inputs = list_inputs({"model": request.model})
+    folders = [path for path in map(Path, request.inputs) if path.is_dir()]
+    return Inputs(
+        [*inputs.read, *(split_container(path)[0] for path in files)],
+        [*inputs.around, *folders],
+    )
+
+
+def _check_beside(job: _Job, files: Mapping[Path, Path], inputs: Inputs) -> None:
+    """Check what is written beside the labels of some files, before any is segmented."""
+    from embedseg.common import check_output_file
+    from embedseg.export import EXPORTERS, check_export
+
+    overwrite = job.request.overwrite
     for path, target in files.items():
-        if target.resolve() in inputs:
-            raise UsageError(
-                f"{path}: its labels would replace the image {target}; "
-                "choose another folder with -o"
-            )
+        for kind in job.request.formats:
+            check_export(target.with_suffix(EXPORTERS[kind].suffix), kind, overwrite=overwrite)
+        for file in _pictures_and_maps(job, path, target):
+            check_output_file(file, overwrite)
+        check_against_inputs(_list_beside(job, path, target), inputs)
+
+
+def _list_beside(job: _Job, path: Path, target: Path) -> list[Path]:
+    """Return all that may be written for a file besides its labels."""
+    from embedseg.export import EXPORTERS
+
+    exported = [target.with_suffix(EXPORTERS[kind].suffix) for kind in job.request.formats]
+    return [*exported, *_pictures_and_maps(job, path, target)]
+
+
+def _pictures_and_maps(job: _Job, path: Path, target: Path) -> list[Path]:
+    from embedseg.images import stem
+
+    request, config, name = job.request, job.segmenter.config, stem(path)
+    found = [folder / target.name for folder in job.pieces.values()]
+    if request.maps:
+        specs = config.method.maps(config.ndim)
+        found += [request.output / "maps" / f"{name}_{spec.name}.tif" for spec in specs]
+    if request.plot:
+        found += [request.output / "plots" / f"{name}{more}.png" for more in ("", "_maps")]
+    return found
 
 
 def _class_folders(segmenter: Segmenter, classes: list[str], output: Path) -> dict[int, Path]:
@@ -109,14 +151,21 @@ def _class_folders(segmenter: Segmenter, classes: list[str], output: Path) -> di
 # -- one file --------------------------------------------------------------------------------------
 def _try_file(job: _Job, path: Path, target: Path, place: str) -> bool:
     """Segment a file and print what was found, or what is wrong with it; return success."""
+    from embedseg.common import disk_is_full
     from embedseg.types import UsageError
 
     begun = time.monotonic()
+    made = [each for each in _list_beside(job, path, target) if not each.exists()]
     try:
         message = _predict_file(job, path, target)
     except UsageError:
         raise
     except Exception as error:  # a bad file must not cost the others
+        # Otherwise they would be in the way of the next run.
+        for each in made:
+            shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
+        if disk_is_full(error):
+            raise
         log.debug("%s", path, exc_info=True)
         say(f"{place} {path}: failed")
         explain_error(error)
@@ -130,7 +179,9 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
     request, segmenter = job.request, job.segmenter
     divisible = not (request.needs_whole_images or request.planes)
     if divisible and too_large(segmenter, path, request.axes, request.spacing):
-        return in_blocks_instead(segmenter, path, target, request.axes, request.spacing)
+        return in_blocks_instead(
+            segmenter, path, target, request.axes, request.spacing, request.overwrite
+        )
     return _predict_image(job, path, target)
 
 
@@ -173,7 +224,8 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
 def _read_image(job: _Job, path: Path) -> Image:
     """Read an image, and check that its axes are those of the request and of the model."""
     from embedseg.images import read_image
-    from embedseg.types import DataError
+    from embedseg.model import check_pixel_size
+    from embedseg.types import DataError, UsageError
 
     request, segmenter = job.request, job.segmenter
     image = read_image(path, request.axes)
@@ -184,6 +236,15 @@ def _read_image(job: _Job, path: Path) -> Image:
     check_axes(segmenter, image.axes, request.planes, path)
     if (request.spacing or image.spacing) is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
+    try:
+        check_pixel_size(
+            segmenter.predictor, request.spacing or image.spacing, str(path), warn=False
+        )
+    except UsageError as error:
+        if request.spacing:
+            raise
+        # The file is wrong, not the request: others may be right.
+        raise DataError(str(error)) from error
     return image
 
 
@@ -258,6 +319,7 @@ def _write_beside(
         dict(enumerate(scores, 1)),
         image.data if "C" in image.axes else image.data[None],
         image.channels,
+        spacing_known=spacing is not None,
     )
-    # An existing file is of an interrupted run: a complete one has left labels too.
+    # Checked before.
     export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)

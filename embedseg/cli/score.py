@@ -11,7 +11,7 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import print_json
 from embedseg.cli.help import WRITTEN
-from embedseg.cli.options import Axes, ClassesText, IgnoreLabel, Json, given_options
+from embedseg.cli.options import Axes, ClassesText, IgnoreLabel, Json, Overwrite, given_options
 from embedseg.cli.plots import PlotScores, plot_scores
 
 if TYPE_CHECKING:
@@ -56,6 +56,7 @@ def score(
     json: Json = False,
     csv: CsvFile = None,
     plot: PlotScores = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Compare two folders of label images: objects, or the classes named by --classes."""
     from embedseg.data import DataOptions

@@ -27,6 +27,9 @@ if TYPE_CHECKING:
     from embedseg.segmenter import Segmenter
     from embedseg.types import Spacing
 
+#: Files and folders that are written, besides the surfaces.
+RESULTS = ("slices", "labels.tif", "montage.png", "surface.png", "surface.csv")
+
 
 @command(
     "embedseg stack slices/ -o result --model neurites --spacing 0.05,0.005,0.005",
@@ -88,7 +91,7 @@ def stack(
     overwrite: Overwrite = False,
 ) -> None:
     """Segment a stack of slices: a PNG per slice, a label volume, a montage and surfaces."""
-    from embedseg.common import check_output_folder, write_folder
+    from embedseg.common import check_not_inputs, check_output_folder, write_folder
     from embedseg.data import to_mask_values
     from embedseg.export import WRITERS, MeshOptions, check_outputs, save_surfaces
     from embedseg.images import read_stack
@@ -96,7 +99,9 @@ def stack(
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
     options = MeshOptions(step=step, smooth=smooth, decimate=decimate)
-    check_output_folder(output, overwrite)
+    ours = (*RESULTS, *(f"surface{suffix}" for suffix in WRITERS))
+    check_not_inputs([output / name for name in ours], [source])
+    check_output_folder(output, overwrite, ours)
     surface = output / f"surface.{mesh_format.lower().lstrip('.')}"
     if not no_mesh:
         check_outputs(surface, overwrite=True)
@@ -110,14 +115,7 @@ def stack(
     write_folder(
         output,
         lambda aside: _write_stack(aside, volume, labels, painted, known, colours),
-        (
-            "slices",
-            "labels.tif",
-            "montage.png",
-            "surface.png",
-            "surface.csv",
-            *(f"surface{suffix}" for suffix in WRITERS),
-        ),
+        ours,
     )
     typer.echo(f"{len(labels)} slices written to {output}: slices, labels.tif, montage.png")
     if not no_mesh:
@@ -131,6 +129,7 @@ def stack(
             preview=output / "surface.png",
             name=str(output / "labels.tif"),
             progress=at_terminal(),
+            spacing_known=known is not None,
         )
         typer.echo(f"{summarise(rows)} written to {surface}, surface.csv, surface.png")
 
@@ -141,6 +140,7 @@ def _segment(
     """Return the labels of a volume on its own grid, (Z, Y, X) int32."""
     from embedseg.geometry import resample_labels
     from embedseg.images import resize_slices
+    from embedseg.labels import relabel
     from embedseg.types import DataError
 
     shape = volume.data.shape[-3:]
@@ -158,7 +158,10 @@ def _segment(
     )
     if not (labels > 0).any():
         raise DataError(f"{volume.path}: no object found in {len(labels)} slices; nothing written")
-    return resample_labels(labels, shape)
+    if labels.shape == shape:
+        return labels
+    labels = resample_labels(labels, shape)
+    return labels if segmenter.config.data.classes else relabel(labels)
 
 
 def _write_stack(

@@ -2,8 +2,9 @@
 
 ::
 
-    files.py     Files and folders written whole or not at all
-    machine.py   Free memory of the machine
+    files.py     Files and folders: what may be written, and written whole or not at all
+    locking.py   Locks: one process at a time works in a folder
+    machine.py   Memory of the machine
     picking.py   Evenly spaced items of a sequence
     progress.py  Progress reporting: terminal bars and callbacks, with cancellation
     registry.py  Registries: names of plug-ins, imported when asked for

@@ -1,11 +1,18 @@
 from .files import (
+    FULL as FULL,
+    check_not_inputs as check_not_inputs,
+    check_output_file as check_output_file,
     check_output_folder as check_output_folder,
+    disk_is_full as disk_is_full,
+    refuse_foreign as refuse_foreign,
     remove_partial_files as remove_partial_files,
     write_file as write_file,
     write_folder as write_folder,
+    write_rows as write_rows,
     write_text as write_text,
 )
-from .machine import free_memory as free_memory
+from .locking import LOCK as LOCK, lock_folder as lock_folder
+from .machine import free_memory as free_memory, total_memory as total_memory
 from .picking import pick_evenly as pick_evenly
 from .progress import Progress as Progress, Stopped as Stopped, open_bar as open_bar
 from .registry import Registry as Registry

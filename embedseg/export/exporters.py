@@ -7,8 +7,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embedseg.common import Registry, write_file, write_folder
+from embedseg.common import Registry, check_output_file, write_file, write_folder
 from embedseg.export.objects import Objects
+from embedseg.images import check_output_store
 from embedseg.types import DataError, UsageError, check_labels
 
 
@@ -108,13 +109,13 @@ def check_export(path: Path, kind: str, *, overwrite: bool = False) -> None:
     ------
     UsageError
         If the format is unknown, the file's name does not fit it, a library is missing, or the file
-        exists.
+        exists; a store is overwritten only if this package wrote all of it.
     """
     check_format(kind)
     exporter = EXPORTERS[kind]
     if path.suffix.lower() != exporter.suffix:
         raise UsageError(f"{path}: files of the format {kind} end with {exporter.suffix}")
-    check_output_file(path, overwrite, exporter.folder)
+    (check_output_store if exporter.folder else check_output_file)(path, overwrite)
 
 
 def check_format(kind: str) -> None:
@@ -128,19 +129,6 @@ def check_format(kind: str) -> None:
     exporter = EXPORTERS[kind]
     if exporter.module:
         require(exporter.module, exporter.extra)
-
-
-def check_output_file(path: Path, overwrite: bool, folder: bool = False) -> None:
-    """Check that a file, or a zarr store, may be written.
-
-    Raises
-    ------
-    UsageError
-        If it exists and `overwrite` is not set, or is a folder in place of a file, or vice versa.
-    """
-    store = any((path / name).is_file() for name in ("zarr.json", ".zgroup"))
-    if path.exists() and not (overwrite and (store if folder else path.is_file())):
-        raise UsageError(f"{path}: exists; choose another, or overwrite")
 
 
 def require(module: str, extra: str) -> Any:

@@ -229,7 +229,7 @@ def test_stores_are_read(tmp_path: Path, run: Run) -> None:
         (["a.tif", "-o", "b.zip", "--to", "svg"], 2, "no format 'svg'; there are roi"),
         (["a.tif", "-o", "b.zip", "--shape", "4,4"], 2, "are for outlines"),
         (["a.tif", "-o", "b.zip", "--like", "a.tif"], 2, "are for outlines"),
-        (["a.tif", "-o", "a.tif"], 2, "a.tif: exists"),
+        (["a.tif", "-o", "a.tif"], 2, "a.tif: would replace the input"),
         (
             ["a.tif", "-o", "b.csv", "--spacing", "1,1,1"],
             2,
@@ -316,6 +316,8 @@ def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
         "taken to be 1,1; --spacing"
         in run("convert", tmp_path / "a.tif", "-o", tmp_path / "a.csv").err
     )
+    assert "area_px2" in (tmp_path / "a.csv").read_text().splitlines()[0]
     done = run("convert", tmp_path / "a.tif", "-o", tmp_path / "b.csv", "--spacing", "0.5,0.5")
+    assert "area_um2" in (tmp_path / "b.csv").read_text().splitlines()[0]
     assert "spacing 0.5,0.5 µm, as given" in done.err
     assert ",7.5," in (tmp_path / "b.csv").read_text()

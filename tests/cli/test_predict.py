@@ -55,7 +55,7 @@ def test_predict_refuses_clashes_up_front(
     assert not (tmp_path / "out").exists()
     done = run("predict", model, tmp_path / "a", "-o", tmp_path / "a")
     assert done.code == 2
-    assert "replace the image" in done.last
+    assert "is an input too" in done.last
 
 
 def test_predict_settings_change_what_is_found(

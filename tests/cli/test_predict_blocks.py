@@ -237,11 +237,10 @@ def test_an_image_of_another_pixel_size_is_resampled_as_it_is_as_a_whole(model, 
     rows = [line.split(",") for line in (tmp_path / "out.csv").read_text().splitlines()[1:]]
     for row in rows[:20]:
         places = np.argwhere(other == int(row[0]))
-        if len(places):
-            # A row that the coarser grid leaves out still belongs to the box.
-            box = np.array(row[1 + ndim : 1 + 3 * ndim], int).reshape(2, ndim)
-            for side, least in ((places.min(axis=0) - box[0], 0), (box[1] - places.max(axis=0), 1)):
-                assert (side >= least).all() and (side <= least + 1).all()
+        # A row of pixels that the coarser grid leaves out still belongs to the box.
+        box = np.array(row[1 + ndim : 1 + 3 * ndim], int).reshape(2, ndim)
+        for side, least in ((places.min(axis=0) - box[0], 0), (box[1] - places.max(axis=0), 1)):
+            assert (side >= least).all() and (side <= least + 1).all()
 
 
 def test_what_is_there_is_not_replaced(flat, tmp_path, run):
