@@ -6,7 +6,7 @@ from .classes import (
     to_mask_values as to_mask_values,
 )
 from .crops import Crops as Crops
-from .folder import find_splits as find_splits
+from .folder import SPLITS as SPLITS, find_splits as find_splits
 from .folder_check import check_folder as check_folder
 from .new_pair import add_pair as add_pair
 from .options import DataOptions as DataOptions

@@ -10,7 +10,7 @@ import numpy as np
 
 from embedseg.common import shorten
 from embedseg.data.pairing import Pairing, Pairs, pair_by_name, unpaired_error
-from embedseg.images import CONTAINERS, LABEL, expand_inputs, stem
+from embedseg.images import CONTAINERS, LABEL, check_link, expand_inputs, stem
 from embedseg.types import DataError
 
 SPLITS = ("train", "val", "test")
@@ -31,7 +31,7 @@ def find_splits(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
     Raises
     ------
     DataError
-        If there is no `train`, `val` or `test` with a folder `images`.
+        If there is no `train`, `val` or `test` with a folder `images`, or one is a broken link.
 
     Examples
     --------
@@ -44,6 +44,9 @@ def find_splits(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
     root = Path(root)
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
+    for name in SPLITS:
+        for path in (root / name, root / name / "images", root / name / masks):
+            check_link(path)
     splits = {
         name: Split(root / name / "images", root / name / masks)
         for name in SPLITS
@@ -74,11 +77,11 @@ def find_pairs(root: Path | str, split: str, masks: str = MASKS) -> tuple[Pairs,
     return list(pairing.pairs), pairing.rule
 
 
-def pair_split(split: Split) -> Pairing:
+def pair_split(split: Split, *, check: bool = True) -> Pairing:
     """Pair the images of a split with their masks as far as possible.
 
     Without a folder of masks, images that are HDF5 files hold them: in a dataset with the name of
-    the missing folder, or "label".
+    the missing folder, or "label". Without `check` files that cannot be read are paired too.
 
     Raises
     ------
@@ -86,8 +89,9 @@ def pair_split(split: Split) -> Pairing:
         If a folder is missing or holds no images.
     """
     if split.masks.is_dir():
-        return pair_by_name(expand_inputs([split.images]), expand_inputs([split.masks]))
-    images = expand_inputs([split.images])
+        images, masks = (expand_inputs([folder], check=check) for folder in split)
+        return pair_by_name(images, masks)
+    images = expand_inputs([split.images], check=check)
     if any(image.suffix.lower() not in CONTAINERS for image in images):
         beside = sorted(path.name for path in split.masks.parent.iterdir() if path.is_dir())
         raise DataError(f"{split.masks}: no such folder; there are {', '.join(beside)}")

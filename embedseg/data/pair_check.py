@@ -140,11 +140,11 @@ def _read_mask(path: Path, axes: str) -> Image:
     """Read a mask with the axes of its image, or if it has others, to report them, with these."""
     wanted = label_axes(axes)
     try:
-        return read_image(path, wanted)
+        return read_image(path, wanted, as_stored=True)
     except Exception as error:
         for other in (None, "C" + wanted):
             try:
-                mask = read_image(path, other)
+                mask = read_image(path, other, as_stored=True)
             except Exception:
                 continue
             if mask.axes != wanted:

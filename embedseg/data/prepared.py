@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from embedseg.data.samples import Sample, resample_sample, split_planes
+from embedseg.geometry import check_spacing
 from embedseg.images import Normalization
 from embedseg.types import DataError, Spacing, check_image
 
@@ -17,6 +18,7 @@ def prepare_samples(
     channels: int,
     normalize: Normalization,
     spacing: Spacing | None,
+    any_spacing: bool = False,
 ) -> list[Sample]:
     """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing.
 
@@ -29,11 +31,13 @@ def prepare_samples(
     normalize : Normalization
     spacing : tuple of float or None
         Spacing of the net, µm; None: samples are not resampled.
+    any_spacing : bool
+        Whether samples may have pixels of any size.
 
     Raises
     ------
-    DataError
-        If a sample has other axes or channels than the net.
+    DataError, UsageError
+        If a sample has other axes or channels than the net, or pixels of another magnitude.
     """
     prepared = []
     for sample in samples:
@@ -45,5 +49,8 @@ def prepare_samples(
             parts = [normal]
         else:
             raise DataError(f"{sample.path}: {sample.labels.ndim}D, the model is {ndim}D")
+        if spacing is not None and sample.spacing is not None:
+            name = str(sample.path or sample.name)
+            check_spacing(sample.spacing[-ndim:], spacing, name, any_spacing=any_spacing)
         prepared += [part if spacing is None else resample_sample(part, spacing) for part in parts]
     return prepared

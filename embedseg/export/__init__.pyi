@@ -2,7 +2,6 @@ from .exporters import (
     EXPORTERS as EXPORTERS,
     check_export as check_export,
     check_format as check_format,
-    check_output_file as check_output_file,
     export_objects as export_objects,
     require as require,
 )

@@ -19,6 +19,8 @@ from embedseg.types import DataError, PerAxis
 
 #: The only category.
 CATEGORY = {"id": 1, "name": "object", "supercategory": ""}
+#: What is read: lists, and the keys of each of their entries.
+NEEDED = {"images": ("id", "height", "width"), "annotations": ("image_id",)}
 
 
 # -- out -------------------------------------------------------------------------------------------
@@ -167,10 +169,18 @@ def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     shape, image = canvas
     try:
         read = json.loads(path.read_text(encoding="utf-8"))
+        _check_keys(path, read)
         images = sorted(read["images"], key=lambda one: (one.get("plane", 0), one["id"]))
         planes = _planes(path, images, shape, image)
         size = next((one["height"], one["width"]) for one in images if one["id"] in planes)
-    except (ValueError, TypeError, KeyError, AttributeError, StopIteration) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        StopIteration,
+        RecursionError,
+    ) as error:
         if isinstance(error, DataError):
             raise
         raise DataError(
@@ -185,6 +195,23 @@ def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     return (size if flat else (len(planes), *size)), _instances(path, read, planes, size)
 
 
+def _check_keys(path: Path, read: Any) -> None:
+    """Check that a file has all keys that are needed."""
+    if not isinstance(read, dict):
+        raise DataError(f"{path}: no COCO file of instances, expected an object of lists")
+    for name, keys in NEEDED.items():
+        listed = read.get(name)
+        if not isinstance(listed, list):
+            raise DataError(f"{path}: a COCO file without {name!r}, expected a list of them")
+        for number, one in enumerate(listed):
+            missing = [key for key in keys if not isinstance(one, dict) or key not in one]
+            if missing:
+                raise DataError(
+                    f"{path}: {name}[{number}] of this COCO file has no "
+                    + ", ".join(map(repr, missing))
+                )
+
+
 def _planes(
     path: Path, images: list[dict[str, Any]], shape: Sequence[int] | None, name: str | None
 ) -> dict[Any, int]:
@@ -196,7 +223,7 @@ def _planes(
         or (shape is not None and len(shape) == 3 and shape[0] == len(images))
     ):
         return whole
-    found = [one for one in images if name and stem(one["file_name"]) == stem(name)]
+    found = [one for one in images if name and stem(str(one.get("file_name", ""))) == stem(name)]
     if len(found) != 1:
         names = ", ".join(str(one.get("file_name")) for one in images[:5])
         raise DataError(
@@ -208,12 +235,14 @@ def _planes(
 def _instances(
     path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
 ) -> Iterator[Drawn]:
-    for row in read.get("annotations", []):
-        if row.get("image_id") not in planes:
+    for row in read["annotations"]:
+        if row["image_id"] not in planes:
             continue
         try:
             label = label_of(str(row.get("label", "")))
-            yield Drawn(label, planes[row["image_id"]], _mask(row.get("segmentation"), size))
+            drawn = row.get("segmentation")
+            mask = _mask(drawn, size)
+            yield Drawn(label, planes[row["image_id"]], mask, missing=not drawn)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise DataError(
                 f"{path}: annotation {row.get('id')} is no instance "

@@ -30,7 +30,7 @@ def write_geojson(path: Path, objects: Objects) -> None:
     """Write objects as a collection of QuPath's detections, one per object and plane, in pixels.
 
     Each has an id that follows from its label, its label as name, and as measurements the label,
-    the size of the whole object and, where it is known, its score.
+    the size of the whole object in pixels and, where they are known, in µm, and its score.
 
     Parameters
     ----------
@@ -59,12 +59,13 @@ def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
     if objects.ndim == 3:
         geometry["plane"] = {"c": -1, "z": outline.plane, "t": 0}
     size = objects.sizes[label]
-    measured = float(np.prod(objects.spacing)) * size
-    measurements = {
+    measurements: dict[str, float] = {
         "Label": label,
         "Size px": size,
-        f"{objects.quantity.title()} µm^{objects.ndim}": float(f"{measured:.6g}"),
     }
+    if objects.spacing_known:
+        measured = float(np.prod(objects.spacing)) * size
+        measurements[f"{objects.quantity.title()} µm^{objects.ndim}"] = float(f"{measured:.6g}")
     if label in objects.scores:
         measurements["Score"] = round(objects.scores[label], 4)
     return {
@@ -101,7 +102,14 @@ def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
         for feature in _features(path.read_text(encoding="utf-8")):
             count += 1
             yield _drawn(feature, shape)
-    except (ValueError, TypeError, KeyError, AttributeError, IndexError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        AttributeError,
+        IndexError,
+        RecursionError,
+    ) as error:
         place = f"feature {count} of it" if count else "this"
         raise DataError(
             f"{path}: {place} is no GeoJSON ({type(error).__name__}: {error})"
@@ -129,6 +137,8 @@ def _features(text: str) -> Iterator[dict[str, Any]]:
 
 def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
     geometry = feature["geometry"] if "geometry" in feature else feature
+    if geometry is None:
+        return Drawn(None, None, None, missing=True)
     properties = feature.get("properties") or {}
     plane = geometry.get("plane") or properties.get("plane") or {}
     name = properties.get("name")

@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from math import prod
 from pathlib import Path
 
-from embedseg.common import Registry
+from embedseg.common import Registry, format_shape, free_memory
 from embedseg.export.rasterize import Canvas, Drawn, Painted, paint
 from embedseg.labels import link_slices
 from embedseg.types import DataError, PerAxis, UsageError
+
+#: Bytes per pixel while labels are painted and written.
+PAINTED = 8
 
 #: Reads a file of outlines: shape of the image or volume, and the outlines one by one.
 Reader = Callable[[Path, Canvas], tuple[PerAxis, Iterator[Drawn]]]
 
 
 def read_json(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
-    """Read COCO, or else GeoJSON: both have the suffix `.json`."""
+    """Read GeoJSON, or COCO if there are images or annotations: both have the suffix `.json`."""
     from embedseg.export.coco import read_coco
     from embedseg.export.geojson import read_geojson
 
     text = path.read_text(encoding="utf-8", errors="replace")
-    keys = (re.search(rf'"{key}"\s*:\s*\[', text) for key in ("images", "annotations"))
-    return read_coco(path, canvas) if all(keys) else read_geojson(path, canvas)
+    coco = re.search(r'"(images|annotations)"\s*:\s*\[', text)
+    other = re.search(r'"(features|coordinates|geometries)"\s*:\s*\[', text)
+    return read_coco(path, canvas) if coco and not other else read_geojson(path, canvas)
 
 
 #: Readers by suffix. A further one is one file and one line here; in another package, an entry
@@ -84,6 +89,13 @@ def import_objects(
     if shape is not None and (len(shape) not in (2, 3) or min(shape) < 1):
         raise UsageError(f"shape {tuple(shape)}: expected Y,X or Z,Y,X")
     size, drawn = IMPORTERS[suffix](path, Canvas(shape, image))
+    needed, free = prod(size) * PAINTED, free_memory()
+    if needed > free:
+        problem = UsageError if shape is not None else DataError
+        raise problem(
+            f"{path}: labels of {format_shape(size)} pixels take about {needed / 1e9:.3g} GB of "
+            f"memory, {free / 1e9:.3g} GB are free; expected a smaller shape"
+        )
     try:
         painted = paint(drawn, size)
     except DataError as error:

@@ -45,7 +45,8 @@ def measure(objects: Objects) -> dict[str, Column]:
         solidity, the share of the convex hull that is filled; whether it touches the border;
         number of others that it shares edges, or faces, of pixels with; `score`, if known;
         and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
-        where channels have no distinct names, `mean_c1`.
+        where channels have no distinct names, `mean_c1`. Where the spacing is not known, `px`
+        stands for `um` in the names, and lengths are in pixels: `area_px2`, `axis_major_px`.
 
     Examples
     --------
@@ -55,18 +56,18 @@ def measure(objects: Objects) -> dict[str, Column]:
     """
     ids = np.array(list(objects.boxes), np.int32)
     lower, upper = _corners(objects)
-    axes = "zyx"[-objects.ndim :]
+    axes, unit = "zyx"[-objects.ndim :], objects.unit
     size = np.array(list(objects.sizes.values()), np.int64)
     shape = _shape(objects, ids, lower, size)
     table: dict[str, Column] = {"label": ids}
-    table |= {f"centre_{axis}_um": shape.pop(axis) for axis in axes}
+    table |= {f"centre_{axis}_{unit}": shape.pop(axis) for axis in axes}
     for name, corners in (("start", lower), ("stop", upper)):
         table |= {f"box_{axis}_{name}": corners[:, i] for i, axis in enumerate(axes)}
     scaled = size * float(np.prod(objects.spacing))
     table |= {
         "size_px": size,
-        f"{objects.quantity}_um{objects.ndim}": scaled,
-        "equivalent_diameter_um": (2 * objects.ndim * scaled / np.pi) ** (1 / objects.ndim),
+        f"{objects.quantity}_{unit}{objects.ndim}": scaled,
+        f"equivalent_diameter_{unit}": (2 * objects.ndim * scaled / np.pi) ** (1 / objects.ndim),
     }
     table |= shape | {
         "solidity": size / np.maximum(_convex(objects, ids, lower, upper), 1),
@@ -100,16 +101,16 @@ def _shape(
     spread = (square - mean[:, :, None] * mean[:, None]) * spacing[:, None] * spacing
     return {
         axis: (lower[:, i] + mean[:, i]) * spacing[i] for i, axis in enumerate("zyx"[-ndim:])
-    } | _ellipse(spread)
+    } | _ellipse(spread, objects.unit)
 
 
-def _ellipse(spread: NDArray[np.float64]) -> dict[str, Column]:
+def _ellipse(spread: NDArray[np.float64], unit: str) -> dict[str, Column]:
     """Return the axes of ellipses or ellipsoids with these covariances, (n, ndim, ndim)."""
     values = np.maximum(np.linalg.eigvalsh(spread)[:, ::-1], 0) if len(spread) else spread[:, 0]
     if spread.shape[1] == 3:
         return {
-            "axis_major_um": 2 * np.sqrt(5 * values[:, 0]),
-            "axis_minor_um": 2 * np.sqrt(5 * values[:, 2]),
+            f"axis_major_{unit}": 2 * np.sqrt(5 * values[:, 0]),
+            f"axis_minor_{unit}": 2 * np.sqrt(5 * values[:, 2]),
         }
     across = 1 - np.divide(
         values[:, 1], values[:, 0], out=np.ones(len(values)), where=values[:, 0] > 0
@@ -117,8 +118,8 @@ def _ellipse(spread: NDArray[np.float64]) -> dict[str, Column]:
     yy, yx, xx = spread[:, 0, 0], spread[:, 0, 1], spread[:, 1, 1]
     angle = 0.5 * np.arctan2(2 * yx, yy - xx)
     return {
-        "axis_major_um": 4 * np.sqrt(values[:, 0]),
-        "axis_minor_um": 4 * np.sqrt(values[:, 1]),
+        f"axis_major_{unit}": 4 * np.sqrt(values[:, 0]),
+        f"axis_minor_{unit}": 4 * np.sqrt(values[:, 1]),
         "orientation_rad": np.where(yy == xx, np.where(yx > 0, np.pi / 4, -np.pi / 4), angle),
         "eccentricity": np.sqrt(np.maximum(across, 0)),
     }

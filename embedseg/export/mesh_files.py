@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import csv
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from glob import escape
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from embedseg.common import free_memory, write_file, write_folder
+from embedseg.common import (
+    check_output_file,
+    check_output_folder,
+    free_memory,
+    write_file,
+    write_folder,
+    write_rows,
+)
 from embedseg.export.mesh import (
     Measures,
     Mesh,
@@ -35,8 +42,8 @@ WRITING = {".stl": 0, ".ply": 400, ".obj": 600, ".glb": 400}
 WORKING, BOX = 2000, 8
 #: Share of the free memory that may be used.
 SHARE = 0.7
-#: Units in the table.
-UNITS = {"volume": "volume_um3", "area": "area_um2"}
+#: Exponents of the unit of columns in the table.
+EXPONENTS = {"volume": 3, "area": 2}
 
 
 def save_surfaces(
@@ -51,6 +58,7 @@ def save_surfaces(
     overwrite: bool = False,
     name: str = "labels",
     progress: bool = False,
+    spacing_known: bool = True,
 ) -> list[Measures]:
     """Make surfaces of the objects of a volume and write them, and a table beside them.
 
@@ -68,6 +76,8 @@ def save_surfaces(
         Overwrite existing files.
     progress : bool
         Whether to show a progress bar.
+    spacing_known : bool
+        Whether the spacing is in µm; otherwise columns are `volume_px3` and `area_px2`.
 
     Returns
     -------
@@ -114,9 +124,10 @@ def save_surfaces(
             yield mesh
 
     write_meshes(path, made(), each=each)
-    _write_table(path.with_suffix(".csv"), rows)
+    _write_table(path.with_suffix(".csv"), rows, "um" if spacing_known else "px")
     if preview:
-        save_mesh_preview(preview, shown, title=Path(name).name)
+        unit = "µm" if spacing_known else "px"
+        save_mesh_preview(preview, shown, title=Path(name).name, unit=unit)
     return rows
 
 
@@ -138,11 +149,10 @@ def check_outputs(
     if preview and preview.suffix.lower() != ".png":
         raise UsageError(f"{preview}: the picture of surfaces is a .png")
     libraries()
-    main = path.with_suffix("") if each else path
-    for output in [main, path.with_suffix(".csv"), *filter(None, [preview])]:
-        replaceable = overwrite and output.is_dir() == (each and output == main)
-        if output.exists() and not replaceable:
-            raise UsageError(f"{output}: exists; choose another, or overwrite")
+    if each:
+        check_output_folder(path.with_suffix(""), overwrite, (_pattern(path),))
+    for output in [*([] if each else [path]), path.with_suffix(".csv"), *filter(None, [preview])]:
+        check_output_file(output, overwrite)
 
 
 def write_meshes(path: Path, meshes: Iterable[Mesh], *, each: bool = False) -> None:
@@ -157,7 +167,12 @@ def write_meshes(path: Path, meshes: Iterable[Mesh], *, each: bool = False) -> N
         for mesh in meshes:
             write(aside / f"{path.stem}_{mesh.measures.label}{suffix}", [mesh])
 
-    write_folder(path.with_suffix(""), fill, (f"{path.stem}_*{suffix}",))
+    write_folder(path.with_suffix(""), fill, (_pattern(path),))
+
+
+def _pattern(path: Path) -> str:
+    """Return the pattern of the names of files with one object each."""
+    return f"{escape(path.stem)}_*{path.suffix.lower()}"
 
 
 def count_vertices(labels: NDArray[Any], ids: NDArray[np.int32]) -> NDArray[np.int64]:
@@ -204,14 +219,12 @@ def _check_memory(
         )
 
 
-def _write_table(path: Path, rows: Sequence[Measures]) -> None:
-    def write(aside: Path) -> None:
-        with aside.open("w", newline="", encoding="utf-8") as file:
-            writer = csv.writer(file)
-            writer.writerow([UNITS.get(field, field) for field in Measures._fields])
-            writer.writerows(rows)
-
-    write_file(path, write)
+def _write_table(path: Path, rows: Sequence[Measures], unit: str) -> None:
+    names = [
+        f"{field}_{unit}{EXPONENTS[field]}" if field in EXPONENTS else field
+        for field in Measures._fields
+    ]
+    write_rows(path, names, rows)
 
 
 # -- formats ---------------------------------------------------------------------------------------

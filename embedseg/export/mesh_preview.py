@@ -34,7 +34,9 @@ def thinned(mesh: Mesh, faces: int) -> Mesh:
     )
 
 
-def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = "") -> None:
+def save_mesh_preview(
+    path: Path | str, meshes: Sequence[Mesh], *, title: str = "", unit: str = "µm"
+) -> None:
     """Draw surfaces, shaded and each in its colour, into one image file.
 
     Parameters
@@ -45,6 +47,8 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
         The largest thousand are shown, of a few ten thousand faces together.
     title : str
         Title above the picture.
+    unit : str
+        Unit of the axes.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -69,9 +73,9 @@ def save_mesh_preview(path: Path | str, meshes: Sequence[Mesh], *, title: str = 
     ):
         axis.set_view_interval(start, start + size, ignore=True)
         axis.set_major_locator(MaxNLocator(max(1, round(TICKS * size / extent.max()))))
-        axis.set_label_text(f"{name}, µm")
+        axis.set_label_text(f"{name}, {unit}")
         axis.labelpad = 10
-    # A µm is equally long along all axes.
+    # A unit is equally long along all axes.
     axes.set_box_aspect(extent, zoom=0.9)
     figure.suptitle(title + _count(len(shown), len(meshes)), fontsize=13)
     # Labels of the axes of a flat volume lie beyond the figure, and most of the figure is empty.

@@ -26,7 +26,7 @@ class Objects:
     labels : (Y, X) or (Z, Y, X) int32 ndarray
         0 is background; pixels that are not annotated (-1) are left out.
     spacing : tuple of float
-        Size of a pixel along each axis, µm.
+        Size of a pixel along each axis, µm; 1 where it is not known.
     name : str
         Name of the image.
     scores : mapping of int to float
@@ -37,6 +37,8 @@ class Objects:
         Names of its channels, if they are known.
     progress : bool
         Whether to show a progress bar.
+    spacing_known : bool
+        Whether the spacing is known; otherwise measures are in pixels.
 
     Examples
     --------
@@ -52,6 +54,12 @@ class Objects:
     image: NDArray[Any] | None = None
     channels: tuple[str, ...] = ()
     progress: bool = False
+    spacing_known: bool = True
+
+    @property
+    def unit(self) -> str:
+        """The unit of lengths in the names of columns."""
+        return "um" if self.spacing_known else "px"
 
     @property
     def ndim(self) -> int:

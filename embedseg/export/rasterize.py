@@ -64,11 +64,14 @@ class Drawn(NamedTuple):
         Index along Z, if it is known.
     mask : Mask, optional
         None for a line or a point, which have no area.
+    missing : bool
+        Whether the file gives no outline at all.
     """
 
     label: int | None
     plane: int | None
     mask: Mask | None
+    missing: bool = False
 
 
 class Painted(NamedTuple):
@@ -89,6 +92,8 @@ class Painted(NamedTuple):
         Lines and points, which have no area.
     planeless : int
         Outlines without the plane of the volume that they lie on.
+    missing : int
+        Entries of the file without an outline.
     """
 
     labels: NDArray[np.int32]
@@ -99,6 +104,7 @@ class Painted(NamedTuple):
     outside: int = 0
     lines: int = 0
     planeless: int = 0
+    missing: int = 0
 
     def warnings(self) -> list[str]:
         """Return a warning for each kind of outline that is not fully in the image."""
@@ -109,6 +115,7 @@ class Painted(NamedTuple):
             f"outlines without a pixel in the image: {self.outside}": self.outside,
             f"lines and points, which have no area: {self.lines}": self.lines,
             f"outlines without a plane: {self.planeless}": self.planeless,
+            f"entries without an outline, skipped: {self.missing}": self.missing,
         }
         return [text for text, count in lines.items() if count]
 
@@ -197,8 +204,11 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
     named: dict[int, int] = {}
     numbers = [0]
     losers: dict[int, int] = {}
-    outside = lines = planeless = 0
-    for label, plane, mask in drawn:
+    outside = lines = planeless = skipped = 0
+    for label, plane, mask, missing in drawn:
+        if missing:
+            skipped += 1
+            continue
         plane = 0 if len(volume) == 1 and plane is None else plane
         if mask is None or plane is None:
             lines, planeless = lines + (mask is None), planeless + (mask is not None)
@@ -226,6 +236,7 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
         outside,
         lines,
         planeless,
+        skipped,
     )
     if not painted.objects:
         raise DataError("; ".join(["no outline of an object in this image", *painted.warnings()]))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import csv
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
+from embedseg.common import write_rows
 from embedseg.export.exporters import ObjectFormat
 from embedseg.export.measures import measure
 from embedseg.export.objects import Objects
@@ -25,12 +26,13 @@ def write_table(path: Path, objects: Objects) -> None:
     objects : Objects
     """
     table = measure(objects)
-    with path.open("w", newline="", encoding="utf-8") as file:
-        writer = csv.writer(file)
-        writer.writerow(table)
+
+    def rows() -> Iterator[tuple[str, ...]]:
         for start in range(0, len(table["label"]), ROWS):
             columns = [_format_cells(column[start : start + ROWS]) for column in table.values()]
-            writer.writerows(zip(*columns, strict=True))
+            yield from zip(*columns, strict=True)
+
+    write_rows(path, list(table), rows())
 
 
 FORMAT = ObjectFormat(".csv", write_table)

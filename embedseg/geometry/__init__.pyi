@@ -7,6 +7,7 @@ from .blocks import (
 )
 from .grid import pad_to_multiple as pad_to_multiple
 from .resampling import (
+    check_spacing as check_spacing,
     gaussian_smooth as gaussian_smooth,
     resample as resample,
     resample_labels as resample_labels,

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import Floats, Spacing
+from embedseg.types import Floats, Spacing, UsageError
 
 #: Spacings that differ by at most this share count as equal.
 SAME_SPACING = 0.01
+#: Pixels that are this many times larger or smaller than those of a model are warned of, refused.
+UNUSUAL, ABSURD = 4.0, 20.0
+
+log = logging.getLogger("embedseg")
 
 
 def resample(image: Floats, source: Spacing, target: Spacing) -> Floats:
@@ -109,3 +114,47 @@ def spacings_agree(spacing: Spacing) -> bool:
     (True, False)
     """
     return max(spacing) <= min(spacing) * (1 + SAME_SPACING)
+
+
+def check_spacing(
+    own: Spacing, target: Spacing, name: str, *, any_spacing: bool = False, warn: bool = True
+) -> None:
+    """Check that the pixels of an image are about as large as those of a model.
+
+    Above `UNUSUAL` times a warning is logged.
+
+    Parameters
+    ----------
+    own, target : tuple of float
+        Spacing of the image and of the model, µm.
+    name : str
+        Name of the image in messages.
+    any_spacing : bool
+        Whether pixels of any size are accepted.
+    warn : bool
+        Whether to log warnings.
+
+    Raises
+    ------
+    UsageError
+        If they are more than `ABSURD` times larger or smaller along an axis, or not positive.
+
+    Examples
+    --------
+    >>> check_spacing((1000.0, 1000.0), (0.5, 0.5), "a.tif")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    embedseg.types.UsageError: a.tif: pixels are 2000 times the model's (1000 µm against 0.5 µm)...
+    """
+    if not all(0 < step < np.inf for step in own):
+        raise UsageError(f"{name}: spacing {tuple(own)}, expected positive numbers")
+    pairs = list(zip(own, target, strict=True))
+    ratio, step, model = max((max(a / b, b / a), a, b) for a, b in pairs)
+    times = f"{ratio:.4g} times" if step > model else f"1/{ratio:.4g} of"
+    message = f"{name}: pixels are {times} the model's ({step:.4g} µm against {model:.4g} µm)"
+    if ratio > ABSURD and not any_spacing:
+        raise UsageError(
+            f"{message}: are the units right? --set predict.any_spacing=true accepts them"
+        )
+    if warn and ratio > UNUSUAL:
+        log.warning("%s", message)

@@ -4,6 +4,7 @@
 
     axes.py         Axes of stored arrays, and their order (T, C, Z, Y, X)
     content.py      Content of a file: pixels, axes, pixel size, names of channels
+    display.py      Stored values and what they are shown as: white as 0, palettes
     formats.py      Readers of image files by suffix
     hdf5.py         HDF5 datasets: pixels, axes, pixel size
     image.py        Images and label images read and written

@@ -14,7 +14,12 @@ from .image import (
     read_labels as read_labels,
     write_labels as write_labels,
 )
-from .inputs import expand_inputs as expand_inputs, stem as stem
+from .inputs import (
+    check_link as check_link,
+    expand_inputs as expand_inputs,
+    split_container as split_container,
+    stem as stem,
+)
 from .insertion import insert_labels as insert_labels
 from .lazy import LazyImage as LazyImage, is_lazy_source as is_lazy_source, open_lazy as open_lazy
 from .normalize import (
@@ -27,8 +32,10 @@ from .normalize import (
 from .ome_zarr import (
     Filling as Filling,
     add_pyramid as add_pyramid,
+    check_output_store as check_output_store,
     create_labels as create_labels,
     fill_box as fill_box,
+    find_foreign as find_foreign,
     open_array as open_array,
     store_version as store_version,
 )

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from embedseg.images.display import Display
+
+log = logging.getLogger("embedseg")
 
 #: µm per unit, by the names that files give to units.
 MICRONS = {
@@ -35,12 +41,22 @@ class Content(NamedTuple):
         Size of a pixel along the axes for which it is known, µm.
     channels : tuple of str
         Names of the channels, as far as they are known.
+    display : Display, optional
+        What the pixels of an image are shown as; those of a mask count as they are stored.
     """
 
     data: NDArray[Any]
     axes: str
     sizes: Mapping[str, float]
     channels: tuple[str, ...] = ()
+    display: Display | None = None
+
+    def shown(self) -> Content:
+        """Return the content as it is shown."""
+        if self.display is None:
+            return self
+        axes = self.axes + "S" * self.display.coloured
+        return self._replace(data=self.display.show(self.data), axes=axes, display=None)
 
 
 class Layout(NamedTuple):
@@ -50,7 +66,7 @@ class Layout(NamedTuple):
     ----------
     shape : tuple of int
         Shape of the pixels as they are stored.
-    axes, sizes, channels
+    axes, sizes, channels, display
         As in `Content`.
     kept : tuple of int
         Index of each of these axes among all axes of the format; the others have length 1.
@@ -61,6 +77,13 @@ class Layout(NamedTuple):
     sizes: Mapping[str, float]
     kept: tuple[int, ...]
     channels: tuple[str, ...] = ()
+    display: Display | None = None
+
+    def shown(self, ndim: int) -> Layout:
+        """Return the layout of pixels as they are shown, given the number of stored axes."""
+        if self.display is None or not self.display.coloured:
+            return self
+        return self._replace(shape=(*self.shape, 3), axes=self.axes + "S", kept=(*self.kept, ndim))
 
 
 def to_microns(value: object, unit: object) -> float | None:
@@ -79,6 +102,37 @@ def to_microns(value: object, unit: object) -> float | None:
     except (KeyError, TypeError, ValueError):
         return None
     return length if 0 < length < np.inf else None
+
+
+def usable_sizes(
+    source: Path | str, stored: Mapping[str, tuple[object, object]]
+) -> dict[str, float]:
+    """Return the sizes of pixels in µm, as far as they are known; warn of impossible ones.
+
+    Parameters
+    ----------
+    source : path
+        File, for messages.
+    stored : mapping of str to (value, unit)
+        Size of a pixel along each axis, as it is stored.
+
+    Examples
+    --------
+    >>> usable_sizes("a.tif", {"Y": (500, "nm"), "X": (None, "µm")})
+    {'Y': 0.5}
+    """
+    sizes = {axis: to_microns(value, unit) for axis, (value, unit) in stored.items()}
+    for axis, (value, unit) in stored.items():
+        if value is not None and sizes[axis] is None and to_microns(1, unit) is not None:
+            log.warning(
+                "%s: size of a pixel along %s is %s %s, expected a positive number; taken as "
+                "not known",
+                source,
+                axis,
+                value,
+                unit,
+            )
+    return {axis: size for axis, size in sizes.items() if size}
 
 
 def make_plain_layout(shape: tuple[int, ...]) -> Layout:

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from embedseg.images.axes import SPACE
-from embedseg.images.content import Content, Layout, make_plain_layout, to_microns
+from embedseg.images.content import Content, Layout, make_plain_layout, usable_sizes
 from embedseg.types import DataError, UsageError
 
 #: Suffixes of files that hold several arrays by name.
@@ -62,8 +62,8 @@ def _read_layout(dataset: Any) -> Layout:
         # It has a value per space axis, in the order Z, Y, X.
         axes = SPACE[-ndim:]
     plain = make_plain_layout(dataset.shape)
-    lengths = {axis: to_microns(step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
-    sizes = {axis: size for axis, size in lengths.items() if size}
+    stored = {axis: (step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
+    sizes = usable_sizes(dataset.file.filename, stored)
     return plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
 
 

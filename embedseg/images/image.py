@@ -20,9 +20,10 @@ from embedseg.images.axes import (
     reorder_axes,
 )
 from embedseg.images.content import Content
+from embedseg.images.display import log_display
 from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import read_hdf5
-from embedseg.images.inputs import split_container
+from embedseg.images.inputs import check_file, split_container
 from embedseg.images.tiff import write_tiff
 from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError, check_labels
 
@@ -52,7 +53,7 @@ class Image:
     channels: tuple[str, ...] = ()
 
 
-def read_image(path: Path | str, axes: str | None = None) -> Image:
+def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = False) -> Image:
     """Read an image: TIFF (OME, ImageJ or plain), PNG, HDF5, or with bioio CZI, ND2 and LIF.
 
     Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
@@ -68,6 +69,9 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     axes : str, optional
         Axes of the stored array, such as "ZYX"; override the file's metadata. An axis that the
         file leaves out gets length 1.
+    as_stored : bool
+        Whether a mask is read: values are those of the file. Those of an image are what they are
+        shown as: colours or greys of a palette, and inverted where white is stored as 0.
 
     Raises
     ------
@@ -88,6 +92,9 @@ def read_image(path: Path | str, axes: str | None = None) -> Image:
     path = Path(path)
     wanted = None if axes is None else check_axes(axes)
     content = _read(path)
+    if not as_stored:
+        log_display(path, content.display)
+        content = content.shown()
     order, places = locate_axes(path, content.data.shape, content.axes, wanted)
     spacing = get_spacing(order, content.sizes)
     data = reorder_axes(content.data, places)
@@ -111,7 +118,7 @@ def read_labels(
     DataError
         As in `read_image`; and for colours or channels, and values that are not labels.
     """
-    image = read_image(path, axes)
+    image = read_image(path, axes, as_stored=True)
     if "C" in image.axes:
         raise DataError(
             f"{path}: shape {image.data.shape} ({image.axes}) has colours or channels, "
@@ -166,8 +173,7 @@ def write_labels(
 def _read(path: Path) -> Content:
     """Read a file with the reader of its suffix; every error names the file."""
     path, inside = split_container(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file")
+    check_file(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise DataError(

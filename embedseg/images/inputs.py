@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import glob
+import os
 import re
 from collections.abc import Iterable
 from pathlib import Path
@@ -53,15 +55,59 @@ def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
     ]
 
 
-def expand_inputs(inputs: Iterable[Path | str]) -> list[Path]:
+def check_link(path: Path) -> None:
+    """Check that a path is no broken link.
+
+    Raises
+    ------
+    DataError
+        If it is one, or one of a loop of links.
+    """
+    if path.is_symlink() and not path.exists():
+        target = os.readlink(path)
+        try:
+            path.stat()
+        except OSError as error:
+            if error.errno == errno.ELOOP:
+                raise DataError(f"{path}: a loop of links, by way of {target}") from error
+        raise DataError(f"{path}: broken link to {target}")
+
+
+def check_file(path: Path) -> None:
+    """Check that a path is a file.
+
+    Raises
+    ------
+    DataError
+        If there is none, it is a broken link, or a folder.
+    """
+    check_link(path)
+    if path.is_dir():
+        raise DataError(f"{path}: is a folder, expected an image file")
+    if not path.is_file():
+        raise DataError(f"{path}: " + ("no regular file" if path.exists() else "no such file"))
+
+
+def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[Path]:
     """List the image files of paths, folders and glob patterns, in natural order.
+
+    Parameters
+    ----------
+    inputs : iterable of path
+    check : bool
+        Whether broken links, and folders with names of image files, are errors here; otherwise
+        they are listed too, and are errors where they are read.
 
     Raises
     ------
     DataError
         If one of them matches no file, or two files have one stem.
     """
-    files = {path.resolve(): path for item in inputs for path in _expand(item)}
+    # `Path.resolve` does not bear loops of links.
+    files = {os.path.realpath(path): path for item in inputs for path in _expand(item)}
+    if check:
+        for path in files.values():
+            check_file(split_container(path)[0])
     if not files:
         raise DataError("no image files given")
     by_stem: dict[str, Path] = {}
@@ -81,7 +127,6 @@ def _expand(item: Path | str) -> list[Path]:
     folder = path.is_dir()
     paths = list(path.iterdir()) if folder else [Path(p) for p in glob.glob(str(item))]
     files = [p for p in paths if p.suffix.lower() in READERS and not p.name.startswith(".")]
-    files = [p for p in files if p.is_file()]
     if not files:
         raise DataError(
             f"{item}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from embedseg.images.content import Layout, make_plain_layout, to_microns
+from embedseg.images.content import Layout, make_plain_layout, usable_sizes
 from embedseg.types import DataError, Spacing
 
 Version = Literal["0.4", "0.5"]
@@ -76,14 +76,12 @@ def read_image_layout(source: str, image: dict[str, Any], level: int, array: Any
         if step["type"] == "scale":
             scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
     known = any(step["type"] == "scale" for step in steps)
-    sizes = {
-        letter: to_microns(length, axis.get("unit"))
+    stored = {
+        letter: (length, axis.get("unit"))
         for letter, length, axis in zip(letters, scale, axes, strict=True)
         if known
     }
-    return layout._replace(
-        axes=letters, sizes={letter: size for letter, size in sizes.items() if size}
-    )
+    return layout._replace(axes=letters, sizes=usable_sizes(source, stored))
 
 
 def read_channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:

@@ -9,6 +9,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import re
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import product
@@ -20,6 +23,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 from tqdm.auto import tqdm
 
+from embedseg.common import check_output_folder, refuse_foreign
 from embedseg.images.axes import check_label_axes
 from embedseg.images.multiscales import Version, axis_sizes, describe_labels
 from embedseg.images.pyramid import choose_factors, coarser_shape, most_frequent
@@ -34,6 +38,12 @@ Filling = Callable[[int, Iterable[Box], tuple[int, ...]], Iterable[Any]]
 
 #: Entry of this package in the metadata of a group of labels, from which levels are made.
 KEY = "embedseg"
+#: Paths of files in such a group: metadata, and chunks of both versions.
+WRITTEN = re.compile(
+    r"(\d+/)?(zarr\.json|\.zarray|\.zattrs|\.zgroup|\.zmetadata)|\d+/c(/\d+)+|\d+(/\d+)+"
+)
+#: Files that file managers leave in any folder.
+IGNORED = (".DS_Store", "Thumbs.db", "desktop.ini")
 
 
 def create_labels(
@@ -170,6 +180,58 @@ def store_version(path: Path) -> Version:
     if (path / ".zgroup").is_file() or (path / ".zarray").is_file():
         return "0.4"
     raise DataError(f"{path}: not a zarr store, expected a zarr.json or .zgroup in it")
+
+
+def check_output_store(path: Path, overwrite: bool) -> None:
+    """Check that labels may be written to a folder, before any work.
+
+    Raises
+    ------
+    UsageError
+        If it exists and is not to be overwritten, or holds what this package did not write.
+    """
+    if path.exists() and not overwrite:
+        raise UsageError(f"{path}: exists; choose another, or --overwrite")
+    check_output_folder(path, overwrite)
+    if path.exists():
+        refuse_foreign(path, find_foreign(path))
+
+
+def find_foreign(path: Path) -> Path | None:
+    """Return a file in a folder that is not of labels which `create_labels` made; None if all are.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> path = Path(tempfile.mkdtemp()) / "labels.zarr"
+    >>> create_labels(path, (40, 600), np.uint32, "YX", (0.5, 0.5), chunks=(40, 100))
+    >>> find_foreign(path)
+    >>> (path / "notes.txt").touch()
+    >>> find_foreign(path).name
+    'notes.txt'
+    """
+    made = _is_made_here(path)
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files) + [n for n in folders if os.path.islink(f"{folder}/{n}")]:
+            file = Path(folder, name)
+            if name not in IGNORED and not (
+                made and WRITTEN.fullmatch(file.relative_to(path).as_posix())
+            ):
+                return file
+    return None
+
+
+def _is_made_here(path: Path) -> bool:
+    """Return whether the metadata of a group have the entry of this package."""
+    try:
+        if (path / "zarr.json").is_file():
+            held = json.loads((path / "zarr.json").read_text(encoding="utf-8"))["attributes"]
+        else:
+            held = json.loads((path / ".zattrs").read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, RecursionError):
+        return False
+    return isinstance(held, dict) and KEY in held
 
 
 # -- coarser levels --------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import CONTAINERS
 from embedseg.images.image import Image, read_image
-from embedseg.images.inputs import natural_key, stem
+from embedseg.images.inputs import check_file, natural_key, stem
 from embedseg.images.tiff import open_tiff
 from embedseg.types import DataError
 
@@ -35,10 +35,12 @@ def find_slices(folder: Path) -> list[Path]:
         (
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in kinds and path.is_file() and not path.name.startswith(".")
+            if path.suffix.lower() in kinds and not path.name.startswith(".")
         ),
         key=natural_key,
     )
+    for path in paths:
+        check_file(path)
     if not paths:
         raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
     slices = _by_number(folder, paths)
@@ -173,6 +175,6 @@ def _header(path: Path) -> object:
             return file.read(26)
     try:
         with open_tiff(path) as (series, layout):
-            return layout.shape, layout.axes, series.dtype
+            return layout.shown(0).shape, layout.axes, series.dtype
     except Exception:  # reading it will raise the error
         return None

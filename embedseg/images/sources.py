@@ -13,13 +13,14 @@ import numpy as np
 import tifffile
 
 from embedseg.images.content import Layout, make_plain_layout
+from embedseg.images.display import Display, Displayed, log_display
 from embedseg.images.formats import READERS, read_png
 from embedseg.images.hdf5 import CONTAINERS, open_hdf5
-from embedseg.images.inputs import split_container
+from embedseg.images.inputs import check_link, split_container
 from embedseg.images.microscopes import PLUGINS
 from embedseg.images.multiscales import read_array_layout, read_channel_names, read_image_layout
 from embedseg.images.slices import Slices
-from embedseg.images.tiff import list_series, open_tiff
+from embedseg.images.tiff import find_display, list_series, open_tiff
 from embedseg.types import DataError, UsageError
 
 #: Largest page of a TIFF, in bytes, that is decoded whole: many small strips take longer.
@@ -110,6 +111,7 @@ def inspect_file(source: str, wanted: str | None) -> Source:
         slices.check()
         layout = make_plain_layout(slices.shape)._replace(axes="Z" + slices.axes)
         return Source("slices", str(path), wanted or "", layout)
+    check_link(path)
     if not path.is_file():
         raise DataError(f"{source}: no such file or folder")
     kind = path.suffix.lower()
@@ -117,12 +119,17 @@ def inspect_file(source: str, wanted: str | None) -> Source:
         with open_hdf5(path, inside) as (dataset, layout):
             return Source("hdf5", str(path), dataset.name, layout)
     if kind in (".tif", ".tiff"):
-        with open_tiff(path) as (_, layout):
-            return Source("tiff", str(path), "", layout)
+        with open_tiff(path) as (series, layout):
+            log_display(path, layout.display)
+            assert series.parent is not None
+            ndim = len(list_series(series.parent)[0][1])
+            return Source("tiff", str(path), "", layout.shown(ndim))
     if kind == ".npy":
         return Source("npy", str(path), "", make_plain_layout(_open_npy(str(path), "").shape))
     if kind == ".png":
         content = read_png(path)
+        log_display(path, content.display)
+        content = content.shown()
         layout = make_plain_layout(content.data.shape)._replace(axes=content.axes)
         return Source("png", str(path), "", layout)
     raise DataError(
@@ -214,15 +221,20 @@ def _open_hdf5(path: str, inside: str) -> StoredArray:
 
 
 def _open_tiff(path: str, inside: str) -> StoredArray:
+    """Open a TIFF as it is shown."""
+    stored, display = _open_pages(path)
+    return stored if display is None else Displayed(stored, display)
+
+
+def _open_pages(path: str) -> tuple[StoredArray, Display | None]:
     """Map a TIFF into memory; if it is compressed, decode pages on demand."""
     with ExitStack() as stack:
         file = stack.enter_context(tifffile.TiffFile(path))
         series, shape, _ = list_series(file)[0]
-        page = series.keyframe
+        page, display = series.keyframe, find_display(series)
         if series.dataoffset is not None and page.is_memmappable:
-            return np.memmap(
-                path, file.byteorder + series.dtype.char, "r", series.dataoffset, shape
-            )
+            kind = file.byteorder + series.dtype.char
+            return np.memmap(path, kind, "r", series.dataoffset, shape), display
         import zarr
 
         whole = not page.is_tiled and page.nbytes <= PAGE
@@ -230,7 +242,7 @@ def _open_tiff(path: str, inside: str) -> StoredArray:
         array: StoredArray = zarr.open_array(pages, mode="r")
         # The file stays open as long as the array exists.
         weakref.finalize(array, stack.pop_all().close)
-    return array
+    return array, display
 
 
 def _open_npy(path: str, inside: str) -> StoredArray:
@@ -239,7 +251,7 @@ def _open_npy(path: str, inside: str) -> StoredArray:
 
 
 def _open_png(path: str, inside: str) -> StoredArray:
-    data = read_png(Path(path)).data
+    data = read_png(Path(path)).shown().data
     data.flags.writeable = False
     return data
 

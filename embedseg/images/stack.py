@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import prod
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import write_folder
+from embedseg.common import format_shape, free_memory, write_folder
 from embedseg.geometry import resample_to_shape
 from embedseg.images.image import Image, read_image
 from embedseg.images.slices import check_slice, find_slices
-from embedseg.types import DataError, Floats
+from embedseg.types import DataError, Floats, UsageError
+
+#: Times that resized slices are held at once, normalised among others.
+RESIZED = 3
 
 
 # -- reading ---------------------------------------------------------------------------------------
@@ -94,6 +98,11 @@ def resize_slices(volume: NDArray[Any], size: int | tuple[int, int]) -> Floats:
     -------
     (..., Z, Y', X') float32 ndarray
 
+    Raises
+    ------
+    UsageError
+        If they would not fit into the free memory.
+
     Examples
     --------
     >>> resize_slices(np.zeros((3, 40, 60), np.uint8), 30).shape
@@ -104,6 +113,12 @@ def resize_slices(volume: NDArray[Any], size: int | tuple[int, int]) -> Floats:
         size = (
             max(1, round(plane[0] * size / max(plane))),
             max(1, round(plane[1] * size / max(plane))),
+        )
+    needed, free = 4 * RESIZED * prod(volume.shape[:-2]) * prod(size), free_memory()
+    if needed > free:
+        raise UsageError(
+            f"slices resized to {format_shape(size)} pixels take about {needed / 1e9:.3g} GB of "
+            f"memory, {free / 1e9:.3g} GB are free; expected a smaller size"
         )
     small = np.empty((*volume.shape[:-2], *size), np.float32)
     for place in np.ndindex(volume.shape[:-2]):

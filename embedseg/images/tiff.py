@@ -15,7 +15,8 @@ import tifffile
 from numpy.typing import NDArray
 
 from embedseg.images.axes import SPACE, space_axes
-from embedseg.images.content import Content, Layout, to_microns
+from embedseg.images.content import Content, Layout, to_microns, usable_sizes
+from embedseg.images.display import Display, inverted_display, palette_display
 from embedseg.types import DataError, Spacing
 
 log = logging.getLogger("embedseg")
@@ -44,7 +45,8 @@ def read_tiff(path: Path) -> Content:
     """
     with open_tiff(path) as (series, layout):
         data = series.asarray(squeeze=False)
-    return Content(data.reshape(layout.shape), layout.axes, layout.sizes, layout.channels)
+    pixels = data.reshape(layout.shape)
+    return Content(pixels, layout.axes, layout.sizes, layout.channels, layout.display)
 
 
 @contextmanager
@@ -75,6 +77,7 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
                 _sizes(file, series.kind),
                 kept,
                 _channels(file, series.kind),
+                find_display(series),
             ),
         )
 
@@ -89,6 +92,21 @@ def list_series(
         (series, series.get_shape(squeeze=False), series.get_axes(squeeze=False))
         for series in file.series
     ]
+
+
+def find_display(series: tifffile.TiffPageSeries) -> Display | None:
+    """Return what the pixels of an image are shown as; None if as they are stored.
+
+    The colours of ImageJ and OME are those of a lookup table for the screen: the values count.
+    """
+    page = series.keyframe
+    if page.photometric == tifffile.PHOTOMETRIC.MINISWHITE:
+        return inverted_display(series.dtype, page.bitspersample)
+    if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None:
+        return None
+    if series.kind in ("imagej", "ome") or series.dtype.kind != "u":
+        return None
+    return palette_display(np.asarray(page.colormap).T)
 
 
 class _Collector(logging.Handler):
@@ -139,7 +157,7 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
 # -- metadata --------------------------------------------------------------------------------------
 def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
     if kind == "ome":
-        return _ome_sizes(file.ome_metadata or "")
+        return _ome_sizes(file.filehandle.path, file.ome_metadata or "")
     metadata: dict[str, Any] = {}
     if kind == "imagej":
         # ImageJ leaves out a depth of 1.
@@ -148,7 +166,9 @@ def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
         metadata = file.shaped_metadata[0]
     unit = metadata.get("unit")
     sizes = {
-        "Z": to_microns(metadata.get("spacing"), metadata.get("zunit", unit)),
+        **usable_sizes(
+            file.filehandle.path, {"Z": (metadata.get("spacing"), metadata.get("zunit", unit))}
+        ),
         "Y": _tag_size(file.pages.first, "YResolution", metadata.get("yunit", unit)),
         "X": _tag_size(file.pages.first, "XResolution", unit),
     }
@@ -187,17 +207,15 @@ def _tag_size(page: tifffile.TiffPage, name: str, unit: object) -> float | None:
     return None if by_print else size
 
 
-def _ome_sizes(xml: str) -> dict[str, float]:
+def _ome_sizes(path: str, xml: str) -> dict[str, float]:
     pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
     if pixels is None:
         return {}
-    sizes = {
-        axis: to_microns(
-            pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm")
-        )
+    stored = {
+        axis: (pixels.get(f"PhysicalSize{axis}"), pixels.get(f"PhysicalSize{axis}Unit", "µm"))
         for axis in SPACE
     }
-    return {axis: size for axis, size in sizes.items() if size}
+    return usable_sizes(path, stored)
 
 
 # -- writing ---------------------------------------------------------------------------------------

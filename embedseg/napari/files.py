@@ -57,7 +57,7 @@ def _is_outlines(path: Path) -> bool:
     """Return whether a JSON file is COCO or GeoJSON."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return False
     features = content if isinstance(content, list) else [content]
     return any(
@@ -92,7 +92,8 @@ def read(path: str | Sequence[str]) -> list[Layer]:
         return [_read_lazily(source)]
     if suffix in CONTAINERS:
         return _read_container(source)
-    return [_make_layer(read_image(source), stem(source), _is_in_labels_folder(source))]
+    labels = _is_in_labels_folder(source)
+    return [_make_layer(read_image(source, as_stored=labels), stem(source), labels)]
 
 
 def _is_in_labels_folder(path: Path) -> bool:
@@ -223,6 +224,7 @@ def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
         spacing or (1.0,) * labels.ndim,
         str(attributes.get("name", target.stem)),
         _read_scores(attributes),
+        spacing_known=spacing is not None,
     )
     folder = EXPORTERS[kinds[suffix]].folder
     export_objects(target, objects, kinds[suffix], overwrite=os.path.isfile(path) and not folder)

@@ -19,4 +19,9 @@ from .memory import (
     training_memory as training_memory,
 )
 from .registry import NETS as NETS, net_options as net_options
-from .weights import WEIGHTS as WEIGHTS, load_weights as load_weights, save_weights as save_weights
+from .weights import (
+    WEIGHTS as WEIGHTS,
+    load_weights as load_weights,
+    not_finite as not_finite,
+    save_weights as save_weights,
+)

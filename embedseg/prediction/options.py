@@ -21,6 +21,8 @@ class PredictOptions(BaseModel):
         Average over the symmetries of the grid (test-time augmentation).
     planes : bool
         Apply a 2D net to a volume plane by plane.
+    any_spacing : bool
+        Accept images with pixels more than 20 times larger or smaller than those of the model.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -30,3 +32,4 @@ class PredictOptions(BaseModel):
     halo: NonNegativeInt | tuple[NonNegativeInt, ...] | None = None
     tta: bool = False
     planes: bool = False
+    any_spacing: bool = False

@@ -132,10 +132,24 @@ class Gallery:
         self.entries: list[GalleryEntry] = []
         self.errors: list[ImageErrors] = []
         self.results: list[tuple[str, Any]] = []
-        self.sizes: dict[str, list[NDArray[Any]]] = {}
+        self._sizes: dict[str, list[tuple[NDArray[Any], float]]] = {}
+        self._units: set[str] = set()
         self.object_scores: dict[str, list[NDArray[Any]]] = {}
-        self.unit = ""
         self._step = 1
+
+    @property
+    def unit(self) -> str:
+        """One unit for the sizes of all images: pixels unless each has a known spacing."""
+        return next(iter(self._units)) if len(self._units) == 1 else "px"
+
+    @property
+    def sizes(self) -> dict[str, list[NDArray[Any]]]:
+        """The sizes of objects in each image, in `unit`, of "truth" and "prediction"."""
+        count = self.unit == "px"
+        return {
+            name: [counts * (1.0 if count else pixel) for counts, pixel in images]
+            for name, images in self._sizes.items()
+        }
 
     def add(
         self,
@@ -211,11 +225,9 @@ class Gallery:
             self._drop_pictures(labels.ndim)
 
     def _add_sizes(self, name: str, labels: NDArray[np.int32], spacing: Spacing | None) -> None:
-        unit = "px" if spacing is None else {2: "µm²", 3: "µm³"}[labels.ndim]
-        self.unit = self.unit or unit
-        # One unit for all images; without spacing, pixels are counted.
-        scale = np.prod(spacing) if spacing and self.unit != "px" else 1.0
-        self.sizes.setdefault(name, []).append(self.view.count_pixels(labels) * scale)
+        self._units.add("px" if spacing is None else {2: "µm²", 3: "µm³"}[labels.ndim])
+        pixel = float(np.prod(spacing)) if spacing else 1.0
+        self._sizes.setdefault(name, []).append((self.view.count_pixels(labels), pixel))
 
     # -- pictures ------------------------------------------------------------------------------
     def pictured_entries(self) -> list[GalleryEntry]:

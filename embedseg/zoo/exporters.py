@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from embedseg.common import Registry, write_file
-from embedseg.export import check_output_file, require
+from embedseg.common import Registry, check_output_file, write_file
+from embedseg.export import require
 from embedseg.model import ModelFolder
 from embedseg.nets import Net
 from embedseg.segmenter import Segmenter

@@ -5,7 +5,9 @@ import pytest
 import tifffile
 
 from embedseg.data import DataOptions, check_folder
+from embedseg.data.folder import find_pairs
 from embedseg.data.problems import PROBLEMS, Report, make_finding
+from embedseg.types import DataError
 
 
 def write(path, array, axes="YX"):
@@ -52,6 +54,26 @@ def test_nothing_is_found_in_good_data(good):
     text = "\n".join(report.lines())
     assert "6 images with masks, paired by equal names" in text
     assert "24 objects, 4 per image, 5 x 5 pixels across" in text
+
+
+@pytest.mark.parametrize("kind", ["image", "mask"])
+def test_broken_links_are_listed(good, kind):
+    path = good / "train" / f"{kind}s" / "good1.tif"
+    path.unlink()
+    path.symlink_to("/nowhere/good1.tif")
+    report = check_folder(good)
+    assert problems(report) == {(f"unreadable {kind}", "good1.tif")}
+    assert "broken link to /nowhere/good1.tif" in report.findings[0].found
+    assert report.inventory["train"]["images"] == 6
+    with pytest.raises(DataError, match=r"good1\.tif: broken link to /nowhere"):
+        find_pairs(good, "train")
+
+
+def test_a_broken_link_instead_of_a_split_is_listed(good):
+    (good / "test").symlink_to("/nowhere/test")
+    assert problems(check_folder(good)) == {("folder missing", good.name)}
+    with pytest.raises(DataError, match="test: broken link to /nowhere/test"):
+        find_pairs(good, "train")
 
 
 BAD = {

@@ -12,10 +12,12 @@ from embedseg.data import (
     check_folder,
     load_split,
     load_training,
+    prepare_samples,
     resample_sample,
     split_planes,
 )
-from embedseg.types import DataError
+from embedseg.images import Percentile
+from embedseg.types import DataError, UsageError
 
 
 def test_split_is_read_with_labels_numbered_anew(tmp_path):
@@ -136,3 +138,13 @@ def test_volumes_and_their_labels_in_one_hdf5_file(tmp_path):
         load_split(tmp_path, "test")
     found = {f.problem for f in check_folder(tmp_path).findings if f.severity == "error"}
     assert found == {"unreadable mask"}
+
+
+def test_samples_of_another_magnitude_are_refused_unless_asked_for():
+    one = sample(np.ones((4, 5)), (0.5, 500.0), "far")
+    how = {"ndim": 2, "channels": 1, "normalize": Percentile(), "spacing": (0.5, 0.5)}
+    with pytest.raises(UsageError, match=r"far: pixels are 1000 times.*units"):
+        prepare_samples([one], **how)
+    fine = sample(np.ones((4, 5)), (0.5, 0.024))
+    (prepared,) = prepare_samples([fine], **how, any_spacing=True)
+    assert prepared.labels.shape == (4, 1)

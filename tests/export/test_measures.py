@@ -106,6 +106,18 @@ def test_by_eye() -> None:
     assert rows["axis_minor_um"][1] == 0 and rows["eccentricity"][1] == 1
 
 
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_measures_are_in_pixels_where_no_spacing_is_known(ndim: int) -> None:
+    labels = np.ones((2, 3, 4)[-ndim:], np.int32)
+    known = measure(Objects(labels, (1.0,) * ndim))
+    found = measure(Objects(labels, (1.0,) * ndim, spacing_known=False))
+    assert not any("um" in name.split("_")[-1] for name in found)
+    quantity = {2: "area_px2", 3: "volume_px3"}[ndim]
+    assert {quantity, "centre_x_px", "equivalent_diameter_px", "axis_major_px"} <= set(found)
+    for one, other in zip(known.values(), found.values(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_intensities_have_the_names_of_channels() -> None:
     labels, image = np.ones((2, 3), np.int32), np.stack([np.ones((2, 3)), np.full((2, 3), 5.0)])
     table = measure(Objects(labels, (1.0, 1.0), image=image, channels=("Alexa 488", "DAPI")))

@@ -295,6 +295,12 @@ def test_other_formats_hold_it_too(tmp_path: Path, suffix: str) -> None:
         assert path.read_text().count("\no object_") == 2
 
 
+def test_table_in_voxels(tmp_path: Path) -> None:
+    save_surfaces(tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0), spacing_known=False)
+    header = (tmp_path / "a.csv").read_text().splitlines()[0]
+    assert header.startswith("label,voxels,volume_px3,area_px2,")
+
+
 def test_table(tmp_path: Path) -> None:
     labels = two_objects()
     rows = save_surfaces(tmp_path / "a.ply", labels, (2.0, 1.0, 1.0))
@@ -330,8 +336,11 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
     (tmp_path / "a/notes.txt").write_text("mine")
     with pytest.raises(UsageError, match="exists"):
         save_surfaces(tmp_path / "a.stl", labels, spacing, each=True)
+    with pytest.raises(UsageError, match=r"holds notes\.txt, which embedseg did not write"):
+        save_surfaces(tmp_path / "a.stl", labels, spacing, each=True, overwrite=True)
+    (tmp_path / "a/notes.txt").unlink()
     save_surfaces(tmp_path / "a.stl", labels, spacing, each=True, wanted=[3], overwrite=True)
-    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == ["a_3.stl", "notes.txt"]
+    assert [path.name for path in (tmp_path / "a").iterdir()] == ["a_3.stl"]
     # A folder is not replaced by a file.
     (tmp_path / "b.stl").mkdir()
     with pytest.raises(UsageError, match=r"b\.stl: exists"):

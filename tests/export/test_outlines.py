@@ -332,6 +332,12 @@ def test_geojson_is_what_qupath_reads(tmp_path: Path) -> None:
     assert export(tmp_path, "geojson", SCENE, scores={3: 0.87654321}).read_bytes() == before
 
 
+def test_geojson_has_no_area_where_no_spacing_is_known(tmp_path: Path) -> None:
+    path = export(tmp_path, "geojson", SCENE, spacing_known=False)
+    for feature in json.loads(path.read_text())["features"]:
+        assert list(feature["properties"]["measurements"]) == ["Label", "Size px"]
+
+
 def test_geojson_of_a_volume_has_planes(tmp_path: Path) -> None:
     volume = np.stack([0 * SCENE, SCENE, SCENE * (SCENE == 3)])
     features = json.loads(export(tmp_path, "geojson", volume).read_text())["features"]
@@ -463,7 +469,7 @@ def test_coco_of_others(tmp_path: Path) -> None:
     expected[1:3, 1:4] = expected[1, 6] = 1
     expected[:2, 1] = [2, 1]
     np.testing.assert_array_equal(found.labels, expected)
-    assert (found.overlapping, found.taken, found.lines) == (1, 1, 1)
+    assert (found.overlapping, found.taken, found.missing) == (1, 1, 1)
     assert import_objects(path, (4, 8), image="b").labels.all()
     for name in (None, "c.tif"):
         with pytest.raises(DataError, match=r"2 images \(in/a.png, in/b.png \.\.\.\), --like"):
@@ -526,7 +532,7 @@ RING = {"type": "Polygon", "coordinates": [[[0, 0], [1, float("nan")], [1, 1]]]}
         ("a.geojson", b"\xff\xfe", "no GeoJSON"),
         ("a.geojson", json.dumps(RING).encode(), "NaN or infinite coordinates"),
         ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "no outline.*lines and points"),
-        ("a.json", b'{"images": [{}], "annotations": []}', "no COCO file of instances"),
+        ("a.json", b'{"images": [{}], "annotations": []}', "no 'id', 'height'"),
         ("a.json", b'{"images": [], "annotations": []}', "no COCO file|holds 0 images"),
         (
             "a.json",
@@ -585,7 +591,8 @@ def test_zarr_is_replaced_only_by_zarr(tmp_path: Path) -> None:
     path = export(tmp_path, "ome-zarr", SCENE)
     export(tmp_path, "ome-zarr", 2 * SCENE)
     (tmp_path / "mine.zarr").mkdir()
-    with pytest.raises(UsageError, match="exists"):
+    (tmp_path / "mine.zarr/thesis.txt").touch()
+    with pytest.raises(UsageError, match=r"mine\.zarr: holds thesis\.txt"):
         export_objects(
             tmp_path / "mine.zarr", Objects(SCENE, (1.0, 1.0)), "ome-zarr", overwrite=True
         )
@@ -595,3 +602,70 @@ def test_zarr_is_replaced_only_by_zarr(tmp_path: Path) -> None:
     assert (image.axes, image.spacing) == ("YX", (0.5, 0.5))
     np.testing.assert_array_equal(image.read(np.s_[:, :]), 2 * SCENE)
     assert sorted(p.name for p in tmp_path.iterdir()) == ["cells.zarr", "mine.zarr"]
+
+
+def test_geojson_without_geometry_is_skipped_and_counted(tmp_path: Path) -> None:
+    nothing = {"type": "Feature", "properties": {}, "geometry": None}
+    square = {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [SQUARE]}}
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "FeatureCollection", "features": [nothing, square]}))
+    painted = import_objects(path, (5, 6))
+    assert (painted.objects, painted.missing) == (1, 1)
+    assert painted.warnings() == ["entries without an outline, skipped: 1"]
+    path.write_text(json.dumps(nothing))
+    with pytest.raises(DataError, match=r"a\.geojson: no outline.*entries without an outline"):
+        import_objects(path, (5, 6))
+
+
+INSTANCES: dict[str, Any] = {
+    "images": [{"id": 1, "height": 9, "width": 8, "file_name": "a.png"}],
+    "annotations": [{"id": 1, "image_id": 1, "segmentation": [[1, 1, 5, 1, 5, 5]]}],
+}
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"images": None}, "without 'images'"),
+        ({"annotations": None}, "without 'annotations'"),
+        ({"images": [{"id": 1, "file_name": "a.png"}]}, r"images\[0\].*'height', 'width'"),
+        ({"annotations": [{"segmentation": []}]}, r"annotations\[0\].*'image_id'"),
+    ],
+)
+def test_coco_with_missing_keys_is_refused(
+    tmp_path: Path, changes: dict[str, Any], message: str
+) -> None:
+    path = tmp_path / "a.json"
+    read = {name: value for name, value in (INSTANCES | changes).items() if value is not None}
+    path.write_text(json.dumps(read))
+    with pytest.raises(DataError, match=rf"a\.json: .*{message}"):
+        import_objects(path, (9, 8))
+
+
+def test_coco_without_a_segmentation_is_skipped_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "a.json"
+    box = {"id": 2, "image_id": 1, "bbox": [0, 0, 3, 3]}
+    path.write_text(json.dumps(INSTANCES | {"annotations": [*INSTANCES["annotations"], box]}))
+    painted = import_objects(path, (9, 8))
+    assert (painted.objects, painted.missing, painted.lines) == (1, 1, 0)
+
+
+@pytest.mark.parametrize("name", ["a.json", "a.geojson"])
+def test_deep_nesting_is_an_error_of_the_file(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text("[" * 100_000)
+    with pytest.raises(DataError, match=f"{name}: "):
+        import_objects(tmp_path / name, (5, 6))
+    (tmp_path / name).write_text('{"images": [' + "[" * 100_000)
+    with pytest.raises(DataError, match=f"{name}: "):
+        import_objects(tmp_path / name, (5, 6))
+
+
+def test_shapes_that_do_not_fit_into_memory_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "a.geojson"
+    path.write_text(json.dumps({"type": "Polygon", "coordinates": [SQUARE]}))
+    with pytest.raises(UsageError, match=r"10000000 x 10000000 pixels take about 8e\+05 GB.*free"):
+        import_objects(path, (10**7, 10**7))
+    image = INSTANCES["images"][0] | {"height": 10**7, "width": 10**7}
+    (tmp_path / "b.json").write_text(json.dumps(INSTANCES | {"images": [image]}))
+    with pytest.raises(DataError, match=r"b\.json: .*8e\+05 GB.*free"):
+        import_objects(tmp_path / "b.json")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
-from embedseg.images import expand_inputs, stem
+from embedseg.images import expand_inputs, open_lazy, read_image, stem
 from embedseg.types import DataError
 from image_files import touch
 
@@ -33,6 +34,44 @@ def test_inputs_are_expanded_in_natural_order(tmp_path: Path) -> None:
 def test_a_file_named_like_a_pattern_is_found(tmp_path: Path) -> None:
     touch(tmp_path, "a[1].tif")
     assert expand_inputs([tmp_path / "a[1].tif"]) == [tmp_path / "a[1].tif"]
+
+
+def strange(folder: Path) -> dict[str, str]:
+    """Entries that are named like images and are none, with what is said of each."""
+    (folder / "folder.tif").mkdir(parents=True)
+    (folder / "gone.tif").symlink_to(folder / "nowhere.tif")
+    (folder / "loop.tif").symlink_to("loop.tif")
+    return {
+        "folder.tif": "is a folder, expected an image file",
+        "gone.tif": "broken link to .*nowhere.tif",
+        "loop.tif": "a loop of links",
+    }
+
+
+@pytest.mark.parametrize("name", ["folder.tif", "gone.tif", "loop.tif"])
+def test_entries_that_are_no_files_are_not_skipped(tmp_path: Path, name: str) -> None:
+    message = strange(tmp_path / "strange")[name]
+    touch(tmp_path, "in/a.tif")
+    (tmp_path / "strange" / name).rename(tmp_path / "in" / name)
+    if name == "loop.tif":
+        assert os.readlink(tmp_path / "in" / name) == name
+    for given in (tmp_path / "in", tmp_path / "in/*.tif"):
+        with pytest.raises(DataError, match=f"{name}: {message}"):
+            expand_inputs([given])
+    assert len(expand_inputs([tmp_path / "in"], check=False)) == 2
+    with pytest.raises(DataError, match=f"{name}: {message}"):
+        read_image(tmp_path / "in" / name)
+    with pytest.raises(DataError, match=f"{name}: {message}"):
+        open_lazy(tmp_path / "in")
+    if name != "folder.tif":
+        with pytest.raises(DataError, match=f"{name}: {message}"):
+            open_lazy(tmp_path / "in" / name)
+
+
+def test_links_to_images_are_followed(tmp_path: Path) -> None:
+    touch(tmp_path, "there/a.tif", "in/b.tif")
+    (tmp_path / "in/c.tif").symlink_to(tmp_path / "there/a.tif")
+    assert [path.name for path in expand_inputs([tmp_path / "in"])] == ["b.tif", "c.tif"]
 
 
 def test_inputs_that_stand_for_nothing_or_clash_are_refused(tmp_path: Path) -> None:

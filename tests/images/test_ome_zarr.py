@@ -459,3 +459,18 @@ def test_a_kill_before_the_move_is_mended(tmp_path: Path, monkeypatch: pytest.Mo
     listed: Any = zarr.open_group(home / "labels", mode="r").attrs["ome"]
     assert listed["labels"] == ["a"]
     assert "a" in {node.zarr.basename() for node in nodes(home)}
+
+
+@pytest.mark.parametrize("value", [0.0, -2.0, float("nan"), float("inf")])
+def test_impossible_scales_are_warned_of_and_not_used(
+    tmp_path: Path, value: float, caplog: pytest.LogCaptureFixture
+) -> None:
+    group = zarr.open_group(tmp_path / "a.zarr", mode="w", zarr_format=2)
+    group.create_array("0", shape=(4, 5), dtype="u1")
+    scale = {"type": "scale", "scale": [0.5, value]}
+    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
+    datasets = [{"path": "0", "coordinateTransformations": [scale]}]
+    group.attrs["multiscales"] = [{"version": "0.4", "axes": axes, "datasets": datasets}]
+    assert open_lazy(tmp_path / "a.zarr").spacing is None
+    (line,) = caplog.messages
+    assert "a.zarr: size of a pixel along X" in line and str(value) in line

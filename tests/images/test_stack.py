@@ -11,7 +11,7 @@ import tifffile
 from imagecodecs import png_encode
 
 from embedseg.images import read_stack, resize_slices, write_slices
-from embedseg.types import DataError
+from embedseg.types import DataError, UsageError
 
 GREY = np.arange(20, dtype=np.uint8).reshape(4, 5)
 
@@ -182,3 +182,8 @@ def test_all_slices_or_none(tmp_path: Path) -> None:
     (folder / "notes.txt").write_text("mine")
     write_slices(folder, np.zeros((1, 3, 3), np.int32), ["b1"])
     assert sorted(path.name for path in folder.iterdir()) == ["b1.png", "notes.txt"]
+
+
+def test_sizes_that_do_not_fit_into_memory_are_refused() -> None:
+    with pytest.raises(UsageError, match=r"10000000 x 5000000 pixels take about .* GB are free"):
+        resize_slices(np.zeros((3, 40, 20), np.uint8), 10**7)

@@ -24,6 +24,17 @@ def test_spacing_of_imagej(tmp_path: Path, unit: str) -> None:
     assert image.spacing == (0.5, 0.25)
 
 
+@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+def test_impossible_sizes_are_warned_of_and_not_used(
+    tmp_path: Path, value: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    metadata = {"axes": "ZYX", "PhysicalSizeX": 0.5, "PhysicalSizeY": 0.5, "PhysicalSizeZ": value}
+    path = save(tmp_path / "a.ome.tif", VOLUME[:, 0], metadata=metadata)
+    assert read_image(path).spacing is None
+    (line,) = caplog.messages
+    assert "a.ome.tif: size of a pixel along Z" in line and value in line
+
+
 def test_spacing_of_imagej_in_other_units(tmp_path: Path) -> None:
     nm = imagej(tmp_path / "a.tif", VOLUME[:, 0], "ZYX", (0.25, 0.2), unit="nm", spacing=50)
     assert read_image(nm).spacing == pytest.approx((0.05, 0.005, 0.004))

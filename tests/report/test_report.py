@@ -726,3 +726,20 @@ def test_dark_light_narrow_and_printed(written: Any, browser: Browser) -> None:
     )
     assert browser.run("document.documentElement.scrollWidth") <= 360
     assert browser.errors == []
+
+
+@pytest.mark.parametrize("order", [1, -1])
+def test_sizes_are_pixels_unless_all_images_have_a_spacing(order: int) -> None:
+    data = samples(2, 1, False)
+    model = segmenter("embedding", data)
+    labels = data[0].labels
+    found = Segmentation(labels)
+    gallery = Gallery(model.config.method)
+    spacings: list[tuple[float, ...] | None] = [(0.5, 0.5), None]
+    for number, spacing in enumerate(spacings[::order]):
+        gallery.add(f"image {number}", data[0].image[0], found, spacing=spacing)
+    one, other = gallery.sizes["prediction"]
+    assert gallery.unit == "px" and np.array_equal(one, other)
+    gallery = Gallery(model.config.method)
+    gallery.add("one", data[0].image[0], found, spacing=(0.5, 0.5))
+    assert gallery.unit == "µm²" and np.array_equal(gallery.sizes["prediction"][0], 0.25 * one)
