@@ -126,7 +126,9 @@ def _model_folders(values: Mapping[str, Any]) -> list[Path]:
 
 
 def _is_store(path: Path) -> bool:
-    return any((path / name).is_file() for name in ("zarr.json", ".zgroup", ".zarray"))
+    from embedseg.images import STORE_FILES
+
+    return any((path / name).is_file() for name in STORE_FILES)
 
 
 def _path(value: Any) -> Path | None:

@@ -137,10 +137,7 @@ def plan(
 ) -> None:
     """Propose all settings from the data, with the reasons."""
     from embedseg.model import save_config
-    from embedseg.types import UsageError
 
-    if output and output.exists() and not overwrite:
-        raise UsageError(f"{output}: exists; choose another, or --overwrite")
     config, stats, reasons = plan_config(
         data,
         given_options(masks, axes, spacing, ignore_label, classes),

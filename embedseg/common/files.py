@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import glob
 import hashlib
 import os
 import re
@@ -302,13 +303,9 @@ def _host() -> str:
 def _remove_parts(path: Path) -> None:
     """Remove what killed processes left of a file or a folder."""
     start = _hidden(path)
-    for part in path.parent.glob(f"{_escape(start)}.*.part"):
+    for part in path.parent.glob(f"{glob.escape(start)}.*.part"):
         if re.fullmatch(re.escape(start) + r"\.\d+(-[0-9a-f]{8})?\.part", part.name):
             _remove_if_left(part)
-
-
-def _escape(name: str) -> str:
-    return re.sub(r"([*?\[])", r"[\1]", name)
 
 
 def _remove_if_left(part: Path) -> None:

@@ -21,7 +21,12 @@ from .inputs import (
     stem as stem,
 )
 from .insertion import insert_labels as insert_labels
-from .lazy import LazyImage as LazyImage, is_lazy_source as is_lazy_source, open_lazy as open_lazy
+from .lazy import (
+    STORE_FILES as STORE_FILES,
+    LazyImage as LazyImage,
+    is_lazy_source as is_lazy_source,
+    open_lazy as open_lazy,
+)
 from .normalize import (
     Absolute as Absolute,
     Fixed as Fixed,
@@ -35,7 +40,6 @@ from .ome_zarr import (
     check_output_store as check_output_store,
     create_labels as create_labels,
     fill_box as fill_box,
-    find_foreign as find_foreign,
     open_array as open_array,
     store_version as store_version,
 )

@@ -70,6 +70,7 @@ def fit_net(
     net = net.with_config(config)
     resumed = bool(resume and folder and folder.unfinished().resumable())
     if folder:
+        # Again, now that no other process can fill it.
         folder.check_free(resume=resume, overwrite=overwrite)
     if folder and resumed:
         check_resumed(config, folder.unfinished())

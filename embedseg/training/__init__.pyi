@@ -12,6 +12,6 @@ from .history import (
 )
 from .launch import run_training as run_training
 from .options import TrainOptions as TrainOptions
-from .run import Place as Place, Run as Run, TrainingProgress as TrainingProgress, Watch as Watch
+from .run import Run as Run, TrainingProgress as TrainingProgress, Watch as Watch
 from .tensorboard import LOGS as LOGS
 from .validation import ValidationResult as ValidationResult
