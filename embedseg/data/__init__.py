@@ -15,6 +15,7 @@
     problems.py      Problems of data folders, and the report that lists them
     samples.py       Samples: an image with its labels, brought to one spacing
     statistics.py    Statistics of a data set, as planning uses them
+    swapped.py       Masks that are images: folders swapped, or one given twice
 """
 
 import lazy_loader

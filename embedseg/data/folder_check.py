@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
+from statistics import median_low
 from typing import Any, Literal
 
 import numpy as np
@@ -18,6 +19,8 @@ from embedseg.types import NOT_ANNOTATED, DataError, Spacing
 
 #: An object with less than this share of the median size, or this many pixels, is tiny.
 TINY_SHARE, TINY_PIXELS = 0.02, 4
+#: Times by which the numbers of objects of two masks seldom differ.
+UNEVEN = 100
 #: A mask with at most this many labels, and on average more than this many large pieces per label,
 #: looks semantic. Real instance masks stay below 1.2 pieces per label.
 FEW_LABELS, MANY_PIECES = 10, 2
@@ -126,6 +129,7 @@ def _compare(facts: Sequence[PairFacts], instances: bool) -> Iterator[Finding]:
         )
     elif instances and annotated:
         yield from _tiny(annotated)
+        yield from _uneven(annotated)
         yield from (
             make_finding(
                 "labels in several pieces", fact.mask, f"{split} of {len(fact.sizes)} labels"
@@ -159,6 +163,17 @@ def _tiny(facts: Sequence[PairFacts]) -> Iterator[Finding]:
                 fact.mask,
                 f"{tiny} of {len(fact.sizes)} objects have "
                 f"less than {limit:.0f} pixels, the smallest {fact.sizes.min()}",
+            )
+
+
+def _uneven(facts: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Find masks with `UNEVEN` times as many objects as the usual one, or as few."""
+    usual = median_low(len(fact.sizes) for fact in facts)
+    for fact in facts:
+        count = len(fact.sizes)
+        if max(count, usual) >= UNEVEN * min(count, usual):
+            yield make_finding(
+                "object counts differ", fact.mask, f"{count} objects, the median is {usual}"
             )
 
 

@@ -15,6 +15,7 @@ from embedseg.data.classes import MAX_CLASSES
 from embedseg.data.options import DataOptions
 from embedseg.data.problems import Finding, make_finding
 from embedseg.data.samples import choose_spacing, split_frames
+from embedseg.data.swapped import find_swap
 from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
 from embedseg.labels import box_corners, object_ids, split_pieces
 from embedseg.types import NOT_ANNOTATED, Labels, Spacing
@@ -91,6 +92,11 @@ def check_pair(
     if mask.data.dtype.kind == "f":
         findings.append(make_finding("float mask", mask_path, f"{mask.data.dtype}"))
     frames = [_to_labels(frame[0], options.ignore_label) for frame in split_frames(mask)]
+    for pixels, frame in zip(split_frames(image), frames, strict=True):
+        if swap := find_swap(pixels, frame, objects=objects):
+            problem, found = swap
+            findings.append(make_finding(problem, mask_path, found))
+            return None
     values: dict[int, int] = {}
     if objects:
         findings += _label_warnings(mask_path, frames)

@@ -37,6 +37,15 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     ),
     "mixed axes": ("error", "use either 2D or 3D images in one data folder"),
     "mixed channels": ("error", "use the same channels in all images"),
+    "mask equals image": ("error", "put the mask into its folder; now the image is there too"),
+    "grey mask": (
+        "error",
+        "check whether images and masks are swapped; in a mask, every object has its own number",
+    ),
+    "objects of a few pixels": (
+        "error",
+        "check whether images and masks are swapped; annotate whole objects, not points",
+    ),
     "semantic mask": (
         "error",
         "give every object its own number; if objects never touch, "
@@ -59,6 +68,10 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
     "constant image": ("warning", "check that the file holds an image"),
     "tiny objects": ("warning", "remove them if they are specks left from annotation"),
+    "object counts differ": (
+        "warning",
+        "check that the masks hold all objects, and nothing but objects",
+    ),
     "labels in several pieces": (
         "warning",
         "check that one label is one object; pieces that meet outside the image are fine",

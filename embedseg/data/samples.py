@@ -14,6 +14,8 @@ from tqdm import tqdm
 from embedseg.data.classes import find_classes, to_class_indices
 from embedseg.data.folder import find_pairs, find_splits, split_validation
 from embedseg.data.options import DataOptions
+from embedseg.data.problems import PROBLEMS
+from embedseg.data.swapped import find_swap
 from embedseg.geometry import resample, resample_labels
 from embedseg.images import Image, label_axes, read_image, read_labels, space_axes, stem
 from embedseg.labels import fill_holes, relabel, split_pieces
@@ -122,6 +124,10 @@ def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[S
             f"{mask_path}: mask of shape {mask.data.shape} does not fit the image's "
             f"{image.data.shape} ({image.axes})"
         )
+    for frame, labels in zip(pixels, masks, strict=True):
+        if swap := find_swap(frame, labels[0], objects=options.classes is None):
+            problem, found = swap
+            raise DataError(f"{mask_path}: {problem}, {found}; {PROBLEMS[problem][1]}")
     names = [stem(image_path)]
     if "T" in image.axes:
         names = [f"{names[0]}_t{frame:03d}" for frame in range(len(pixels))]

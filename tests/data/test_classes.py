@@ -27,9 +27,9 @@ VALUES = np.array([[0, 0, 7, 7], [0, 3, 3, 9]], np.uint8)
 def folder(tmp_path):
     """A data folder with classes 0, 3, 7 and 9."""
     for split in ("train", "val", "test"):
-        for kind in ("images", "masks"):
+        for kind, values in (("images", VALUES + 1), ("masks", VALUES)):
             (tmp_path / split / kind).mkdir(parents=True)
-            tifffile.imwrite(tmp_path / split / kind / "a.tif", VALUES)
+            tifffile.imwrite(tmp_path / split / kind / "a.tif", values)
     return tmp_path
 
 
@@ -147,5 +147,5 @@ def test_what_is_wrong_with_classes_is_found(folder):
     assert {(f.problem, f.found) for f in report.findings} == {("class not in train", "9")}
     assert not report.ok
     tifffile.imwrite(folder / "train/masks/a.tif", np.arange(80, dtype=np.uint8).reshape(8, 10))
-    tifffile.imwrite(folder / "train/images/a.tif", np.arange(80, dtype=np.uint8).reshape(8, 10))
+    tifffile.imwrite(folder / "train/images/a.tif", np.arange(1, 81, dtype=np.uint8).reshape(8, 10))
     assert "too many classes" in {f.problem for f in check_folder(folder, reads="classes").findings}
