@@ -374,10 +374,8 @@ class Segmenter:
             self._write(to)
             return
         to.check_free(overwrite=overwrite)
-        # An older model stays until this one is written.
-        with to.locked():
-            self._write(ModelFolder(to.aside()))
-            to.publish()
+        with to.replaced() as made:
+            self._write(made)
         self.home = to.path.resolve()
 
     def _write(self, folder: ModelFolder) -> None:

@@ -222,17 +222,12 @@ def join_models(
         made.save_config(configs[lead])
         made.save_members(tuple(Member(Path(name), 1.0) for name in names))
 
-    with whole.locked():
+    with whole.replaced() as made:
+        # Another process may have made one before this one held the folder.
         whole.check_free(overwrite=overwrite)
-        aside = whole.aside()
-        try:
-            write(aside)
-            if finish:
-                finish(aside)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        whole.publish()
+        write(made.path)
+        if finish:
+            finish(made.path)
     return output
 
 

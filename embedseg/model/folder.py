@@ -80,10 +80,10 @@ class ModelFolder:
 
     def _file(self, name: str) -> Path:
         """Return where a file is: that of a new model which is whole, before it has moved up."""
-        ahead = self.path / NEXT / name
-        # The list of an ensemble moves last: until then one that is not ahead is of the old model.
-        if ahead.exists() or (name == ENSEMBLE and any(self.path.glob(f"{NEXT}/*"))):
-            return ahead
+        ahead = self.path / NEXT
+        # The configuration moves first: where it is still ahead, all files here are old.
+        if (ahead / CONFIG).exists() or (ahead / name).exists():
+            return ahead / name
         return self.path / name
 
     # -- reading -----------------------------------------------------------------------------------
@@ -237,6 +237,26 @@ class ModelFolder:
         aside.mkdir(parents=True)
         return aside
 
+    @contextmanager
+    def replaced(self) -> Iterator[ModelFolder]:
+        """Yield an empty folder for a model that replaces what is here, once it is whole.
+
+        Killed at any moment, the old model or the new one is there; after an error, the old one.
+
+        Raises
+        ------
+        UsageError
+            If another process holds the folder.
+        """
+        with self.locked():
+            aside = self.aside()
+            try:
+                yield ModelFolder(aside)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+            self.publish()
+
     def publish(self) -> None:
         """Replace what is here by the model made aside; killed at any moment, one of both is there.
 
@@ -251,8 +271,7 @@ class ModelFolder:
         if not ahead.is_dir():
             return
         names = {path.name for path in ahead.iterdir()}
-        # The configuration moves first: where it is still ahead, all files here are old.
-        if CONFIG in names:
+        if CONFIG in names:  # all files here are old
             for name in LEFT:
                 if name == MEMBERS:
                     shutil.rmtree(self.path / name, ignore_errors=True)
