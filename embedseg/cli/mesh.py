@@ -123,8 +123,11 @@ def mesh(
         [output.with_suffix("") if each else output, output.with_suffix(".csv")], [labels]
     )
     check_outputs(output, each=each, preview=preview, overwrite=overwrite)
-    read = read_stack if labels.is_dir() else read_labels
-    image = read(labels, axes and axes.upper())
+    order = axes and axes.upper()
+    # Labels have no channels, and surfaces are those of a volume.
+    image = (
+        read_stack(labels, order) if labels.is_dir() else read_labels(labels, order, unnamed="ZYX")
+    )
     if image.axes != "ZYX":
         raise DataError(
             f"{labels}: shape {image.data.shape} ({image.axes}), expected labels of a "

@@ -68,6 +68,18 @@ def check_axes(axes: str) -> str:
     return axes
 
 
+def are_named(stored: str) -> bool:
+    """Return whether a file names its axes; colours count as channels.
+
+    Examples
+    --------
+    >>> are_named("YXS"), are_named("QYX")
+    (True, False)
+    """
+    letters = stored.replace("S", "C")
+    return len(set(letters)) == len(letters) and {"Y", "X"} <= set(letters) <= set(ORDER)
+
+
 def check_label_axes(
     path: Path | str, shape: tuple[int, ...], axes: str, spacing: Spacing | None
 ) -> None:
@@ -188,7 +200,7 @@ def _check_stored(path: Path | str, shape: tuple[int, ...], stored: str) -> str:
             f"{path}: shape {shape} ({stored}) has both channels and colours, expected one of them"
         )
     letters = stored.replace("S", "C")
-    if len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set(ORDER):
+    if not are_named(letters):
         raise DataError(
             f"{path}: shape {shape}, axes unknown ({stored}); pass --axes, such as ZYX, TYX or CYX"
         )

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from embedseg.common import write_file
 from embedseg.images.axes import (
+    are_named,
     check_axes,
     check_label_axes,
     get_channel_names,
@@ -53,7 +54,13 @@ class Image:
     channels: tuple[str, ...] = ()
 
 
-def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = False) -> Image:
+def read_image(
+    path: Path | str,
+    axes: str | None = None,
+    *,
+    as_stored: bool = False,
+    unnamed: str | None = None,
+) -> Image:
     """Read an image: TIFF (OME, ImageJ or plain), PNG, HDF5, or with bioio CZI, ND2 and LIF.
 
     Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
@@ -72,6 +79,8 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     as_stored : bool
         Whether a mask is read: values are those of the file. Those of an image are what they are
         shown as: colours or greys of a palette, and inverted where white is stored as 0.
+    unnamed : str, optional
+        Axes of an array of as many axes that the file does not name, where only these make sense.
 
     Raises
     ------
@@ -95,6 +104,8 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     if not as_stored:
         log_display(path, content.display)
         content = content.shown()
+    if wanted is None and unnamed and len(unnamed) == content.data.ndim:
+        wanted = None if are_named(content.axes) else unnamed
     order, places = locate_axes(path, content.data.shape, content.axes, wanted)
     spacing = get_spacing(order, content.sizes)
     data = reorder_axes(content.data, places)
@@ -102,13 +113,17 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
 
 
 def read_labels(
-    path: Path | str, axes: str | None = None, ignore_label: int | None = None
+    path: Path | str,
+    axes: str | None = None,
+    ignore_label: int | None = None,
+    *,
+    unnamed: str | None = None,
 ) -> Image:
     """Read a label image as int32: 0 is background, -1 not annotated.
 
     Parameters
     ----------
-    path, axes
+    path, axes, unnamed
         As in `read_image`.
     ignore_label : int, optional
         Value of pixels that are not annotated in this file; it becomes -1.
@@ -118,7 +133,7 @@ def read_labels(
     DataError
         As in `read_image`; and for colours or channels, and values that are not labels.
     """
-    image = read_image(path, axes, as_stored=True)
+    image = read_image(path, axes, as_stored=True, unnamed=unnamed)
     if "C" in image.axes:
         raise DataError(
             f"{path}: shape {image.data.shape} ({image.axes}) has colours or channels, "

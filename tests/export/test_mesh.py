@@ -474,9 +474,14 @@ def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
         photometric="minisblack",
     )
     code, _, err = run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl")
-    assert (code, "--axes" in err) == (1, True)
-    code, _, err = run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl", "--axes", "zyx")
     assert (code, "taken to be 1,1,1" in err) == (0, True)
+    named = (tmp_path / "a.stl").read_bytes()
+    asked = ("--axes", "zyx", "--overwrite")
+    assert run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl", *asked)[0] == 0
+    assert (tmp_path / "a.stl").read_bytes() == named
+    tifffile.imwrite(tmp_path / "four.tif", np.ones((2, 3, 4, 5), np.uint8))
+    code, _, err = run("mesh", tmp_path / "four.tif", "-o", tmp_path / "b.stl")
+    assert (code, "--axes" in err) == (1, True)
 
 
 def test_bad_usage_and_bad_data(cells: Path, tmp_path: Path, run: Run) -> None:
