@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
@@ -98,6 +98,15 @@ def convert(
             rich_help_panel=OUTLINES,
         ),
     ] = False,
+    keep_regions: Annotated[
+        bool,
+        typer.Option(
+            "--keep-regions",
+            help="Make objects of QuPath's annotations that hold other objects, too; what lies "
+            "inside keeps its number.",
+            rich_help_panel=OUTLINES,
+        ),
+    ] = False,
     largest_piece: LargestPiece = False,
     fill_holes: FillHoles = False,
     min_size: MinSize = 0,
@@ -123,7 +132,7 @@ def convert(
         check_output_file(output, overwrite)
     else:
         check_export(output, kind, overwrite=overwrite)
-    read = _read(source, image, like, shape, link, axes and axes.upper())
+    read = _read(source, image, like, shape, _Drawing(link, keep_regions), axes and axes.upper())
     labels = clean(read.data, options)
     shown = _image(image, None) if image else None
     pixels = _with_channels(shown) if shown else None
@@ -173,13 +182,20 @@ def _kind(asked: str | None, output: Path) -> str:
     return kind
 
 
+class _Drawing(NamedTuple):
+    """What becomes of outlines, as `import_objects` takes it."""
+
+    link: bool
+    keep_regions: bool
+
+
 # -- reading ----------------------------------------------------------------------------------
 def _read(
     source: Path,
     image: Path | None,
     like: Path | None,
     shape: str | None,
-    link: bool,
+    drawing: _Drawing,
     axes: str | None,
 ) -> Image:
     """Read labels from a file or store, or make them of outlines."""
@@ -190,10 +206,11 @@ def _read(
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
-        return _drawn(source, like or (None if shape else image), shape, link, axes)
-    if like or shape or link:
+        return _drawn(source, like or (None if shape else image), shape, drawing, axes)
+    if like or shape or any(drawing):
         raise UsageError(
-            f"{source}: --like, --shape and --link are for outlines: " + " ".join(IMPORTERS)
+            f"{source}: --like, --shape, --link and --keep-regions are for outlines: "
+            + " ".join(IMPORTERS)
         )
     if is_lazy_source(source):
         labels = _stored(source, axes)
@@ -209,7 +226,7 @@ def _read(
 
 
 def _drawn(
-    source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
+    source: Path, like: Path | None, shape: str | None, drawing: _Drawing, axes: str | None
 ) -> Image:
     from embedseg.export import import_objects
     from embedseg.images import Image, label_axes
@@ -221,7 +238,7 @@ def _drawn(
     if like:
         image = _image(like, axes)
         size, spacing = image.data.shape[-len(label_axes(image.axes)) :], image.spacing
-    drawn = import_objects(source, size, image=like.name if like else None, link=link)
+    drawn = import_objects(source, size, image=like.name if like else None, **drawing._asdict())
     for line in drawn.warnings():
         say(f"{source}: {line}")
     return Image(drawn.labels, "ZYX"[-drawn.labels.ndim :], spacing, source)

@@ -168,7 +168,7 @@ def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     """
     shape, image = canvas
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8-sig"))
         _check_keys(path, read)
         images = sorted(read["images"], key=lambda one: (one.get("plane", 0), one["id"]))
         planes = _planes(path, images, shape, image)

@@ -22,6 +22,8 @@ from embedseg.types import DataError, PerAxis
 NAMESPACE = uuid.UUID("6f9d0f3c-9a53-5c0e-8f4e-3c2b6d1a7e55")
 #: Beginning of a collection whose features can be read one by one.
 OPENING = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"FeatureCollection"\s*,\s*)?"features"\s*:\s*\[')
+#: Types of objects that may be regions, now and in older versions of QuPath.
+REGIONS = ("annotation", "PathAnnotationObject")
 BETWEEN = re.compile(r"[\s,]*")
 
 
@@ -88,7 +90,7 @@ def read_geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     Raises
     ------
     DataError
-        If the file is broken or holds no feature.
+        If the file is broken.
     UsageError
         If the shape of the image is not known.
     """
@@ -99,7 +101,7 @@ def read_geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
 def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
     count = 0
     try:
-        for feature in _features(path.read_text(encoding="utf-8")):
+        for feature in _features(path.read_text(encoding="utf-8-sig")):
             count += 1
             yield _drawn(feature, shape)
     except (
@@ -114,8 +116,6 @@ def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
         raise DataError(
             f"{path}: {place} is no GeoJSON ({type(error).__name__}: {error})"
         ) from error
-    if not count:
-        raise DataError(f"{path}: holds no object")
 
 
 def _features(text: str) -> Iterator[dict[str, Any]]:
@@ -142,10 +142,12 @@ def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
     properties = feature.get("properties") or {}
     plane = geometry.get("plane") or properties.get("plane") or {}
     name = properties.get("name")
+    kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
     return Drawn(
         label_of(name) if isinstance(name, str) else None,
         int(plane.get("z", 0)),
         _mask(geometry, shape),
+        region=kind in REGIONS,
     )
 
 

@@ -95,7 +95,7 @@ def read_rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     Raises
     ------
     DataError
-        If the file is broken or holds no ROI.
+        If the file is broken, or holds files but no ROI.
     UsageError
         If the shape of the image is not known, or a library is missing.
     """
@@ -104,16 +104,13 @@ def read_rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
 
 
 def _drawn(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
-    count, roifile = 0, require("roifile", "rois")
+    roifile = require("roifile", "rois")
     for name, data in _entries(path):
         try:
             roi = roifile.ImagejRoi.frombytes(data)
             yield Drawn(label_of(roi.name or Path(name).stem), _plane(roi), _mask(roi, shape))
         except (ValueError, IndexError, TypeError, struct.error) as error:
             raise DataError(f"{path}: {name} is no ImageJ ROI, or broken ({error})") from error
-        count += 1
-    if not count:
-        raise DataError(f"{path}: holds no ImageJ ROI")
 
 
 def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -122,11 +119,14 @@ def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     try:
         with zipfile.ZipFile(path) as file:
-            for name in file.namelist():
-                if name.lower().endswith(".roi") and not name.startswith("__MACOSX"):
-                    yield name, file.read(name)
+            names = [name for name in file.namelist() if not name.startswith("__MACOSX")]
+            found = [name for name in names if name.lower().endswith(".roi")]
+            for name in found:
+                yield name, file.read(name)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise DataError(f"{path}: corrupt or no zip of ImageJ ROIs ({error})") from error
+    if names and not found:
+        raise DataError(f"{path}: holds no ImageJ ROI")
 
 
 def _plane(roi: ImagejRoi) -> int | None:

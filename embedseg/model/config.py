@@ -161,7 +161,7 @@ def load_config(path: Path | str) -> Config:
         If the file is missing, is not JSON, or does not validate.
     """
     try:
-        tree = json.loads(Path(path).read_text())
+        tree = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:

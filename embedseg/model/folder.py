@@ -124,7 +124,7 @@ class ModelFolder:
     def trials(self) -> dict[str, Any] | None:
         """Read what tuning tried: `words`, its message, and `trials`; None if nothing was tuned."""
         try:
-            held = json.loads(self._file(TUNING).read_text(encoding="utf-8"))
+            held = json.loads(self._file(TUNING).read_text(encoding="utf-8-sig"))
             return {"words": str(held["words"]), "trials": [dict(each) for each in held["trials"]]}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -141,7 +141,7 @@ class ModelFolder:
         if not path.is_file():
             return ()
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
+            listed = json.loads(path.read_text(encoding="utf-8-sig"))
             members = tuple(
                 Member(self._file(MEMBERS) / str(each["name"]), float(each["weight"]))
                 for each in listed

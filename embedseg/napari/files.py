@@ -56,7 +56,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 def _is_outlines(path: Path) -> bool:
     """Return whether a JSON file is COCO or GeoJSON."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     features = content if isinstance(content, list) else [content]

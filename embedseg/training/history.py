@@ -33,7 +33,7 @@ def read_history(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        with open(path, newline="") as file:
+        with open(path, newline="", encoding="utf-8-sig") as file:
             return [
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)

@@ -180,6 +180,37 @@ def test_what_is_lost_is_said(tmp_path: Path, run: Run) -> None:
     assert read_labels(tmp_path / "a.tif").data[0].tolist() == [1, 1, 1, 2, 2, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("suffix", EXACT)
+def test_labels_without_an_object_come_back(suffix: str, tmp_path: Path, run: Run) -> None:
+    write_labels(tmp_path / "a.tif", np.zeros((5, 6), np.int32), None, "YX")
+    assert run("convert", tmp_path / "a.tif", "-o", tmp_path / f"b{suffix}").code == 0
+    more = ["--shape", "5,6"] if suffix in (".zip", ".geojson", ".json") else []
+    done = run("convert", tmp_path / f"b{suffix}", "-o", tmp_path / "c.tif", *more)
+    assert (done.code, done.out.startswith("0 objects")) == (0, True), done.err
+    np.testing.assert_array_equal(read_labels(tmp_path / "c.tif").data, np.zeros((5, 6)))
+
+
+def test_regions_are_objects_if_asked_for(tmp_path: Path, run: Run) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[a, a], [b, a], [b, b], [a, b], [a, a]]],
+            },
+            "properties": {"objectType": kind},
+        }
+        for a, b, kind in ((0, 6, "annotation"), (1, 3, "detection"))
+    ]
+    (tmp_path / "a.geojson").write_text(json.dumps(features))
+    options = ["-o", tmp_path / "a.tif", "--shape", "6,6", "--overwrite"]
+    for more, sizes in ([], [4]), (["--keep-regions"], [4, 32]):
+        done = run("convert", tmp_path / "a.geojson", *options, *more)
+        assert ("taken for regions: 1" in done.err) == (not more)
+        found = read_labels(tmp_path / "a.tif").data
+        assert sorted(np.bincount(found.ravel())[1:].tolist()) == sizes
+
+
 def test_planes_drawn_one_by_one_are_linked(tmp_path: Path, run: Run) -> None:
     features = [
         {

@@ -479,7 +479,7 @@ def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
     asked = ("--axes", "zyx", "--overwrite")
     assert run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl", *asked)[0] == 0
     assert (tmp_path / "a.stl").read_bytes() == named
-    tifffile.imwrite(tmp_path / "four.tif", np.ones((2, 3, 4, 5), np.uint8))
+    tifffile.imwrite(tmp_path / "four.tif", np.ones((2, 3, 4, 5), np.uint8), photometric=1)
     code, _, err = run("mesh", tmp_path / "four.tif", "-o", tmp_path / "b.stl")
     assert (code, "--axes" in err) == (1, True)
 

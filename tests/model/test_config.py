@@ -20,6 +20,9 @@ def test_what_is_saved_is_what_is_read(tmp_path):
     path = tmp_path / "config.json"
     path.write_text(config.model_dump_json())
     assert load_config(path) == config
+    path.write_text(config.model_dump_json(), encoding="utf-8-sig")
+    assert load_config(path) == config
+    path.write_text(config.model_dump_json())
     assert json.loads(path.read_text())["method"]["unit"] == 9.0
     assert config.net.width == 8 and config.schema_version == 1
 
