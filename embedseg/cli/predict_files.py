@@ -303,23 +303,22 @@ def _write_beside(
     spacing: tuple[float, ...] | None,
 ) -> None:
     """Write the objects of an image in a format, beside its labels and with their name."""
-    from embedseg.export import EXPORTERS, Objects, export_objects
-    from embedseg.types import DataError
+    import numpy as np
 
-    if "T" in image.axes:
-        raise DataError(
-            f"{image.path}: has a time axis ({image.axes}), --also is for images and volumes"
-        )
+    from embedseg.export import EXPORTERS, Objects, export_objects
+
+    film = "T" in image.axes
     table = segmentation.objects
     scores = table["score"].tolist() if table is not None else []
     objects = Objects(
         segmentation.labels,
-        spacing or (1.0,) * segmentation.labels.ndim,
+        spacing or (1.0,) * (segmentation.labels.ndim - film),
         image.path.name if image.path else target.name,
         dict(enumerate(scores, 1)),
-        image.data if "C" in image.axes else image.data[None],
+        image.data if "C" in image.axes else np.expand_dims(image.data, int(film)),
         image.channels,
         spacing_known=spacing is not None,
+        film=film,
     )
     # Checked before.
     export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)

@@ -31,6 +31,8 @@ BETWEEN = re.compile(r"[\s,]*")
 def write_geojson(path: Path, objects: Objects) -> None:
     """Write objects as a collection of QuPath's detections, one per object and plane, in pixels.
 
+    Of a film, each has its frame.
+
     Each has an id that follows from its label, its label as name, and as measurements the label,
     the size of the whole object in pixels and, where they are known, in µm, and its score.
 
@@ -42,12 +44,15 @@ def write_geojson(path: Path, objects: Objects) -> None:
     """
     with path.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
-        for number, outline in enumerate(objects.outlines()):
-            file.write((",\n" if number else "\n") + json.dumps(_feature(objects, outline)))
+        between = "\n"
+        for frame in objects.each_frame():
+            for outline in frame.outlines():
+                file.write(between + json.dumps(_feature(frame, outline)))
+                between = ",\n"
         file.write("\n]}\n")
 
 
-FORMAT = ObjectFormat(".geojson", write_geojson)
+FORMAT = ObjectFormat(".geojson", write_geojson, films=True)
 
 
 def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
@@ -58,8 +63,8 @@ def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
         if len(polygons) == 1
         else {"type": "MultiPolygon", "coordinates": polygons}
     )
-    if objects.ndim == 3:
-        geometry["plane"] = {"c": -1, "z": outline.plane, "t": 0}
+    if objects.ndim == 3 or objects.frame is not None:
+        geometry["plane"] = {"c": -1, "z": outline.plane, "t": objects.frame or 0}
     size = objects.sizes[label]
     measurements: dict[str, float] = {
         "Label": label,
@@ -145,7 +150,8 @@ def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
     kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
     return Drawn(
         label_of(name) if isinstance(name, str) else None,
-        int(plane.get("z", 0)),
+        # Of a film of images, frames are planes.
+        int(plane.get("z", 0)) or int(plane.get("t", 0)),
         _mask(geometry, shape),
         region=kind in REGIONS,
     )

@@ -157,9 +157,12 @@ def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
         tmp_path / "out",
         "--frames",
         "--also",
-        "roi",
+        "ome-zarr",
     )
-    assert (done.code, "--also is for images and volumes" in done.err) == (1, True)
+    words = (
+        "has a time axis, ome-zarr is for images and volumes; frames are written as roi, geojson"
+    )
+    assert (done.code, words in done.err) == (1, True)
     done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames")
     assert done.code == 0
     found = read_image(tmp_path / "out" / "movie.tif")
@@ -170,3 +173,27 @@ def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
     done = run("predict", model, tmp_path / "plain.tif", "-o", tmp_path / "out", "--axes", "tyx")
     assert done.code == 0
     assert read_image(tmp_path / "out" / "plain.tif").data.shape == (3, 40, 48)
+
+
+def test_objects_of_frames_are_written_with_their_frame(
+    model: Path, tmp_path: Path, run: Run
+) -> None:
+    frames = np.stack([blobs((40, 48), 3, seed)[0] for seed in range(3)]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "movie.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    options = ["--frames", "--also", "roi,geojson,csv,coco"]
+    done = run("predict", model, tmp_path / "movie.tif", "-o", tmp_path / "out", *options)
+    assert done.code == 0, done.err
+    labels = read_image(tmp_path / "out/movie.tif").data
+    expected = [(t, int(n)) for t in range(3) for n in np.unique(labels[t])[1:]]
+    with (tmp_path / "out/movie.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["frame"]), int(row["label"])) for row in rows] == expected
+    for row in rows:
+        inside = labels[int(row["frame"])] == int(row["label"])
+        assert int(row["size_px"]) == inside.sum()
+        mean = frames[int(row["frame"])][inside].mean()
+        assert float(row["mean_c1"]) == pytest.approx(mean, rel=1e-4)
+    for suffix in (".zip", ".geojson", ".json"):
+        shape = ["--shape", "3,40,48", "--overwrite", "-o", tmp_path / "back.tif"]
+        assert run("convert", tmp_path / f"out/movie{suffix}", *shape).code == 0
+        np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)

@@ -762,3 +762,34 @@ def test_shapes_that_do_not_fit_into_memory_are_refused(tmp_path: Path) -> None:
     (tmp_path / "b.json").write_text(json.dumps(INSTANCES | {"images": [image]}))
     with pytest.raises(DataError, match=r"b\.json: .*8e\+05 GB.*free"):
         import_objects(tmp_path / "b.json")
+
+
+# -- films -----------------------------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("volume", "channels", "position", "z", "t"),
+    [(False, 1, 2, 0, 0), (False, 2, 0, 0, 2), (True, 1, 0, 1, 2)],
+)
+def test_objects_of_a_film_have_their_frame(
+    volume: bool, channels: int, position: int, z: int, t: int, tmp_path: Path
+) -> None:
+    one = np.stack([SCENE, SCENE * (SCENE == 3)]) if volume else SCENE
+    film = np.stack([0 * one, one])
+    objects = Objects(
+        film, (1.0,) * one.ndim, "a.tif", image=np.zeros((2, channels, *one.shape)), film=True
+    )
+    for kind, suffix in BACK.items():
+        export_objects(tmp_path / f"a{suffix}", objects, kind)
+    roi = roifile.roiread(tmp_path / "a.zip")[0]
+    assert (roi.position, roi.z_position, roi.t_position) == (position, z, t)
+    assert roi.name == "0001-t0002" + "-z0001" * volume
+    feature = json.loads((tmp_path / "a.geojson").read_text())["features"][0]
+    assert feature["geometry"]["plane"] == {"c": -1, "z": 0, "t": 1}
+    written = json.loads((tmp_path / "a.json").read_text())
+    place = {each["id"]: each for each in written["images"]}[written["annotations"][0]["image_id"]]
+    assert (place["frame"], place.get("plane", 0)) == (1, 0)
+    assert place["file_name"] == "a_t0002" + "_z0001" * volume + ".tif"
+    export_objects(tmp_path / "a.csv", objects, "csv")
+    rows = (tmp_path / "a.csv").read_text().splitlines()
+    assert rows[0].startswith("frame,label,") and {row.split(",")[0] for row in rows[1:]} == {"1"}
+    with pytest.raises(DataError, match="has a time axis, ome-zarr is for images"):
+        export_objects(tmp_path / "a.zarr", objects, "ome-zarr")
