@@ -104,7 +104,7 @@ def find_display(series: tifffile.TiffPageSeries) -> Display | None:
         return inverted_display(series.dtype, page.bitspersample)
     if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None:
         return None
-    if series.kind in ("imagej", "ome") or series.dtype.kind != "u":
+    if series.kind in ("imagej", "ome") or series.dtype.kind not in "bu":
         return None
     return palette_display(np.asarray(page.colormap).T)
 
