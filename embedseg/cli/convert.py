@@ -125,7 +125,7 @@ def convert(
         check_export(output, kind, overwrite=overwrite)
     read = _read(source, image, like, shape, link, axes and axes.upper())
     labels = clean(read.data, options)
-    shown = _image(image, None) if image else None
+    shown = _image(image, axes and axes.upper()) if image else None
     pixels = _with_channels(shown) if shown else None
     if kind == LABELS:
         write_labels(output, labels, given or read.spacing, read.axes)
@@ -186,7 +186,7 @@ def _read(
     from dataclasses import replace
 
     from embedseg.export import IMPORTERS
-    from embedseg.images import is_lazy_source, read_labels
+    from embedseg.images import is_lazy_source, label_axes, read_labels
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
@@ -195,6 +195,7 @@ def _read(
         raise UsageError(
             f"{source}: --like, --shape and --link are for outlines: " + " ".join(IMPORTERS)
         )
+    axes = axes and label_axes(axes)
     if is_lazy_source(source):
         labels = _stored(source, axes)
         labels = replace(labels, data=check_labels(labels.data, name=str(source)))
@@ -247,7 +248,14 @@ def _image(path: Path, axes: str | None) -> Image:
     from embedseg.images import is_lazy_source, read_image
     from embedseg.types import DataError
 
-    image = _stored(path, axes) if is_lazy_source(path) else read_image(path, axes)
+    read = _stored if is_lazy_source(path) else read_image
+    try:
+        image = read(path, axes)
+    except DataError:
+        # The axes may be those of the labels only.
+        if axes is None:
+            raise
+        image = read(path, None)
     if "T" in image.axes:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image

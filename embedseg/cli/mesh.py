@@ -123,8 +123,12 @@ def mesh(
         [output.with_suffix("") if each else output, output.with_suffix(".csv")], [labels]
     )
     check_outputs(output, each=each, preview=preview, overwrite=overwrite)
-    read = read_stack if labels.is_dir() else read_labels
-    image = read(labels, axes and axes.upper())
+    wanted_axes = axes and axes.upper()
+    image = (
+        read_stack(labels, wanted_axes, as_stored=True)
+        if labels.is_dir()
+        else read_labels(labels, wanted_axes)
+    )
     if image.axes != "ZYX":
         raise DataError(
             f"{labels}: shape {image.data.shape} ({image.axes}), expected labels of a "

@@ -98,14 +98,15 @@ def few_bits_display(bits: int) -> Display:
 
 
 @cache
-def _log_once(path: str, description: str) -> None:
+def log_once(path: str, description: str) -> None:
+    """Log a remark on a file once."""
     log.info("%s: %s", path, description)
 
 
 def log_display(path: Path, display: Display | None) -> None:
     """Log once per file that its values are shown as others."""
     if display is not None and display.description:
-        _log_once(str(path), display.description)
+        log_once(str(path), display.description)
 
 
 class Displayed:

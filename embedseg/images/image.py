@@ -95,7 +95,9 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     if not as_stored:
         log_display(path, content.display)
         content = content.shown()
-    order, places = locate_axes(path, content.data.shape, content.axes, wanted)
+    # Colours of more bits, and labels, are hardly ever stored in separate planes.
+    colours = content.data.dtype == np.uint8 and not as_stored
+    order, places = locate_axes(path, content.data.shape, content.axes, wanted, colours=colours)
     spacing = get_spacing(order, content.sizes)
     data = reorder_axes(content.data, places)
     return Image(data, order, spacing, path, get_channel_names(order, data.shape, content.channels))

@@ -202,7 +202,11 @@ def open_lazy(
             opened = inspect_file(name, wanted)
         layout = opened.layout
         order, places = locate_axes(
-            name, layout.shape, layout.axes, None if opened.kind == "slices" else wanted
+            name,
+            layout.shape,
+            layout.axes,
+            None if opened.kind == "slices" else wanted,
+            colours=opened.colours,
         )
         # The opened array may have more axes than its layout keeps.
         places = tuple(None if place is None else layout.kept[place] for place in places)

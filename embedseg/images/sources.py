@@ -52,12 +52,15 @@ class Source(NamedTuple):
     path, inside : str
         Arguments of the opener: a file, folder or URL, and the array in it.
     layout : Layout
+    colours : bool
+        As in `embedseg.images.axes.locate_axes`.
     """
 
     kind: str
     path: str
     inside: str
     layout: Layout
+    colours: bool = True
 
 
 @contextmanager
@@ -123,7 +126,8 @@ def inspect_file(source: str, wanted: str | None) -> Source:
             log_display(path, layout.display)
             assert series.parent is not None
             ndim = len(list_series(series.parent)[0][1])
-            return Source("tiff", str(path), "", layout.shown(ndim))
+            colours = series.dtype == np.uint8
+            return Source("tiff", str(path), "", layout.shown(ndim), colours)
     if kind == ".npy":
         return Source("npy", str(path), "", make_plain_layout(_open_npy(str(path), "").shape))
     if kind == ".png":
