@@ -127,6 +127,8 @@ def convert(
     labels = clean(read.data, options)
     shown = _image(image, axes and axes.upper()) if image else None
     pixels = _with_channels(shown) if shown else None
+    if shown:
+        _compare_spacing(shown, read, given)
     if kind == LABELS:
         write_labels(output, labels, given or read.spacing, read.axes)
     else:
@@ -259,6 +261,18 @@ def _image(path: Path, axes: str | None) -> Image:
     if "T" in image.axes:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image
+
+
+def _compare_spacing(image: Image, labels: Image, given: tuple[float, ...] | None) -> None:
+    """Print that an image has another spacing than the one that its labels are written with."""
+    from embedseg.geometry import spacings_agree
+
+    used = given or labels.spacing
+    if not used or not image.spacing or len(used) != len(image.spacing):
+        return
+    if not all(map(spacings_agree, zip(image.spacing, used, strict=True))):
+        theirs, ours = (",".join(f"{size:g}" for size in each) for each in (image.spacing, used))
+        say(f"{image.path}: spacing {theirs} µm, that of the labels is {ours} µm, which is used")
 
 
 def _stored(path: Path, axes: str | None) -> Image:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images.display import Display
+from embedseg.images.display import Display, log_once
 
 log = logging.getLogger("embedseg")
 
@@ -109,6 +109,8 @@ def usable_sizes(
 ) -> dict[str, float]:
     """Return the sizes of pixels in µm, as far as they are known; warn of impossible ones.
 
+    Some microscopes store a negative depth for stacks taken downwards: its absolute value counts.
+
     Parameters
     ----------
     source : path
@@ -118,9 +120,12 @@ def usable_sizes(
 
     Examples
     --------
-    >>> usable_sizes("a.tif", {"Y": (500, "nm"), "X": (None, "µm")})
-    {'Y': 0.5}
+    >>> usable_sizes("a.tif", {"Z": (-2, "µm"), "Y": (500, "nm"), "X": (None, "µm")})
+    {'Z': 2.0, 'Y': 0.5}
     """
+    stored = {
+        axis: (_positive(source, axis, value), unit) for axis, (value, unit) in stored.items()
+    }
     sizes = {axis: to_microns(value, unit) for axis, (value, unit) in stored.items()}
     for axis, (value, unit) in stored.items():
         if value is not None and sizes[axis] is None and to_microns(1, unit) is not None:
@@ -133,6 +138,18 @@ def usable_sizes(
                 unit,
             )
     return {axis: size for axis, size in sizes.items() if size}
+
+
+def _positive(source: Path | str, axis: str, value: object) -> object:
+    """Return the absolute value of a negative number, and log that; anything else as it is."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+    if not -np.inf < number < 0:
+        return value
+    log_once(str(source), f"size of a pixel along {axis} is {value}, read as {-number:g}")
+    return -number
 
 
 def make_plain_layout(shape: tuple[int, ...]) -> Layout:

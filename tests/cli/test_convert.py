@@ -310,6 +310,20 @@ def test_a_missing_library_is_said_in_one_line(
     assert done.last == f"error: this needs {library}: pip install 'embedseg-nd[{extra}]'"
 
 
+def test_another_spacing_of_the_image_is_remarked_on(tmp_path: Path, run: Run) -> None:
+    labels = np.ones((5, 6), np.int32)
+    write_labels(tmp_path / "a.tif", labels, (0.5, 0.5), "YX")
+    for name, spacing in {"same": (0.5, 0.5), "other": (0.5, 0.25), "none": None}.items():
+        write_tiff(tmp_path / f"{name}.tif", labels.astype(np.uint8), spacing, "YX")
+        command = ["convert", tmp_path / "a.tif", "--image", tmp_path / f"{name}.tif"]
+        done = run(*command, "-o", tmp_path / f"{name}.csv")
+        assert done.code == 0
+        remark = f"{name}.tif: spacing 0.5,0.25 µm, that of the labels is 0.5,0.5 µm"
+        assert (remark in done.err) == (name == "other")
+    done = run(*command[:3], tmp_path / "other.tif", "-o", tmp_path / "b.csv", "--spacing=0.5,0.25")
+    assert "that of the labels" not in done.err
+
+
 def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
     write_labels(tmp_path / "a.tif", np.ones((5, 6), np.int32), None, "YX")
     assert (
