@@ -63,8 +63,8 @@ def predict(
             "-o",
             "--output",
             metavar="OUT",
-            help="Folder for the label images, <stem>.tif; in blocks "
-            "*.zarr, IMAGE.zarr/labels/NAME or *.tif.",
+            help="Folder for the label images, <stem>.tif, of images from several folders with "
+            "these; in blocks *.zarr, IMAGE.zarr/labels/NAME or *.tif.",
         ),
     ],
     tta: Tta = False,

@@ -6,7 +6,7 @@ import errno
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embedseg.images.formats import READERS
@@ -101,7 +101,7 @@ def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[P
     Raises
     ------
     DataError
-        If one of them matches no file, or two files have one stem.
+        If one of them matches no file, or two files of a folder have one stem.
     """
     # `Path.resolve` does not bear loops of links.
     files = {os.path.realpath(path): path for item in inputs for path in _expand(item)}
@@ -110,14 +110,36 @@ def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[P
             check_file(split_container(path)[0])
     if not files:
         raise DataError("no image files given")
-    by_stem: dict[str, Path] = {}
+    by_stem: dict[tuple[str, str], Path] = {}
     for path in sorted(files.values(), key=natural_key):
-        if (other := by_stem.setdefault(stem(path), path)) is not path:
+        if (other := by_stem.setdefault((_folder(path), stem(path)), path)) is not path:
             raise DataError(
                 f"{other} and {path} have the same name without suffix, "
                 f"{stem(path)!r}; expected different names"
             )
     return list(by_stem.values())
+
+
+def _folder(path: Path) -> str:
+    return os.path.abspath(split_container(path)[0].parent)
+
+
+def name_outputs(paths: Sequence[Path]) -> list[Path]:
+    """Return the stem of each file, below the folders that the files do not have in common.
+
+    Examples
+    --------
+    >>> [path.as_posix() for path in name_outputs([Path("in/day1/a.tif"), Path("in/day2/a.tif")])]
+    ['day1/a', 'day2/a']
+    >>> [path.as_posix() for path in name_outputs([Path("in/day1/a.tif"), Path("in/day1/b.tif")])]
+    ['a', 'b']
+    """
+    folders = [_folder(path) for path in paths]
+    common = os.path.commonpath(folders)
+    return [
+        Path(os.path.relpath(folder, common)) / stem(path)
+        for folder, path in zip(folders, paths, strict=True)
+    ]
 
 
 def _expand(item: Path | str) -> list[Path]:

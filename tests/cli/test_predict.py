@@ -46,16 +46,42 @@ def test_predict_refuses_clashes_up_front(
     model: Path, data: Path, tmp_path: Path, run: Run
 ) -> None:
     image = next((data / "test/images").iterdir())
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        shutil.copy(image, tmp_path / name / "same.tif")
-    done = run("predict", model, tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
+    (tmp_path / "a").mkdir()
+    for name in ("same.tif", "same.ome.tif"):
+        shutil.copy(image, tmp_path / "a" / name)
+    done = run("predict", model, tmp_path / "a", "-o", tmp_path / "out")
     assert done.code == 1
     assert "same" in done.last
     assert not (tmp_path / "out").exists()
+    (tmp_path / "a/same.ome.tif").unlink()
     done = run("predict", model, tmp_path / "a", "-o", tmp_path / "a")
     assert done.code == 2
     assert "is an input too" in done.last
+
+
+def test_predict_keeps_the_folders_of_its_inputs(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    images = sorted((data / "test/images").iterdir())[:2]
+    for day, image in zip(("day1", "day2"), images, strict=True):
+        (tmp_path / day).mkdir()
+        shutil.copy(image, tmp_path / day / "a.tif")
+    out = tmp_path / "out"
+    command = ["predict", model, tmp_path / "day*/*.tif", "-o", out, "--also", "csv", "--maps"]
+    done = run(*command, "--plot")
+    assert done.code == 0
+    assert "day2/a.tif: " in done.err
+    written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert written > {f"{day}/a{end}" for day in ("day1", "day2") for end in (".tif", ".csv")}
+    for folder in ("maps/", "plots/"):
+        found = {path for path in written if path.startswith(folder)}
+        names = [{path for path in found if f"{folder}{day}/a" in path} for day in ("day1", "day2")]
+        assert len(names[0]) == len(names[1]) > 0 and names[0] | names[1] == found
+    for day, image in zip(("day1", "day2"), images, strict=True):
+        run("predict", model, image, "-o", tmp_path / day / "alone")
+        alone = read_image(tmp_path / day / "alone" / image.name).data
+        np.testing.assert_array_equal(read_image(out / day / "a.tif").data, alone)
+    assert "day1/a" in (out / "report.html").read_text()
 
 
 def test_predict_settings_change_what_is_found(
