@@ -14,13 +14,16 @@
     microscopes.py  Microscope files (CZI, ND2, LIF) through bioio
     multiscales.py  Metadata of zarr arrays and OME-Zarr images: axes, pixel size, channels
     normalize.py    Normalisation of whole images, channel by channel
+    ome_files.py    OME-TIFF images that lie in several files
     ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
+    parts.py        Images of a file that holds several, by number or name
     pyramid.py      Coarser levels of label images
     slices.py       Folders with one file per slice, read box by box
     sources.py      Sources of large images: files, folders, zarr stores
     stack.py        Stacks of slices: read as a volume, written back
     synthetic.py    Synthetic images of blobs with known labels
     tiff.py         TIFF files: OME, ImageJ, plain
+    tiff_series.py  Images of a TIFF file, and the one that is meant
 """
 
 import lazy_loader

@@ -14,6 +14,7 @@ from embedseg.images.content import Content
 from embedseg.images.display import few_bits_display, palette_display
 from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.microscopes import PLUGINS, read_microscope
+from embedseg.images.parts import only_image
 from embedseg.images.tiff import read_tiff
 
 #: The first bytes of a PNG; the rest are parts of a length, a name, content and a checksum.
@@ -23,7 +24,7 @@ PNG = b"\x89PNG\r\n\x1a\n"
 BITS, COLOUR_TYPE, GREYS, PALETTE = 8, 9, 0, 3
 
 
-def read_png(path: Path) -> Content:
+def read_png(path: Path, part: str | None = None) -> Content:
     """Read a PNG; colours are samples.
 
     The values of palettes and of greys of fewer than 8 bits are those stored: `Content.display` has
@@ -31,6 +32,7 @@ def read_png(path: Path) -> Content:
     """
     from imagecodecs import png_decode
 
+    only_image(path, part)
     stored, display = path.read_bytes(), None
     bits, kind = stored[len(PNG) + 8 + BITS], stored[len(PNG) + 8 + COLOUR_TYPE]
     single = stored.startswith(PNG) and kind in (GREYS, PALETTE)
@@ -66,12 +68,12 @@ def _as_greys(stored: bytes) -> tuple[bytes, NDArray[np.uint8]]:
     return b"".join(parts), colours
 
 
-#: The reader of a file, by its suffix.
-READERS: dict[str, Callable[[Path], Content]] = {
+#: The reader of a file, by its suffix; it gets the path, and number or name of the image in it.
+READERS: dict[str, Callable[[Path, str | None], Content]] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
     ".png": read_png,
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
-    **dict.fromkeys(PLUGINS, lambda path: Content(*read_microscope(path))),
+    **dict.fromkeys(PLUGINS, lambda path, part: Content(*read_microscope(path, part))),
 }

@@ -22,7 +22,6 @@ from embedseg.images.axes import (
 from embedseg.images.content import Content
 from embedseg.images.display import log_display
 from embedseg.images.formats import READERS
-from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.inputs import check_file, split_container
 from embedseg.images.tiff import write_tiff
 from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError, check_labels
@@ -57,7 +56,8 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     """Read an image: TIFF (OME, ImageJ or plain), PNG, HDF5, or with bioio CZI, ND2 and LIF.
 
     Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
-    another.
+    another. Of a TIFF or microscope file with several images, `file.czi#2` names the second one,
+    and `file.czi#NAME` one by its name.
 
     Axes are never guessed: they come from the metadata or from `axes`; only a plain image with two
     axes is taken to be YX. Colours are channels.
@@ -174,7 +174,7 @@ def write_labels(
 
 def _read(path: Path) -> Content:
     """Read a file with the reader of its suffix; every error names the file."""
-    path, inside = split_container(path)
+    path, part = split_container(path)
     check_file(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -184,7 +184,7 @@ def _read(path: Path) -> Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = read_hdf5(path, inside) if inside else reader(path)
+            content = reader(path, part)
     except (DataError, UsageError):
         raise
     except Exception as error:  # decoders raise anything on a broken file

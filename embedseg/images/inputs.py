@@ -11,6 +11,8 @@ from pathlib import Path
 
 from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import CONTAINERS
+from embedseg.images.ome_files import drop_members
+from embedseg.images.parts import split_part
 from embedseg.types import DataError
 
 
@@ -19,26 +21,32 @@ def stem(path: Path | str) -> str:
 
     Examples
     --------
-    >>> stem("in/a.b.ome.tif"), stem("c.png"), stem("d.h5/raw")
-    ('a.b', 'c', 'd')
+    >>> stem("in/a.b.ome.tif"), stem("c.png"), stem("d.h5/raw"), stem("e.lif#day 1/left")
+    ('a.b', 'c', 'd', 'e_day_1_left')
     """
-    name = split_container(Path(path))[0].name
-    return re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", name, flags=re.IGNORECASE)
+    file, part = split_container(Path(path))
+    name = re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", file.name, flags=re.IGNORECASE)
+    if part is None or file.suffix.lower() in CONTAINERS:
+        return name
+    return name + "_" + re.sub(r"[^\w.-]+", "_", part)
 
 
 def split_container(path: Path) -> tuple[Path, str | None]:
-    """Split a path into an HDF5 file and, if there is one, the name of a dataset in it.
+    """Split a path into a file and the name of the image in it, None for the only one.
+
+    A dataset of HDF5 is named as if it were a file in a folder, any other image behind "#", by its
+    number or name.
 
     Examples
     --------
     >>> file, name = split_container(Path("in/a.h5/group/raw"))
-    >>> file.name, name, split_container(Path("a.tif"))[1]
-    ('a.h5', 'group/raw', None)
+    >>> file.name, name, split_container(Path("a.tif"))[1], split_container(Path("b.czi#2"))[1]
+    ('a.h5', 'group/raw', None, '2')
     """
     for parent in path.parents:
         if parent.suffix.lower() in CONTAINERS and not parent.is_dir():
             return parent, path.relative_to(parent).as_posix()
-    return path, None
+    return split_part(path, tuple(READERS))
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
@@ -91,6 +99,8 @@ def check_file(path: Path) -> None:
 def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[Path]:
     """List the image files of paths, folders and glob patterns, in natural order.
 
+    Of the files of one OME-TIFF image the first is listed.
+
     Parameters
     ----------
     inputs : iterable of path
@@ -111,7 +121,7 @@ def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[P
     if not files:
         raise DataError("no image files given")
     by_stem: dict[tuple[str, str], Path] = {}
-    for path in sorted(files.values(), key=natural_key):
+    for path in drop_members(sorted(files.values(), key=natural_key)):
         if (other := by_stem.setdefault((_folder(path), stem(path)), path)) is not path:
             raise DataError(
                 f"{other} and {path} have the same name without suffix, "

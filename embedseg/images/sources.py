@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
-import tifffile
 
 from embedseg.images.content import Layout, make_plain_layout
 from embedseg.images.display import Display, Displayed, log_display
@@ -20,7 +19,8 @@ from embedseg.images.inputs import check_link, split_container
 from embedseg.images.microscopes import PLUGINS
 from embedseg.images.multiscales import read_array_layout, read_channel_names, read_image_layout
 from embedseg.images.slices import Slices
-from embedseg.images.tiff import find_display, list_series, open_tiff
+from embedseg.images.tiff import find_display, open_tiff
+from embedseg.images.tiff_series import choose_series, open_file
 from embedseg.types import DataError, UsageError
 
 #: Largest page of a TIFF, in bytes, that is decoded whole: many small strips take longer.
@@ -122,16 +122,16 @@ def inspect_file(source: str, wanted: str | None) -> Source:
         with open_hdf5(path, inside) as (dataset, layout):
             return Source("hdf5", str(path), dataset.name, layout)
     if kind in (".tif", ".tiff"):
-        with open_tiff(path) as (series, layout):
+        with open_tiff(path, inside) as (series, layout):
             log_display(path, layout.display)
             assert series.parent is not None
-            ndim = len(list_series(series.parent)[0][1])
+            ndim = len(choose_series(path, series.parent, inside)[1])
             colours = series.dtype == np.uint8
-            return Source("tiff", str(path), "", layout.shown(ndim), colours)
+            return Source("tiff", str(path), inside or "", layout.shown(ndim), colours)
     if kind == ".npy":
         return Source("npy", str(path), "", make_plain_layout(_open_npy(str(path), "").shape))
     if kind == ".png":
-        content = read_png(path)
+        content = read_png(path, inside)
         log_display(path, content.display)
         content = content.shown()
         layout = make_plain_layout(content.data.shape)._replace(axes=content.axes)
@@ -226,15 +226,15 @@ def _open_hdf5(path: str, inside: str) -> StoredArray:
 
 def _open_tiff(path: str, inside: str) -> StoredArray:
     """Open a TIFF as it is shown."""
-    stored, display = _open_pages(path)
+    stored, display = _open_pages(path, inside or None)
     return stored if display is None else Displayed(stored, display)
 
 
-def _open_pages(path: str) -> tuple[StoredArray, Display | None]:
+def _open_pages(path: str, part: str | None) -> tuple[StoredArray, Display | None]:
     """Map a TIFF into memory; if it is compressed, decode pages on demand."""
     with ExitStack() as stack:
-        file = stack.enter_context(tifffile.TiffFile(path))
-        series, shape, _ = list_series(file)[0]
+        file = stack.enter_context(open_file(path))
+        series, shape, _ = choose_series(path, file, part)
         page, display = series.keyframe, find_display(series)
         if series.dataoffset is not None and page.is_memmappable:
             kind = file.byteorder + series.dtype.char

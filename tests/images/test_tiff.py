@@ -11,7 +11,7 @@ import pytest
 import tifffile
 
 from embedseg.images import open_lazy, read_image, write_tiff
-from embedseg.images.tiff import list_series
+from embedseg.images.tiff_series import list_series
 from embedseg.types import DataError
 from image_files import VOLUME, imagej, save
 
@@ -204,14 +204,6 @@ def test_missing_planes_do_not_pass_for_zeros(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.ome\.tif: .*missing"):
         read_image(path)
-
-
-def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
-    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        writer.write(VOLUME[0, 0], metadata={})
-        writer.write(VOLUME[0, 0, :3], metadata={})
-    with pytest.raises(DataError, match=r"2 separate images.*expected one"):
-        read_image(tmp_path / "a.tif")
 
 
 def test_axes_of_length_one_are_kept_with_the_tifffile_here_and_with_newer(tmp_path: Path) -> None:
