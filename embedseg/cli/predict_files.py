@@ -238,12 +238,14 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
 
 def _read_image(job: _Job, path: Path) -> Image:
     """Read an image, and check that its axes are those of the request and of the model."""
-    from embedseg.images import read_image
+    from embedseg.images import drop_equal_colours, read_image
     from embedseg.model import check_pixel_size
     from embedseg.types import DataError, UsageError
 
     request, segmenter = job.request, job.segmenter
     image = read_image(path, request.axes)
+    if segmenter.config.channels == 1:
+        image = drop_equal_colours(image)
     if "T" in image.axes and not request.frames and "T" not in (request.axes or ""):
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:

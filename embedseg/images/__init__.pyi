@@ -9,6 +9,7 @@ from .formats import READERS as READERS
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (
     Image as Image,
+    drop_equal_colours as drop_equal_colours,
     read_image as read_image,
     read_label_values as read_label_values,
     read_labels as read_labels,

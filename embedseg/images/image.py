@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from embedseg.images.axes import (
     reorder_axes,
 )
 from embedseg.images.content import Content
-from embedseg.images.display import log_display
+from embedseg.images.display import log_display, log_once
 from embedseg.images.formats import READERS
 from embedseg.images.inputs import check_file, split_container
 from embedseg.images.tiff import write_tiff
@@ -101,6 +101,27 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     spacing = get_spacing(order, content.sizes)
     data = reorder_axes(content.data, places)
     return Image(data, order, spacing, path, get_channel_names(order, data.shape, content.channels))
+
+
+def drop_equal_colours(image: Image) -> Image:
+    """Return a grey image that was saved as RGB or RGBA as grey, and log that; others as they are.
+
+    Examples
+    --------
+    >>> grey = np.array([[3, 5]])
+    >>> drop_equal_colours(Image(np.stack([grey] * 3), "CYX")).data.tolist()
+    [[3, 5]]
+    """
+    if "C" not in image.axes:
+        return image
+    place = image.axes.index("C")
+    planes = np.moveaxis(image.data, place, 0)
+    grey = len(planes) in (3, 4) and (planes[1:3] == planes[0]).all()
+    # The fourth one is the opacity.
+    if not grey or (planes[3:] != planes[3:].max(initial=0)).any():
+        return image
+    log_once(str(image.path), f"its {len(planes)} channels are equal colours, read as grey")
+    return replace(image, data=planes[0], axes=image.axes.replace("C", ""), channels=())
 
 
 def read_labels(

@@ -84,6 +84,19 @@ def test_predict_keeps_the_folders_of_its_inputs(
     assert "day1/a" in (out / "report.html").read_text()
 
 
+def test_predict_reads_equal_colours_as_grey(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    image = read_image(next((data / "test/images").iterdir())).data
+    small = (image / image.max() * 255).astype(np.uint8)
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in/grey.tif", small)
+    tifffile.imwrite(tmp_path / "in/rgb.tif", np.dstack([small] * 3), photometric="rgb")
+    assert run("predict", model, tmp_path / "in", "-o", tmp_path / "out").code == 0
+    grey, rgb = (read_image(tmp_path / f"out/{name}.tif").data for name in ("grey", "rgb"))
+    np.testing.assert_array_equal(rgb, grey)
+
+
 def test_predict_settings_change_what_is_found(
     model: Path, data: Path, tmp_path: Path, run: Run
 ) -> None:
