@@ -100,6 +100,8 @@ class BlockJob:
         Of a process; results depend on it in the last digits.
     most : int
         Largest box that is decoded again with a wider halo, in pixels.
+    frame : int, optional
+        Of a film; the scratch folder is then one in that of the film.
     """
 
     image: LazyImage | Resampled
@@ -116,6 +118,7 @@ class BlockJob:
     device: str = "cpu"
     threads: int | None = None
     most: int = MOST
+    frame: int | None = None
 
     @property
     def joining(self) -> Joining:
@@ -169,8 +172,9 @@ class BlockJob:
 
     @property
     def output(self) -> Path:
-        """Folder in which the labels are put together."""
-        return Path(self.scratch) / "labels"
+        """Folder in which the labels are put together, those of all frames in one."""
+        scratch = Path(self.scratch)
+        return (scratch if self.frame is None else scratch.parent) / "labels"
 
 
 #: The same few lists are asked for again and again.

@@ -17,8 +17,9 @@
     ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
     pyramid.py      Coarser levels of label images
     slices.py       Folders with one file per slice, read box by box
-    sources.py      Sources of large images: files, folders, zarr stores
+    sources.py      Sources of large images: files and folders
     stack.py        Stacks of slices: read as a volume, written back
+    stores.py       Zarr stores: arrays, OME-Zarr images, and groups of images
     synthetic.py    Synthetic images of blobs with known labels
     tiff.py         TIFF files: OME, ImageJ, plain
 """

@@ -4,7 +4,7 @@ from .axes import (
     label_axes as label_axes,
     space_axes as space_axes,
 )
-from .content import to_microns as to_microns
+from .content import Scale as Scale, to_microns as to_microns
 from .formats import READERS as READERS
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (
@@ -49,5 +49,6 @@ from .stack import (
     resize_slices as resize_slices,
     write_slices as write_slices,
 )
+from .stores import list_fields as list_fields
 from .synthetic import blobs as blobs, write_blobs as write_blobs
 from .tiff import write_tiff as write_tiff

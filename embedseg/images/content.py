@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -59,6 +60,22 @@ class Content(NamedTuple):
         return self._replace(data=self.display.show(self.data), axes=axes, display=None)
 
 
+class Scale(NamedTuple):
+    """Scale of an axis: pixel i has its middle at `start + i * size`.
+
+    Attributes
+    ----------
+    size, start : float
+        Size of a pixel, and where the first one lies.
+    unit : str, optional
+        Of both, as in the file.
+    """
+
+    size: float
+    start: float = 0.0
+    unit: str | None = None
+
+
 class Layout(NamedTuple):
     """Shape and metadata of stored pixels.
 
@@ -70,6 +87,8 @@ class Layout(NamedTuple):
         As in `Content`.
     kept : tuple of int
         Index of each of these axes among all axes of the format; the others have length 1.
+    scales : mapping of str to Scale
+        Of each axis, if the format gives images a place.
     """
 
     shape: tuple[int, ...]
@@ -78,6 +97,29 @@ class Layout(NamedTuple):
     kept: tuple[int, ...]
     channels: tuple[str, ...] = ()
     display: Display | None = None
+    scales: Mapping[str, Scale] = MappingProxyType({})
+
+    def squeezed(self, lengths: Sequence[int] | None = None) -> Layout:
+        """Return the layout without axes of length 1, save Y, X and those without a name.
+
+        Parameters
+        ----------
+        lengths : sequence of int, optional
+            Lengths that count in place of those of the pixels.
+
+        Examples
+        --------
+        >>> layout = make_plain_layout((1, 3, 1, 40, 50))._replace(axes="TCZYX").squeezed()
+        >>> layout.axes, layout.shape, layout.kept
+        ('CYX', (3, 40, 50), (1, 3, 4))
+        """
+        sides = zip(self.axes, lengths or self.shape, strict=True)
+        used = [i for i, (axis, n) in enumerate(sides) if n != 1 or axis in "QYX"]
+        return self._replace(
+            shape=tuple(self.shape[i] for i in used),
+            axes="".join(self.axes[i] for i in used),
+            kept=tuple(self.kept[i] for i in used),
+        )
 
     def shown(self, ndim: int) -> Layout:
         """Return the layout of pixels as they are shown, given the number of stored axes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -20,16 +20,12 @@ from embedseg.images.axes import (
     get_spacing,
     locate_axes,
     reorder_axes,
+    label_axes,
     space_axes,
 )
-from embedseg.images.sources import (
-    OPENERS,
-    StoredArray,
-    inspect_file,
-    inspect_store,
-    is_url,
-    translate_errors,
-)
+from embedseg.images.content import Layout, Scale
+from embedseg.images.sources import OPENERS, StoredArray, inspect_file, translate_errors
+from embedseg.images.stores import inspect_store, is_url
 from embedseg.types import DataError, Spacing, UsageError
 
 #: Files that make a folder a zarr store.
@@ -50,6 +46,8 @@ class Origin:
         As `embedseg.images.axes.locate_axes` returns them.
     token : str
         Different each time an image is opened, as the file may have changed.
+    frame : tuple of int, optional
+        A stored axis of which one index is read, and that index.
     """
 
     kind: str
@@ -57,6 +55,7 @@ class Origin:
     inside: str
     places: Places
     token: str
+    frame: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ class LazyImage:
     Attributes
     ----------
     source : str
-        Path or URL, as it was given.
+        Path or URL, as it was given; of a group of bioformats2raw that of its only series.
     shape : tuple of int
         Lengths along `axes`.
     dtype : dtype
@@ -83,6 +82,9 @@ class LazyImage:
         The place of the pixels.
     channels : tuple of str
         Names of the channels; none unless each has one.
+    scales : tuple of Scale
+        Place of the pixels along each axis but channels, as an OME-Zarr image gives it, of the
+        level that is read: translation and scale, in any unit. None if the file gives none.
     """
 
     source: str
@@ -93,6 +95,41 @@ class LazyImage:
     chunks: tuple[int, ...]
     origin: Origin = field(repr=False, compare=False)
     channels: tuple[str, ...] = ()
+    scales: tuple[Scale, ...] = ()
+
+    @property
+    def offset(self) -> tuple[float, ...]:
+        """Where the first pixel lies along each axis of space, in pixels."""
+        space = space_axes(self.axes)
+        scales = self.scales[-len(space) :] or [Scale(1.0)] * len(space)
+        return tuple(scale.start / scale.size for scale in scales)
+
+    def at_frame(self, frame: int) -> LazyImage:
+        """Return one frame of an image with a time axis, as an image without one.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.arange(12).reshape(3, 2, 2))
+        >>> frame = open_lazy(path, "TYX").at_frame(1)
+        >>> frame.axes, frame.read((slice(0, 2), slice(0, 2))).tolist()
+        ('YX', [[4, 5], [6, 7]])
+        """
+        # Time is the first axis.
+        place, *places = self.origin.places
+        return replace(
+            self,
+            shape=self.shape[1:],
+            axes=self.axes[1:],
+            chunks=self.chunks[1:],
+            scales=self.scales[1:],
+            origin=replace(
+                self.origin,
+                places=tuple(places),
+                frame=None if place is None else (place, frame),
+            ),
+        )
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Read a box.
@@ -132,6 +169,9 @@ class LazyImage:
             stored = _opened(self.origin, os.getpid())
             # Axes without a place have length 1.
             index = [slice(None)] * len(stored.shape)
+            if self.origin.frame is not None:
+                axis, frame = self.origin.frame
+                index[axis] = slice(frame, frame + 1)
             for place, side in zip(places, sides, strict=True):
                 if place is not None:
                     index[place] = side
@@ -161,7 +201,7 @@ def open_lazy(
 ) -> LazyImage:
     """Open an image to read boxes of it.
 
-    OME-Zarr and zarr arrays, local or at a URL of fsspec; TIFF, HDF5 (`file.h5/group/name` names a
+    OME-Zarr and zarr arrays, local or at a URL of fsspec, without axes of length 1; TIFF, HDF5 (`file.h5/group/name` names a
     dataset), npy and PNG; a folder with a file per slice, which adds Z. TIFF, HDF5, npy and zarr
     are read piece by piece; slices and PNG only as a whole.
 
@@ -201,6 +241,7 @@ def open_lazy(
         else:
             opened = inspect_file(name, wanted)
         layout = opened.layout
+        name = opened.name
         order, places = locate_axes(
             name, layout.shape, layout.axes, None if opened.kind == "slices" else wanted
         )
@@ -220,7 +261,23 @@ def open_lazy(
         _placed(pieces, places),
         origin,
         get_channel_names(order, shape, layout.channels),
+        _scales(layout, label_axes(order), spacing),
     )
+
+
+def _scales(layout: Layout, axes: str, spacing: Spacing | None) -> tuple[Scale, ...]:
+    """Return the scales of axes; with the spacing of a user, starts stay the same in pixels."""
+    if not layout.scales:
+        return ()
+    stored = [layout.scales.get(axis, Scale(1.0)) for axis in axes]
+    if spacing is None:
+        return tuple(stored)
+    first = len(stored) - len(spacing)
+    given = [
+        Scale(float(step), start / size * float(step), "micrometer")
+        for (size, start, _), step in zip(stored[first:], spacing, strict=True)
+    ]
+    return (*stored[:first], *given)
 
 
 def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:

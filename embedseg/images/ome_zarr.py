@@ -25,7 +25,8 @@ from tqdm.auto import tqdm
 
 from embedseg.common import check_output_folder, refuse_foreign
 from embedseg.images.axes import check_label_axes
-from embedseg.images.multiscales import Version, axis_sizes, describe_labels
+from embedseg.images.content import Scale
+from embedseg.images.multiscales import Version, axis_sizes, default_scales, describe_labels
 from embedseg.images.pyramid import choose_factors, coarser_shape, most_frequent
 from embedseg.types import Box, DataError, Spacing, UsageError
 
@@ -56,6 +57,7 @@ def create_labels(
     chunks: Sequence[int],
     version: Version = "0.5",
     source: str | None = None,
+    scales: Sequence[Scale] = (),
 ) -> None:
     """Create a group with an empty array "0" of labels, to be written chunk by chunk.
 
@@ -80,6 +82,9 @@ def create_labels(
         Version of NGFF: 0.4 stores zarr v2, 0.5 v3.
     source : str, optional
         Image that the labels belong to: a URL, or a path relative to the group.
+    scales : sequence of Scale, optional
+        Place of the labels along each axis, in any unit, as `LazyImage.scales` of their image.
+        Default: they start at 0, with pixels of `spacing`.
 
     Raises
     ------
@@ -118,6 +123,7 @@ def create_labels(
         "axes": axes,
         "spacing": spacing and [float(step) for step in spacing],
         "source": source,
+        "scales": [*scales],
     }
 
 
@@ -283,6 +289,8 @@ def add_levels(
         shutil.rmtree(folder)
     first = open_array(path, mode="r")
     sizes = axis_sizes(made["axes"], made["spacing"])
+    # Labels of earlier versions have no scales.
+    scales = [Scale(*each) for each in made.get("scales", ())]
     factors = choose_factors(first.shape, sizes, smallest, levels)
     total = sum(
         prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
@@ -300,7 +308,11 @@ def add_levels(
             for _ in (fill or _fill_serially(path))(level, boxes, step):
                 bar.update()
     described = describe_labels(
-        made["axes"], made["spacing"], factors, made["source"], store_version(path)
+        made["axes"],
+        scales or default_scales(made["axes"], made["spacing"]),
+        factors,
+        made["source"],
+        store_version(path),
     )
     group.attrs.update(described)
 
