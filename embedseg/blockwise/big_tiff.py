@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from itertools import product
+from pathlib import Path
 from typing import Any
 
 import numpy as np

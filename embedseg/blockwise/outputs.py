@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, final
 
@@ -19,10 +20,14 @@ from embedseg.images import (
     Filling,
     LazyImage,
     add_pyramid,
+    axis_lengths,
     check_output_store,
     create_labels,
     insert_labels,
+    is_lazy_source,
     label_axes,
+    open_lazy,
+    space_axes,
     store_version,
 )
 from embedseg.types import PerAxis, UsageError
@@ -119,35 +124,48 @@ class Output(ABC):
                 raise UsageError(f"{folder}: cannot be written to")
 
     def create(self, labels: Path, block: PerAxis, shape: PerAxis, dtype: np.dtype[Any]) -> None:
-        """Create the array that blocks are written into, unless it exists."""
+        """Create the array that blocks of all frames are written into, unless it exists."""
         if labels.exists():
             return
         aside = labels.with_name(labels.name + ".part")
         shutil.rmtree(aside, ignore_errors=True)
+        frames = axis_lengths(self.image.shape, self.image.axes, "T")
+        chunks = [_chunk(n, CHUNK[len(shape)]) for n in block]
         create_labels(
             aside,
-            shape,
+            (*frames, *shape),
             dtype,
             label_axes(self.image.axes),
             self.image.spacing,
-            chunks=tuple(_chunk(n, CHUNK[len(shape)]) for n in block),
+            chunks=[*(1 for _ in frames), *chunks],
             version=self.version,
             source=self.source,
+            scales=self.image.scales,
         )
         aside.rename(labels)
 
-    def write_table(self, table: ObjectTable) -> None:
-        """Write a row per object: its number, centre in µm, box and size in pixels, score."""
-        axes = label_axes(self.image.axes).lower()
+    def write_table(self, tables: Sequence[ObjectTable]) -> None:
+        """Write a row per object: its number, centre in µm, box and size in pixels, score.
+
+        Centres lie where the image places its pixels, with its translation; boxes count pixels
+        from the first one. Of a film, given a table per frame, rows have the frame, from 0.
+        """
+        axes, film = space_axes(self.image.axes).lower(), "T" in self.image.axes
         header = [
             "label",
+            *(["frame"] if film else []),
             *(f"centre_{axis}" for axis in axes),
             *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
             "size",
             "score",
             "cut",
         ]
-        write_rows(self.table, header, _rows(table))
+        rows = (
+            [number, *([frame] if film else []), *row]
+            for frame, table in enumerate(tables)
+            for number, row in enumerate(_rows(table), 1)
+        )
+        write_rows(self.table, header, rows)
 
 
 class _Standalone(Output):
@@ -210,43 +228,53 @@ class InsideImage(Output):
     """Labels inside the store of an image, `IMAGE.zarr/labels/NAME`."""
 
     @property
-    def store(self) -> Path:
-        """The store of the image."""
+    def group(self) -> Path:
+        """The group of the image."""
         return self.path.parent.parent
 
     @property
+    def store(self) -> Path:
+        """The store of the image, which may hold more of them."""
+        return [self.group, *takewhile(is_lazy_source, self.group.absolute().parents)][-1]
+
+    @property
     def name(self) -> str:
-        """Name of the store up to the first dot, and that of the labels."""
-        return f"{self.store.name.partition('.')[0]}-{self.path.name}"
+        """Name of the store up to the first dot, of the image in it, and of the labels."""
+        inside = self.group.absolute().relative_to(self.store.absolute()).parts
+        return "-".join([self.store.name.partition(".")[0], *inside, self.path.name])
 
     @property
     def version(self) -> Literal["0.4", "0.5"]:
         """Version of the image."""
-        return store_version(self.store)
+        return store_version(self.group)
 
     @property
     def source(self) -> str:
-        """Path of the store from the labels."""
+        """Path of the image from the labels."""
         return "../../"
 
     def make_folder(self) -> Path:
-        """Return the store of the image."""
-        if not self.store.is_dir():
-            raise UsageError(f"{self.store}: no such image to put labels into")
-        return self.store
+        """Return the group of the image."""
+        if not self.group.is_dir():
+            raise UsageError(f"{self.group}: no such image to put labels into")
+        if (image := open_lazy(self.group).source) != str(self.group):
+            raise UsageError(
+                f"{self.path}: labels belong to one image, expected {image}/labels/NAME"
+            )
+        return self.group
 
     def check_not_image(self) -> None:
         """Check that the labels are put beside the image's pixels, not over other labels it is."""
         image = Path(self.image.source)
         check_not_inputs((self.table, self.scratch), [image])
-        if self.store.resolve() != image.resolve():
+        if self.group.resolve() != image.resolve():
             check_not_inputs([self.path], [image])
 
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Add coarser levels, and move the labels into the image."""
         add_pyramid(labels, progress=progress, fill=fill)
         shutil.rmtree(self.path, ignore_errors=True)
-        insert_labels(labels, self.store, self.path.name)
+        insert_labels(labels, self.group, self.path.name)
 
 
 def output_at(path: Path, image: LazyImage) -> Output:
@@ -263,7 +291,7 @@ def output_at(path: Path, image: LazyImage) -> Output:
     UsageError
         For any other path.
     """
-    if path.parent.name == "labels" and path.parent.parent.suffix == ".zarr":
+    if path.parent.name == "labels" and is_lazy_source(path.parent.parent):
         return InsideImage(path, image)
     if path.suffix == ".zarr":
         return NewStore(path, image)
@@ -278,8 +306,8 @@ def output_at(path: Path, image: LazyImage) -> Output:
 def _rows(table: ObjectTable) -> Iterator[list[Any]]:
     for k in range(len(table["size"])):
         yield [
-            k + 1,
-            *(f"{value:.6g}" for value in table["centre"][k]),
+            # Far from the origin too.
+            *(f"{round(value, 4):.12g}" for value in table["centre"][k].tolist()),
             *table["lower"][k],
             *table["upper"][k],
             table["size"][k],

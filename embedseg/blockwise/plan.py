@@ -150,8 +150,7 @@ def _check_image(model: Predictor, image: LazyImage, ndim: int) -> None:
     config, channels = model.config, image.shape[0] if "C" in image.axes else 1
     if "T" in image.axes:
         raise DataError(
-            f"{image.source}: has a time axis ({image.axes}); in blocks an image is "
-            "segmented, not a film: store its frames one by one"
+            f"{image.source}: has a time axis ({image.axes}); --frames segments each frame"
         )
     if channels != config.channels:
         raise DataError(f"{image.source}: {channels} channel(s), the model has {config.channels}")

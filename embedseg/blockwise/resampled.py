@@ -160,5 +160,26 @@ def table_on_grid(table: ObjectTable, shape: PerAxis, grid: PerAxis) -> ObjectTa
     return table | boxes | {"size": table["written"]}
 
 
+def centres_in_image(
+    centres: NDArray[Any], image: LazyImage | Resampled, spacing: Spacing
+) -> NDArray[np.float64]:
+    """Return positions in µm as an image places its pixels: with its translation.
+
+    Parameters
+    ----------
+    centres : (n, ndim) ndarray
+        µm from the middle of the first pixel of the grid that was decoded.
+    image : LazyImage or Resampled
+        On that grid.
+    spacing : tuple of float
+        Of that grid.
+    """
+    own, ndim = image.image if isinstance(image, Resampled) else image, len(spacing)
+    zoom = np.divide(own.shape[-ndim:], image.shape[-ndim:])
+    # The grids have their edges in common, not the middles of their first pixels.
+    pixels = (np.asarray(centres, np.float64) / spacing + 0.5) * zoom - 0.5
+    return np.asarray((pixels + own.offset) * (own.spacing or spacing), np.float64)
+
+
 def _starts(places: Indices, n: int, m: int) -> Indices:
     return np.clip(np.ceil((2 * m * places / n - 1) / 2), 0, m).astype(np.int64)

@@ -229,7 +229,7 @@ def _read_image(job: _Job, path: Path) -> Image:
 
     request, segmenter = job.request, job.segmenter
     image = read_image(path, request.axes)
-    if "T" in image.axes and not request.frames and "T" not in (request.axes or ""):
+    if "T" in image.axes and not request.by_frame:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:
         raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")

@@ -18,14 +18,14 @@ from embedseg.images.axes import (
     check_axes,
     get_channel_names,
     get_spacing,
+    label_axes,
     locate_axes,
     reorder_axes,
-    label_axes,
     space_axes,
 )
 from embedseg.images.content import Layout, Scale
-from embedseg.images.sources import OPENERS, StoredArray, inspect_file, translate_errors
-from embedseg.images.stores import inspect_store, is_url
+from embedseg.images.sources import OPENERS, StoredArray, inspect_file
+from embedseg.images.stores import inspect_store, is_url, translate_errors
 from embedseg.types import DataError, Spacing, UsageError
 
 #: Files that make a folder a zarr store.
@@ -201,9 +201,10 @@ def open_lazy(
 ) -> LazyImage:
     """Open an image to read boxes of it.
 
-    OME-Zarr and zarr arrays, local or at a URL of fsspec, without axes of length 1; TIFF, HDF5 (`file.h5/group/name` names a
-    dataset), npy and PNG; a folder with a file per slice, which adds Z. TIFF, HDF5, npy and zarr
-    are read piece by piece; slices and PNG only as a whole.
+    OME-Zarr and zarr arrays, local or at a URL of fsspec, without axes of length 1; TIFF, HDF5
+    (`file.h5/group/name` names a dataset), npy and PNG; a folder with a file per
+    slice, which adds Z. TIFF, HDF5, npy and zarr are read piece by piece; slices and PNG only as a
+    whole.
 
     Parameters
     ----------

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 import weakref
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from embedseg.images.microscopes import PLUGINS
 from embedseg.images.slices import Slices
 from embedseg.images.stores import Source, open_zarr
 from embedseg.images.tiff import find_display, list_series, open_tiff
-from embedseg.types import DataError, UsageError
+from embedseg.types import DataError
 
 #: Largest page of a TIFF, in bytes, that is decoded whole: many small strips take longer.
 PAGE = 2**26
@@ -40,24 +40,6 @@ class StoredArray(Protocol):
 
     def __getitem__(self, index: tuple[slice, ...], /) -> Any:
         """Read a box."""
-
-
-@contextmanager
-def translate_errors(source: str) -> Iterator[None]:
-    """Turn any error of a decoder or a network into one that names the source."""
-    try:
-        yield
-    except (DataError, UsageError):
-        raise
-    except ImportError as error:
-        needs = f"needs {error.name}" if error.name else str(error)
-        raise UsageError(f"{source}: {needs}: pip install 'embedseg-nd[large]'") from error
-    except Exception as error:  # decoders and networks raise anything
-        reason = (str(error) or "no details").splitlines()[0]
-        raise DataError(
-            f"{source}: cannot be read, or is corrupt or truncated "
-            f"({type(error).__name__}: {reason})"
-        ) from error
 
 
 # -- files and folders -----------------------------------------------------------------------------
@@ -96,7 +78,8 @@ def inspect_file(source: str, wanted: str | None) -> Source:
             ndim = len(list_series(series.parent)[0][1])
             return Source(source, "tiff", str(path), "", layout.shown(ndim))
     if kind == ".npy":
-        return Source(source, "npy", str(path), "", make_plain_layout(_open_npy(str(path), "").shape))
+        layout = make_plain_layout(_open_npy(str(path), "").shape)
+        return Source(source, "npy", str(path), "", layout)
     if kind == ".png":
         content = read_png(path)
         log_display(path, content.display)

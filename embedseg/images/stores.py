@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from embedseg.images.content import Layout
 from embedseg.images.multiscales import read_array_layout, read_channel_names, read_image_layout
-from embedseg.types import DataError
+from embedseg.types import DataError, UsageError
 
 #: Entry of the groups that bioformats2raw writes, in which each image is a series by number.
 SERIES = "bioformats2raw.layout"
@@ -32,6 +34,24 @@ class Source(NamedTuple):
     path: str
     inside: str
     layout: Layout
+
+
+@contextmanager
+def translate_errors(source: str) -> Iterator[None]:
+    """Turn any error of a decoder or a network into one that names the source."""
+    try:
+        yield
+    except (DataError, UsageError):
+        raise
+    except ImportError as error:
+        needs = f"needs {error.name}" if error.name else str(error)
+        raise UsageError(f"{source}: {needs}: pip install 'embedseg-nd[large]'") from error
+    except Exception as error:  # decoders and networks raise anything
+        reason = (str(error) or "no details").splitlines()[0]
+        raise DataError(
+            f"{source}: cannot be read, or is corrupt or truncated "
+            f"({type(error).__name__}: {reason})"
+        ) from error
 
 
 def is_url(source: str) -> bool:
@@ -134,8 +154,9 @@ def list_fields(source: str) -> list[str]:
     >>> list_fields(str(plate.store.root))
     ['B/3/0', 'B/3/1']
     """
-    node = _open_node(source)
-    return _list_fields(node, _read_attributes(node))
+    with translate_errors(source):
+        node = _open_node(source)
+        return _list_fields(node, _read_attributes(node))
 
 
 def _list_fields(node: Any, attributes: dict[str, Any]) -> list[str]:
@@ -195,7 +216,8 @@ def _path(source: str) -> str:
 def _read_attributes(node: Any) -> dict[str, Any]:
     """Return the metadata of OME-NGFF, which 0.5 keeps under one name."""
     attributes: dict[str, Any] = node.attrs.asdict()
-    return attributes.get("ome", attributes)
+    held: dict[str, Any] = attributes.get("ome", attributes)
+    return held
 
 
 def _store(path: str) -> Any:

@@ -69,7 +69,8 @@ def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> BlockJob:
 
 def segmented(job, config, folder, workers=None):
     """Work on all blocks; return labels, result and table."""
-    target = output_at(folder / "out.zarr", job.image)
+    image = job.image.image if isinstance(job.image, Resampled) else job.image
+    target = output_at(folder / "out.zarr", image)
     if workers is None:
         with open_workers(BlockOptions()) as workers:
             result = run_job(job, target, workers, config, progress=False)

@@ -262,7 +262,7 @@ def test_what_is_there_is_not_replaced(flat, tmp_path, run):
         (["-o", "out.zarr", "--block", "many"], "expected whole numbers such as 128,512,512"),
         (["-o", "folder", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
         (["-o", "none.zarr/labels/x", "--axes", "YX"], "no such image to put labels into"),
-        (["-o", "out.zarr", "--axes", "YX", "--frames"], "not for images in blocks"),
+        (["-o", "out.zarr", "--axes", "YX", "--plot"], "not for images in blocks"),
         (["-o", "out.zarr", "--axes", "YX", "--scheduler", "tcp://127.0.0.1:1"], "no answer"),
         (["-o", "out.zarr", "--level", "3", "--axes", "YX"], "level"),
     ],
@@ -289,8 +289,6 @@ def test_an_image_of_another_pixel_size_or_kind_is_refused(flat, tmp_path, run):
     )
     assert found.code == 1 and "3 channel(s), the model has 1" in found.last
     np.save(tmp_path / "film.npy", np.stack([image] * 3))
-    found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "TYX")
-    assert found.code == 1 and "has a time axis" in found.last
     found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "ZYX")
     assert found.code == 1 and "the model is 2D; --planes applies it to volumes" in found.last
 
