@@ -188,6 +188,7 @@ def _report(result: Result) -> None:
 # -- plates ----------------------------------------------------------------------------------------
 def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
     """Segment the fields of a plate or a well that have no labels yet."""
+    from embedseg.common import check_not_inputs, check_output_folder
     from embedseg.types import DataError, UsageError
 
     source, output = request.inputs[0].rstrip("/"), request.output
@@ -200,6 +201,8 @@ def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[s
             f"{len(fields)} fields"
         )
     else:
+        check_not_inputs([output], [plate])
+        check_output_folder(output, True)
         targets = {field: output / f"{field}.zarr" for field in fields}
     if request.dry_run:
         typer.echo(f"fields: {len(fields)}, the first one:")
