@@ -123,7 +123,7 @@ def convert(
         check_output_file(output, overwrite)
     else:
         check_export(output, kind, overwrite=overwrite)
-    read = _read(source, image, like, shape, link, axes and axes.upper())
+    read = _read(source, image, like, shape, link, axes and axes.upper(), given)
     labels = clean(read.data, options)
     shown = _image(image, None) if image else None
     pixels = _with_channels(shown) if shown else None
@@ -138,6 +138,7 @@ def convert(
             channels=shown.channels if shown else (),
             progress=at_terminal(),
             spacing_known=(given or read.spacing) is not None,
+            scales=read.scales,
         )
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(object_ids(labels))
@@ -181,12 +182,13 @@ def _read(
     shape: str | None,
     link: bool,
     axes: str | None,
+    spacing: tuple[float, ...] | None,
 ) -> Image:
     """Read labels from a file or store, or make them of outlines."""
     from dataclasses import replace
 
     from embedseg.export import IMPORTERS
-    from embedseg.images import is_lazy_source, read_labels
+    from embedseg.images import is_lazy_source, read_labels, read_store
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
@@ -196,7 +198,7 @@ def _read(
             f"{source}: --like, --shape and --link are for outlines: " + " ".join(IMPORTERS)
         )
     if is_lazy_source(source):
-        labels = _stored(source, axes)
+        labels = read_store(source, axes, spacing)
         labels = replace(labels, data=check_labels(labels.data, name=str(source)))
     else:
         labels = read_labels(source, axes)
@@ -244,19 +246,10 @@ def _with_channels(image: Image) -> NDArray[Any]:
 
 
 def _image(path: Path, axes: str | None) -> Image:
-    from embedseg.images import is_lazy_source, read_image
+    from embedseg.images import is_lazy_source, read_image, read_store
     from embedseg.types import DataError
 
-    image = _stored(path, axes) if is_lazy_source(path) else read_image(path, axes)
+    image = (read_store if is_lazy_source(path) else read_image)(path, axes)
     if "T" in image.axes:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image
-
-
-def _stored(path: Path, axes: str | None) -> Image:
-    """Read all of a zarr store."""
-    from embedseg.images import Image, open_lazy
-
-    lazy = open_lazy(path, axes)
-    data = lazy.read((slice(None),) * len(lazy.shape))
-    return Image(data, lazy.axes, lazy.spacing, path, lazy.channels)

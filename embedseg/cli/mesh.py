@@ -23,6 +23,7 @@ from embedseg.common import plural
 
 if TYPE_CHECKING:
     from embedseg.export import Measures
+    from embedseg.images import Image
 
 Wanted = Annotated[
     str | None,
@@ -73,7 +74,9 @@ def mesh(
     labels: Annotated[
         Path,
         typer.Argument(
-            metavar="LABELS", exists=True, help="Label volume, or folder of label slices."
+            metavar="LABELS",
+            exists=True,
+            help="Label volume, zarr store, or folder of label slices.",
         ),
     ],
     output: Annotated[
@@ -114,7 +117,6 @@ def mesh(
     """Make closed surfaces of the objects of a label volume, in µm."""
     from embedseg.common import check_not_inputs
     from embedseg.export import MeshOptions, check_outputs, save_surfaces
-    from embedseg.images import read_labels, read_stack
     from embedseg.types import DataError
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
@@ -123,8 +125,7 @@ def mesh(
         [output.with_suffix("") if each else output, output.with_suffix(".csv")], [labels]
     )
     check_outputs(output, each=each, preview=preview, overwrite=overwrite)
-    read = read_stack if labels.is_dir() else read_labels
-    image = read(labels, axes and axes.upper())
+    image = _read(labels, axes and axes.upper())
     if image.axes != "ZYX":
         raise DataError(
             f"{labels}: shape {image.data.shape} ({image.axes}), expected labels of a "
@@ -148,6 +149,15 @@ def mesh(
     else:
         where = output.with_suffix("") if each else output
         typer.echo(f"{summarise(rows)} written to {where}, {output.with_suffix('.csv').name}")
+
+
+def _read(labels: Path, axes: str | None) -> Image:
+    """Read labels from a file, a store or a folder of slices."""
+    from embedseg.images import is_lazy_source, read_labels, read_stack, read_store
+
+    if is_lazy_source(labels):
+        return read_store(labels, axes)
+    return (read_stack if labels.is_dir() else read_labels)(labels, axes)
 
 
 def parse_labels(text: str | None) -> list[int]:

@@ -16,6 +16,7 @@ from scipy.spatial import ConvexHull
 
 from embedseg.export._measuring_kernels import convex_areas, deviations, intensities, moments
 from embedseg.export.objects import Objects
+from embedseg.images import first_pixel
 from embedseg.labels import find_border_objects
 from embedseg.types import DataError
 
@@ -39,9 +40,9 @@ def measure(objects: Objects) -> dict[str, Column]:
     -------
     mapping of str to (n,) ndarray
         One row per object, in the order of labels: `label`; `centre_*_um` from the middle of the
-        first pixel; box, from its first pixel to the one after its last; `size_px`, `area_um2` or
-        `volume_um3`; diameter of the circle or ball of that size; axes of the ellipse or ellipsoid
-        of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
+        first pixel, or where `scales` place it; box in pixels, from its first one to the one after
+        its last; `size_px`, `area_um2` or `volume_um3`; diameter of the circle or ball of that
+        size; axes of the ellipse or ellipsoid of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
         solidity, the share of the convex hull that is filled; whether it touches the border;
         number of others that it shares edges, or faces, of pixels with; `score`, if known;
         and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
@@ -92,6 +93,7 @@ def _shape(
 ) -> dict[str, Column]:
     """Return centres by axis, and axes of the ellipse or ellipsoid."""
     ndim, spacing = objects.ndim, np.asarray(objects.spacing, np.float64)
+    first = first_pixel(objects.scales, ndim)
     volume = objects.labels.reshape((1,) * (3 - ndim) + objects.labels.shape)
     origin = np.concatenate([np.zeros((len(ids), 3 - ndim), np.int64), lower], axis=1)
     sums, products = moments(volume, ids, origin)
@@ -100,7 +102,8 @@ def _shape(
     square = np.tril(half) + np.tril(half, -1).transpose(0, 2, 1)
     spread = (square - mean[:, :, None] * mean[:, None]) * spacing[:, None] * spacing
     return {
-        axis: (lower[:, i] + mean[:, i]) * spacing[i] for i, axis in enumerate("zyx"[-ndim:])
+        axis: (first[i] + lower[:, i] + mean[:, i]) * spacing[i]
+        for i, axis in enumerate("zyx"[-ndim:])
     } | _ellipse(spread, objects.unit)
 
 

@@ -4,7 +4,7 @@ from .axes import (
     label_axes as label_axes,
     space_axes as space_axes,
 )
-from .content import Scale as Scale, to_microns as to_microns
+from .content import Scale as Scale, first_pixel as first_pixel, to_microns as to_microns
 from .formats import READERS as READERS
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (
@@ -26,6 +26,7 @@ from .lazy import (
     LazyImage as LazyImage,
     is_lazy_source as is_lazy_source,
     open_lazy as open_lazy,
+    read_store as read_store,
 )
 from .normalize import (
     Absolute as Absolute,

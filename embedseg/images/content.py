@@ -76,6 +76,24 @@ class Scale(NamedTuple):
     unit: str | None = None
 
 
+def first_pixel(scales: Sequence[Scale], ndim: int) -> tuple[float, ...]:
+    """Return where the first pixel lies along each axis of space, in pixels.
+
+    Parameters
+    ----------
+    scales : sequence of Scale
+        Of the axes of an image but channels; none if it has no place.
+    ndim : int
+        Axes of space, which are the last ones.
+
+    Examples
+    --------
+    >>> first_pixel([Scale(60.0), Scale(0.5, 10.0), Scale(0.5)], 2), first_pixel((), 2)
+    ((20.0, 0.0), (0.0, 0.0))
+    """
+    return tuple(each.start / each.size for each in scales[-ndim:]) or (0.0,) * ndim
+
+
 class Layout(NamedTuple):
     """Shape and metadata of stored pixels.
 

@@ -23,7 +23,8 @@ from embedseg.images.axes import (
     reorder_axes,
     space_axes,
 )
-from embedseg.images.content import Layout, Scale
+from embedseg.images.content import Layout, Scale, first_pixel
+from embedseg.images.image import Image
 from embedseg.images.sources import OPENERS, StoredArray, inspect_file
 from embedseg.images.stores import inspect_store, is_url, translate_errors
 from embedseg.types import DataError, Spacing, UsageError
@@ -100,9 +101,7 @@ class LazyImage:
     @property
     def offset(self) -> tuple[float, ...]:
         """Where the first pixel lies along each axis of space, in pixels."""
-        space = space_axes(self.axes)
-        scales = self.scales[-len(space) :] or [Scale(1.0)] * len(space)
-        return tuple(scale.start / scale.size for scale in scales)
+        return first_pixel(self.scales, len(space_axes(self.axes)))
 
     def at_frame(self, frame: int) -> LazyImage:
         """Return one frame of an image with a time axis, as an image without one.
@@ -264,6 +263,22 @@ def open_lazy(
         get_channel_names(order, shape, layout.channels),
         _scales(layout, label_axes(order), spacing),
     )
+
+
+def read_store(path: Path | str, axes: str | None = None, spacing: Spacing | None = None) -> Image:
+    """Read all of a zarr store; parameters and errors as in `open_lazy`.
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> path = tempfile.mkdtemp() + "/a.zarr"
+    >>> _ = zarr.create_array(path, data=np.eye(3))
+    >>> read_store(path).data.shape
+    (3, 3)
+    """
+    lazy = open_lazy(path, axes, spacing)
+    data = lazy.read((slice(None),) * len(lazy.shape))
+    return Image(data, lazy.axes, lazy.spacing, Path(path), lazy.channels, lazy.scales)
 
 
 def _scales(layout: Layout, axes: str, spacing: Spacing | None) -> tuple[Scale, ...]:

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from stores import write_store
 
 from embedseg.data import add_pair
 from embedseg.export import EXPORTERS
@@ -672,3 +673,26 @@ def test_widgets_and_samples_open_from_the_menus(bot, viewer) -> None:
     assert [type(each) for each in docked] == [Segment, Train, Correct]
     assert docked[0].image.layer().name == "ovules" and "µm" in docked[0].spacing.text()
     assert [layer.name for layer in viewer.layers] == ["ovules", "ovules truth"]
+
+
+@pytest.mark.parametrize("unit", ["nanometer", None])
+def test_stores_are_shown_where_their_metadata_place_them(tmp_path: Path, unit: str | None) -> None:
+    pixels = np.arange(20 * 30, dtype=np.uint16).reshape(1, 1, 1, 20, 30)
+    place: dict[str, Any] = {
+        "scale": {"Y": 500.0, "X": 250.0},
+        "translation": {"Y": 1000.0},
+        "unit": unit,
+    }
+    image = write_store(tmp_path / "a.zarr", pixels, **place)
+    write_store(image / "labels/cells", pixels, **place)
+    ((data, shown, kind),) = files.read(str(image))
+    assert data.shape == (20, 30) and kind == "image"
+    steps = [0.5, 0.25] if unit else [1.0, 1.0]
+    assert (shown["scale"], shown["translate"]) == (steps, [2 * steps[0], 0.0])
+    ((_, labels, kind),) = files.read(str(image / "labels/cells"))
+    assert kind == "labels" and labels["translate"] == shown["translate"]
+    assert labels["scale"] == shown["scale"]
+    if unit:
+        files.write(str(tmp_path / "b.zarr"), data.compute().astype(np.int32), shown)
+        ((_, again, _),) = files.read(str(tmp_path / "b.zarr"))
+        assert (again["scale"], again["translate"]) == (shown["scale"], shown["translate"])
