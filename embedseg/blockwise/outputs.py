@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 from pathlib import Path
@@ -14,8 +13,7 @@ from typing import Any, Literal, final
 import numpy as np
 
 from embedseg.blockwise.big_tiff import write_big_tiff
-from embedseg.blockwise.block_objects import ObjectTable
-from embedseg.common import check_not_inputs, check_output_file, write_file, write_rows
+from embedseg.common import check_not_inputs, check_output_file, write_file
 from embedseg.images import (
     Filling,
     LazyImage,
@@ -27,7 +25,6 @@ from embedseg.images import (
     is_lazy_source,
     label_axes,
     open_lazy,
-    space_axes,
     store_version,
 )
 from embedseg.types import PerAxis, UsageError
@@ -143,29 +140,6 @@ class Output(ABC):
             scales=self.image.scales,
         )
         aside.rename(labels)
-
-    def write_table(self, tables: Sequence[ObjectTable]) -> None:
-        """Write a row per object: its number, centre in µm, box and size in pixels, score.
-
-        Centres lie where the image places its pixels, with its translation; boxes count pixels
-        from the first one. Of a film, given a table per frame, rows have the frame, from 0.
-        """
-        axes, film = space_axes(self.image.axes).lower(), "T" in self.image.axes
-        header = [
-            "label",
-            *(["frame"] if film else []),
-            *(f"centre_{axis}" for axis in axes),
-            *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
-            "size",
-            "score",
-            "cut",
-        ]
-        rows = (
-            [number, *([frame] if film else []), *row]
-            for frame, table in enumerate(tables)
-            for number, row in enumerate(_rows(table), 1)
-        )
-        write_rows(self.table, header, rows)
 
 
 class _Standalone(Output):
@@ -301,19 +275,6 @@ def output_at(path: Path, image: LazyImage) -> Output:
         f"{path}: expected *.zarr, *.tif or IMAGE.zarr/labels/NAME for the "
         "labels of an image in blocks"
     )
-
-
-def _rows(table: ObjectTable) -> Iterator[list[Any]]:
-    for k in range(len(table["size"])):
-        yield [
-            # Far from the origin too.
-            *(f"{round(value, 4):.12g}" for value in table["centre"][k].tolist()),
-            *table["lower"][k],
-            *table["upper"][k],
-            table["size"][k],
-            f"{table['score'][k]:.6g}",
-            int(table["cut"][k]),
-        ]
 
 
 def _chunk(block: int, most: int) -> int:

@@ -23,6 +23,7 @@ from embedseg.blockwise.resampled import centres_in_image, table_on_grid
 from embedseg.blockwise.runs import Result, Run, explain_full_disk, request_of
 from embedseg.blockwise.scratch import Found, load_found, load_objects, save_found
 from embedseg.blockwise.steps import coarsen_box, write_block
+from embedseg.blockwise.tables import write_table
 from embedseg.blockwise.workers import (
     BlockTask,
     ThisProcess,
@@ -134,7 +135,7 @@ def _write_found(output: Output, found: Sequence[Found]) -> Result:
     """Write the table of an image, or of all frames, and return the result."""
     tables = [each.table for each in found if each.table is not None]
     if tables:
-        output.write_table(tables)
+        write_table(output.table, output.image.axes, tables)
     counts = (sum(column) for column in zip(*(each.counts for each in found), strict=True))
     return Result(output.path, output.table if tables else None, *counts)
 

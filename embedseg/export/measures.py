@@ -42,7 +42,8 @@ def measure(objects: Objects) -> dict[str, Column]:
         One row per object, in the order of labels: `label`; `centre_*_um` from the middle of the
         first pixel, or where `scales` place it; box in pixels, from its first one to the one after
         its last; `size_px`, `area_um2` or `volume_um3`; diameter of the circle or ball of that
-        size; axes of the ellipse or ellipsoid of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
+        size; axes of the ellipse or ellipsoid of the same moments; in an image its orientation
+        (from Y, anticlockwise) and eccentricity;
         solidity, the share of the convex hull that is filled; whether it touches the border;
         number of others that it shares edges, or faces, of pixels with; `score`, if known;
         and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
