@@ -22,9 +22,7 @@ from .inputs import (
 )
 from .insertion import insert_labels as insert_labels
 from .lazy import (
-    STORE_FILES as STORE_FILES,
     LazyImage as LazyImage,
-    is_lazy_source as is_lazy_source,
     open_lazy as open_lazy,
     read_store as read_store,
 )
@@ -50,6 +48,10 @@ from .stack import (
     resize_slices as resize_slices,
     write_slices as write_slices,
 )
-from .stores import list_fields as list_fields
+from .stores import (
+    STORE_FILES as STORE_FILES,
+    is_lazy_source as is_lazy_source,
+    list_fields as list_fields,
+)
 from .synthetic import blobs as blobs, write_blobs as write_blobs
 from .tiff import write_tiff as write_tiff

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.images.display import Display
+from embedseg.types import Spacing
 
 log = logging.getLogger("embedseg")
 
@@ -138,6 +139,33 @@ class Layout(NamedTuple):
             axes="".join(self.axes[i] for i in used),
             kept=tuple(self.kept[i] for i in used),
         )
+
+    def place(self, axes: str, spacing: Spacing | None) -> tuple[Scale, ...]:
+        """Return the scales of some axes, none if no place is known.
+
+        Parameters
+        ----------
+        axes : str
+            Those that are not in the file get a scale of 1.
+        spacing : tuple of float, optional
+            Sizes that hold for the axes of space, µm; starts stay the same in pixels.
+
+        Examples
+        --------
+        >>> layout = make_plain_layout((4, 5))._replace(scales={"X": Scale(500.0, 1000.0, "nm")})
+        >>> layout.place("X", None), layout.place("X", (2.0,))[0].start
+        ((Scale(size=500.0, start=1000.0, unit='nm'),), 4.0)
+        """
+        if not self.scales:
+            return ()
+        stored = [self.scales.get(axis, Scale(1.0)) for axis in axes]
+        sizes = spacing or ()
+        first = len(stored) - len(sizes)
+        given = [
+            Scale(float(step), start / size * float(step), "micrometer")
+            for (size, start, _), step in zip(stored[first:], sizes, strict=True)
+        ]
+        return (*stored[:first], *given)
 
     def shown(self, ndim: int) -> Layout:
         """Return the layout of pixels as they are shown, given the number of stored axes."""

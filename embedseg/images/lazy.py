@@ -23,14 +23,11 @@ from embedseg.images.axes import (
     reorder_axes,
     space_axes,
 )
-from embedseg.images.content import Layout, Scale, first_pixel
+from embedseg.images.content import Scale, first_pixel
 from embedseg.images.image import Image
 from embedseg.images.sources import OPENERS, StoredArray, inspect_file
-from embedseg.images.stores import inspect_store, is_url, translate_errors
+from embedseg.images.stores import inspect_store, is_lazy_source, translate_errors
 from embedseg.types import DataError, Spacing, UsageError
-
-#: Files that make a folder a zarr store.
-STORE_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
 @dataclass(frozen=True)
@@ -182,19 +179,6 @@ class LazyImage:
         return np.require(data[added], self.dtype, ["C", "W"])
 
 
-def is_lazy_source(path: Path | str) -> bool:
-    """Return whether a path is a zarr store, by its name or its files, or a URL.
-
-    Examples
-    --------
-    >>> [is_lazy_source(name) for name in ("a.zarr", "s3://bucket/a", "a.tif")]
-    [True, True, False]
-    """
-    if is_url(str(path)) or Path(path).suffix.lower() == ".zarr":
-        return True
-    return any((Path(path) / name).is_file() for name in STORE_FILES)
-
-
 def open_lazy(
     source: Path | str, axes: str | None = None, spacing: Spacing | None = None, level: int = 0
 ) -> LazyImage:
@@ -261,7 +245,7 @@ def open_lazy(
         _placed(pieces, places),
         origin,
         get_channel_names(order, shape, layout.channels),
-        _scales(layout, label_axes(order), spacing),
+        layout.place(label_axes(order), spacing),
     )
 
 
@@ -279,21 +263,6 @@ def read_store(path: Path | str, axes: str | None = None, spacing: Spacing | Non
     lazy = open_lazy(path, axes, spacing)
     data = lazy.read((slice(None),) * len(lazy.shape))
     return Image(data, lazy.axes, lazy.spacing, Path(path), lazy.channels, lazy.scales)
-
-
-def _scales(layout: Layout, axes: str, spacing: Spacing | None) -> tuple[Scale, ...]:
-    """Return the scales of axes; with the spacing of a user, starts stay the same in pixels."""
-    if not layout.scales:
-        return ()
-    stored = [layout.scales.get(axis, Scale(1.0)) for axis in axes]
-    if spacing is None:
-        return tuple(stored)
-    first = len(stored) - len(spacing)
-    given = [
-        Scale(float(step), start / size * float(step), "micrometer")
-        for (size, start, _), step in zip(stored[first:], spacing, strict=True)
-    ]
-    return (*stored[:first], *given)
 
 
 def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:

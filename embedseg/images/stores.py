@@ -5,12 +5,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from embedseg.images.content import Layout
 from embedseg.images.multiscales import read_array_layout, read_channel_names, read_image_layout
 from embedseg.types import DataError, UsageError
 
+#: Files that make a folder a zarr store.
+STORE_FILES = ("zarr.json", ".zgroup", ".zarray")
 #: Entry of the groups that bioformats2raw writes, in which each image is a series by number.
 SERIES = "bioformats2raw.layout"
 
@@ -63,6 +66,19 @@ def is_url(source: str) -> bool:
     (True, False)
     """
     return ("://" in source or "::" in source) and not os.path.exists(source)
+
+
+def is_lazy_source(path: Path | str) -> bool:
+    """Return whether a path is a zarr store, by its name or its files, or a URL.
+
+    Examples
+    --------
+    >>> [is_lazy_source(name) for name in ("a.zarr", "s3://bucket/a", "a.tif")]
+    [True, True, False]
+    """
+    if is_url(str(path)) or Path(path).suffix.lower() == ".zarr":
+        return True
+    return any((Path(path) / name).is_file() for name in STORE_FILES)
 
 
 def inspect_store(source: str, level: int) -> Source:
