@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,15 @@ def test_plates_and_wells_list_their_fields(tmp_path: Path, version: str) -> Non
         open_lazy(path)
     with pytest.raises(DataError, match=r"a plate or well of 2 fields, .*p\.zarr/A/1/0 names one"):
         open_lazy(path / "A/1")
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_well_that_is_missing_counts_as_a_field(tmp_path: Path) -> None:
+    path = write_plate(tmp_path / "p.zarr", {name: PLANE for name in ("A/1/0", "B/3/0")})
+    shutil.rmtree(path / "B")
+    assert list_fields(str(path)) == ["A/1/0", "B/3"]
+    with pytest.raises(DataError, match="no such file"):
+        open_lazy(path / "B/3")
 
 
 def test_broken_stores_have_no_fields(tmp_path: Path) -> None:
