@@ -188,7 +188,7 @@ def _report(result: Result) -> None:
 # -- plates ----------------------------------------------------------------------------------------
 def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
     """Segment the fields of a plate or a well that have no labels yet."""
-    from embedseg.common import check_not_inputs, check_output_folder
+    from embedseg.common import check_not_inputs, check_output_folder, plural
     from embedseg.types import DataError, UsageError
 
     source, output = request.inputs[0].rstrip("/"), request.output
@@ -218,7 +218,7 @@ def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[s
             request, segmenter, field, targets[field], f"[{number}/{len(missing)}] {field}"
         )
     ]
-    typer.echo(f"{len(missing) - len(failed)} fields written to {output}")
+    typer.echo(f"{plural(len(missing) - len(failed), 'field')} written to {output}")
     if failed:
         raise DataError(
             f"{len(failed)} of {len(missing)} fields failed: "
