@@ -22,6 +22,11 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
+#: Least and greatest size of a pixel along an axis, µm: a picometre and a metre.
+SMALLEST_PIXEL, LARGEST_PIXEL = 1e-6, 1e6
+#: Greatest length in an image, µm: a million of the largest pixels.
+LONGEST = 1e12
+
 #: Label of pixels that are not annotated.
 NOT_ANNOTATED = -1
 #: Label of pixels of a crop that lie outside of its image.

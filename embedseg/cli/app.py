@@ -40,6 +40,22 @@ app = typer.Typer(
     epilog="\b\nExample:\n  embedseg demo\n  embedseg train my_data -o nuclei --time-limit 15m",
 )
 
+
+class CheckedCommand(GroupedCommand):
+    """A command that refuses options without a value: they would count as not given."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, str) and value != parameter.default and not value.strip(" ,"):
+                name = "/".join(parameter.opts)
+                raise typer.BadParameter(
+                    f"{value!r} holds no value; leave the option out", ctx, param_hint=f"'{name}'"
+                )
+        return super().invoke(ctx)
+
+
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -58,7 +74,7 @@ def command(*examples: str) -> Callable[[F], F]:
             check_outputs(name, values)
             function(**values)
 
-        return cast("F", app.command(name, cls=GroupedCommand, epilog=epilog)(checked))
+        return cast("F", app.command(name, cls=CheckedCommand, epilog=epilog)(checked))
 
     return register
 

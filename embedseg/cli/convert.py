@@ -10,6 +10,7 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, say
 from embedseg.cli.help import OUTLINES, one_of
+from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
     Axes,
     ClearBorder,
@@ -230,12 +231,10 @@ def _drawn(
 def _shape(text: str | None) -> tuple[int, ...] | None:
     from embedseg.types import UsageError
 
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in (2, 3) or not all(part.isdecimal() and int(part) for part in parts):
+    size = parse_whole("--shape", text, "1024,1024")
+    if size and len(size) not in (2, 3):
         raise UsageError(f"--shape {text!r}: expected Y,X or Z,Y,X in pixels, such as 1024,1024")
-    return tuple(int(part) for part in parts)
+    return size
 
 
 def _with_channels(image: Image) -> NDArray[Any]:

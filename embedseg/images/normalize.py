@@ -10,7 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from embedseg.types import Floats
 
-Limits = tuple[float, float]
+#: Bounds of the values of images: those of float32.
+IN_RANGE = Field(ge=-3.4e38, le=3.4e38)
+Limits = tuple[Annotated[float, IN_RANGE], Annotated[float, IN_RANGE]]
 
 
 class Fixed(BaseModel):
@@ -29,7 +31,7 @@ class Fixed(BaseModel):
     [[[0.5]], [[0.0]]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["fixed"] = "fixed"
     limits: tuple[Limits, ...]
@@ -65,7 +67,7 @@ class Percentile(BaseModel):
     [0.0, 1.0, 2.0]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["percentile"] = "percentile"
     low: float = Field(default=1.0, ge=0, le=100)
@@ -104,7 +106,7 @@ class ZScore(BaseModel):
     [[[-1.0, 1.0]]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["zscore"] = "zscore"
 
@@ -136,11 +138,11 @@ class Absolute(BaseModel):
     [[[0.5, 1.0]]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["absolute"] = "absolute"
-    low: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
+    low: Annotated[float, IN_RANGE]
+    high: Annotated[float, IN_RANGE]
 
     @model_validator(mode="after")
     def _ordered(self) -> Absolute:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from embedseg.geometry import gaussian_smooth
 from embedseg.labels import centroids, drop_small, label_pieces, relabel
-from embedseg.methods.base import JoinName
+from embedseg.methods.base import MOST_WEIGHT, JoinName
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.instances import (
     InstanceMethod,
@@ -68,8 +68,8 @@ class Boundary(InstanceMethod):
     type: Literal["boundary"] = "boundary"
     join: ClassVar[JoinName] = "faces"
 
-    thickness: float = Field(default=1.5, ge=1)
-    boundary_weight: float = Field(default=1.0, ge=0)
+    thickness: float = Field(default=1.5, ge=1, le=1000)
+    boundary_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
     decoder: Literal["components", "watershed", "boundary-watershed"] = Field(
         default="components",
         description="Where objects begin: pieces without the boundary, "
@@ -84,6 +84,7 @@ class Boundary(InstanceMethod):
     sigma: float = Field(
         default=1.0,
         ge=0,
+        le=100,
         description="Smoothing before the beginnings of objects are sought, "
         "pixels of the finest axis.",
     )
