@@ -42,7 +42,17 @@ app = typer.Typer(
 
 
 class CheckedCommand(GroupedCommand):
-    """A command that refuses options without a value: they would count as not given."""
+    """A command that names values it refuses, among them empty ones, which would not count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            # Typer's message has the bound, but not the value.
+            if problems := getattr(error.__cause__, "errors", None):
+                error.message = f"{error.message}, not {problems()[0]['input']!r}"[:300]
+            raise
 
     def invoke(self, ctx: Any) -> Any:
         """Run the command."""

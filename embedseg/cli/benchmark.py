@@ -145,7 +145,7 @@ def benchmark(
         run_benchmark,
         save_curves,
     )
-    from embedseg.common import check_output_folder
+    from embedseg.common import check_output_folder, quote
     from embedseg.model import parse_duration
     from embedseg.report import write_benchmark_report
     from embedseg.types import UsageError
@@ -156,7 +156,7 @@ def benchmark(
     changes = {key: value for key, value in changes.items() if not key.startswith("data.")}
     axis_counts = parse_list(ndim)
     if set(axis_counts) - {"2", "3"}:
-        raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")
+        raise UsageError(f"--ndim {quote(ndim)}: expected 2, 3 or 2,3")
     runs = list_entries(
         methods=parse_list(methods),
         nets=parse_list(nets) or (None,),

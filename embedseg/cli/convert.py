@@ -118,13 +118,13 @@ def convert(
     from embedseg.labels import clean, object_ids
     from embedseg.plots import save_overlay
 
-    given, kind = parse_spacing(spacing), _kind(to, output)
+    given, size, kind = parse_spacing(spacing), _shape(shape), _kind(to, output)
     options = tidying_options(largest_piece, fill_holes, min_size, clear_border)
     if kind == LABELS:
         check_output_file(output, overwrite)
     else:
         check_export(output, kind, overwrite=overwrite)
-    read = _read(source, image, like, shape, link, axes and axes.upper())
+    read = _read(source, image, like, size, link, axes and axes.upper())
     labels = clean(read.data, options)
     shown = _image(image, None) if image else None
     pixels = _with_channels(shown) if shown else None
@@ -179,7 +179,7 @@ def _read(
     source: Path,
     image: Path | None,
     like: Path | None,
-    shape: str | None,
+    shape: tuple[int, ...] | None,
     link: bool,
     axes: str | None,
 ) -> Image:
@@ -210,7 +210,7 @@ def _read(
 
 
 def _drawn(
-    source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
+    source: Path, like: Path | None, shape: tuple[int, ...] | None, link: bool, axes: str | None
 ) -> Image:
     from embedseg.export import import_objects
     from embedseg.images import Image, label_axes
@@ -218,7 +218,7 @@ def _drawn(
 
     if like and shape:
         raise UsageError("--like and --shape: expected one of them")
-    size, spacing = _shape(shape), None
+    size, spacing = shape, None
     if like:
         image = _image(like, axes)
         size, spacing = image.data.shape[-len(label_axes(image.axes)) :], image.spacing

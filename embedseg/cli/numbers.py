@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TypeVar
 
+from embedseg.common import quote
+
 T = TypeVar("T")
 
 #: Greatest length along an axis, pixels.
@@ -31,7 +33,7 @@ def parse_whole(
         least <= int(part) <= most for part in parts
     ):
         raise UsageError(
-            f"{option} {shown(text)}: expected whole numbers such as {example}, {least} to {most}"
+            f"{option} {quote(text)}: expected whole numbers such as {example}, {least} to {most}"
         )
     return tuple(map(int, parts))
 
@@ -56,14 +58,3 @@ def parse_as(option: str, text: str, parse: Callable[[str], T]) -> T:
         return parse(text)
     except UsageError as error:
         raise UsageError(f"{option} {error}") from None
-
-
-def shown(text: str) -> str:
-    """Return a text for a message: in quotes, and not longer than a line.
-
-    Examples
-    --------
-    >>> shown("2,x"), len(shown("1" * 5000))
-    ("'2,x'", 60)
-    """
-    return f"{text!r}" if len(text) < 60 else f"{text[:55]!r}..."

@@ -10,7 +10,7 @@ import typer
 
 from embedseg.cli.console import say
 from embedseg.cli.help import PREDICTING, READING, TIDYING, devices, methods
-from embedseg.cli.numbers import shown
+from embedseg.common import quote
 
 if TYPE_CHECKING:
     from embedseg.data import DataOptions
@@ -157,7 +157,7 @@ def parse_spacing(text: str | None) -> tuple[float, ...] | None:
         spacing = ()
     if not spacing or not all(SMALLEST_PIXEL <= size <= LARGEST_PIXEL for size in spacing):
         raise UsageError(
-            f"--spacing {shown(text)}: expected positive numbers such as 2,0.5,0.5, "
+            f"--spacing {quote(text)}: expected positive numbers such as 2,0.5,0.5, "
             f"{SMALLEST_PIXEL:g} to {LARGEST_PIXEL:g} µm"
         )
     return spacing

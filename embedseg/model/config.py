@@ -18,7 +18,7 @@ from pydantic import (
     model_validator,
 )
 
-from embedseg.common import unknown_name, write_text
+from embedseg.common import quote, unknown_name, write_text
 from embedseg.data import DataOptions, PixelSize
 from embedseg.images import Normalization, Percentile
 from embedseg.methods import Method, as_method
@@ -203,7 +203,7 @@ def parse_duration(text: float | str) -> float:
     parts = [float(part or 0) for part in found.groups()] if found else [0.0]
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if not 0 < seconds <= LONGEST_TRAINING:
-        raise UsageError(f"{text!r} is no duration; write 90s, 15m or 1h30m, up to 8760h")
+        raise UsageError(f"{quote(text)} is no duration; write 90s, 15m or 1h30m, up to 8760h")
     return seconds
 
 
@@ -223,7 +223,9 @@ def parse_memory(text: str) -> float:
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]?)B?", text.strip().upper())
     size = float(found[1]) * {"M": 1e6, "": 1e9, "G": 1e9, "T": 1e12}[found[2]] if found else 0.0
     if not LEAST_MEMORY <= size <= MOST_MEMORY:
-        raise UsageError(f"{text!r} is no amount of memory; write 4GB or 800MB, from 1MB to 1000TB")
+        raise UsageError(
+            f"{quote(text)} is no amount of memory; write 4GB or 800MB, from 1MB to 1000TB"
+        )
     return size
 
 
