@@ -20,7 +20,7 @@ from pydantic import (
 
 from embedseg.common import quote, unknown_name, write_text
 from embedseg.data import DataOptions, PixelSize
-from embedseg.images import Normalization, Percentile
+from embedseg.images import Fixed, Normalization, Percentile
 from embedseg.methods import Method, as_method
 from embedseg.nets import Net, NetOptions, net_options
 from embedseg.prediction import PredictOptions
@@ -79,6 +79,11 @@ class Config(BaseModel):
             raise ValueError(
                 f"train.crop {self.train.crop} is too small; expected an axis of at least "
                 f"{SMALLEST_CROP} pixels"
+            )
+        if isinstance(self.normalize, Fixed) and len(self.normalize.limits) != self.channels:
+            raise ValueError(
+                f"normalize.limits has {len(self.normalize.limits)} pairs of values, "
+                f"expected one per channel ({self.channels})"
             )
         named = [each.name for each in self.data.classes or ()]
         if list(self.method.colours) != named:

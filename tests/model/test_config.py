@@ -55,6 +55,7 @@ def test_another_net_starts_from_its_own_options():
         ({"train.weight_decay": "Infinity"}, r"train\.weight_decay: .*finite"),
         ({"train.clip": "NaN"}, r"train\.clip: .*"),
         ({"spacing": "1,Infinity"}, r"spacing\.1: .*finite"),
+        ({"normalize": '{"type": "fixed", "limits": [[0, 1], [0, 1]]}'}, "2 pairs .* one per"),
         ({"net.type": "[1]"}, r"no net \[1\]"),
     ],
 )
