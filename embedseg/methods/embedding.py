@@ -166,12 +166,14 @@ class Embedding(InstanceMethod):
         longest = extents.max(axis=1)
         volume = stats.volumes * float(np.prod(stats.spacing))
         ball = np.pi if stats.ndim == 2 else 4 / 3 * np.pi
+        unit = float(np.percentile(longest, 98))
         radius = float(np.median((volume / ball) ** (1 / stats.ndim)))
         fraction = float(np.clip(stats.foreground_fraction, 1e-3, 0.999))
         return self.model_copy(
             update={
-                "unit": round(float(np.percentile(longest, 98)), 4),
-                "radius": round(radius, 4),
+                # Of pixels of a picometre, nothing would be left.
+                "unit": round(unit, 4) or unit,
+                "radius": round(radius, 4) or radius,
                 "foreground_weight": 10.0
                 if stats.ndim == 2
                 else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),
