@@ -250,7 +250,7 @@ def check_labels(
     Raises
     ------
     DataError
-        For a wrong shape, fractional values, values below -1 or beyond int32.
+        For a wrong shape, NaN, fractional values, values below -1 or beyond int32.
 
     Examples
     --------
@@ -262,11 +262,15 @@ def check_labels(
         raise DataError(f"{name}: shape {labels.shape} differs from the image's {tuple(shape)}")
     if labels.dtype.kind not in "biuf":
         raise DataError(f"{name}: values of type {labels.dtype}, expected integers")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise DataError(f"{name}: values are NaN, expected integer labels")
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
         raise DataError(f"{name}: fractional values, expected integer labels")
-    if labels.size and (labels.min() < NOT_ANNOTATED or labels.max() > np.iinfo(np.int32).max):
+    # As Python's numbers: float16 holds no value as large as the limit.
+    low, high = (labels.min().item(), labels.max().item()) if labels.size else (0, 0)
+    if low < NOT_ANNOTATED or high > np.iinfo(np.int32).max:
         raise DataError(
-            f"{name}: values from {labels.min()} to {labels.max()}, expected -1 (not annotated), "
+            f"{name}: values from {low} to {high}, expected -1 (not annotated), "
             f"0 (background) and up to {np.iinfo(np.int32).max}"
         )
     return labels.astype(np.int32, copy=False)

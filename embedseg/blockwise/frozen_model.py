@@ -79,4 +79,6 @@ def sample_values(image: LazyImage) -> NDArray[Any]:
     for corner in product(*starts):
         box = tuple(slice(int(c), int(c) + size) for c, size in zip(corner, length, strict=True))
         parts.append(read_box(image, box).reshape(channels, -1))
-    return np.concatenate(parts, axis=1)
+    values = np.concatenate(parts, axis=1)
+    # Percentiles of bool are none.
+    return values.astype(np.uint8) if values.dtype.kind == "b" else values

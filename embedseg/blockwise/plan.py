@@ -99,7 +99,7 @@ def plan_blocks(
     # Where a 2D net sees planes of a volume, or a spacing is not known, images stay as they are.
     known = config.spacing_known and ndim == config.ndim
     ready = resample_lazily(image, config.spacing) if known else image
-    source = ModelMaps(str(frozen), ready.spacing)
+    source = ModelMaps(str(frozen), ready.spacing, str(image.source))
     net_halo = find_halo(model, ready, source, divisor, home or scratch).pixels
     first = box_maps(ready, source, str(model.device), _corner_box(ready, divisor))
     freeze_halo(frozen, net_halo)

@@ -60,6 +60,8 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
     """
     with _warnings_as_errors(path), tifffile.TiffFile(path) as file:
         images = list_series(file)
+        if not images:
+            raise DataError(f"{path}: corrupt or truncated: holds no image")
         if len(images) != 1:
             shapes = ", ".join(str(series.shape) for series, *_ in images[:4])
             raise DataError(

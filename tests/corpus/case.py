@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import hashlib
+import io
 import json
 import os
 import re
@@ -78,9 +79,9 @@ def file_case(file: File) -> Case:
     image, mask = (f"IN/train/{kind}/{file.name}" for kind in ("images", "masks"))
 
     def make(folder: Path) -> None:
-        for kind in ("images", "masks"):
-            (folder / "train" / kind).mkdir(parents=True)
-            file.make(folder / "train" / kind / file.name)
+        for part in ("train/images", "train/masks", "val/images", "val/masks"):
+            (folder / part).mkdir(parents=True)
+            file.make(folder / part / file.name)
 
     refused = naming(file.name, file.refused)
     labels, shape = file.labels, file.image
@@ -148,14 +149,14 @@ def meshed(labels: NDArray[Any]) -> Check:
     number = len(np.unique(labels[labels > 0]))
 
     def check(out: Path, _: Result) -> None:
-        rows = list(csv.DictReader((out / "mesh.csv").open(encoding="utf-8")))
+        rows = list(csv.DictReader((out / "mesh.csv").read_text(encoding="utf-8").splitlines()))
         assert len(rows) == number
 
     return check
 
 
 def checked(_: Path, result: Result) -> None:
-    assert "ready for training" in result.err
+    assert "ready for training" in result.out
 
 
 def prints(pattern: str) -> Check:
@@ -216,7 +217,7 @@ def check_command(run: Run, line: str, expected: Expected, places: Mapping[str, 
         expected(out, result)
         return
     assert result.code, f"not refused: {shown}"
-    assert re.search(expected, result.err), shown
+    assert re.search(expected, result.out + result.err), shown
     # A report lists the images that failed.
     written = [path for path in snapshot(out) if path not in ("labels", "labels/report.html")]
     assert not written, f"{written} written: {shown}"
@@ -296,7 +297,7 @@ def _png(path: Path) -> None:
 
 
 def _table(path: Path) -> None:
-    header, *rows = list(csv.reader(path.open(newline="", encoding="utf-8")))
+    header, *rows = list(csv.reader(io.StringIO(path.read_text(encoding="utf-8"))))
     assert all(len(row) == len(header) for row in rows), path
 
 

@@ -147,7 +147,9 @@ def named(name: str, stem: str) -> Case:
         for kind in ("images", "masks"):
             (folder / "train" / kind).mkdir(parents=True)
             (folder / kind[0]).symlink_to(f"train/{kind}")
-            tiff()(folder / "train" / kind / name)
+            (folder / "val" / kind).mkdir(parents=True)
+            for split in ("train", "val"):
+                tiff()(folder / split / kind / name)
 
     def labels(out: Path, _: object) -> None:
         path = out / "labels" / f"{stem}.tif"
@@ -227,7 +229,7 @@ REFUSED: dict[str, Expected] = {
     "predict MODEL 'IN/*.none' -o OUT/p": "none",
     "predict MODEL IN/a.tif -o OUT/p --spacing 0,0": "spacing",
     "predict MODEL IN/a.tif -o OUT/p --spacing a,b": "spacing",
-    "predict MODEL IN/a.tif -o OUT/p --axes QQ": "axes",
+    "predict MODEL IN/a.tif -o OUT/labels --axes QQ": "axes",
     "predict MODEL IN/a.tif -o OUT/p --also pdf": "pdf",
     "predict MODEL IN/a.tif -o OUT/p --pieces none": "none",
     "predict MODEL IN/a.tif -o OUT/p.zarr --block 0,0": "block",

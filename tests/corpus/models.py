@@ -131,7 +131,7 @@ def truncate_weights(model: Path) -> None:
 
 
 MODELS: dict[str, Broken] = {
-    "no folder": broken(shutil.rmtree, "m: no model"),
+    "no folder": broken(shutil.rmtree, "m: no model|m' does not exist"),
     "an empty folder": broken(emptied, "m: no model"),
     "no configuration": broken(without(CONFIG), "m: no model"),
     "no weights": broken(without(WEIGHTS), "weights", LOADING),
@@ -143,7 +143,7 @@ MODELS: dict[str, Broken] = {
     "an unknown net": broken(setting("net", "type", value="newnet"), "newnet"),
     "a setting of another version": broken(setting("net", "sparkle", value=1), "sparkle"),
     "text as a number": broken(setting("net", "width", value="wide"), "width"),
-    "another width": broken(setting("net", "width", value=16), WEIGHTS, LOADING),
+    "another width": broken(setting("net", "width", value=16), "m: the weights do not fit", LOADING[:-2] + LOADING[-1:]),
     "empty weights": broken(text(WEIGHTS, ""), WEIGHTS, LOADING),
     "truncated weights": broken(truncate_weights, WEIGHTS, LOADING),
     "a byte flipped in the header": broken(flip(0.0), WEIGHTS, LOADING),
@@ -151,12 +151,12 @@ MODELS: dict[str, Broken] = {
     "a tensor missing": broken(tensors(drop_one), WEIGHTS, LOADING),
     "a tensor of another shape": broken(tensors(wrong_shape), WEIGHTS, LOADING),
     "a pickle as weights": broken(to_pickle, WEIGHTS, LOADING),
-    "a bad list of members": broken(text("ensemble.json", "{"), "ensemble.json"),
+    "a bad list of members": broken(text("ensemble.json", "{"), "ensemble.json", READING[:-2] + READING[-1:]),
     "members that lead out": broken(
-        text("ensemble.json", '[{"name": "../../m", "weight": 1}]'), "ensemble|member", LOADING
+        text("ensemble.json", '[{"name": "../../m", "weight": 1}]'), "ensemble|member", LOADING[:-2] + LOADING[-1:]
     ),
     "bad trials": Broken(text("tuning.json", "{"), {"info IN/m": prints("embedding")}),
-    "a bad history": Broken(text("history.csv", "a,b\n1\n"), {"info IN/m": prints("embedding")}),
+    "a bad history": broken(text("history.csv", "a,b\n1\n"), "history.csv", ("info IN/m",)),
 }
 
 
