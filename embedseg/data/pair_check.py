@@ -17,7 +17,7 @@ from embedseg.data.problems import Finding, make_finding
 from embedseg.data.samples import choose_spacing, split_frames
 from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
 from embedseg.labels import box_corners, object_ids, split_pieces
-from embedseg.types import NOT_ANNOTATED, Labels, Spacing
+from embedseg.types import NOT_ANNOTATED, DataError, Labels, Spacing
 
 #: Pieces of a label below this number of pixels are specks.
 LARGE_PIECE = 8
@@ -74,6 +74,7 @@ def check_pair(
     """
     try:
         image = read_image(image_path, options.axes)
+        _check_type(image)
         spacing = choose_spacing(image, None, options)
         findings += _image_problems(image)
     except Exception as error:  # decoders raise anything on a broken file
@@ -81,6 +82,7 @@ def check_pair(
         return None
     try:
         mask = _read_mask(mask_path, image.axes)
+        _check_type(mask)
         problem = _mask_error(mask, image, options)
     except Exception as error:
         findings.append(make_finding("unreadable mask", mask_path, str(error)))
@@ -119,6 +121,11 @@ def check_pair(
         pieces,
         values,
     )
+
+
+def _check_type(image: Image) -> None:
+    if image.data.dtype.kind not in "biuf":
+        raise DataError(f"values of type {image.data.dtype}, expected integers or floats")
 
 
 def _to_labels(data: NDArray[Any], ignore_label: int | None) -> Labels:
@@ -173,10 +180,10 @@ def _mask_error(mask: Image, image: Image, options: DataOptions) -> Finding | No
             f"{data.dtype}, values such as {data[data != np.round(data)].flat[0]:.4g}",
         )
     data = data[data != options.ignore_label] if options.ignore_label is not None else data
-    if data.size and (data.min() < NOT_ANNOTATED or data.max() > np.iinfo(np.int32).max):
-        return make_finding(
-            "invalid label values", mask.path, f"values from {data.min()} to {data.max()}"
-        )
+    # As Python's numbers: float16 holds no value as large as the limit.
+    low, high = (data.min().item(), data.max().item()) if data.size else (0, 0)
+    if low < NOT_ANNOTATED or high > np.iinfo(np.int32).max:
+        return make_finding("invalid label values", mask.path, f"values from {low} to {high}")
     return None
 
 

@@ -89,21 +89,25 @@ def file_case(file: File) -> Case:
     scored: Expected = refused if labels is None else counts(labels)
     found: Expected = refused if shape is None else found_in(shape)
     flat = shape is not None and len(shape) == 2
-    both = labels is not None and flat and labels.shape == shape
+    same = labels is not None and labels.shape == shape
+    both = same and flat
     return Case(
         make,
         {
             f"convert '{mask}' -o OUT/read.tif": read,
             "score IN/train/masks IN/train/masks --json": scored,
-            f"predict MODEL '{image}' -o OUT/labels --device cpu": found if flat or not shape
+            f"predict MODEL '{image}' -o OUT/labels --device cpu": found
+            if flat or not shape
             else ".",
             f"predict MODEL '{image}' -o OUT/labels.zarr --block 32,32 --device cpu": found
-            if flat or not shape else ".",
+            if flat or not shape
+            else ".",
             f"mesh '{mask}' -o OUT/mesh.stl --json": meshed(labels)
-            if labels is not None and labels.ndim == 3 else ".",
-            "check IN": checked if both else ".",
-            "evaluate MODEL IN --split train --json --device cpu": counts(labels)
-            if both else ".",
+            if labels is not None and labels.ndim == 3
+            else ".",
+            # A mask of several pieces with one value is refused: it tells no objects apart.
+            "check IN": checked if same and labels.dtype != bool else ".",
+            "evaluate MODEL IN --split train --json --device cpu": counts(labels) if both else ".",
         },
     )
 
@@ -235,7 +239,9 @@ def check_error(result: Result, shown: str) -> None:
 def snapshot(folder: Path) -> dict[str, str]:
     """Return all that a folder holds: a digest of each file, the target of each link."""
     found = {}
-    for path in (Path(at) / name for at, *names in os.walk(folder) for each in names for name in each):
+    for path in (
+        Path(at) / name for at, *names in os.walk(folder) for each in names for name in each
+    ):
         if path.is_symlink():
             state = f"link to {os.readlink(path)}"
         elif path.is_dir():
@@ -253,7 +259,7 @@ def at_work(folder: Path) -> list[str]:
 
 # -- whole files -----------------------------------------------------------------------------------
 def check_readable(folder: Path) -> None:
-    """Check that each file of a folder is whole, as far as its suffix is known; hidden ones aside."""
+    """Check that each file of a folder is whole, as far as its suffix is known; hidden aside."""
     for path in folder.rglob("*"):
         if any(part.startswith(".") for part in path.relative_to(folder).parts[:-1]):
             continue

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from commands import TINY
 from corpus.models import write_package
 from corpus.tiffs import LABELS, VOLUME, tiff
+
+from commands import TINY
 from embedseg.cli import main
 from embedseg.images import write_blobs
 

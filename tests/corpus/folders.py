@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from corpus.case import Case, Check, Expected, prints, same_labels
+from corpus.tiffs import FLAT, GREY, LABELS, tiff
 
 from commands import TINY
-from corpus.case import Case, Check, Expected, found_in, prints, same_labels
-from corpus.tiffs import FLAT, GREY, LABELS, tiff
 
 #: Every command that reads a data folder; those that train are given only what they refuse.
 READING = ("check IN", "plan IN -o OUT/config.json --device cpu")
@@ -89,7 +89,9 @@ def swap(folder: Path) -> None:
 FOLDERS: dict[str, Case] = {
     "a mask is missing": folder_case(unlink("train/masks/a1.tif"), "a1"),
     "an image is missing": folder_case(unlink("train/images/a1.tif"), "a1"),
-    "a mask of another name": folder_case(rename("train/masks/a1.tif", "train/masks/b.tif"), "a1|b"),
+    "a mask of another name": folder_case(
+        rename("train/masks/a1.tif", "train/masks/b.tif"), "a1|b"
+    ),
     "a mask of another size": folder_case(rewrite("train/masks/a1.tif", LABELS[:20]), "a1"),
     "masks with fractions": folder_case(rewrite("train/masks/a1.tif", LABELS + 0.5), "a1"),
     "a mask of NaN": folder_case(rewrite("train/masks/a1.tif", LABELS * np.nan), "a1"),
@@ -113,7 +115,13 @@ FOLDERS: dict[str, Case] = {
         lambda folder: None,
         {
             line.replace("IN", "IN/gone"): "gone"
-            for line in (*READING, *TRAINING, EVALUATE, "score IN IN", "stack IN -o OUT/s --model MODEL")
+            for line in (
+                *READING,
+                *TRAINING,
+                EVALUATE,
+                "score IN IN",
+                "stack IN -o OUT/s --model MODEL",
+            )
         },
     ),
     "only text": Case(
@@ -155,7 +163,7 @@ def named(name: str, stem: str) -> Case:
         path = out / "labels" / f"{stem}.tif"
         assert tifffile.imread(path).shape == FLAT, os.listdir(path.parent)
 
-    one = f"IN/train/masks/NAME"
+    one = "IN/train/masks/NAME"
     check: Check = labels
     return Case(
         make,

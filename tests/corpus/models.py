@@ -32,7 +32,7 @@ LOADING = READING[1:]
 Change = Callable[[Path], object]
 
 
-def broken(change: Change, refused: str, lines: tuple[str, ...] = READING) -> "Broken":
+def broken(change: Change, refused: str, lines: tuple[str, ...] = READING) -> Broken:
     return Broken(change, dict.fromkeys(lines, refused))
 
 
@@ -143,7 +143,9 @@ MODELS: dict[str, Broken] = {
     "an unknown net": broken(setting("net", "type", value="newnet"), "newnet"),
     "a setting of another version": broken(setting("net", "sparkle", value=1), "sparkle"),
     "text as a number": broken(setting("net", "width", value="wide"), "width"),
-    "another width": broken(setting("net", "width", value=16), "m: the weights do not fit", LOADING[:-2] + LOADING[-1:]),
+    "another width": broken(
+        setting("net", "width", value=16), "m: the weights do not fit", LOADING[:-2] + LOADING[-1:]
+    ),
     "empty weights": broken(text(WEIGHTS, ""), WEIGHTS, LOADING),
     "truncated weights": broken(truncate_weights, WEIGHTS, LOADING),
     "a byte flipped in the header": broken(flip(0.0), WEIGHTS, LOADING),
@@ -151,9 +153,13 @@ MODELS: dict[str, Broken] = {
     "a tensor missing": broken(tensors(drop_one), WEIGHTS, LOADING),
     "a tensor of another shape": broken(tensors(wrong_shape), WEIGHTS, LOADING),
     "a pickle as weights": broken(to_pickle, WEIGHTS, LOADING),
-    "a bad list of members": broken(text("ensemble.json", "{"), "ensemble.json", READING[:-2] + READING[-1:]),
+    "a bad list of members": broken(
+        text("ensemble.json", "{"), "ensemble.json", READING[:-2] + READING[-1:]
+    ),
     "members that lead out": broken(
-        text("ensemble.json", '[{"name": "../../m", "weight": 1}]'), "ensemble|member", LOADING[:-2] + LOADING[-1:]
+        text("ensemble.json", '[{"name": "../../m", "weight": 1}]'),
+        "ensemble|member",
+        LOADING[:-2] + LOADING[-1:],
     ),
     "bad trials": Broken(text("tuning.json", "{"), {"info IN/m": prints("embedding")}),
     "a bad history": broken(text("history.csv", "a,b\n1\n"), "history.csv", ("info IN/m",)),
@@ -168,7 +174,9 @@ class Package:
     """A change of the members of a package, or of its bytes."""
 
     def __init__(
-        self, expected: Expected, change: Callable[[Members], object] | None = None,
+        self,
+        expected: Expected,
+        change: Callable[[Members], object] | None = None,
         after: Change | None = None,
     ) -> None:
         self.expected, self.change, self.after = expected, change, after

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 import tifffile
-
 from corpus.case import Case, Expected, Result, naming
 from corpus.tiffs import bytes_of
 

@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
-
 from corpus.case import Case, Expected, File, naming
 from corpus.tiffs import FLAT, LABELS, bytes_of
+from numpy.typing import NDArray
 
 ERRORS = "corrupt|truncated|cannot read|cannot be read|missing|empty|no "
 
@@ -66,7 +65,9 @@ HDF5 = {
     "several datasets": File(hdf5({"a": LABELS, "b": LABELS}), None, None, "found a, b"),
     "a dataset of one axis": File(hdf5({"raw": LABELS[0]}), None, None, "two axes"),
     "a dataset of text": File(hdf5({"raw": np.array([[b"a", b"b"]])}), None, None, "type|dtype"),
-    "a dataset without pixels": File(hdf5({"raw": LABELS[:0]}), None, None, "empty|no pixels|shape"),
+    "a dataset without pixels": File(
+        hdf5({"raw": LABELS[:0]}), None, None, "empty|no pixels|shape"
+    ),
     "axistags that are no JSON": File(hdf5({"raw": LABELS}, axistags="{"), None, None, ERRORS),
     "axistags without axes": File(hdf5({"raw": LABELS}, axistags="{}"), None, None, ERRORS),
     "sizes of zero": File(hdf5({"raw": LABELS}, element_size_um=[0.0, 0.0]), LABELS, FLAT),

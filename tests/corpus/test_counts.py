@@ -7,6 +7,7 @@ from pathlib import Path
 
 from corpus.inputs import list_cases
 from corpus.test_killed import KILLED, MOMENTS
+
 from embedseg.cli.app import COMMANDS
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
-from commands import Run
 from corpus.case import check_command
 from corpus.inputs import list_cases
+
+from commands import Run
 
 PAIRS = [(n, line) for n, case in list_cases(Path()).items() for line in case.commands]
 

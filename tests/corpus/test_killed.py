@@ -9,10 +9,10 @@ from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 
 import pytest
-
-from commands import TINY
 from corpus.case import arguments, at_work, check_readable, snapshot
 from corpus.processes import kill, start
+
+from commands import TINY
 
 pytestmark = [
     pytest.mark.slow,
@@ -43,9 +43,7 @@ KILLED = {
 
 
 @pytest.mark.parametrize("line", KILLED, ids=lambda line: " ".join(line.split()[:5:2]))
-def test_killed_at_any_moment(
-    line: str, shared: dict[str, Path], tmp_path: Path
-) -> None:
+def test_killed_at_any_moment(line: str, shared: dict[str, Path], tmp_path: Path) -> None:
     before = {name: snapshot(path) for name, path in shared.items() if path.is_dir()}
     log = tmp_path / "log.txt"
 

@@ -10,9 +10,8 @@ from typing import Any
 
 import numpy as np
 import tifffile
-from numpy.typing import NDArray
-
 from corpus.case import File
+from numpy.typing import NDArray
 
 #: Three objects, with a number left out.
 LABELS = np.zeros((32, 32), np.uint16)
@@ -145,7 +144,9 @@ TIFFS: dict[str, File] = {
     # -- no file
     "dangling link": File(lambda path: path.symlink_to("gone.tif"), None, None, "broken link"),
     "loop of links": File(link_loop, None, None, "loop of links"),
-    "folder named tif": File(lambda path: path.mkdir(), None, None, "is a folder|no such|no image files|no slices"),
+    "folder named tif": File(
+        lambda path: path.mkdir(), None, None, "is a folder|no such|no image files|no slices"
+    ),
     # -- headers that lie
     "huge width": File(changed("ImageWidth", 2**31 - 1), None, None, f"{BROKEN}|memory|large"),
     "huge length": File(changed("ImageLength", 2**31 - 1), None, None, f"{BROKEN}|memory|large"),
@@ -186,7 +187,9 @@ TIFFS: dict[str, File] = {
     # -- colours
     "RGB": File(tiff(COLOURS, photometric="rgb"), None, None, "colour|channel|S|axes"),
     "RGBA": File(
-        tiff(np.dstack([COLOURS, COLOURS[..., :1]]), photometric="rgb", extrasamples=["unassalpha"]),
+        tiff(
+            np.dstack([COLOURS, COLOURS[..., :1]]), photometric="rgb", extrasamples=["unassalpha"]
+        ),
         None,
         None,
         "colour|channel|axes",
