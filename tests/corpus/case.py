@@ -106,7 +106,9 @@ def file_case(file: File) -> Case:
             if labels is not None and labels.ndim == 3
             else ".",
             # A mask of several pieces with one value is refused: it tells no objects apart.
-            "check IN": checked if same and labels.dtype != bool else ".",
+            "check IN": checked
+            if labels is not None and labels.dtype != bool and shape in (None, labels.shape)
+            else ".",
             "evaluate MODEL IN --split train --json --device cpu": counts(labels) if both else ".",
         },
     )
