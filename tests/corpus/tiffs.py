@@ -225,7 +225,7 @@ TIFFS: dict[str, File] = {
     # -- several images
     "volume": File(tiff(VOLUME, metadata={"axes": "ZYX"}), VOLUME, SOLID, "axes|2D"),
     "volume of one plane": File(
-        tiff(VOLUME[1:2], metadata={"axes": "ZYX"}), VOLUME[1:2], SOLID, "axes|2D"
+        tiff(VOLUME[1:2], metadata={"axes": "ZYX"}), VOLUME[1:2], (1, 32, 32), "axes|2D"
     ),
     "pages of two shapes": File(pages(LABELS, LABELS[:20]), None, None, "separate images"),
     "two series": File(pages(LABELS, LABELS.astype(np.float32)), None, None, "separate images"),
