@@ -91,9 +91,9 @@ class BlockJob:
     scratch : str
         Folder for files between the steps; all processes reach it.
     size : tuple of int
-        Of the inner boxes that maps are made of, a multiple of `divisor`.
+        Of the inner boxes whose maps are made at once, a multiple of `divisor`.
     part : tuple of int
-        Of the inner boxes that are decoded and written: they take more memory.
+        Of the inner boxes that are decoded and written.
     divisor : tuple of int
         Boxes of which maps are made begin at its multiples.
     net_halo, decode_halo : tuple of int

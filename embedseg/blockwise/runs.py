@@ -22,6 +22,8 @@ log = logging.getLogger("embedseg")
 
 #: Files of a run in its scratch folder: its request, and its result.
 REQUEST, RESULT = "asked.json", "result.json"
+#: File with the bytes of each process: boxes, and so the last digits of maps, depend on them.
+MEMORY = "memory.txt"
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,13 @@ class Run:
         shutil.rmtree(self.scratch, ignore_errors=True)
         self.scratch.mkdir(parents=True)
         write_text(self.scratch / REQUEST, json.dumps(self.request, indent=2) + "\n")
+
+    def memory(self, share: float) -> float:
+        """Return the bytes of each process in the interrupted run; those given, if it is new."""
+        file = self.scratch / MEMORY
+        if not file.exists():
+            write_text(file, f"{share}\n")
+        return float(file.read_text(encoding="utf-8"))
 
     def remove(self) -> None:
         """Remove the scratch folder."""

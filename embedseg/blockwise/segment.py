@@ -16,7 +16,7 @@ from embedseg.blockwise.estimate import format_net_load, pixels_through_net
 from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.joining import Numbering, drop_objects
 from embedseg.blockwise.outputs import Output, output_at
-from embedseg.blockwise.plan import BlockOptions, plan_blocks
+from embedseg.blockwise.plan import BlockOptions, memory_share, plan_blocks
 from embedseg.blockwise.resampled import table_on_grid
 from embedseg.blockwise.runs import Result, Run, explain_full_disk, request_of
 from embedseg.blockwise.scratch import load_objects
@@ -64,7 +64,8 @@ def segment_blocks(
         run.begin(overwrite)
     with explain_full_disk(target.scratch):
         try:
-            job = plan_blocks(model, image, target.scratch, options, home)
+            memory = run.memory(memory_share(options))
+            job = plan_blocks(model, image, target.scratch, options, home, memory)
         except (DataError, UsageError):
             if not resumes:
                 # Nothing has been computed that a later run could resume from.
