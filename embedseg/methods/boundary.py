@@ -173,7 +173,10 @@ def _distance_watershed(
     method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
 ) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
-    distance = gaussian_smooth(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
+    # Where all is core, the distance is infinite.
+    longest = float(np.dot(core.shape, spacing))
+    distance = np.minimum(edt.edt(core, anisotropy=tuple(spacing)), longest)
+    distance = gaussian_smooth(distance, method.sigma, spacing)
     return _grow(-distance, label_pieces(_maxima(distance) & core), inside)
 
 
@@ -194,7 +197,10 @@ DECODERS: dict[str, Callable[[Boundary, Mask, Floats, Spacing], NDArray[Any]]] =
 
 
 def _maxima(values: Floats) -> Mask:
-    return np.asarray(local_maxima(values), np.bool_)  # type: ignore[no-untyped-call]
+    """Return the local maxima; values that are all the same are one."""
+    framed = np.pad(values, 1, constant_values=-np.inf)
+    maxima = np.asarray(local_maxima(framed), np.bool_)  # type: ignore[no-untyped-call]
+    return maxima[(slice(1, -1),) * values.ndim]
 
 
 def _grow(height: Floats, markers: NDArray[Any], inside: Mask) -> NDArray[Any]:
