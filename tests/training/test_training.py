@@ -177,6 +177,26 @@ def test_averaged_weights_are_kept_and_resumed(data, tmp_path, monkeypatch):
     assert gap(fitted(config, data, 2, folder=tmp_path / "m", resume=True), whole) == 0
 
 
+@pytest.mark.parametrize(("stop", "due"), [(3, False), (7, False), (7, True)])
+def test_the_loss_of_an_interrupted_epoch_is_that_of_all_its_steps(
+    data, tmp_path, monkeypatch, stop, due
+):
+    monkeypatch.setattr(Run, "due", lambda run: due)
+    config, limits = tiny(data), {"time_limit": 1e6, "epochs": 2}
+
+    def interrupt(now: TrainingProgress) -> None:
+        if now.step == stop:
+            raise Stopped
+
+    whole = fitted(config, data, **limits).history
+    fitted(config, data, **limits, folder=tmp_path / "m", watch=interrupt)
+    resumed = fitted(config, data, **limits, folder=tmp_path / "m", resume=True).history
+    assert [row["step"] for row in resumed] == [5, 10]
+    for row, other in zip(resumed, whole, strict=True):
+        for name in ("epoch", "rate", "total"):
+            assert row[name] == other[name]
+
+
 def test_training_stops_when_validation_gets_no_better(data, monkeypatch):
     scores = iter([0.1, 0.3, 0.2, 0.3, *[0.25] * 50])
     monkeypatch.setattr(
