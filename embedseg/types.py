@@ -185,8 +185,33 @@ class Segmentation:
     objects: Mapping[str, NDArray[Any]] | None = None
 
 
-def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "image") -> Floats:
-    """Check an image and return it as (C, *space) float32.
+def missing_pixels(image: NDArray[Any]) -> Mask:
+    """Return the pixels of (C, *space) where a channel is NaN: the image does not reach there.
+
+    Examples
+    --------
+    >>> missing_pixels(np.array([[0, np.nan, 1], [0, 1, 1]])).tolist()
+    [False, True, False]
+    """
+    return np.asarray(np.isnan(image).any(axis=0), np.bool_)
+
+
+def fill_missing(image: Floats) -> Floats:
+    """Return a normalised image with 0 in place of NaN.
+
+    Examples
+    --------
+    >>> fill_missing(np.array([1, np.nan], np.float32)).tolist()
+    [1.0, 0.0]
+    """
+    missing = np.isnan(image)
+    return np.where(missing, np.float32(0), image) if missing.any() else image
+
+
+def check_image(
+    image: NDArray[Any], ndim: int, channels: int, name: str = "image", *, part: bool = False
+) -> Floats:
+    """Check an image and return it as (C, *space) float32; NaN are pixels without image.
 
     Parameters
     ----------
@@ -198,12 +223,14 @@ def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "imag
         Number of channels expected.
     name : str
         Name in messages, such as that of the file.
+    part : bool
+        Whether it is a part of an image, of which all pixels may be NaN.
 
     Raises
     ------
     DataError
-        For a wrong number of axes or channels, an empty image, complex or object values, NaN or
-        infinity.
+        For a wrong number of axes or channels, an empty image, complex or object values, infinity,
+        or NaN at all pixels.
 
     Examples
     --------
@@ -227,9 +254,10 @@ def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "imag
     if image.size == 0:
         raise DataError(f"{name}: shape {image.shape} holds no pixels")
     image = image.astype(np.float32, copy=False)
-    if not np.isfinite(image).all():
-        count = int(image.size - np.isfinite(image).sum())
-        raise DataError(f"{name}: {count} of {image.size} values are NaN or infinite")
+    if infinite := int(np.isinf(image).sum()):
+        raise DataError(f"{name}: {infinite} of {image.size} values are infinite")
+    if not part and missing_pixels(image).all():
+        raise DataError(f"{name}: every pixel is NaN, expected an image")
     return image
 
 

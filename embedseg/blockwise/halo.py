@@ -101,7 +101,8 @@ def box_maps(image: LazyImage | Resampled, source: ModelMaps, device: str, box: 
     DataError
         If they are not on the grid of the image.
     """
-    maps = source.maps(read_box(image, box), device)
+    # Pixels without image have no maps to compare; here they are 0.
+    maps = source.maps(np.nan_to_num(read_box(image, box), posinf=np.inf, neginf=-np.inf), device)
     expected = tuple(side.stop - side.start for side in box)
     if maps.shape != expected:
         raise DataError(

@@ -55,7 +55,7 @@ class ModelMaps:
 
     def maps(self, image: NDArray[Any], device: str, keep: Box | None = None) -> Maps:
         """Return the maps with their specs and spacing."""
-        ready = check_image(image, image.ndim - 1, len(image), self.name)
+        ready = check_image(image, image.ndim - 1, len(image), self.name, part=True)
         return load_source(self.folder, device).maps(ready, self.spacing, keep=keep)
 
 

@@ -102,10 +102,12 @@ def plan_blocks(
     load_source.cache_clear()
     frozen = scratch / "model"
     memory = memory or memory_share(options)
-    freeze_model(model, frozen, sample_values(image), memory)
+    values = sample_values(image)
+    freeze_model(model, frozen, values, memory)
     # Where a 2D net sees planes of a volume, or a spacing is not known, images stay as they are.
     known = config.spacing_known and ndim == config.ndim
-    ready = resample_lazily(image, config.spacing) if known else image
+    fill = tuple(low for low, _ in model.configs()[0].normalize.fixed(values).limits)
+    ready = resample_lazily(image, config.spacing, fill) if known else image
     source = ModelMaps(str(frozen), ready.spacing, str(image.source))
     net_halo = find_halo(model, ready, source, divisor, home or scratch).pixels
     first = box_maps(ready, source, str(model.device), _corner_box(ready, divisor))

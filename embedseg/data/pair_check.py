@@ -136,11 +136,21 @@ def _to_labels(data: NDArray[Any], ignore_label: int | None) -> Labels:
 
 def _image_problems(image: Image) -> Iterator[Finding]:
     data = image.data
-    if data.dtype.kind == "f" and not np.isfinite(data).all():
-        count = int((~np.isfinite(data)).sum())
-        yield make_finding("NaN or infinite values", image.path, f"{count} of {data.size} values")
-    elif data.min() == data.max():
-        yield make_finding("constant image", image.path, f"every value is {data.min()}")
+    if infinite := int(np.isinf(data).sum()):
+        yield make_finding("infinite values", image.path, f"{infinite} of {data.size} values")
+        return
+    missing = np.isnan(data)
+    if "C" in image.axes:
+        missing = missing.any(axis=image.axes.index("C"))
+    if missing.all():
+        yield make_finding("no image", image.path, "every pixel is NaN")
+        return
+    if missing.any():
+        found = f"{np.count_nonzero(missing)} of {missing.size} pixels are NaN"
+        yield make_finding("pixels without image", image.path, found)
+    low, high = np.nanmin(data), np.nanmax(data)
+    if low == high:
+        yield make_finding("constant image", image.path, f"every value is {low}")
 
 
 def _read_mask(path: Path, axes: str) -> Image:

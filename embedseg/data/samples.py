@@ -17,7 +17,16 @@ from embedseg.data.options import DataOptions
 from embedseg.geometry import resample, resample_labels
 from embedseg.images import Image, label_axes, read_image, read_labels, space_axes, stem
 from embedseg.labels import fill_holes, relabel, split_pieces
-from embedseg.types import NOT_ANNOTATED, DataError, Floats, Labels, Spacing, check_image
+from embedseg.types import (
+    NOT_ANNOTATED,
+    DataError,
+    Floats,
+    Labels,
+    Mask,
+    Spacing,
+    check_image,
+    missing_pixels,
+)
 
 
 @dataclass(frozen=True)
@@ -29,9 +38,10 @@ class Sample:
     name : str
         Stem of the file.
     image : (C, *space) float32 ndarray
-        Not normalised when read.
+        Not normalised when read; NaN are pixels without image.
     labels : (*space) int32 ndarray
-        0 is background, -1 not annotated, objects are numbered 1 to n; or classes 0 to n - 1.
+        0 is background, -1 not annotated or without image, objects are numbered 1 to n; or classes
+        0 to n - 1.
     spacing : tuple of float, optional
         Size of a pixel, µm; None if unknown.
     path : Path, optional
@@ -129,7 +139,7 @@ def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[S
         Sample(
             name,
             check_image(frame, frame.ndim - 1, len(frame), str(image_path)),
-            _to_labels(labels[0], options, mask_path),
+            _to_labels(labels[0], missing_pixels(frame), options, mask_path),
             spacing,
             image_path,
             options.classes is not None,
@@ -163,10 +173,12 @@ def split_frames(image: Image) -> list[NDArray[Any]]:
     return list(data) if "T" in image.axes else [data]
 
 
-def _to_labels(values: Labels, options: DataOptions, path: Path) -> Labels:
-    if options.classes:
-        return to_class_indices(values, options.classes, str(path))
-    return relabel(fill_holes(values) if options.fill_holes else values)
+def _to_labels(values: Labels, missing: Mask, options: DataOptions, path: Path) -> Labels:
+    if not options.classes:
+        values = fill_holes(values) if options.fill_holes else values
+        return relabel(np.where(missing, NOT_ANNOTATED, values))
+    indices = to_class_indices(values, options.classes, str(path))
+    return np.where(missing, NOT_ANNOTATED, indices)
 
 
 def load_training(

@@ -1,4 +1,7 @@
-"""Normalisation of whole images, channel by channel."""
+"""Normalisation of whole images, channel by channel.
+
+NaN are pixels without image: they do not count, and stay NaN.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from embedseg.types import Floats
+from embedseg.types import DataError, Floats
 
 #: Bounds of the values of images: those of float32.
 IN_RANGE = Field(ge=-3.4e38, le=3.4e38)
@@ -88,6 +91,7 @@ class Percentile(BaseModel):
         return Fixed(limits=tuple(self._limits(channel) for channel in sample), clip=self.clip)
 
     def _limits(self, channel: NDArray[Any]) -> Limits:
+        channel = _known(channel)
         low, high = (float(q) for q in np.percentile(channel, (self.low, self.high)))
         smallest, largest = float(channel.min()), float(channel.max())
         # Where all but a few pixels are background, the percentiles would not see the objects.
@@ -120,6 +124,7 @@ class ZScore(BaseModel):
 
     @staticmethod
     def _limits(channel: NDArray[Any]) -> Limits:
+        channel = _known(channel)
         mean = float(channel.mean(dtype=np.float64))
         return mean, mean + float(channel.std(dtype=np.float64))
 
@@ -166,11 +171,19 @@ def _check_order(low: float, high: float) -> None:
         raise ValueError(f"low {low} must be below high {high}")
 
 
+def _known(channel: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that are not NaN."""
+    missing = np.isnan(channel)
+    if missing.all():
+        raise DataError("every value of a channel is NaN, expected an image")
+    return channel[~missing] if missing.any() else channel
+
+
 def _to_unit(values: NDArray[Any], limits: Limits) -> Floats:
     """Map the limits to 0 and 1; everything to 0 if they are one value."""
     low, high = limits
     if not high - low > np.finfo(np.float32).tiny:
-        return np.zeros(values.shape, np.float32)
+        return np.where(np.isnan(values), np.float32(np.nan), np.float32(0))
     normal = values.astype(np.float32)
     normal -= np.float32(low)
     normal /= np.float32(high - low)

@@ -144,7 +144,9 @@ class Boundary(InstanceMethod):
 
     def decode(self, maps: Maps) -> Segmentation:
         """Grow objects from their seeds."""
-        foreground, boundary = maps["foreground"][0], maps["boundary"][0]
+        # NaN are pixels without image: objects end there.
+        foreground = np.nan_to_num(maps["foreground"][0], nan=0)
+        boundary = np.nan_to_num(maps["boundary"][0], nan=1)
         inside = foreground > self.fg_threshold
         grown = DECODERS[self.decoder](self, inside, boundary, maps.spacing)
         labels = relabel(drop_small(grown.astype(np.int32), self.min_object_size + 1))

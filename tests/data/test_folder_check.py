@@ -112,7 +112,11 @@ def test_every_finding_at_once(good):
     add(good, "volume", squares((40, 40, 40)), axes="ZYX")
     add(good, "colour", squares(), np.stack([tiny()] * 2), axes="CYX", mask_axes="YX")
     add(good, "flat", squares(), np.full((40, 40), 7, np.uint8))
-    add(good, "nan", squares(), np.where(squares() == 0, np.nan, 1).astype(np.float32))
+    add(good, "infinite", squares(), np.where(squares() == 0, np.inf, 1).astype(np.float32))
+    stitched = squares().astype(np.float32)
+    stitched[:5] = np.nan
+    add(good, "stitched", squares(), stitched)
+    add(good, "blank", squares(), np.full((40, 40), np.nan, np.float32))
     write(good / "train/images/alone.tif", squares())
     (good / "train/images/broken.tif").write_bytes(b"not a TIFF")
     write(good / "train/masks/broken.tif", squares())
@@ -133,7 +137,9 @@ def test_every_finding_at_once(good):
         ("mixed axes", "volume.tif"),
         ("mixed channels", "colour.tif"),
         ("constant image", "flat.tif"),
-        ("NaN or infinite values", "nan.tif"),
+        ("infinite values", "infinite.tif"),
+        ("pixels without image", "stitched.tif"),
+        ("no image", "blank.tif"),
         ("file without partner", "alone.tif"),
         ("unreadable image", "broken.tif"),
         ("unreadable mask", "cut.tif"),

@@ -148,3 +148,23 @@ def test_samples_of_another_magnitude_are_refused_unless_asked_for():
     fine = sample(np.ones((4, 5)), (0.5, 0.024))
     (prepared,) = prepare_samples([fine], **how, any_spacing=True)
     assert prepared.labels.shape == (4, 1)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 1.0)])
+def test_pixels_without_image_are_not_annotated(tmp_path, spacing):
+    image, labels = np.arange(48.0, dtype=np.float32).reshape(6, 8), np.ones((6, 8), np.uint8)
+    image[:2, :4] = np.nan
+    labels[:2] = 2
+    write(tmp_path / "train/images/a.tif", image)
+    write(tmp_path / "train/masks/a.tif", labels)
+    options = DataOptions(spacing=(1.0, 1.0))
+    read = load_split(tmp_path, "train", options)
+    assert np.array_equal(read[0].labels == -1, np.isnan(image))
+    assert set(np.unique(read[0].labels)) == {-1, 1, 2}
+    ready = prepare_samples(read, ndim=2, channels=1, normalize=Percentile(), spacing=spacing)[0]
+    assert np.isfinite(ready.image).all()
+    rows = int(2 / spacing[0])
+    expected = np.zeros(ready.labels.shape, bool)
+    expected[:rows, :4] = True
+    assert np.array_equal(ready.labels == -1, expected)
+    assert (ready.image[0, :rows, :4] == 0).all()
