@@ -184,8 +184,8 @@ def plan_config(
     options = reading_options(given, changes)
     with findings_first(data, options, asked.method or "embedding"):
         options = plan_reading(data, asked.method, options, asked.start)
-        samples = load_training(data, options, progress=at_terminal()).train
-    stats = measure_data(samples, asked.ndim, options)
+        loaded = load_training(data, options, progress=at_terminal())
+    stats = measure_data(loaded.train, asked.ndim, options)
     config = plan_from(
         stats,
         method=asked.method,
@@ -196,4 +196,5 @@ def plan_config(
     ).changed(changes)
     if asked.memory:
         config = fit_to_memory(config, asked.memory, stats.shapes, device)
-    return config, stats, explain(config, stats, device)
+    return config, stats, "
+".join([explain(config, stats, device), loaded.messages[-1]])

@@ -54,6 +54,7 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "else merge values with --classes NAME=1+2+3",
     ),
     "class not in train": ("error", "annotate some of it in train, or leave it out of --classes"),
+    "no object": ("error", "annotate objects in the masks of train"),
     "empty mask": (
         "warning",
         "fine if the image shows no objects; otherwise annotate it or set the mask to -1",

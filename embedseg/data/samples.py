@@ -87,10 +87,7 @@ def load_split(
     """
     options = options or DataOptions()
     if split == "val" and "val" not in find_splits(root, options.masks):
-        train, _ = find_pairs(root, "train", options.masks)
-        return load_pairs(
-            split_validation(train, options.val, options.seed)[1], options, progress=progress
-        )
+        return load_training(root, options, progress=progress).val
     pairs, _ = find_pairs(root, split, options.masks)
     return load_pairs(pairs, options, progress=progress)
 
@@ -187,7 +184,7 @@ def load_training(
     """Read the samples for training and validation.
 
     Validation images are those of the `val` folder; without one, `options.val` splits some off the
-    train images.
+    train images, or a strip off the only one.
 
     Returns
     -------
@@ -206,13 +203,54 @@ def load_training(
         val, rule = find_pairs(root, "val", options.masks)
         messages.append(f"val: the folder, images and masks paired by {rule}")
     else:
-        train, val, how = split_validation(train, options.val, options.seed)
+        pairs = train
+        train, val, how = split_validation(pairs, options.val, options.seed)
         messages.append(f"val: no folder, so {how}")
+        if train == val:
+            assert isinstance(options.val, float)
+            samples = load_pairs(pairs, options, progress=progress)
+            parts = [split_strip(sample, options.val) for sample in samples]
+            return TrainingData(
+                [rest for rest, _ in parts], [strip for _, strip in parts], messages
+            )
     return TrainingData(
         load_pairs(train, options, progress=progress),
         load_pairs(val, options, progress=progress),
         messages,
     )
+
+
+def split_strip(sample: Sample, share: float) -> tuple[Sample, Sample]:
+    """Split a strip off the end of the longest axis, with a share of what is annotated.
+
+    Of objects, it is their pixels that are shared out; objects on the cut are divided.
+
+    Returns
+    -------
+    Sample, Sample
+        The rest, and the strip.
+
+    Examples
+    --------
+    >>> sample = Sample("a", np.ones((1, 2, 8), np.float32), np.ones((2, 8), np.int32))
+    >>> [part.labels.shape for part in split_strip(sample, 0.25)]
+    [(2, 6), (2, 2)]
+    """
+    labels = sample.labels
+    axis, length = int(np.argmax(labels.shape)), max(labels.shape)
+    counted = labels > 0 if (labels > 0).any() and not sample.semantic else labels > NOT_ANNOTATED
+    along = counted.sum(axis=tuple(d for d in range(labels.ndim) if d != axis))
+    # At least a pixel for each of the two.
+    behind = along[::-1].cumsum()
+    width = int(np.searchsorted(behind, share * behind[-1])) + 1
+    cut = length - min(max(width, 1), length - 1)
+    rest, strip = np.split(np.arange(length), [cut])
+    parts = (
+        sample.with_labels(labels.take(part, axis), image=sample.image.take(part, axis + 1))
+        for part in (rest, strip)
+    )
+    first, second = parts
+    return first, second
 
 
 def infer_classes(root: Path | str, options: DataOptions) -> DataOptions:
