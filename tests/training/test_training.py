@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from embedseg.common import Stopped
-from embedseg.images import write_blobs
+from embedseg.images import read_labels, write_blobs, write_labels
 from embedseg.methods.embedding import Embedding
 from embedseg.model import Config, ModelFolder, plan
 from embedseg.model.fitting import read_training
@@ -175,6 +175,14 @@ def test_averaged_weights_are_kept_and_resumed(data, tmp_path, monkeypatch):
         fitted(config, data, 2, folder=tmp_path / "m")
     monkeypatch.setattr(loop, "train_step", step)
     assert gap(fitted(config, data, 2, folder=tmp_path / "m", resume=True), whole) == 0
+
+
+def test_validation_images_without_objects_choose_nothing(data, tmp_path, caplog):
+    shutil.copytree(data, tmp_path / "data")
+    for mask in (tmp_path / "data/val/masks").iterdir():
+        write_labels(mask, np.zeros_like(read_labels(mask).data), None, "YX")
+    _, val, _ = read_training(Segmenter.new(tiny(data), "cpu").predictor, tmp_path / "data")
+    assert val == [] and "val: no mask holds an object" in caplog.text
 
 
 @pytest.mark.parametrize(("stop", "due"), [(3, False), (7, False), (7, True)])
