@@ -21,7 +21,7 @@ from embedseg.geometry import largest_inner_shape
 from embedseg.images import LazyImage, label_axes
 from embedseg.model import Config, Predictor, check_pixel_size, open_model, parse_memory
 from embedseg.nets import DECODING, MAPS, PROCESS, SHARES, available_memory
-from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError
+from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError, check_image
 
 log = logging.getLogger("embedseg")
 
@@ -103,6 +103,7 @@ def plan_blocks(
     frozen = scratch / "model"
     memory = memory or memory_share(options)
     values = sample_values(image)
+    check_image(values, 1, len(values), str(image.source))
     freeze_model(model, frozen, values, memory)
     # Where a 2D net sees planes of a volume, or a spacing is not known, images stay as they are.
     known = config.spacing_known and ndim == config.ndim

@@ -196,5 +196,4 @@ def plan_config(
     ).changed(changes)
     if asked.memory:
         config = fit_to_memory(config, asked.memory, stats.shapes, device)
-    return config, stats, "
-".join([explain(config, stats, device), loaded.messages[-1]])
+    return config, stats, "\n".join([explain(config, stats, device), loaded.messages[-1]])

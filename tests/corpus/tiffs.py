@@ -159,7 +159,7 @@ TIFFS: dict[str, File] = {
     "one column": File(tiff(LABELS[:, 5:6]), LABELS[:, 5:6], (32, 1)),
     "odd size": File(tiff(LABELS[:31, :29]), LABELS[:31, :29], (31, 29)),
     # -- values
-    "NaN": File(tiff(_with(np.nan)), None, None, "NaN|finite"),
+    "NaN": File(tiff(_with(np.nan)), None, FLAT, "NaN|finite"),
     "infinite": File(tiff(_with(np.inf)), None, None, "NaN|infinite|inf,"),
     "all NaN": File(tiff(np.full(FLAT, np.nan, np.float32)), None, None, "NaN|finite"),
     "constant": File(tiff(np.full(FLAT, 7, np.uint8)), np.full(FLAT, 7), FLAT),
