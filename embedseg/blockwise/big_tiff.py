@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images import open_array
+from embedseg.images import open_array, read_box
 from embedseg.types import Spacing
 
 #: Edge of the tiles of a TIFF, pixels; bytes of it in memory at once.
@@ -26,7 +26,7 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
         file.write(
-            _tiles(array),
+            _tiles(labels, array),
             shape=array.shape,
             dtype=array.dtype,
             tile=(TILE, TILE),
@@ -36,21 +36,26 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
         )
 
 
-def _tiles(array: Any) -> Iterator[NDArray[Any]]:
+def _tiles(source: Path, array: Any) -> Iterator[NDArray[Any]]:
     """Return the tiles of an array plane by plane, row by row."""
     *_, rows, columns = array.shape
     deep = array.shape[0] if array.ndim == 3 else 1
+
+    def read(planes: slice, lines: slice) -> NDArray[Any]:
+        box = (planes, lines, slice(0, columns))[-array.ndim :]
+        data = read_box(str(source), array, box)
+        return data.reshape(-1, *data.shape[-2:])
+
     for z in range(0, deep, step := _planes(array)):
         # A chunk is read once where planes are small enough, else once per row of tiles.
-        whole = array[z : z + step] if array.ndim == 3 and step > 1 else None
+        whole = read(slice(z, z + step), slice(0, rows)) if step > 1 else None
         for plane in range(z, min(z + step, deep)):
             for y in range(0, rows, TILE):
+                lines = slice(y, y + TILE)
                 strip = (
-                    whole[plane - z, y : y + TILE]
+                    whole[plane - z, lines]
                     if whole is not None
-                    else array[plane, y : y + TILE]
-                    if array.ndim == 3
-                    else array[y : y + TILE]
+                    else read(slice(plane, plane + 1), lines)[0]
                 )
                 for x in range(0, columns, TILE):
                     yield np.ascontiguousarray(strip[:, x : x + TILE])

@@ -194,9 +194,9 @@ def _list_folders(path: str) -> str:
 
 # -- opening ---------------------------------------------------------------------------------------
 def _open_zarr(path: str, inside: str) -> StoredArray:
-    import zarr
+    from embedseg.images.zarr_checks import open_checked
 
-    array: StoredArray = zarr.open_array(_store(path), path=inside, mode="r")
+    array: StoredArray = open_checked(_store(path), inside)
     return array
 
 
