@@ -373,6 +373,26 @@ def test_memory_is_an_equal_share_of_what_is_free(monkeypatch):
     assert plan_module.memory_share(BlockOptions(scheduler="tcp://host:1")) == 2.5e9
 
 
+@pytest.mark.parametrize(("output", "kind"), [("out.zarr", NewStore), ("out.tif", BigTiff)])
+def test_an_old_output_is_not_taken_for_that_of_an_interrupted_run(
+    flat, tmp_path, run, monkeypatch, output, kind
+):
+    source = saved(tmp_path, image_for(flat))
+    command = ["predict", flat, source, "-o", tmp_path / output, "--axes", "YX", "--block", "64,64"]
+    assert run(*command).code == 0
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "finish", cut)
+        assert run(*command, "--overwrite").code == 130
+    again = run(*command)
+    assert again.code == 2 and "exists" in again.last
+    assert (tmp_path / "out.blocks").exists()
+    assert run(*command, "--overwrite").code == 0
+
+
 def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
     source = saved(tmp_path, image_for(flat))
     command = ["predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX", "--block"]
