@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images import open_array, space_axes
+from embedseg.images import open_array, read_box, space_axes
 from embedseg.types import Spacing
 
 #: Edge of the tiles of a TIFF, pixels; bytes of it in memory at once.
@@ -27,7 +27,7 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
         file.write(
-            _tiles(array),
+            _tiles(labels, array),
             shape=array.shape,
             dtype=array.dtype,
             tile=(TILE, TILE),
@@ -37,20 +37,26 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
         )
 
 
-def _tiles(array: Any) -> Iterator[NDArray[Any]]:
+def _tiles(source: Path, array: Any) -> Iterator[NDArray[Any]]:
     """Return the tiles of an array plane by plane, row by row."""
     *outer, deep, rows, columns = (1, 1, *array.shape)[-max(3, array.ndim) :]
+
+    def read(*box: slice) -> NDArray[Any]:
+        data = read_box(str(source), array, (*box, slice(0, columns))[-array.ndim :])
+        return data.reshape(-1, *data.shape[-2:])
+
     step = _planes(array)
     for *at, z in product(*map(range, outer), range(0, deep, step)):
-        first = (*at, slice(z, z + step))[-(array.ndim - 2) :] if array.ndim > 2 else ()
+        first = [slice(k, k + 1) for k in at]
         # A chunk is read once where planes are small enough, else once per row of tiles.
-        whole = array[first] if step > 1 else None
+        whole = read(*first, slice(z, z + step), slice(0, rows)) if step > 1 else None
         for plane in range(min(step, deep - z)):
             for y in range(0, rows, TILE):
+                lines = slice(y, y + TILE)
                 if whole is not None:
-                    strip = whole[plane, y : y + TILE]
+                    strip = whole[plane, lines]
                 else:
-                    strip = array[(*first, slice(y, y + TILE))].reshape(-1, columns)
+                    strip = read(*first, slice(z, z + 1), lines)[0]
                 for x in range(0, columns, TILE):
                     yield np.ascontiguousarray(strip[:, x : x + TILE])
 

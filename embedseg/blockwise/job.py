@@ -41,10 +41,13 @@ class ModelMaps:
         Of a model or an ensemble whose normalisation does not depend on the box it is given.
     spacing : tuple of float, optional
         Of the image.
+    name : str
+        Of the image, for messages.
     """
 
     folder: str
     spacing: Spacing | None
+    name: str
 
     def __call__(self, image: NDArray[Any], device: str, keep: Box) -> NDArray[np.float16]:
         """Return the maps of a part of the box."""
@@ -52,7 +55,7 @@ class ModelMaps:
 
     def maps(self, image: NDArray[Any], device: str, keep: Box | None = None) -> Maps:
         """Return the maps with their specs and spacing."""
-        ready = check_image(image, image.ndim - 1, len(image))
+        ready = check_image(image, image.ndim - 1, len(image), self.name, part=True)
         return load_source(self.folder, device).maps(ready, self.spacing, keep=keep)
 
 
@@ -88,9 +91,9 @@ class BlockJob:
     scratch : str
         Folder for files between the steps; all processes reach it.
     size : tuple of int
-        Of the inner boxes that maps are made of, a multiple of `divisor`.
+        Of the inner boxes whose maps are made at once, a multiple of `divisor`.
     part : tuple of int
-        Of the inner boxes that are decoded and written: they take more memory.
+        Of the inner boxes that are decoded and written.
     divisor : tuple of int
         Boxes of which maps are made begin at its multiples.
     net_halo, decode_halo : tuple of int

@@ -18,7 +18,7 @@ from embedseg.blockwise.estimate import format_net_load, pixels_through_net
 from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.joining import Numbering, drop_objects
 from embedseg.blockwise.outputs import Output, output_at
-from embedseg.blockwise.plan import BlockOptions, plan_blocks
+from embedseg.blockwise.plan import BlockOptions, memory_share, plan_blocks
 from embedseg.blockwise.resampled import centres_in_image, table_on_grid
 from embedseg.blockwise.runs import Result, Run, explain_full_disk, request_of
 from embedseg.blockwise.scratch import Found, load_found, load_objects, save_found
@@ -56,7 +56,6 @@ def segment_blocks(
     """Segment an image block by block; see `embedseg.segmenter.Segmenter.segment_blocks`."""
     target = output_at(output, image)
     film = frames and "T" in image.axes
-    plan = partial(plan_frame if film else plan_blocks, model, image, target.scratch, options, home)
     run = Run(target.scratch, request_of(model, image, options))
     if not overwrite and (done := run.load_result(target)):
         run.remove()
@@ -69,6 +68,11 @@ def segment_blocks(
     else:
         run.begin(overwrite)
     with explain_full_disk(target.scratch):
+        memory = run.memory(memory_share(options))
+        plan = partial(
+            plan_frame if film else plan_blocks,
+            *(model, image, target.scratch, options, home, memory),
+        )
         try:
             job = plan()
         except (DataError, UsageError):
@@ -101,11 +105,13 @@ def plan_frame(
     scratch: Path,
     options: BlockOptions,
     home: Path | None,
+    memory: float | None,
     frame: int = 0,
 ) -> BlockJob:
     """Plan the blocks of a frame of a film, which is normalised by its own values."""
     own = scratch / f"frame{frame}"
-    return replace(plan_blocks(model, image.at_frame(frame), own, options, home), frame=frame)
+    job = plan_blocks(model, image.at_frame(frame), own, options, home, memory)
+    return replace(job, frame=frame)
 
 
 def run_frames(

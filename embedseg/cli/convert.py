@@ -10,6 +10,7 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, say
 from embedseg.cli.help import OUTLINES, one_of
+from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
     Axes,
     ClearBorder,
@@ -117,13 +118,13 @@ def convert(
     from embedseg.labels import clean, object_ids
     from embedseg.plots import save_overlay
 
-    given, kind = parse_spacing(spacing), _kind(to, output)
+    given, size, kind = parse_spacing(spacing), _shape(shape), _kind(to, output)
     options = tidying_options(largest_piece, fill_holes, min_size, clear_border)
     if kind == LABELS:
         check_output_file(output, overwrite)
     else:
         check_export(output, kind, overwrite=overwrite)
-    read = _read(source, image, like, shape, link, axes and axes.upper(), given)
+    read = _read(source, image, like, size, link, axes and axes.upper(), given)
     labels = clean(read.data, options)
     shown = _image(image, None) if image else None
     pixels = _with_channels(shown) if shown else None
@@ -179,7 +180,7 @@ def _read(
     source: Path,
     image: Path | None,
     like: Path | None,
-    shape: str | None,
+    shape: tuple[int, ...] | None,
     link: bool,
     axes: str | None,
     spacing: tuple[float, ...] | None,
@@ -211,7 +212,7 @@ def _read(
 
 
 def _drawn(
-    source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
+    source: Path, like: Path | None, shape: tuple[int, ...] | None, link: bool, axes: str | None
 ) -> Image:
     from embedseg.export import import_objects
     from embedseg.images import Image, label_axes
@@ -219,7 +220,7 @@ def _drawn(
 
     if like and shape:
         raise UsageError("--like and --shape: expected one of them")
-    size, spacing = _shape(shape), None
+    size, spacing = shape, None
     if like:
         image = _image(like, axes)
         size, spacing = image.data.shape[-len(label_axes(image.axes)) :], image.spacing
@@ -232,12 +233,10 @@ def _drawn(
 def _shape(text: str | None) -> tuple[int, ...] | None:
     from embedseg.types import UsageError
 
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in (2, 3) or not all(part.isdecimal() and int(part) for part in parts):
+    size = parse_whole("--shape", text, "1024,1024")
+    if size and len(size) not in (2, 3):
         raise UsageError(f"--shape {text!r}: expected Y,X or Z,Y,X in pixels, such as 1024,1024")
-    return tuple(int(part) for part in parts)
+    return size
 
 
 def _with_channels(image: Image) -> NDArray[Any]:

@@ -10,12 +10,12 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, print_json
 from embedseg.cli.help import SURFACES
+from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
     Axes,
     Json,
     Overwrite,
     SpacingText,
-    parse_list,
     parse_spacing,
     pixel_size,
 )
@@ -40,6 +40,7 @@ Step = Annotated[
     typer.Option(
         "--step",
         min=1,
+        max=1000,
         help="Distance of samples, voxels; more gives fewer faces, coarser.",
         rich_help_panel=SURFACES,
     ),
@@ -49,6 +50,7 @@ Smooth = Annotated[
     typer.Option(
         "--smooth",
         min=0,
+        max=1000,
         help="Taubin iterations; 0 leaves the stairs of the voxels.",
         rich_help_panel=SURFACES,
     ),
@@ -162,12 +164,7 @@ def _read(labels: Path, axes: str | None) -> Image:
 
 def parse_labels(text: str | None) -> list[int]:
     """Parse a comma-separated list of labels."""
-    from embedseg.types import UsageError
-
-    parts = parse_list(text)
-    if text is not None and not (parts and all(part.isdecimal() and int(part) for part in parts)):
-        raise UsageError(f"--label {text!r}: expected numbers of objects such as 3,5")
-    return [int(part) for part in parts]
+    return list(parse_whole("--label", text, "3,5", most=2**31 - 1) or ())
 
 
 def summarise(rows: list[Measures]) -> str:

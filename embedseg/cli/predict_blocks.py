@@ -9,6 +9,7 @@ import typer
 
 from embedseg.cli.console import at_terminal, explain_error, say
 from embedseg.cli.help import BLOCKS as PANEL
+from embedseg.cli.numbers import parse_as, parse_whole
 
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions, Result
@@ -39,7 +40,7 @@ Halo = Annotated[
 Workers = Annotated[
     int,
     typer.Option(
-        "--workers", min=1, help="Processes that share the blocks.", rich_help_panel=PANEL
+        "--workers", min=1, max=1024, help="Processes that share the blocks.", rich_help_panel=PANEL
     ),
 ]
 Scheduler = Annotated[
@@ -57,6 +58,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=1024,
         help="Threads of each process.",
         show_default="an equal share",
         rich_help_panel=PANEL,
@@ -75,7 +77,11 @@ Memory = Annotated[
 Level = Annotated[
     int,
     typer.Option(
-        "--level", min=0, help="Level of the pyramid of an OME-Zarr image.", rich_help_panel=PANEL
+        "--level",
+        min=0,
+        max=100,
+        help="Level of the pyramid of an OME-Zarr image.",
+        rich_help_panel=PANEL,
     ),
 ]
 DryRun = Annotated[
@@ -98,21 +104,18 @@ def block_options(
 ) -> BlockOptions:
     """Return the options of blocks, parsed."""
     from embedseg.blockwise import BlockOptions
+    from embedseg.model import parse_memory
 
+    if memory is not None:
+        parse_as("--memory", memory, parse_memory)
     return BlockOptions(
-        _pixels("--block", block), _pixels("--halo", halo), workers, scheduler, threads, memory
+        parse_whole("--block", block, "128,512,512"),
+        parse_whole("--halo", halo, "16,64,64", least=0),
+        workers,
+        scheduler,
+        threads,
+        memory,
     )
-
-
-def _pixels(option: str, text: str | None) -> tuple[int, ...] | None:
-    from embedseg.types import UsageError
-
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"{option} {text!r}: expected whole numbers such as 128,512,512")
-    return tuple(map(int, parts))
 
 
 def predict_in_blocks(request: PredictRequest) -> None:

@@ -47,7 +47,8 @@ def measure(objects: Objects) -> dict[str, Column]:
         solidity, the share of the convex hull that is filled; whether it touches the border;
         number of others that it shares edges, or faces, of pixels with; `score`, if known;
         and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
-        where channels have no distinct names, `mean_c1`. Where the spacing is not known, `px`
+        where channels have no distinct names, `mean_c1`, of the pixels that are not NaN; if some
+        are, `missing_DAPI` counts them. Where the spacing is not known, `px`
         stands for `um` in the names, and lengths are in pixels: `area_px2`, `axis_major_px`.
 
     Examples
@@ -207,16 +208,21 @@ def _intensities(
     for key, channel in zip(_keys(objects.channels, len(image)), image, strict=True):
         values = channel.reshape(-1)
         parts = [slice(at, at + BATCH) for at in range(0, len(flat), BATCH)]
-        found = np.tile([0.0, np.inf, -np.inf], (len(ids), 1))
+        found = np.tile([0.0, np.inf, -np.inf, 0.0], (len(ids), 1))
         squares = np.zeros(len(ids))
         for part in parts:
             intensities(flat[part], values[part].astype(np.float64), ids, found)
-        means = found[:, 0] / size
+        missing = found[:, 3].astype(np.int64)
+        known = np.where(missing < size, size - missing, np.nan)
+        found[missing == size, 1:3] = np.nan
+        means = found[:, 0] / known
         for part in parts:
             deviations(flat[part], values[part].astype(np.float64), ids, means, squares)
-        columns = (means, found[:, 1], found[:, 2], np.sqrt(squares / size))
+        columns = (means, found[:, 1], found[:, 2], np.sqrt(squares / known))
         for name, column in zip(("mean", "min", "max", "std"), columns, strict=True):
             table[f"{name}_{key}"] = column
+        if missing.any():
+            table[f"missing_{key}"] = missing
     return table
 
 

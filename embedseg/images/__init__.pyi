@@ -4,6 +4,7 @@ from .axes import (
     label_axes as label_axes,
     space_axes as space_axes,
 )
+from .chunks import read_box as read_box
 from .content import Scale as Scale, first_pixel as first_pixel, to_microns as to_microns
 from .formats import READERS as READERS
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL

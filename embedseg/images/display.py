@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -82,13 +82,13 @@ def palette_display(colours: NDArray[Any]) -> Display:
     return Display("stored with a palette, read as its colours", table=table)
 
 
-@cache
+@lru_cache(maxsize=256)
 def _log_once(path: str, description: str) -> None:
     log.info("%s: %s", path, description)
 
 
 def log_display(path: Path, display: Display | None) -> None:
-    """Log once per file that its values are shown as others."""
+    """Log that the values of a file are shown as others, once for readings close to each other."""
     if display is not None:
         _log_once(str(path), display.description)
 

@@ -23,6 +23,7 @@ from embedseg.images.axes import (
     reorder_axes,
     space_axes,
 )
+from embedseg.images.chunks import read_box
 from embedseg.images.content import Scale, first_pixel
 from embedseg.images.image import Image
 from embedseg.images.sources import OPENERS, StoredArray, inspect_file
@@ -171,7 +172,7 @@ class LazyImage:
             for place, side in zip(places, sides, strict=True):
                 if place is not None:
                     index[place] = side
-            data = reorder_axes(np.asarray(stored[tuple(index)]), places)
+            data = reorder_axes(read_box(self.source, stored, tuple(index)), places)
         added = tuple(
             side if place is None else slice(None)
             for place, side in zip(places, sides, strict=True)

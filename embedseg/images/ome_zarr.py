@@ -25,6 +25,7 @@ from tqdm.auto import tqdm
 
 from embedseg.common import check_output_folder, refuse_foreign
 from embedseg.images.axes import check_label_axes
+from embedseg.images.chunks import read_box
 from embedseg.images.content import Scale
 from embedseg.images.multiscales import Version, axis_sizes, default_scales, describe_labels
 from embedseg.images.pyramid import choose_factors, coarser_shape, most_frequent
@@ -167,9 +168,9 @@ def _make_level(
 
 def open_array(path: Path, level: int = 0, mode: Literal["r", "r+"] = "r+") -> zarr.Array[Any]:
     """Open a level of a group of labels, to read or write boxes of it."""
-    import zarr
+    from embedseg.images.zarr_checks import open_checked
 
-    array = zarr.open_array(path / str(level), mode=mode)
+    array = open_checked(path, str(level), mode)
     return array.with_config({"write_empty_chunks": False})
 
 
@@ -298,7 +299,7 @@ def add_levels(
     )
     with tqdm(desc="coarser levels", unit="chunk", total=total, disable=not progress) as bar:
         for level in range(kept, len(factors)):
-            fine = open_array(path, level - 1, "r")
+            fine: Any = group[str(level - 1)]
             step = tuple(b // a for a, b in zip(*factors[level - 1 : level + 1], strict=True))
             shape = coarser_shape(fine.shape, step)
             coarse = _make_level(
@@ -352,8 +353,7 @@ def fill_box(path: Path, level: int, box: Box, step: tuple[int, ...]) -> None:
         Pixels of the level before per pixel, along each axis.
     """
     fine, coarse = open_array(path, level - 1, "r"), open_array(path, level)
-    labels: Any = fine[
-        tuple(slice(side.start * f, side.stop * f) for side, f in zip(box, step, strict=True))
-    ]
+    covered = tuple(slice(side.start * f, side.stop * f) for side, f in zip(box, step, strict=True))
+    labels = read_box(str(path), fine, covered)
     if labels.any():
         coarse[box] = most_frequent(labels, step)

@@ -204,10 +204,10 @@ def _list_series(node: Any, attributes: dict[str, Any]) -> list[str]:
 
 # -- opening ---------------------------------------------------------------------------------------
 def open_zarr(path: str, inside: str) -> Any:
-    """Open an array in a store to read it."""
-    import zarr
+    """Open an array in a store to read it; chunks that are too short are errors."""
+    from embedseg.images.zarr_checks import open_checked
 
-    return zarr.open_array(_store(path), path=inside, mode="r")
+    return open_checked(_store(path), inside)
 
 
 def _open_node(source: str) -> Any:

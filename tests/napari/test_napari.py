@@ -340,7 +340,7 @@ def test_errors_are_said_and_leave_the_widget_usable(bot, viewer, nets, model, t
     viewer.add_image(np.full((20, 20), np.nan), name="broken", contrast_limits=(0, 1))
     click(bot, widget.go)
     bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
-    assert "NaN or infinite" in widget.progress.message.text() and len(errors()) == 4
+    assert "every pixel is NaN" in widget.progress.message.text() and len(errors()) == 4
     layer = open_blobs(viewer)
     widget.image.choose(layer)
     assert segmented(bot, widget).data.max() >= 2 and len(errors()) == 4
@@ -527,9 +527,6 @@ def test_corrected_labels_become_data(bot, viewer, tiny, model, tmp_path) -> Non
     click(bot, widget.add)
     assert "differs from the image's (9, 9)" in errors()[-1]
     assert before == {path: path.stat().st_mtime_ns for path in folder.rglob("*.*")}
-    click(bot, widget.training.go)
-    bot.waitUntil(lambda: not widget.training.worker.running, timeout=PATIENCE)
-    assert "too few to set 1 apart" in widget.training.progress.message.text()
 
 
 @pytest.mark.slow
