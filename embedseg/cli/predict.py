@@ -64,7 +64,8 @@ def predict(
             "--output",
             metavar="OUT",
             help="Folder for the label images, <stem>.tif, of images from several folders with "
-            "these; in blocks *.zarr, IMAGE.zarr/labels/NAME or *.tif.",
+            "these; in blocks *.zarr, IMAGE.zarr/labels/NAME or *.tif; of a plate a folder, or "
+            "PLATE.zarr/labels/NAME.",
         ),
     ],
     tta: Tta = False,
@@ -151,7 +152,7 @@ def predict(
     OUT/report.html shows what was found.
 
     Images of any size, among them OME-Zarr, are segmented in blocks, by one process or many; an
-    interrupted run resumes.
+    interrupted run resumes. So are all fields of a plate.
     """
     changes = parse_settings(settings)
     if min_score:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedseg.cli.predict_request import PredictRequest
-    from embedseg.images import Image
+    from embedseg.images import Image, LazyImage
     from embedseg.labels import CleanOptions
     from embedseg.report import Gallery
     from embedseg.segmenter import Segmenter
@@ -61,6 +61,7 @@ def predict_files(request: PredictRequest) -> None:
     check_against_inputs(files.values(), inputs)
     missing = [path for path in files if request.overwrite or not files[path].exists()]
     skipped = len(files) - len(missing)
+    _check_existing({path: files[path] for path in files if path not in set(missing)}, request.axes)
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
     if not missing:
@@ -104,6 +105,43 @@ def _list_inputs(request: PredictRequest, files: Iterable[Path]) -> Inputs:
         [*inputs.read, *(split_container(path)[0] for path in files)],
         [*inputs.around, *folders],
     )
+
+
+def _check_existing(files: Mapping[Path, Path], axes: str | None) -> None:
+    """Check that label images that exist are whole, and of their images' shapes.
+
+    Raises
+    ------
+    UsageError
+        If one is not: it may be damaged, or no file of this package.
+    """
+    from embedseg.images import open_lazy
+    from embedseg.types import DataError, UsageError
+
+    for path, target in files.items():
+        try:
+            found = _lengths(open_lazy(target))
+        except DataError as error:
+            raise UsageError(f"{error}; remove it to have it made again, or --overwrite") from error
+        try:
+            expected = _lengths(open_lazy(path, axes))
+        except (DataError, UsageError):  # an image that is only read as a whole
+            continue
+        if found != expected:
+            raise UsageError(
+                f"{target}: has {_format_lengths(found)}, expected {_format_lengths(expected)} as "
+                f"{path}; remove it to have it made again, or --overwrite"
+            )
+
+
+def _lengths(image: LazyImage) -> dict[str, int]:
+    """Return the lengths of axes that labels have too, but for those of 1."""
+    pairs = zip(image.axes, image.shape, strict=True)
+    return {axis: length for axis, length in pairs if axis != "C" and length > 1}
+
+
+def _format_lengths(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"{axis} {length}" for axis, length in lengths.items()) or "one pixel"
 
 
 def _check_beside(job: _Job, files: Mapping[Path, Path], inputs: Inputs) -> None:
@@ -246,7 +284,7 @@ def _read_image(job: _Job, path: Path) -> Image:
     image = read_image(path, request.axes)
     if segmenter.config.channels == 1:
         image = drop_equal_colours(image)
-    if "T" in image.axes and not request.frames and "T" not in (request.axes or ""):
+    if "T" in image.axes and not request.by_frame:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:
         raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")

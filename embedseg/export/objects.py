@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from embedseg.export.outlines import Outline, trace_outlines
+from embedseg.images import Scale
 from embedseg.labels import boxes_by_label, object_sizes
 from embedseg.types import Box, Spacing
 
@@ -39,6 +40,8 @@ class Objects:
         Whether to show a progress bar.
     spacing_known : bool
         Whether the spacing is known; otherwise measures are in pixels.
+    scales : tuple of Scale
+        Place of the labels along each axis, if they are from a store that gives them one.
 
     Examples
     --------
@@ -55,6 +58,7 @@ class Objects:
     channels: tuple[str, ...] = ()
     progress: bool = False
     spacing_known: bool = True
+    scales: tuple[Scale, ...] = ()
 
     @property
     def unit(self) -> str:

@@ -181,15 +181,17 @@ def _fit_wanted(
     path: Path | str, shape: tuple[int, ...], stored: str, wanted: str
 ) -> tuple[Places, str]:
     """Name the axes as wanted; if the file is known to store them in another order, in that one."""
-    letters, places = stored.replace("S", "C"), tuple(range(len(shape)))
-    named = "S" in stored and not _in_planes(stored)
-    if not named and len(wanted) == len(shape):
-        return places, wanted
-    if set(letters) <= set(wanted) and len(set(letters)) == len(letters):
-        missing = "".join(axis for axis in wanted if axis not in letters)
-        return (None,) * len(missing) + places, missing + letters
+    letters = stored.replace("S", "C")
+    samples = "S" in stored and not _in_planes(stored)
+    if not samples and len(wanted) == len(shape):
+        return tuple(range(len(shape))), wanted
+    used = [i for i, n in enumerate(shape) if n != 1 or letters[i] in wanted]
+    named = "".join(letters[i] for i in used)
+    if set(named) <= set(wanted) and len(set(named)) == len(named):
+        missing = "".join(axis for axis in wanted if axis not in named)
+        return (*(None,) * len(missing), *used), missing + named
     kept = tuple(i for i, n in enumerate(shape) if n != 1 or stored[i] in "YX")
-    if not named and len(kept) == len(wanted):
+    if not samples and len(kept) == len(wanted):
         return kept, wanted
     raise DataError(f"{path}: shape {shape} ({stored}) does not have the axes {wanted}")
 

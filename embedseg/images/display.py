@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -97,14 +97,14 @@ def few_bits_display(bits: int) -> Display:
     return Display("", table=greys.astype(np.uint8))
 
 
-@cache
+@lru_cache(maxsize=256)
 def log_once(path: str, description: str) -> None:
-    """Log a remark on a file once."""
+    """Log a remark on a file, once for readings close to each other."""
     log.info("%s: %s", path, description)
 
 
 def log_display(path: Path, display: Display | None) -> None:
-    """Log once per file that its values are shown as others."""
+    """Log that the values of a file are shown as others, once for readings close to each other."""
     if display is not None and display.description:
         log_once(str(path), display.description)
 

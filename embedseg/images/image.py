@@ -19,7 +19,7 @@ from embedseg.images.axes import (
     locate_axes,
     reorder_axes,
 )
-from embedseg.images.content import Content
+from embedseg.images.content import Content, Scale
 from embedseg.images.display import log_display, log_once
 from embedseg.images.formats import READERS
 from embedseg.images.inputs import check_file, split_container
@@ -43,6 +43,8 @@ class Image:
         The file.
     channels : tuple of str
         Names of the channels; empty unless all are known.
+    scales : tuple of Scale
+        Place along each axis but channels, as of `embedseg.images.LazyImage`.
     """
 
     data: NDArray[Any]
@@ -50,6 +52,7 @@ class Image:
     spacing: Spacing | None = None
     path: Path | None = None
     channels: tuple[str, ...] = ()
+    scales: tuple[Scale, ...] = ()
 
 
 def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = False) -> Image:

@@ -28,6 +28,8 @@ RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
 PLAUSIBLE = (1e-4, 20.0)
 #: Warnings that tifffile logs where pixels were lost.
 SERIOUS = re.compile(r"zeroed|corrupt|out of range|expected|does not match|invalid page|missing")
+#: The last bytes of a JPEG, and in how many after them a writer may have filled up its part.
+JPEG_END, PADDING = b"\xff\xd9", 62
 #: A classic TIFF holds 4 GB; some room is left for metadata.
 CLASSIC_BYTES = 2**32 - 2**25
 
@@ -138,6 +140,17 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
             raise DataError(
                 f"{path}: truncated: plane {number} ends at byte {end}, the file at {size}"
             )
+        if page.compression == tifffile.COMPRESSION.JPEG:
+            _check_jpegs(path, number, page.parent.filehandle, parts)
+
+
+def _check_jpegs(path: Path, number: int, file: Any, parts: Sequence[tuple[int, int]]) -> None:
+    """Check that each JPEG of a plane has its end; the decoder makes up what is missing."""
+    for index, (offset, count) in enumerate(parts):
+        tail = min(count, len(JPEG_END) + PADDING)
+        file.seek(offset + count - tail)
+        if JPEG_END not in file.read(tail):
+            raise DataError(f"{path}: truncated: part {index} of plane {number} has no end")
 
 
 # -- metadata --------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from embedseg.geometry import resample_to_shape
 from embedseg.images.display import log_once
 from embedseg.images.ome_files import check_members, find_metadata
 from embedseg.images.parts import choose_part
-from embedseg.types import Floats
+from embedseg.types import DataError, Floats
 
 #: An image of a file, its shape and its axes.
 Series = tuple[tifffile.TiffPageSeries, tuple[int, ...], str]
@@ -53,9 +53,11 @@ def choose_series(path: Path | str, file: tifffile.TiffFile, part: str | None) -
     Raises
     ------
     DataError
-        If there are several, or none of that name.
+        If there is none, or several, or none of that name.
     """
     images = list_series(file)
+    if not images:
+        raise DataError(f"{path}: corrupt or truncated: holds no image")
     names = [series.name or "x".join(map(str, series.shape)) for series, *_ in images]
     if part is None and len(images) > 1:
         own = [image for image in images if _is_inside(image[0], Path(path).name)]

@@ -12,6 +12,7 @@ import pytest
 import roifile
 import tifffile
 import zarr
+from stores import write_store
 
 from commands import Run
 from embedseg.images import blobs, open_lazy, read_image, read_labels, write_labels, write_tiff
@@ -335,3 +336,35 @@ def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
     assert "area_um2" in (tmp_path / "b.csv").read_text().splitlines()[0]
     assert "spacing 0.5,0.5 µm, as given" in done.err
     assert ",7.5," in (tmp_path / "b.csv").read_text()
+
+
+def test_labels_of_a_store_keep_their_place(tmp_path: Path, run: Run) -> None:
+    labels = np.zeros((1, 1, 1, 20, 30), np.uint8)
+    labels[..., 4:8, 10:15] = 3
+    source = write_store(
+        tmp_path / "a.zarr",
+        labels,
+        scale={"Y": 500.0, "X": 250.0},
+        translation={"Y": 1e8, "X": -2000.0},
+        unit="nanometer",
+    )
+    assert run("convert", source, "-o", tmp_path / "b.zarr").code == 0
+    assert open_lazy(tmp_path / "b.zarr").scales == open_lazy(source).scales
+    for path in (source, tmp_path / "b.zarr"):
+        run("convert", path, "-o", tmp_path / "a.csv", "--overwrite")
+        with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+            (row,) = csv.DictReader(file)
+        # The middle of pixels 4 to 7 is 5.5, of 10 to 14 it is 12; boxes and GeoJSON are in pixels.
+        assert (row["centre_y_um"], row["centre_x_um"]) == ("100002.75", "1")
+        assert (row["box_y_start"], row["box_x_stop"]) == ("4", "15")
+    run("convert", source, "-o", tmp_path / "a.geojson")
+    (feature,) = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert np.max(feature["geometry"]["coordinates"][0]) < 30
+
+
+def test_surfaces_are_made_of_stores(tmp_path: Path, run: Run) -> None:
+    labels = np.zeros((1, 1, 8, 20, 20), np.uint8)
+    labels[..., 2:6, 4:14, 4:14] = 7
+    write_store(tmp_path / "a.zarr", labels)
+    found = run("mesh", tmp_path / "a.zarr", "-o", tmp_path / "a.stl")
+    assert found.code == 0 and "1 surface" in found.out, found.err

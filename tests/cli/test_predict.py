@@ -35,11 +35,25 @@ def test_predict_skips_what_is_there(model: Path, data: Path, tmp_path: Path, ru
     pattern, out = data / "test/images/*.tif", tmp_path / "out"
     assert run("predict", model, pattern, "-o", out).code == 0
     first = sorted(out.glob("*.tif"))[0]
-    first.write_bytes(b"mine")
-    assert "skipped" in run("predict", model, pattern, "-o", out).err
-    assert first.read_bytes() == b"mine"
+    whole = first.read_bytes()
+    done = run("predict", model, pattern, "-o", out)
+    assert (done.code, "skipped" in done.err, first.read_bytes()) == (0, True, whole)
+    tifffile.imwrite(tmp_path / "small.tif", np.ones((3, 4), np.uint16))
+    # Half a copy, another program's file, and labels of another image are not labels of this one.
+    for held, words in (
+        (whole[: len(whole) // 2], "truncated"),
+        (b"mine", "corrupt"),
+        ((tmp_path / "small.tif").read_bytes(), "has Y 3, X 4, expected Y "),
+    ):
+        first.write_bytes(held)
+        done = run("predict", model, pattern, "-o", out)
+        assert done.code == 2 and str(first) in done.last and words in done.last
+        assert "remove it" in done.last
+        assert first.read_bytes() == held
     assert run("predict", model, pattern, "-o", out, "--overwrite", "--tta").code == 0
-    assert first.read_bytes() != b"mine"
+    assert first.read_bytes() != held
+    first.unlink()
+    assert run("predict", model, pattern, "-o", out).code == 0 and first.exists()
 
 
 def test_predict_refuses_clashes_up_front(

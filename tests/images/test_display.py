@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from embedseg.images import open_lazy, read_image, read_labels
-from embedseg.images.display import Displayed, inverted_display
+from embedseg.images import display, open_lazy, read_image, read_labels
+from embedseg.images.display import Displayed, inverted_display, log_display
 
 GREY = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.uint8)
 #: A palette in which each index stands for another grey, and one with colours.
@@ -196,9 +196,15 @@ def test_it_is_logged_once_per_file(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "white as 0" in line
 
 
+def test_few_files_that_were_logged_are_kept() -> None:
+    for number in range(1000):
+        log_display(Path(f"{number}.tif"), inverted_display(GREY.dtype, 8))
+    assert display._log_once.cache_info().currsize < 500
+
+
 def test_a_displayed_array_reads_boxes() -> None:
-    display = inverted_display(GREY.dtype, 8)
-    assert display is not None
-    array = Displayed(GREY, display)
+    shown = inverted_display(GREY.dtype, 8)
+    assert shown is not None
+    array = Displayed(GREY, shown)
     assert (array.shape, array.chunks) == ((9, 7), (1, 7))
     assert np.array_equal(array[1:3, 2:4], 255 - GREY[1:3, 2:4])
