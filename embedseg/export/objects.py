@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from embedseg.export.outlines import Outline, trace_outlines
+from embedseg.images import Scale
 from embedseg.labels import boxes_by_label, object_sizes
 from embedseg.types import Box, Spacing
 
@@ -44,6 +45,8 @@ class Objects:
         Whether the first axis is time: then `each_frame` gives what is written.
     frame : int, optional
         The frame of a film that these are the objects of, from 0.
+    scales : tuple of Scale
+        Place of the labels along each axis, if they are from a store that gives them one.
 
     Examples
     --------
@@ -62,6 +65,7 @@ class Objects:
     spacing_known: bool = True
     film: bool = False
     frame: int | None = None
+    scales: tuple[Scale, ...] = ()
 
     @property
     def unit(self) -> str:

@@ -45,11 +45,17 @@ FORMAT = ObjectFormat(".csv", write_table, films=True)
 
 def _rows(table: dict[str, np.ndarray]) -> Iterator[tuple[str, ...]]:
     for start in range(0, len(table["label"]), ROWS):
-        columns = [_format_cells(column[start : start + ROWS]) for column in table.values()]
+        columns = [
+            _format_cells(column[start : start + ROWS], name.startswith("centre"))
+            for name, column in table.items()
+        ]
         yield from zip(*columns, strict=True)
 
 
-def _format_cells(column: np.ndarray) -> list[str]:
+def _format_cells(column: np.ndarray, place: bool) -> list[str]:
     if column.dtype.kind != "f":
         return [str(value) for value in column.tolist()]
+    if place:
+        # Exact far from the origin too, where a microscope's stage may be.
+        return [f"{round(value, 4):.12g}" for value in column.tolist()]
     return ["" if value != value else f"{value:.6g}" for value in column.tolist()]

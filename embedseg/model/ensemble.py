@@ -121,6 +121,11 @@ class Ensemble:
         first = load_trained_net(ModelFolder(self.members[0].folder), self.device)
         return first.pixels_seen(channels, shape, keep)
 
+    def pixels_at_once(self, channels: int, memory: float) -> float:
+        """Return how many pixels of an image every member can take in `memory` bytes."""
+        nets = (load_trained_net(ModelFolder(each.folder), self.device) for each in self.members)
+        return min(net.pixels_at_once(channels, memory) for net in nets)
+
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return False: maps of planes are averaged, labels cannot be."""
         return False

@@ -205,13 +205,24 @@ class ModelFolder:
         Raises
         ------
         UsageError
-            If something is in the folder and neither `resume` nor `overwrite` allows that.
+            If something is in the folder and neither `resume` nor `overwrite` allows that; or a
+            model to resume is complete, and there is nothing to resume it from.
         """
         if resume and self.unfinished().exists():
+            if not self.unfinished().resumable() and self._complete():
+                raise UsageError(
+                    f"{self.path}: holds a model without {CHECKPOINT}, so there is no training to "
+                    f"resume; train on from its weights with --from {self.path}, or anew with "
+                    "--overwrite"
+                )
             return
         if self.path.is_dir() and all(map(_is_leftover, self.path.iterdir())):
             return
         check_output_folder(self.path, overwrite)
+
+    def _complete(self) -> bool:
+        """Return whether there is a model with weights, or an ensemble."""
+        return any(self._file(name).is_file() for name in (WEIGHTS, ENSEMBLE))
 
     # -- making another ----------------------------------------------------------------------------
     @contextmanager

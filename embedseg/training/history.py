@@ -34,9 +34,12 @@ def read_history(path: Path) -> list[Row]:
         return []
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            return [
+            rows = [
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)
             ]
+        if any("step" not in row for row in rows):
+            raise ValueError("no column step")
+        return rows
     except (OSError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a training history ({error})") from None

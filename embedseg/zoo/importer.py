@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -48,7 +49,7 @@ def import_model(package: Path | str, output: Path | str, *, overwrite: bool = F
         with zipfile.ZipFile(package) as file:
             _write(package, _in_zip(package, file), folder)
     # Errors of broken and encrypted files.
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise DataError(f"{package}: corrupt, or no zip ({error})") from error
 
 

@@ -492,7 +492,7 @@ def test_bad_usage_and_bad_data(cells: Path, tmp_path: Path, run: Run) -> None:
         ((tmp_path / "flat.tif", "-o", out), 1, "(5, 6) (YX), expected labels of a volume"),
         ((tmp_path / "frames.tif", "-o", out), 1, "(TYX)"),
         ((cells, "-o", out, "--label", "3,4"), 1, "no object 4 here, there are 3, 9"),
-        ((cells, "-o", out, "--label", "x"), 2, "--label 'x': expected numbers"),
+        ((cells, "-o", out, "--label", "x"), 2, "--label 'x': expected whole numbers such as 3,5"),
         ((cells, "-o", out, "--label", "0"), 2, "--label '0'"),
         ((cells, "-o", out, "--spacing", "1,1"), 2, "--spacing 1,1: 2 values"),
         ((cells, "-o", tmp_path / "a.stp"), 2, "expected .stl .ply .obj .glb"),

@@ -143,3 +143,18 @@ def test_copies_leave_out_what_is_being_made(tmp_path):
     fill(folder.aside(), "new", "config.json", WEIGHTS)
     assert folder.fingerprint() == before and folder.weights_files() == [folder.path / WEIGHTS]
     shutil.rmtree(folder.path / ASIDE)
+
+
+def test_a_complete_model_without_a_checkpoint_is_not_resumed(tmp_path):
+    folder = ModelFolder(tmp_path / "m")
+    folder.check_free(resume=True)
+    fill(folder.path, "old", "config.json")
+    folder.check_free(resume=True)  # begun, and ended before its first checkpoint
+    for name in (WEIGHTS, "ensemble.json"):
+        fill(folder.path, "old", name)
+        with pytest.raises(UsageError, match=r"m: .*without last\.ckpt.*--from .*m, or .*--overwr"):
+            folder.check_free(resume=True)
+        (folder.path / name).unlink()
+    fill(folder.path, "old", WEIGHTS, "last.ckpt")
+    folder.check_free(resume=True)
+    assert set(held(folder.path).values()) == {"old"}
