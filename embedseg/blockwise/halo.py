@@ -123,8 +123,7 @@ def probe_halo(
     """Find the smallest halo for which the maps at the edge of a block are right.
 
     The maps of a box in the middle of the image, with a halo that is made wider and wider, are
-    compared with those that it has in the largest box there is room for. Then the halo is made
-    narrower along one axis after the other, as far as that costs next to nothing.
+    compared with those that it has in the largest box there is room for.
 
     Parameters
     ----------
@@ -146,18 +145,13 @@ def probe_halo(
     core = _core_box(shape, divisor)
     widest = _widened(core, shape, divisor, halos[-1])
     reference = _core_maps(maps(widest), core, widest)
-
-    def measure(pixels: PerAxis) -> Halo:
-        box = _widened(core, shape, divisor, pixels)
-        error = float(np.abs(_core_maps(maps(box), core, box) - reference).max(initial=0))
-        return Halo(pixels, error)
-
     halo = Halo(halos[-1], 0.0)
     for pixels in halos[:-1]:
-        halo = measure(pixels)
-        if halo.error < tolerance:
-            allowed = min(tolerance, max(2 * halo.error, tolerance / 100))
-            return _narrowed(halo, halos[0], measure, allowed)
+        box = _widened(core, shape, divisor, pixels)
+        error = float(np.abs(_core_maps(maps(box), core, box) - reference).max(initial=0))
+        halo = Halo(pixels, error)
+        if error < tolerance:
+            return halo
     if len(halos) > 1:
         log.warning(
             "the maps still change by %.2g with a halo of %s pixels; block borders may "
@@ -166,21 +160,6 @@ def probe_halo(
             format_shape(halos[-1]),
         )
     return Halo(halos[-1], halo.error)
-
-
-def _narrowed(
-    halo: Halo, step: PerAxis, measure: Callable[[PerAxis], Halo], tolerance: float
-) -> Halo:
-    """Return the halo after each axis in turn lost all the steps that it can do without."""
-    for axis in range(len(step)):
-        while halo.pixels[axis] > step[axis]:
-            pixels = list(halo.pixels)
-            pixels[axis] -= step[axis]
-            narrower = measure(tuple(pixels))
-            if narrower.error >= tolerance:
-                break
-            halo = narrower
-    return halo
 
 
 def _candidates(divisor: PerAxis) -> Iterator[PerAxis]:

@@ -64,6 +64,8 @@ class File(NamedTuple):
         Pattern of the message of each refusal.
     name : str
         Name of the file.
+    solid : ndarray, optional
+        The labels that `mesh` reads, which needs no axes; default: `labels`.
     """
 
     make: Callable[[Path], object]
@@ -71,6 +73,7 @@ class File(NamedTuple):
     image: tuple[int, ...] | None
     refused: str = ""
     name: str = "odd.tif"
+    solid: NDArray[Any] | None = None
 
 
 # -- commands over a file --------------------------------------------------------------------------
@@ -85,6 +88,7 @@ def file_case(file: File) -> Case:
 
     refused = naming(file.name, file.refused)
     labels, shape = file.labels, file.image
+    solid = labels if file.solid is None else file.solid
     read: Expected = refused if labels is None else same_labels(labels)
     scored: Expected = refused if labels is None else counts(labels)
     found: Expected = refused if shape is None else found_in(shape)
@@ -102,12 +106,15 @@ def file_case(file: File) -> Case:
             f"predict MODEL '{image}' -o OUT/labels.zarr --block 32,32 --device cpu": found
             if flat or not shape
             else ".",
-            f"mesh '{mask}' -o OUT/mesh.stl --json": meshed(labels)
-            if labels is not None and labels.ndim == 3
+            f"mesh '{mask}' -o OUT/mesh.stl --json": meshed(solid)
+            if solid is not None and solid.ndim == 3
             else ".",
             # A mask of several pieces with one value is refused: it tells no objects apart.
             "check IN": checked
-            if labels is not None and labels.dtype != bool and shape in (None, labels.shape)
+            if labels is not None
+            and labels.dtype != bool
+            and labels.any()
+            and shape in (None, labels.shape)
             else ".",
             "evaluate MODEL IN --split train --json --device cpu": counts(labels) if both else ".",
         },

@@ -36,7 +36,9 @@ PICTURES = {
     "truncated": File(png(BYTES, 0.7), None, None, ERRORS),
     "header only": File(png(BYTES, 0.2), None, None, ERRORS),
     "a JPEG named png": File(bytes_of(b"\xff\xd8\xff\xe0" + bytes(50)), None, None, ERRORS),
-    "colours": File(png(np.stack([BYTES] * 3, -1)), None, None, "colour|channel|axes"),
+    "colours": File(
+        png(np.stack([BYTES, BYTES // 2, BYTES], -1)), None, None, "colour|channel|axes"
+    ),
 }
 
 

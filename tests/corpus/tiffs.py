@@ -118,7 +118,7 @@ def described(text: str, data: Any = LABELS) -> Writer:
 
 
 GREY = (LABELS * 40).astype(np.uint8)
-COLOURS = np.stack([LABELS.astype(np.uint8)] * 3, -1)
+COLOURS = np.stack([k * LABELS.astype(np.uint8) for k in (1, 2, 3)], -1)
 UM = {"PhysicalSizeXUnit": "µm", "PhysicalSizeYUnit": "µm"}
 
 TIFFS: dict[str, File] = {
@@ -227,9 +227,9 @@ TIFFS: dict[str, File] = {
     "volume of one plane": File(
         tiff(VOLUME[1:2], metadata={"axes": "ZYX"}), VOLUME[1:2], (1, 32, 32), "axes|2D"
     ),
-    "pages of two shapes": File(pages(LABELS, LABELS[:20]), None, None, "separate images"),
-    "two series": File(pages(LABELS, LABELS.astype(np.float32)), None, None, "separate images"),
-    "pages without axes": File(pages(*VOLUME), None, None, "axes"),
+    "pages of two shapes": File(pages(LABELS, LABELS[:20]), None, None, "holds 2 images"),
+    "two series": File(pages(LABELS, LABELS.astype(np.float32)), None, None, "holds 2 images"),
+    "pages without axes": File(pages(*VOLUME), None, None, "axes", solid=VOLUME),
     # -- sizes of pixels
     "ImageJ": File(
         tiff(imagej=True, resolution=(2, 2), metadata={"unit": "um", "axes": "YX"}), LABELS, FLAT

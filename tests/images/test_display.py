@@ -199,7 +199,7 @@ def test_it_is_logged_once_per_file(tmp_path: Path, caplog: pytest.LogCaptureFix
 def test_few_files_that_were_logged_are_kept() -> None:
     for number in range(1000):
         log_display(Path(f"{number}.tif"), inverted_display(GREY.dtype, 8))
-    assert display._log_once.cache_info().currsize < 500
+    assert display.log_once.cache_info().currsize < 500
 
 
 def test_a_displayed_array_reads_boxes() -> None:
