@@ -165,7 +165,7 @@ def test_a_film_that_was_interrupted_resumes(model, tmp_path, run, monkeypatch):
     from embedseg.blockwise import segment
 
     source, _ = film(tmp_path / "film.zarr")
-    command = ["predict", model, source, "--frames", "--block", "32,80", "-o"]
+    command = ["predict", model, source, "--frames", "--block", "48,80", "-o"]
     assert run(*command, tmp_path / "whole.zarr").code == 0
     work, seen = segment.write_objects, []
 
