@@ -248,7 +248,13 @@ def _planes(
 def _instances(
     path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
 ) -> Iterator[Drawn]:
+    listed = [one["id"] for one in read["images"]]
     for row in read["annotations"]:
+        if row["image_id"] not in listed:
+            raise DataError(
+                f"{path}: annotation {row.get('id')} is of the image {row['image_id']!r}, "
+                "which is not listed"
+            )
         if row["image_id"] not in planes:
             continue
         try:

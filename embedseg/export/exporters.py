@@ -83,8 +83,8 @@ def export_objects(
     >>> path = Path(tempfile.mkdtemp()) / "cells.csv"
     >>> labels = np.array([[0, 7], [7, 7]], np.int32)
     >>> export_objects(path, Objects(labels, (0.5, 0.5)), "csv")
-    >>> path.read_text().splitlines()[1][:11]
-    '7,0.333333,'
+    >>> path.read_text().splitlines()[1][:9]
+    '7,0.3333,'
     """
     path = Path(path)
     check_export(path, kind, overwrite=overwrite)

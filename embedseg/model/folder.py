@@ -221,8 +221,12 @@ class ModelFolder:
         check_output_folder(self.path, overwrite)
 
     def _complete(self) -> bool:
-        """Return whether there is a model with weights, or an ensemble."""
-        return any(self._file(name).is_file() for name in (WEIGHTS, ENSEMBLE))
+        """Return whether there is an ensemble, or a model that a training or a package left.
+
+        A training that was killed before its first checkpoint may have left weights alone.
+        """
+        has = {name for name in (*MODEL, HISTORY, ENSEMBLE) if self._file(name).is_file()}
+        return ENSEMBLE in has or (WEIGHTS in has and bool(has & {HISTORY, TUNING}))
 
     # -- making another ----------------------------------------------------------------------------
     @contextmanager

@@ -38,8 +38,8 @@ def read_history(path: Path) -> list[Row]:
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)
             ]
-        if any("step" not in row for row in rows):
-            raise ValueError("no column step")
+        if any("epoch" not in row for row in rows):
+            raise ValueError("no column epoch")
         return rows
     except (OSError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a training history ({error})") from None

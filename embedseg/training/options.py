@@ -82,7 +82,7 @@ class TrainOptions(BaseModel):
     weight_decay: float = Field(default=0.02, ge=0, le=1)
     schedule: Literal["cosine", "poly"] = "cosine"
     warmup: float = Field(default=0.03, ge=0, lt=1)
-    clip: float | None = Field(default=None, gt=0, le=1e9)
+    clip: float | None = Field(default=None, gt=0, le=1e12)
     average: float = Field(default=0.995, ge=0, lt=1)
     background: float = Field(default=0.1, ge=0, le=1)
     balance: float = Field(default=0.0, ge=0, le=1)

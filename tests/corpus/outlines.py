@@ -90,7 +90,7 @@ GEOJSON: dict[str, tuple[Any, Expected]] = {
     "a square": (collection(polygon()), drawn(36)),
     "a null geometry": (collection(None), ""),
     "a null geometry among others": (collection(None, polygon()), drawn(36)),
-    "no features": (collection(), ""),
+    "no features": (collection(), drawn(0)),
     "crossing itself": (collection(polygon([[2, 2], [8, 8], [8, 2], [2, 8], [2, 2]])), drawn(18)),
     "NaN": (collection(polygon([[float("nan"), 2], [8, 2], [8, 8], [2, 2]])), ""),
     "infinite": (collection(polygon([[float("inf"), 2], [8, 2], [8, 8], [2, 2]])), ""),
@@ -112,8 +112,8 @@ GEOJSON: dict[str, tuple[Any, Expected]] = {
 COCO: dict[str, tuple[Any, Expected]] = {
     "a square": (coco(), drawn(36)),
     "no images": ({**coco(), "images": []}, ""),
-    "no annotations": ({**coco(), "annotations": []}, ""),
-    "an image that is not listed": (coco(image_id=7), ""),
+    "no annotations": ({**coco(), "annotations": []}, drawn(0)),
+    "an image that is not listed": (coco(image_id=7), "not listed|image_id|image 7"),
     "no segmentation": (coco(segmentation=None), ""),
     "an odd number of coordinates": (coco(segmentation=[[2, 2, 8]]), ""),
     "NaN": (coco(segmentation=[[float("nan"), 2, 8, 2, 8, 8]]), ""),
@@ -124,7 +124,7 @@ COCO: dict[str, tuple[Any, Expected]] = {
 }
 ROIS: dict[str, tuple[Callable[[Path], object], Expected]] = {
     "a square": (lambda path: zipped({"1.roi": roi()})(path), drawn(36)),
-    "an empty zip": (zipped({}), ""),
+    "an empty zip": (zipped({}), drawn(0)),
     "a zip of text": (zipped({"readme.txt": b"text"}), ""),
     "an empty ROI": (zipped({"1.roi": b""}), ""),
     "half a ROI": (lambda path: zipped({"1.roi": roi()[:40]})(path), ""),

@@ -150,11 +150,15 @@ def test_a_complete_model_without_a_checkpoint_is_not_resumed(tmp_path):
     folder.check_free(resume=True)
     fill(folder.path, "old", "config.json")
     folder.check_free(resume=True)  # begun, and ended before its first checkpoint
-    for name in (WEIGHTS, "ensemble.json"):
-        fill(folder.path, "old", name)
+    fill(folder.path, "old", WEIGHTS)
+    folder.check_free(resume=True)  # so it is with the first weights
+    (folder.path / WEIGHTS).unlink()
+    for names in ((WEIGHTS, "history.csv"), (WEIGHTS, "tuning.json"), ("ensemble.json",)):
+        fill(folder.path, "old", *names)
         with pytest.raises(UsageError, match=r"m: .*without last\.ckpt.*--from .*m, or .*--overwr"):
             folder.check_free(resume=True)
-        (folder.path / name).unlink()
+        for name in names:
+            (folder.path / name).unlink()
     fill(folder.path, "old", WEIGHTS, "last.ckpt")
     folder.check_free(resume=True)
     assert set(held(folder.path).values()) == {"old"}

@@ -305,7 +305,8 @@ def test_resuming_what_never_began_begins_it(data, tmp_path):
     config, folder = tiny(data), tmp_path / "m"
     whole = fitted(config, data, 1)
     assert gap(fitted(config, data, 1, folder=folder, resume=True), whole) == 0
-    (folder / "last.ckpt").unlink()  # killed after the settings were written
+    for name in ("last.ckpt", "history.csv"):  # killed after the settings were written
+        (folder / name).unlink()
     (folder / ".last.ckpt.1.part").write_bytes(b"half")
     assert gap(fitted(config, data, 1, folder=folder, resume=True), whole) == 0
     assert not list(folder.glob(".*"))
