@@ -248,7 +248,7 @@ def _planes(
 def _instances(
     path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
 ) -> Iterator[Drawn]:
-    listed = [one["id"] for one in read["images"]]
+    listed = {one["id"] for one in read["images"]}
     for row in read["annotations"]:
         if row["image_id"] not in listed:
             raise DataError(
