@@ -70,7 +70,6 @@ def predict_files(request: PredictRequest) -> None:
     folders = _class_folders(segmenter, request.pieces, output)
     job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method))
     _check_beside(job, {path: files[path] for path in missing}, inputs)
-    output.mkdir(parents=True, exist_ok=True)
     failed = [
         path
         for number, path in enumerate(missing, 1)
@@ -210,13 +209,11 @@ def _try_file(job: _Job, path: Path, target: Path, place: str) -> bool:
     made = [each for each in _list_beside(job, path, target) if not each.exists()]
     try:
         message = _predict_file(job, path, target)
-    except UsageError:
-        raise
     except Exception as error:  # a bad file must not cost the others
         # Otherwise they would be in the way of the next run.
         for each in made:
             shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
-        if disk_is_full(error):
+        if isinstance(error, UsageError) or disk_is_full(error):
             raise
         log.debug("%s", path, exc_info=True)
         say(f"{place} {path}: failed")

@@ -207,9 +207,7 @@ def join_models(
         raise UsageError(f"{len(models)} model given, expected two or more")
     whole = ModelFolder(output)
     whole.check_free(overwrite=overwrite)
-    configs = [model.config() for model in models]
-    for model in models:
-        model.weights()
+    configs = [_check_member(model) for model in models]
     lead = max(range(len(models)), key=lambda k: (configs[k].ndim, -k))
     for model, config in zip(models, configs, strict=True):
         if (reason := difference(configs[lead], config)) is not None:
@@ -234,6 +232,13 @@ def join_models(
         if finish:
             finish(made.path)
     return output
+
+
+def _check_member(model: ModelFolder) -> Config:
+    """Check that a folder holds one net, with weights that fit it; return its configuration."""
+    if model.members():
+        raise UsageError(f"{model.path}: is an ensemble; name the models that it is made of")
+    return load_trained_net(model, torch.device("cpu")).config
 
 
 def difference(one: Config, other: Config) -> str | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -135,7 +136,7 @@ class ModelFolder:
         Raises
         ------
         UsageError
-            If the list cannot be read, or a member is missing.
+            If the list cannot be read, or a member is missing or lies elsewhere.
         """
         path = self._file(ENSEMBLE)
         if not path.is_file():
@@ -148,7 +149,12 @@ class ModelFolder:
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UsageError(f"{path}: no readable ensemble ({error})") from None
+        weights = [member.weight for member in members]
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+            raise UsageError(f"{path}: weights {weights}, expected 0 or more, and not all 0")
         for member in members:
+            if member.folder.parent != self._file(MEMBERS) or member.folder.name == "..":
+                raise UsageError(f"{path}: the member {member.folder} lies outside {MEMBERS}/")
             if not (member.folder / WEIGHTS).is_file():
                 raise UsageError(f"{member.folder}: a member of the ensemble is missing")
         return members

@@ -45,8 +45,8 @@ def fill_store(path: Path) -> None:
     import zarr
 
     group = zarr.open_group(path, mode="w", zarr_format=3)
-    array = group.create_array("0", shape=(96, 96), chunks=(32, 32), dtype=np.uint16)
-    array[...] = np.tile(LABELS, (3, 3)) * 40
+    array = group.create_array("0", shape=(144, 144), chunks=(48, 48), dtype=np.uint16)
+    array[...] = np.tile(LABELS, (5, 5))[:144, :144] * 40
     axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
     level = {
         "path": "0",

@@ -58,6 +58,13 @@ def text(name: str, value: str) -> Change:
     return lambda model: (model / name).write_text(value, encoding="utf-8")
 
 
+def members(listed: Any) -> Change:
+    """Return what makes the model an ensemble: of names and weights, or of a text."""
+    if not isinstance(listed, str):
+        listed = json.dumps([{"name": name, "weight": weight} for name, weight in listed])
+    return text("ensemble.json", listed)
+
+
 def setting(*keys: str, value: Any) -> Change:
     """Return what changes a setting in the configuration."""
 
@@ -144,7 +151,7 @@ MODELS: dict[str, Broken] = {
     "a setting of another version": broken(setting("net", "sparkle", value=1), "sparkle"),
     "text as a number": broken(setting("net", "width", value="wide"), "width"),
     "another width": broken(
-        setting("net", "width", value=16), "m: the weights do not fit", LOADING[:-2] + LOADING[-1:]
+        setting("net", "width", value=16), "m: the weights do not fit", LOADING
     ),
     "empty weights": broken(text(WEIGHTS, ""), WEIGHTS, LOADING),
     "truncated weights": broken(truncate_weights, WEIGHTS, LOADING),
@@ -153,14 +160,13 @@ MODELS: dict[str, Broken] = {
     "a tensor missing": broken(tensors(drop_one), WEIGHTS, LOADING),
     "a tensor of another shape": broken(tensors(wrong_shape), WEIGHTS, LOADING),
     "a pickle as weights": broken(to_pickle, WEIGHTS, LOADING),
-    "a bad list of members": broken(
-        text("ensemble.json", "{"), "ensemble.json", READING[:-2] + READING[-1:]
-    ),
-    "members that lead out": broken(
-        text("ensemble.json", '[{"name": "../../m", "weight": 1}]'),
-        "ensemble|member",
-        LOADING[:-2] + LOADING[-1:],
-    ),
+    "a bad list of members": broken(members("{"), "ensemble.json: no readable ensemble"),
+    "members that lead out": broken(members([["../../m", 1]]), "ensemble.json: .*lies outside"),
+    "a member above": broken(members([["..", 1]]), "ensemble.json: .*lies outside"),
+    "a member that is missing": broken(members([["a", 1]]), "members/a: a member .* is missing"),
+    "a member of negative weight": broken(members([["a", -1]]), "ensemble.json: weights"),
+    "members without weight": broken(members([["a", 0], ["b", 0]]), "ensemble.json: weights"),
+    "a member of weight NaN": broken(members([["a", float("nan")]]), "ensemble.json: weights"),
     "bad trials": Broken(text("tuning.json", "{"), {"info IN/m": prints("embedding")}),
     "a bad history": broken(text("history.csv", "a,b\n1\n"), "history.csv", ("info IN/m",)),
 }
@@ -237,11 +243,16 @@ def crop(share: float) -> Change:
     return change
 
 
-def flip_in(place: float) -> Change:
+def flip_in(name: str) -> Change:
+    """Return what changes 20 bytes in the middle of the compressed bytes of a member."""
+
     def change(path: Path) -> None:
+        with zipfile.ZipFile(path) as file:
+            found = file.getinfo(name)
         data = bytearray(path.read_bytes())
-        for i in range(20):
-            data[int(place * len(data)) + i] ^= 0xFF
+        middle = found.header_offset + 30 + len(name) + found.compress_size // 2
+        for i in range(middle, middle + 20):
+            data[i] ^= 0xFF
         path.write_bytes(bytes(data))
 
     return change
@@ -260,7 +271,8 @@ PACKAGES: dict[str, Package] = {
     "zeros as weights": Package("m.zip", replacing(WEIGHTS, bytes(20_000_000))),
     "truncated": Package("m.zip: corrupt", after=crop(0.7)),
     "a byte": Package("m.zip: corrupt", after=crop(0.00001)),
-    "flipped bytes": Package("m.zip: corrupt", after=flip_in(0.5)),
+    "flipped bytes in the weights": Package("m.zip: corrupt", after=flip_in(WEIGHTS)),
+    "flipped bytes in the configuration": Package("m.zip: corrupt", after=flip_in(CONFIG)),
     "text": Package("m.zip: corrupt", after=lambda path: path.write_text("text")),
     "empty": Package("m.zip: corrupt", after=lambda path: path.write_bytes(b"")),
     "no description": Package("m.zip: no package", removing("bioimageio.yaml")),

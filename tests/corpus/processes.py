@@ -4,24 +4,39 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pkgutil
+import re
 import signal
 from multiprocessing.context import ForkServerProcess
 from multiprocessing.process import BaseProcess
 
-#: What takes seconds to import.
-PRELOADED = [
-    "torch",
+import embedseg
+
+#: What takes seconds to import: libraries, and all of the package.
+LIBRARIES = (
     "matplotlib.pyplot",
+    "matplotlib.backends.backend_agg",
+    "numba",
+    "onnxscript",
+    "roifile",
+    "scipy.optimize",
+    "skimage.measure",
+    "torch.export",
+    "torch.onnx",
+    "torch.utils.tensorboard",
     "zarr",
-    "embedseg.cli",
-    "embedseg.segmenter",
-    "embedseg.blockwise",
-    "embedseg.export",
-    "embedseg.report",
-    "embedseg.zoo",
-]
+)
 CONTEXT = multiprocessing.get_context("forkserver")
-CONTEXT.set_forkserver_preload(PRELOADED)
+CONTEXT.set_forkserver_preload(
+    [
+        *LIBRARIES,
+        *(
+            found.name
+            for found in pkgutil.walk_packages(embedseg.__path__, "embedseg.")
+            if not re.search("napari|__main__", found.name)
+        ),
+    ]
+)
 
 
 def run_line(line: list[str], log: str) -> None:

@@ -25,8 +25,8 @@ KILLED = {
     f"train DATA -o OUT/model --epochs 2 {' '.join(TINY)}": "--resume",
     "tune OUT/copy DATA --device cpu": "",
     "predict MODEL DATA/train/images -o OUT/labels --also csv,roi --device cpu": "--overwrite",
-    "predict MODEL LARGE -o OUT/labels.zarr --block 32,32 --device cpu": "",
-    "predict MODEL LARGE -o OUT/large.tif --block 32,32 --device cpu": "",
+    "predict MODEL LARGE -o OUT/labels.zarr --block 48,48 --device cpu": "",
+    "predict MODEL LARGE -o OUT/large.tif --block 48,48 --device cpu": "",
     "evaluate MODEL DATA --csv OUT/a.csv --plot OUT/a.png --report OUT/a.html --device cpu": (
         "--overwrite"
     ),
