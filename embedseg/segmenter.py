@@ -285,6 +285,7 @@ class Segmenter:
         spacing: Spacing | None = None,
         level: int = 0,
         options: BlockOptions | None = None,
+        frames: bool = False,
         overwrite: bool = False,
         progress: bool = True,
     ) -> Result:
@@ -299,7 +300,9 @@ class Segmenter:
             `embedseg.images.open_lazy`.
         output : path
             `*.zarr` (OME-Zarr with a pyramid), `IMAGE.zarr/labels/NAME`, or `*.tif` (BigTIFF).
-            The table of objects is written beside it.
+            The table of objects is written beside it. Labels in a store lie where the image says
+            that its pixels lie (scale and translation of an OME-Zarr image, of the level that is
+            read), and so do the centres in the table, in µm; its boxes are in pixels.
         axes : str, optional
             Axes of the image, where the file does not give them.
         spacing : tuple of float, optional
@@ -309,6 +312,9 @@ class Segmenter:
         options : BlockOptions, optional
             Size of blocks, workers; see `embedseg.blockwise.BlockOptions`. With several workers
             a script has to do this under `if __name__ == "__main__"`.
+        frames : bool
+            Whether to segment an image with a time axis frame by frame; labels then have that
+            axis, and the table a column with the frame, from 0.
         overwrite : bool
             Overwrite existing files.
         progress : bool
@@ -333,6 +339,7 @@ class Segmenter:
             Path(output),
             options or BlockOptions(),
             home=self.home,
+            frames=frames,
             overwrite=overwrite,
             progress=progress,
         )
@@ -374,10 +381,8 @@ class Segmenter:
             self._write(to)
             return
         to.check_free(overwrite=overwrite)
-        # An older model stays until this one is written.
-        with to.locked():
-            self._write(ModelFolder(to.aside()))
-            to.publish()
+        with to.replaced() as made:
+            self._write(made)
         self.home = to.path.resolve()
 
     def _write(self, folder: ModelFolder) -> None:

@@ -22,6 +22,11 @@ Mask = NDArray[np.bool_]
 Floats = NDArray[np.float32]
 Indices = NDArray[np.int64]
 
+#: Least and greatest size of a pixel along an axis, µm: a picometre and a metre.
+SMALLEST_PIXEL, LARGEST_PIXEL = 1e-6, 1e6
+#: Greatest length in an image, µm: a million of the largest pixels.
+LONGEST = 1e12
+
 #: Label of pixels that are not annotated.
 NOT_ANNOTATED = -1
 #: Label of pixels of a crop that lie outside of its image.
@@ -180,8 +185,33 @@ class Segmentation:
     objects: Mapping[str, NDArray[Any]] | None = None
 
 
-def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "image") -> Floats:
-    """Check an image and return it as (C, *space) float32.
+def missing_pixels(image: NDArray[Any]) -> Mask:
+    """Return the pixels of (C, *space) where a channel is NaN: the image does not reach there.
+
+    Examples
+    --------
+    >>> missing_pixels(np.array([[0, np.nan, 1], [0, 1, 1]])).tolist()
+    [False, True, False]
+    """
+    return np.asarray(np.isnan(image).any(axis=0), np.bool_)
+
+
+def fill_missing(image: Floats) -> Floats:
+    """Return a normalised image with 0 in place of NaN.
+
+    Examples
+    --------
+    >>> fill_missing(np.array([1, np.nan], np.float32)).tolist()
+    [1.0, 0.0]
+    """
+    missing = np.isnan(image)
+    return np.where(missing, np.float32(0), image) if missing.any() else image
+
+
+def check_image(
+    image: NDArray[Any], ndim: int, channels: int, name: str = "image", *, part: bool = False
+) -> Floats:
+    """Check an image and return it as (C, *space) float32; NaN are pixels without image.
 
     Parameters
     ----------
@@ -193,12 +223,14 @@ def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "imag
         Number of channels expected.
     name : str
         Name in messages, such as that of the file.
+    part : bool
+        Whether it is a part of an image, of which all pixels may be NaN.
 
     Raises
     ------
     DataError
-        For a wrong number of axes or channels, an empty image, complex or object values, NaN or
-        infinity.
+        For a wrong number of axes or channels, an empty image, complex or object values, infinity,
+        or NaN at all pixels.
 
     Examples
     --------
@@ -222,9 +254,10 @@ def check_image(image: NDArray[Any], ndim: int, channels: int, name: str = "imag
     if image.size == 0:
         raise DataError(f"{name}: shape {image.shape} holds no pixels")
     image = image.astype(np.float32, copy=False)
-    if not np.isfinite(image).all():
-        count = int(image.size - np.isfinite(image).sum())
-        raise DataError(f"{name}: {count} of {image.size} values are NaN or infinite")
+    if infinite := int(np.isinf(image).sum()):
+        raise DataError(f"{name}: {infinite} of {image.size} values are infinite")
+    if not part and missing_pixels(image).all():
+        raise DataError(f"{name}: every pixel is NaN, expected an image")
     return image
 
 
@@ -245,7 +278,7 @@ def check_labels(
     Raises
     ------
     DataError
-        For a wrong shape, fractional values, values below -1 or beyond int32.
+        For a wrong shape, NaN, fractional values, values below -1 or beyond int32.
 
     Examples
     --------
@@ -257,11 +290,15 @@ def check_labels(
         raise DataError(f"{name}: shape {labels.shape} differs from the image's {tuple(shape)}")
     if labels.dtype.kind not in "biuf":
         raise DataError(f"{name}: values of type {labels.dtype}, expected integers")
+    if labels.dtype.kind == "f" and np.isnan(labels).any():
+        raise DataError(f"{name}: values are NaN, expected integer labels")
     if labels.dtype.kind == "f" and not np.array_equal(labels, np.round(labels)):
         raise DataError(f"{name}: fractional values, expected integer labels")
-    if labels.size and (labels.min() < NOT_ANNOTATED or labels.max() > np.iinfo(np.int32).max):
+    # As Python's numbers: float16 holds no value as large as the limit.
+    low, high = (labels.min().item(), labels.max().item()) if labels.size else (0, 0)
+    if low < NOT_ANNOTATED or high > np.iinfo(np.int32).max:
         raise DataError(
-            f"{name}: values from {labels.min()} to {labels.max()}, expected -1 (not annotated), "
+            f"{name}: values from {low} to {high}, expected -1 (not annotated), "
             f"0 (background) and up to {np.iinfo(np.int32).max}"
         )
     return labels.astype(np.int32, copy=False)

@@ -16,6 +16,7 @@
     scratch.py        Files of blocks in the scratch folder
     segment.py        Segmentation from store to store, resumed after a kill
     steps.py          Maps, objects and labels of one block
+    tables.py         Tables of the objects of images and films, as CSV
     workers.py        Workers: this process or dask.distributed
 """
 

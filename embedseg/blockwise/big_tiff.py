@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images import open_array
+from embedseg.images import open_array, read_box, space_axes
 from embedseg.types import Spacing
 
 #: Edge of the tiles of a TIFF, pixels; bytes of it in memory at once.
@@ -22,11 +23,11 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
 
     array = open_array(labels, mode="r")
     metadata: dict[str, Any] = {"axes": axes}
-    for axis, size in zip(axes, spacing or (), strict=False):
+    for axis, size in zip(space_axes(axes), spacing or (), strict=False):
         metadata |= {f"PhysicalSize{axis}": size, f"PhysicalSize{axis}Unit": "µm"}
     with tifffile.TiffWriter(path, bigtiff=True, ome=True) as file:
         file.write(
-            _tiles(array),
+            _tiles(labels, array),
             shape=array.shape,
             dtype=array.dtype,
             tile=(TILE, TILE),
@@ -36,22 +37,26 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
         )
 
 
-def _tiles(array: Any) -> Iterator[NDArray[Any]]:
+def _tiles(source: Path, array: Any) -> Iterator[NDArray[Any]]:
     """Return the tiles of an array plane by plane, row by row."""
-    *_, rows, columns = array.shape
-    deep = array.shape[0] if array.ndim == 3 else 1
-    for z in range(0, deep, step := _planes(array)):
+    *outer, deep, rows, columns = (1, 1, *array.shape)[-max(3, array.ndim) :]
+
+    def read(*box: slice) -> NDArray[Any]:
+        data = read_box(str(source), array, (*box, slice(0, columns))[-array.ndim :])
+        return data.reshape(-1, *data.shape[-2:])
+
+    step = _planes(array)
+    for *at, z in product(*map(range, outer), range(0, deep, step)):
+        first = [slice(k, k + 1) for k in at]
         # A chunk is read once where planes are small enough, else once per row of tiles.
-        whole = array[z : z + step] if array.ndim == 3 and step > 1 else None
-        for plane in range(z, min(z + step, deep)):
+        whole = read(*first, slice(z, z + step), slice(0, rows)) if step > 1 else None
+        for plane in range(min(step, deep - z)):
             for y in range(0, rows, TILE):
-                strip = (
-                    whole[plane - z, y : y + TILE]
-                    if whole is not None
-                    else array[plane, y : y + TILE]
-                    if array.ndim == 3
-                    else array[y : y + TILE]
-                )
+                lines = slice(y, y + TILE)
+                if whole is not None:
+                    strip = whole[plane, lines]
+                else:
+                    strip = read(*first, slice(z, z + 1), lines)[0]
                 for x in range(0, columns, TILE):
                     yield np.ascontiguousarray(strip[:, x : x + TILE])
 
@@ -60,5 +65,5 @@ def _planes(array: Any) -> int:
     """Return how many planes are read at once."""
     if array.ndim == 2:
         return 1
-    size = array.shape[1] * array.shape[2] * array.dtype.itemsize
-    return int(np.clip(SLAB // size, 1, array.chunks[0]))
+    size = array.shape[-2] * array.shape[-1] * array.dtype.itemsize
+    return int(np.clip(SLAB // size, 1, array.chunks[-3]))

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from math import prod
 from pathlib import Path
 
-from embedseg.blockwise.frozen_model import tile_memory
 from embedseg.blockwise.job import BlockJob, ModelMaps, load_source, read_box
 from embedseg.blockwise.plan import LABELS, BlockOptions, plan_blocks
 from embedseg.blockwise.steps import make_maps, release_maps
@@ -100,11 +99,11 @@ def estimate_blocks(
     with tempfile.TemporaryDirectory() as folder:
         job = plan_blocks(model, image, Path(folder), options, home)
         speed, pixels = _net_speed(job), pixels_through_net(job)
-    # Tiles on a GPU take none of the estimated memory.
-    tile = tile_memory(options.memory, model.device) if model.device.type == "cpu" else 0.0
+        # Tiles on a GPU take none of the estimated memory.
+        tile = _tile(job) if model.device.type == "cpu" else 0.0
     return BlockEstimate(
-        len(job.net_blocks),
-        job.size,
+        len(job.decode_blocks()),
+        job.part,
         job.net_halo,
         job.decode_halo,
         _memory(job, tile),
@@ -152,6 +151,12 @@ def _net_speed(job: BlockJob) -> float:
     begun = time.perf_counter()
     job.source(values, job.device, keep)
     return float(values[0].size / (time.perf_counter() - begun))
+
+
+def _tile(job: BlockJob) -> float:
+    """Return the GB of a tile of the net."""
+    assert isinstance(job.source, ModelMaps)
+    return load_source(job.source.folder, job.device).config.predict.memory or 0.0
 
 
 def _memory(job: BlockJob, tile: float) -> float:

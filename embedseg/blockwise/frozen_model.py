@@ -8,29 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from embedseg.blockwise.job import read_box
 from embedseg.images import LazyImage, label_axes
-from embedseg.model import ModelFolder, Predictor, parse_memory
+from embedseg.model import ModelFolder, Predictor
+from embedseg.nets import IMAGE, MAPS, PROCESS
 from embedseg.types import PerAxis
 
 #: Most values that normalisation is estimated from, and boxes that they come from.
 SAMPLE, BOXES = 2**24, 64
-#: GB for a tile of the net: on a GPU, and on a CPU if no memory is given. Fixed, so that tiles are
-#: the same with any number of workers.
-GPU_TILE, TILE = 6.0, 1.0
+#: GB for a tile of the net on a GPU.
+GPU_TILE = 6.0
 
 
-def freeze_model(
-    model: Predictor, folder: Path, values: NDArray[Any], memory: str | None = None
-) -> None:
+def freeze_model(model: Predictor, folder: Path, values: NDArray[Any], memory: float) -> None:
     """Write a model whose normalisation is that of the whole image, whatever box it gets.
 
-    Its tiles are of one size too, not as large as the memory that happens to be free allows.
+    Its tiles are of one size too, for a process with `memory` bytes.
     """
-    tile = tile_memory(memory, model.device)
+    tile = _tile_memory(model, len(values), memory)
     shutil.rmtree(folder, ignore_errors=True)
     model.copy_to(folder)
     for part in ModelFolder(folder).parts():
@@ -49,11 +46,15 @@ def freeze_halo(folder: Path, halo: PerAxis) -> None:
         part.save_config(config.changed({"predict.halo": list(halo[-config.ndim :])}))
 
 
-def tile_memory(memory: str | None, device: torch.device) -> float:
-    """Return the GB that a tile of the net may take, in a process with that memory."""
-    if device.type != "cpu":
+def _tile_memory(model: Predictor, channels: int, memory: float) -> float:
+    """Return the GB that a tile of the net may take, beside its image and its maps."""
+    if model.device.type != "cpu":
         return GPU_TILE
-    return 0.4e-9 * parse_memory(memory) if memory else TILE
+    free = max(memory - PROCESS, memory / 4)
+    net = free / model.pixels_at_once(channels, free)
+    config = model.config
+    maps = sum(spec.channels for spec in config.method.maps(config.ndim))
+    return 1e-9 * free * net / (net + IMAGE * channels + MAPS * maps)
 
 
 def sample_values(image: LazyImage) -> NDArray[Any]:
@@ -79,4 +80,6 @@ def sample_values(image: LazyImage) -> NDArray[Any]:
     for corner in product(*starts):
         box = tuple(slice(int(c), int(c) + size) for c, size in zip(corner, length, strict=True))
         parts.append(read_box(image, box).reshape(channels, -1))
-    return np.concatenate(parts, axis=1)
+    values = np.concatenate(parts, axis=1)
+    # Percentiles of bool are none.
+    return values.astype(np.uint8) if values.dtype.kind == "b" else values

@@ -7,6 +7,7 @@ import json
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
+from itertools import product
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -30,6 +31,8 @@ TRIED = (1, 2, 3, 4, 6, 8, 12, 16)
 TOLERANCE = 1e-3
 #: Length of the core whose maps are compared, in pixels along each axis.
 CORE = 16
+#: Where it is looked for along an axis, as parts of it.
+PLACES = (0.5, 0.3, 0.7, 0.1, 0.9)
 #: Largest box that is tried, in pixels, by the number of axes.
 MOST = {2: 1024**2, 3: 160**3}
 #: File in a model's folder that keeps its halo.
@@ -81,14 +84,18 @@ def find_halo(
             else (given[0],) * (ndim - len(given)) + tuple(given)
         )
         return Halo(pixels, float("nan"))
-    conditions = [list(divisor), predict.tta]
+    shape, widest = image.shape[-ndim:], list(_candidates(divisor))[-1]
+    # In an image smaller than the largest box, no more than its size can be seen.
+    sides = [min(n, 2 * h + CORE) for n, h in zip(shape, widest, strict=True)]
+    conditions = [list(divisor), predict.tta, sides]
     halo = load_halo(home, conditions)
     if halo is None:
         log.info("measuring the halo of the net")
+        core = _liveliest_core(lambda box: read_box(image, box), shape, divisor)
+        if core is None:
+            return Halo(widest, float("nan"))
         device = str(model.device)
-        halo = probe_halo(
-            lambda box: box_maps(image, source, device, box), image.shape[-ndim:], divisor
-        )
+        halo = probe_halo(lambda box: box_maps(image, source, device, box), shape, divisor, core)
         save_halo(home, conditions, halo)
     return halo
 
@@ -101,7 +108,8 @@ def box_maps(image: LazyImage | Resampled, source: ModelMaps, device: str, box: 
     DataError
         If they are not on the grid of the image.
     """
-    maps = source.maps(read_box(image, box), device)
+    # Pixels without image have no maps to compare; here they are 0.
+    maps = source.maps(np.nan_to_num(read_box(image, box), posinf=np.inf, neginf=-np.inf), device)
     expected = tuple(side.stop - side.start for side in box)
     if maps.shape != expected:
         raise DataError(
@@ -116,13 +124,14 @@ def probe_halo(
     maps: Callable[[Box], Maps],
     shape: PerAxis,
     divisor: PerAxis,
+    core: Box | None = None,
     *,
     tolerance: float = TOLERANCE,
 ) -> Halo:
     """Find the smallest halo for which the maps at the edge of a block are right.
 
-    The maps of a box in the middle of the image, with a halo that is made wider and wider, are
-    compared with those that it has in the largest box there is room for.
+    The maps of a box, with a halo that is made wider and wider, are compared with those that it has
+    in the largest box there is room for.
 
     Parameters
     ----------
@@ -132,6 +141,8 @@ def probe_halo(
         Of the image.
     divisor : tuple of int
         Boxes begin at its multiples.
+    core : tuple of slice, optional
+        The box; default: in the middle of the image.
     tolerance : float
         Largest error of activated maps.
 
@@ -141,7 +152,7 @@ def probe_halo(
         If none is wide enough, the widest that could be tried.
     """
     halos = list(_candidates(divisor))
-    core = _core_box(shape, divisor)
+    core = core or next(_core_boxes(shape, divisor))
     widest = _widened(core, shape, divisor, halos[-1])
     reference = _core_maps(maps(widest), core, widest)
     halo = Halo(halos[-1], 0.0)
@@ -173,14 +184,32 @@ def _candidates(divisor: PerAxis) -> Iterator[PerAxis]:
         yield halo
 
 
-def _core_box(shape: PerAxis, divisor: PerAxis) -> Box:
-    """Return a box in the middle of an image."""
-    sides = []
+def _core_boxes(shape: PerAxis, divisor: PerAxis) -> Iterator[Box]:
+    """Return small boxes of an image, the one in the middle first."""
+    spans = []
     for n, d in zip(shape, divisor, strict=True):
         length = -(-CORE // d) * d
-        start = max(0, (n - length) // 2 // d * d)
-        sides.append(slice(start, min(n, start + length)))
-    return tuple(sides)
+        starts = dict.fromkeys(max(0, int(part * (n - length)) // d * d) for part in PLACES)
+        spans.append([slice(start, min(n, start + length)) for start in starts])
+    yield from product(*spans)
+
+
+def _liveliest_core(
+    read: Callable[[Box], NDArray[Any]], shape: PerAxis, divisor: PerAxis
+) -> Box | None:
+    """Return the small box with the largest spread of values; None if each has one value only.
+
+    Where an image is empty, maps are right with any halo.
+    """
+    cores = list(_core_boxes(shape, divisor))
+    spreads = [_spread(read(core)) for core in cores]
+    largest = max(spreads)
+    return cores[spreads.index(largest)] if largest > 0 else None
+
+
+def _spread(values: NDArray[Any]) -> float:
+    known = values[np.isfinite(values)].astype(np.float64)
+    return float(known.std()) if known.size else 0.0
 
 
 def _widened(core: Box, shape: PerAxis, divisor: PerAxis, halo: PerAxis) -> Box:

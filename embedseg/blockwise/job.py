@@ -41,10 +41,13 @@ class ModelMaps:
         Of a model or an ensemble whose normalisation does not depend on the box it is given.
     spacing : tuple of float, optional
         Of the image.
+    name : str
+        Of the image, for messages.
     """
 
     folder: str
     spacing: Spacing | None
+    name: str
 
     def __call__(self, image: NDArray[Any], device: str, keep: Box) -> NDArray[np.float16]:
         """Return the maps of a part of the box."""
@@ -52,7 +55,7 @@ class ModelMaps:
 
     def maps(self, image: NDArray[Any], device: str, keep: Box | None = None) -> Maps:
         """Return the maps with their specs and spacing."""
-        ready = check_image(image, image.ndim - 1, len(image))
+        ready = check_image(image, image.ndim - 1, len(image), self.name, part=True)
         return load_source(self.folder, device).maps(ready, self.spacing, keep=keep)
 
 
@@ -88,9 +91,9 @@ class BlockJob:
     scratch : str
         Folder for files between the steps; all processes reach it.
     size : tuple of int
-        Of the inner boxes that maps are made of, a multiple of `divisor`.
+        Of the inner boxes whose maps are made at once, a multiple of `divisor`.
     part : tuple of int
-        Of the inner boxes that are decoded and written: they take more memory.
+        Of the inner boxes that are decoded and written.
     divisor : tuple of int
         Boxes of which maps are made begin at its multiples.
     net_halo, decode_halo : tuple of int
@@ -100,6 +103,8 @@ class BlockJob:
         Of a process; results depend on it in the last digits.
     most : int
         Largest box that is decoded again with a wider halo, in pixels.
+    frame : int, optional
+        Of a film; the scratch folder is then one in that of the film.
     """
 
     image: LazyImage | Resampled
@@ -116,6 +121,7 @@ class BlockJob:
     device: str = "cpu"
     threads: int | None = None
     most: int = MOST
+    frame: int | None = None
 
     @property
     def joining(self) -> Joining:
@@ -169,8 +175,9 @@ class BlockJob:
 
     @property
     def output(self) -> Path:
-        """Folder in which the labels are put together."""
-        return Path(self.scratch) / "labels"
+        """Folder in which the labels are put together, those of all frames in one."""
+        scratch = Path(self.scratch)
+        return (scratch if self.frame is None else scratch.parent) / "labels"
 
 
 #: The same few lists are asked for again and again.

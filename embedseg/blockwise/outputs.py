@@ -5,24 +5,26 @@ from __future__ import annotations
 import os
 import shutil
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, Literal, final
 
 import numpy as np
 
 from embedseg.blockwise.big_tiff import write_big_tiff
-from embedseg.blockwise.block_objects import ObjectTable
-from embedseg.common import check_not_inputs, check_output_file, write_file, write_rows
+from embedseg.common import check_not_inputs, check_output_file, write_file
 from embedseg.images import (
     Filling,
     LazyImage,
     add_pyramid,
+    axis_lengths,
     check_output_store,
     create_labels,
     insert_labels,
+    is_lazy_source,
     label_axes,
+    open_lazy,
     store_version,
 )
 from embedseg.types import PerAxis, UsageError
@@ -119,35 +121,25 @@ class Output(ABC):
                 raise UsageError(f"{folder}: cannot be written to")
 
     def create(self, labels: Path, block: PerAxis, shape: PerAxis, dtype: np.dtype[Any]) -> None:
-        """Create the array that blocks are written into, unless it exists."""
+        """Create the array that blocks of all frames are written into, unless it exists."""
         if labels.exists():
             return
         aside = labels.with_name(labels.name + ".part")
         shutil.rmtree(aside, ignore_errors=True)
+        frames = axis_lengths(self.image.shape, self.image.axes, "T")
+        chunks = [_chunk(n, CHUNK[len(shape)]) for n in block]
         create_labels(
             aside,
-            shape,
+            (*frames, *shape),
             dtype,
             label_axes(self.image.axes),
             self.image.spacing,
-            chunks=tuple(_chunk(n, CHUNK[len(shape)]) for n in block),
+            chunks=[*(1 for _ in frames), *chunks],
             version=self.version,
             source=self.source,
+            scales=self.image.scales,
         )
         aside.rename(labels)
-
-    def write_table(self, table: ObjectTable) -> None:
-        """Write a row per object: its number, centre in µm, box and size in pixels, score."""
-        axes = label_axes(self.image.axes).lower()
-        header = [
-            "label",
-            *(f"centre_{axis}" for axis in axes),
-            *(f"{end}_{axis}" for end in ("lower", "upper") for axis in axes),
-            "size",
-            "score",
-            "cut",
-        ]
-        write_rows(self.table, header, _rows(table))
 
 
 class _Standalone(Output):
@@ -210,43 +202,53 @@ class InsideImage(Output):
     """Labels inside the store of an image, `IMAGE.zarr/labels/NAME`."""
 
     @property
-    def store(self) -> Path:
-        """The store of the image."""
+    def group(self) -> Path:
+        """The group of the image."""
         return self.path.parent.parent
 
     @property
+    def store(self) -> Path:
+        """The store of the image, which may hold more of them."""
+        return [self.group, *takewhile(is_lazy_source, self.group.absolute().parents)][-1]
+
+    @property
     def name(self) -> str:
-        """Name of the store up to the first dot, and that of the labels."""
-        return f"{self.store.name.partition('.')[0]}-{self.path.name}"
+        """Name of the store up to the first dot, of the image in it, and of the labels."""
+        inside = self.group.absolute().relative_to(self.store.absolute()).parts
+        return "-".join([self.store.name.partition(".")[0], *inside, self.path.name])
 
     @property
     def version(self) -> Literal["0.4", "0.5"]:
         """Version of the image."""
-        return store_version(self.store)
+        return store_version(self.group)
 
     @property
     def source(self) -> str:
-        """Path of the store from the labels."""
+        """Path of the image from the labels."""
         return "../../"
 
     def make_folder(self) -> Path:
-        """Return the store of the image."""
-        if not self.store.is_dir():
-            raise UsageError(f"{self.store}: no such image to put labels into")
-        return self.store
+        """Return the group of the image."""
+        if not self.group.is_dir():
+            raise UsageError(f"{self.group}: no such image to put labels into")
+        if (image := open_lazy(self.group).source) != str(self.group):
+            raise UsageError(
+                f"{self.path}: labels belong to one image, expected {image}/labels/NAME"
+            )
+        return self.group
 
     def check_not_image(self) -> None:
         """Check that the labels are put beside the image's pixels, not over other labels it is."""
         image = Path(self.image.source)
         check_not_inputs((self.table, self.scratch), [image])
-        if self.store.resolve() != image.resolve():
+        if self.group.resolve() != image.resolve():
             check_not_inputs([self.path], [image])
 
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Add coarser levels, and move the labels into the image."""
         add_pyramid(labels, progress=progress, fill=fill)
         shutil.rmtree(self.path, ignore_errors=True)
-        insert_labels(labels, self.store, self.path.name)
+        insert_labels(labels, self.group, self.path.name)
 
 
 def output_at(path: Path, image: LazyImage) -> Output:
@@ -263,7 +265,7 @@ def output_at(path: Path, image: LazyImage) -> Output:
     UsageError
         For any other path.
     """
-    if path.parent.name == "labels" and path.parent.parent.suffix == ".zarr":
+    if path.parent.name == "labels" and is_lazy_source(path.parent.parent):
         return InsideImage(path, image)
     if path.suffix == ".zarr":
         return NewStore(path, image)
@@ -273,19 +275,6 @@ def output_at(path: Path, image: LazyImage) -> Output:
         f"{path}: expected *.zarr, *.tif or IMAGE.zarr/labels/NAME for the "
         "labels of an image in blocks"
     )
-
-
-def _rows(table: ObjectTable) -> Iterator[list[Any]]:
-    for k in range(len(table["size"])):
-        yield [
-            k + 1,
-            *(f"{value:.6g}" for value in table["centre"][k]),
-            *table["lower"][k],
-            *table["upper"][k],
-            table["size"][k],
-            f"{table['score'][k]:.6g}",
-            int(table["cut"][k]),
-        ]
 
 
 def _chunk(block: int, most: int) -> int:

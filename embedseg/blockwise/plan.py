@@ -5,10 +5,11 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass
-from math import lcm
+from math import lcm, prod
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from embedseg.blockwise.frozen_model import freeze_halo, freeze_model, sample_values
 from embedseg.blockwise.halo import box_maps, find_halo
@@ -18,9 +19,9 @@ from embedseg.blockwise.resampled import Resampled, resample_lazily
 from embedseg.common import format_shape
 from embedseg.geometry import largest_inner_shape
 from embedseg.images import LazyImage, label_axes
-from embedseg.model import Config, Predictor, check_pixel_size, parse_memory
-from embedseg.nets import DECODING, MAPS, PROCESS
-from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError
+from embedseg.model import Config, Predictor, check_pixel_size, open_model, parse_memory
+from embedseg.nets import DECODING, MAPS, PROCESS, SHARES, available_memory
+from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError, check_image
 
 log = logging.getLogger("embedseg")
 
@@ -29,9 +30,11 @@ BLOCK: dict[int, PerAxis] = {2: (4096, 4096), 3: (128, 512, 512)}
 #: Decode halo, in multiples of the extent of all but the largest objects: half of one to the edge
 #: of an object that grew from a pixel within, and all of another one that might be in its way.
 REACH = 1.5
-#: Bytes of a process that decodes, and per pixel of its labels; boxes that are decoded at once have
+#: Bytes per pixel of the labels of a process that decodes; boxes that are decoded at once have
 #: lengths that are multiples of GRAIN, so that they can be cut into chunks.
-DECODE, LABELS, GRAIN = 2.5e9, 8, 32
+LABELS, GRAIN = 8, 32
+#: Bytes of a process on another machine, whose memory is not known; and the least on this one.
+ELSEWHERE, LEAST = 2.5e9, 1e9
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ class BlockOptions:
     threads : int, optional
         Of each process; results depend on it in the last digits.
     memory : str, optional
-        Limit of each process, such as "4GB".
+        Limit of each process, such as "4GB"; by default an equal share of what is free.
     """
 
     block: PerAxis | None = None
@@ -69,6 +72,7 @@ def plan_blocks(
     scratch: Path,
     options: BlockOptions,
     home: Path | None = None,
+    memory: float | None = None,
 ) -> BlockJob:
     """Decide on blocks and halos, and write the model that processes will load.
 
@@ -82,6 +86,8 @@ def plan_blocks(
     options : BlockOptions
     home : Path, optional
         Folder of the model, which keeps the halo of the net.
+    memory : float, optional
+        Bytes of each process; default: `memory_share`.
 
     Raises
     ------
@@ -95,25 +101,31 @@ def plan_blocks(
     divisor = _divisor(model, ndim)
     load_source.cache_clear()
     frozen = scratch / "model"
-    freeze_model(model, frozen, sample_values(image), options.memory)
+    memory = memory or memory_share(options)
+    values = sample_values(image)
+    check_image(values, 1, len(values), str(image.source))
+    freeze_model(model, frozen, values, memory)
     # Where a 2D net sees planes of a volume, or a spacing is not known, images stay as they are.
     known = config.spacing_known and ndim == config.ndim
-    ready = resample_lazily(image, config.spacing) if known else image
-    source = ModelMaps(str(frozen), ready.spacing)
+    fill = tuple(low for low, _ in model.configs()[0].normalize.fixed(values).limits)
+    ready = resample_lazily(image, config.spacing, fill) if known else image
+    source = ModelMaps(str(frozen), ready.spacing, str(image.source))
     net_halo = find_halo(model, ready, source, divisor, home or scratch).pixels
     first = box_maps(ready, source, str(model.device), _corner_box(ready, divisor))
     freeze_halo(frozen, net_halo)
     load_source.cache_clear()
-    size = _block_size(ready.shape[-ndim:], options.block or BLOCK[ndim], divisor)
+    shape = ready.shape[-ndim:]
+    block = _block_size(shape, options.block or BLOCK[ndim], divisor)
     decode_halo = options.halo or _planned_halo(config, first.spacing, ndim)
     if not joining.needs_halo:
         decode_halo = (0,) * ndim
-    _check_halos(size, ready.shape[-ndim:], net_halo, decode_halo)
+    _check_halos(block, shape, net_halo, decode_halo)
     log.info(
         "blocks of %s, read %s and decoded %s beyond",
-        *map(format_shape, (size, net_halo, decode_halo)),
+        *map(format_shape, (block, net_halo, decode_halo)),
     )
-    grain = tuple(min(n, GRAIN) for n in size)
+    grain = tuple(min(n, GRAIN) for n in block)
+    decodable = _decodable_pixels(memory, first)
     return BlockJob(
         ready,
         source,
@@ -121,14 +133,14 @@ def plan_blocks(
         first.specs,
         first.spacing,
         str(scratch),
-        size,
-        largest_inner_shape(size, decode_halo, grain, _decodable_pixels(options, first)),
+        _net_size(open_model(frozen, model.device), block, shape, net_halo, divisor),
+        largest_inner_shape(block, decode_halo, grain, decodable),
         divisor,
         net_halo,
         decode_halo,
         str(model.device),
         _threads(options),
-        _decodable_pixels(options, first) if options.memory else MOST,
+        decodable if options.memory else max(decodable, MOST),
     )
 
 
@@ -139,9 +151,34 @@ def _threads(options: BlockOptions) -> int | None:
     return max(1, (os.cpu_count() or 1) // options.workers)
 
 
-def _decodable_pixels(options: BlockOptions, maps: Maps) -> int:
+def memory_share(options: BlockOptions) -> float:
+    """Return the bytes that each process may take: as asked, or an equal share of what is free."""
+    if options.memory:
+        return parse_memory(options.memory)
+    if options.scheduler:
+        return ELSEWHERE
+    free = SHARES["cpu"] * available_memory(torch.device("cpu"))
+    return max(LEAST, free / options.workers)
+
+
+def _net_size(
+    model: Predictor, block: PerAxis, shape: PerAxis, halo: PerAxis, divisor: PerAxis
+) -> PerAxis:
+    """Return the size of the boxes of which maps are made: those that the net sees the least of.
+
+    They need not be blocks: a thin block would have the net see more halo than image.
+    """
+    predict = model.config.predict
+    if predict.tile is not None or predict.memory is None or model.config.ndim < len(shape):
+        return block
+    most = prod(b + 2 * h for b, h in zip(block, halo, strict=True))
+    pixels = min(most, model.pixels_at_once(model.config.channels, 1e9 * predict.memory))
+    size = largest_inner_shape(shape, halo, divisor, pixels)
+    return tuple(-(-n // d) * d for n, d in zip(size, divisor, strict=True))
+
+
+def _decodable_pixels(memory: float, maps: Maps) -> int:
     """Return how many pixels may be decoded at once."""
-    memory = parse_memory(options.memory) if options.memory else DECODE
     return max(1, int((memory - PROCESS) / (MAPS * len(maps.data) + LABELS + DECODING / 2)))
 
 
@@ -150,8 +187,7 @@ def _check_image(model: Predictor, image: LazyImage, ndim: int) -> None:
     config, channels = model.config, image.shape[0] if "C" in image.axes else 1
     if "T" in image.axes:
         raise DataError(
-            f"{image.source}: has a time axis ({image.axes}); in blocks an image is "
-            "segmented, not a film: store its frames one by one"
+            f"{image.source}: has a time axis ({image.axes}); --frames segments each frame"
         )
     if channels != config.channels:
         raise DataError(f"{image.source}: {channels} channel(s), the model has {config.channels}")

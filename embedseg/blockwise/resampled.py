@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter1d
 
 from embedseg.blockwise.block_objects import ObjectTable
-from embedseg.geometry import spacings_agree
+from embedseg.geometry import mask_along, spacings_agree
 from embedseg.images import LazyImage
-from embedseg.types import Box, Floats, Indices, PerAxis, Spacing
+from embedseg.types import Box, Floats, Indices, PerAxis, Spacing, missing_pixels
 
 #: Standard deviations beyond which Gaussian weights are left out, as in scipy.
 TRUNCATE = 4.0
@@ -30,11 +30,14 @@ class Resampled:
     shape : tuple of int
         Along the axes of the image, in the new spacing.
     spacing : tuple of float
+    fill : tuple of float
+        Value that NaN of each channel counts as: the one that normalisation makes 0.
     """
 
     image: LazyImage
     shape: PerAxis
     spacing: Spacing
+    fill: tuple[float, ...] = (0.0,)
 
     @property
     def axes(self) -> str:
@@ -53,8 +56,18 @@ class Resampled:
         plans = [_AxisPlan.of(side, n, m) for side, n, m in space]
         data = self.image.read((*box[:first], *(plan.read for plan in plans)))
         values = data.astype(np.float32)
+        missing = np.isnan(values)
+        if missing.any():
+            level = np.reshape(self.fill, (-1, *[1] * len(plans)))[box[0] if first else 0]
+            values = np.where(missing, level.astype(np.float32), values)
         for axis, plan in enumerate(plans, first):
             values = plan.apply(values, axis)
+        if missing.any():
+            mask = missing_pixels(data.reshape(-1, *data.shape[first:]))
+            for axis, (plan, side) in enumerate(zip(plans, box[first:], strict=True)):
+                lengths = (shape[first + axis] for shape in (self.image.shape, self.shape))
+                mask = mask_along(mask, axis, *zip((plan.read, side), lengths, strict=True))
+            values[..., mask] = np.nan
         return np.ascontiguousarray(values)
 
 
@@ -87,7 +100,9 @@ class _AxisPlan:
         return np.asarray(below + share * (above - below), np.float32)
 
 
-def resample_lazily(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled:
+def resample_lazily(
+    image: LazyImage, spacing: Spacing, fill: tuple[float, ...] = (0.0,)
+) -> LazyImage | Resampled:
     """Return an image in another spacing; itself where that is the same within 1 %, or unknown.
 
     Parameters
@@ -95,6 +110,8 @@ def resample_lazily(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled
     image : LazyImage
     spacing : tuple of float
         One value for each of its space axes, µm.
+    fill : tuple of float
+        See `Resampled`.
     """
     if image.spacing is None:
         return image
@@ -105,7 +122,7 @@ def resample_lazily(image: LazyImage, spacing: Spacing) -> LazyImage | Resampled
     )
     if lengths == image.shape[first:]:
         return image
-    return Resampled(image, image.shape[:first] + lengths, spacing)
+    return Resampled(image, image.shape[:first] + lengths, spacing, fill)
 
 
 # -- labels on the grid of the image ---------------------------------------------------------------
@@ -158,6 +175,27 @@ def table_on_grid(table: ObjectTable, shape: PerAxis, grid: PerAxis) -> ObjectTa
             axis=1,
         )
     return table | boxes | {"size": table["written"]}
+
+
+def centres_in_image(
+    centres: NDArray[Any], image: LazyImage | Resampled, spacing: Spacing
+) -> NDArray[np.float64]:
+    """Return positions in µm as an image places its pixels: with its translation.
+
+    Parameters
+    ----------
+    centres : (n, ndim) ndarray
+        µm from the middle of the first pixel of the grid that was decoded.
+    image : LazyImage or Resampled
+        On that grid.
+    spacing : tuple of float
+        Of that grid.
+    """
+    own, ndim = image.image if isinstance(image, Resampled) else image, len(spacing)
+    zoom = np.divide(own.shape[-ndim:], image.shape[-ndim:])
+    # The grids have their edges in common, not the middles of their first pixels.
+    pixels = (np.asarray(centres, np.float64) / spacing + 0.5) * zoom - 0.5
+    return np.asarray((pixels + own.offset) * (own.spacing or spacing), np.float64)
 
 
 def _starts(places: Indices, n: int, m: int) -> Indices:

@@ -22,6 +22,8 @@ log = logging.getLogger("embedseg")
 
 #: Files of a run in its scratch folder: its request, and its result.
 REQUEST, RESULT = "asked.json", "result.json"
+#: File with the bytes of each process: boxes, and so the last digits of maps, depend on them.
+MEMORY = "memory.txt"
 
 
 @dataclass(frozen=True)
@@ -95,24 +97,35 @@ class Run:
         self.scratch.mkdir(parents=True)
         write_text(self.scratch / REQUEST, json.dumps(self.request, indent=2) + "\n")
 
+    def memory(self, share: float) -> float:
+        """Return the bytes of each process in the interrupted run; those given, if it is new."""
+        file = self.scratch / MEMORY
+        if not file.exists():
+            write_text(file, f"{share}\n")
+        return float(file.read_text(encoding="utf-8"))
+
     def remove(self) -> None:
         """Remove the scratch folder."""
         shutil.rmtree(self.scratch)
 
     def save_result(self, result: Result) -> None:
-        """Write the result, before the output gets its name."""
+        """Write the result, before the output gets its name, and which file has that until then."""
         plain = {
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(result).items()
         }
-        write_text(self.scratch / RESULT, json.dumps(plain))
+        held = {"result": plain, "replaces": _identity(result.labels)}
+        write_text(self.scratch / RESULT, json.dumps(held))
 
     def load_result(self, output: Output) -> Result | None:
         """Return the result of a run that was killed while it cleaned up; None for any other."""
         path = self.scratch / RESULT
         if not self.interrupted() or not output.path.exists() or not path.exists():
             return None
-        held = json.loads(path.read_text(encoding="utf-8"))
+        saved = json.loads(path.read_text(encoding="utf-8"))
+        if saved["replaces"] == _identity(output.path):
+            return None
+        held = saved["result"]
         return Result(
             **held | {"labels": output.path, "table": output.table if held["table"] else None}
         )
@@ -123,6 +136,12 @@ class Run:
             return held
         except (OSError, ValueError, RecursionError):
             return None
+
+
+def _identity(path: Path) -> list[int] | None:
+    """Return what differs between a file and one that replaces it; None if there is none."""
+    state = path.stat() if path.exists() else None
+    return state and [state.st_dev, state.st_ino]
 
 
 def request_of(model: Predictor, image: LazyImage, options: BlockOptions) -> dict[str, Any]:

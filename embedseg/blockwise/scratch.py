@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from embedseg.blockwise.block_objects import BlockObjects
+from embedseg.blockwise.block_objects import BlockObjects, ObjectTable
 from embedseg.common import write_file
 from embedseg.types import Labels
+
+
+class Found(NamedTuple):
+    """Objects of an image, or of one frame of a film.
+
+    Attributes
+    ----------
+    table : ObjectTable, optional
+        None for classes.
+    counts : tuple of int
+        The numbers in a `embedseg.blockwise.Result`, in that order.
+    """
+
+    table: ObjectTable | None
+    counts: tuple[int, ...]
 
 
 def write_binary(path: Path, write: Callable[[IO[bytes]], object]) -> None:
@@ -61,11 +76,23 @@ def load_objects(path: Path) -> BlockObjects:
         def per_axis(name: str) -> tuple[Labels, ...]:
             return tuple(held[f"{name}{axis}"] for axis in range(8) if f"{name}{axis}" in held)
 
-        table = {
-            name.removeprefix("table_"): held[name]
-            for name in held.files
-            if name.startswith("table_")
-        }
         return BlockObjects(
-            held["seeds"], table, held["cut"], per_axis("first"), per_axis("behind")
+            held["seeds"], _load_table(held), held["cut"], per_axis("first"), per_axis("behind")
         )
+
+
+def save_found(path: Path, found: Found) -> None:
+    """Write what was found in a frame."""
+    parts: dict[str, Any] = {f"table_{name}": held for name, held in (found.table or {}).items()}
+    write_binary(path, lambda file: np.savez(file, counts=np.array(found.counts), **parts))
+
+
+def load_found(path: Path) -> Found:
+    """Return what `save_found` wrote."""
+    with np.load(path) as held:
+        return Found(_load_table(held) or None, tuple(held["counts"].tolist()))
+
+
+def _load_table(held: Any) -> ObjectTable:
+    names = [name for name in held.files if name.startswith("table_")]
+    return {name.removeprefix("table_"): held[name] for name in names}

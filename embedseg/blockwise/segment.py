@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from math import prod
 from pathlib import Path
 
@@ -16,11 +18,12 @@ from embedseg.blockwise.estimate import format_net_load, pixels_through_net
 from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.joining import Numbering, drop_objects
 from embedseg.blockwise.outputs import Output, output_at
-from embedseg.blockwise.plan import BlockOptions, plan_blocks
-from embedseg.blockwise.resampled import table_on_grid
+from embedseg.blockwise.plan import BlockOptions, memory_share, plan_blocks
+from embedseg.blockwise.resampled import centres_in_image, table_on_grid
 from embedseg.blockwise.runs import Result, Run, explain_full_disk, request_of
-from embedseg.blockwise.scratch import load_objects
+from embedseg.blockwise.scratch import Found, load_found, load_objects, save_found
 from embedseg.blockwise.steps import coarsen_box, write_block
+from embedseg.blockwise.tables import write_table
 from embedseg.blockwise.workers import (
     BlockTask,
     ThisProcess,
@@ -46,11 +49,13 @@ def segment_blocks(
     options: BlockOptions,
     *,
     home: Path | None = None,
+    frames: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Result:
     """Segment an image block by block; see `embedseg.segmenter.Segmenter.segment_blocks`."""
     target = output_at(output, image)
+    film = frames and "T" in image.axes
     run = Run(target.scratch, request_of(model, image, options))
     if not overwrite and (done := run.load_result(target)):
         run.remove()
@@ -63,8 +68,13 @@ def segment_blocks(
     else:
         run.begin(overwrite)
     with explain_full_disk(target.scratch):
+        memory = run.memory(memory_share(options))
+        plan = partial(
+            plan_frame if film else plan_blocks,
+            *(model, image, target.scratch, options, home, memory),
+        )
         try:
-            job = plan_blocks(model, image, target.scratch, options, home)
+            job = plan()
         except (DataError, UsageError):
             if not resumes:
                 # Nothing has been computed that a later run could resume from.
@@ -72,7 +82,10 @@ def segment_blocks(
             raise
         log.info(format_net_load(pixels_through_net(job) / prod(job.shape)))
         with open_workers(options) as workers:
-            result = run_job(job, target, workers, model.config, progress)
+            if film:
+                result = run_frames(plan, target, workers, model.config, progress)
+            else:
+                result = run_job(job, target, workers, model.config, progress)
             run.save_result(result)
             target.finish(job.output, progress, worker_filling(job, workers))
     run.remove()
@@ -83,6 +96,60 @@ def run_job(
     job: BlockJob, output: Output, workers: Workers, config: Config, progress: bool
 ) -> Result:
     """Find the objects of all blocks, number them, and write labels and table."""
+    return _write_found(output, [write_objects(job, output, workers, config, progress)])
+
+
+def plan_frame(
+    model: Predictor,
+    image: LazyImage,
+    scratch: Path,
+    options: BlockOptions,
+    home: Path | None,
+    memory: float | None,
+    frame: int = 0,
+) -> BlockJob:
+    """Plan the blocks of a frame of a film, which is normalised by its own values."""
+    own = scratch / f"frame{frame}"
+    job = plan_blocks(model, image.at_frame(frame), own, options, home, memory)
+    return replace(job, frame=frame)
+
+
+def run_frames(
+    plan: Callable[..., BlockJob],
+    output: Output,
+    workers: Workers,
+    config: Config,
+    progress: bool,
+) -> Result:
+    """Work on the frames of a film one after the other, each as `run_job` on an image.
+
+    `plan` gets the number of a frame; what was found there is kept for a run that resumes.
+    """
+    found, count = [], output.image.shape[0]
+    for frame in range(count):
+        kept = output.scratch / f"frame{frame}.npz"
+        if not kept.exists():
+            log.info("frame %d of %d", frame + 1, count)
+            job = plan(frame=frame)
+            save_found(kept, write_objects(job, output, workers, config, progress))
+            shutil.rmtree(job.scratch)
+        found.append(load_found(kept))
+    return _write_found(output, found)
+
+
+def _write_found(output: Output, found: Sequence[Found]) -> Result:
+    """Write the table of an image, or of all frames, and return the result."""
+    tables = [each.table for each in found if each.table is not None]
+    if tables:
+        write_table(output.table, output.image.axes, tables)
+    counts = (sum(column) for column in zip(*(each.counts for each in found), strict=True))
+    return Result(output.path, output.table if tables else None, *counts)
+
+
+def write_objects(
+    job: BlockJob, output: Output, workers: Workers, config: Config, progress: bool
+) -> Found:
+    """Find the objects of all blocks, number them, and write labels; return their table."""
     levels = find_objects(job, workers, progress)
     objects = [load_objects(job.objects_file(k, level)) for k, level in enumerate(levels)]
     numbering, table = number_objects(job, job.decode_blocks(), objects, config)
@@ -91,17 +158,10 @@ def run_job(
     cut = 0 if table is None else int(table["cut"].sum())
     _warn(cut, numbering.lost, table)
     if table is not None:
-        table = table_on_grid(table, job.shape, job.grid)
-        output.write_table(table)
-    return Result(
-        output.path,
-        output.table if table is not None else None,
-        numbering.count,
-        len(levels),
-        sum(level > 0 for level in levels),
-        cut,
-        numbering.lost,
-    )
+        centres = centres_in_image(table["centre"], job.image, job.spacing)
+        table = table_on_grid(table, job.shape, job.grid) | {"centre": centres}
+    retried = sum(level > 0 for level in levels)
+    return Found(table, (numbering.count, len(levels), retried, cut, numbering.lost))
 
 
 def find_objects(job: BlockJob, workers: Workers, progress: bool) -> list[int]:

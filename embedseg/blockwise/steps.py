@@ -82,7 +82,10 @@ def write_block(job: BlockJob, k: int, level: int, numbers: Indices) -> None:
     labels = numbers.astype(array.dtype)[load_labels(job.objects_file(k, level))]
     box, values = labels_on_grid(labels, job.decode_blocks()[k].inner, job.shape, job.grid)
     if values.size:
-        array[box] = values
+        if job.frame is None:
+            array[box] = values
+        else:
+            array[(slice(job.frame, job.frame + 1), *box)] = values[np.newaxis]
     write_binary(job.written_file(k), lambda file: file.write(b""))
 
 

@@ -136,7 +136,7 @@ class _DaskWorkers:
                     job,
                     task.arguments,
                     [futures[name] for name in task.after],
-                    key=f"embedseg-{id(job)}-{task.name}",
+                    key=f"embedseg-{id(job)}-{job.frame}-{task.name}",
                     pure=False,
                     priority=-number,
                 )

@@ -15,6 +15,7 @@
     import_.py          The command import: a model from a package of the BioImage Model Zoo
     info.py             The command info: a model's method, net, training and settings
     mesh.py             The command mesh: surfaces of labels
+    numbers.py          Numbers in the text of options, and their bounds
     options.py          Options that several commands have, and how their values are parsed
     outputs.py          Outputs of all commands, checked before any work
     plan.py             The command plan: settings proposed from the data

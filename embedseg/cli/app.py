@@ -40,6 +40,32 @@ app = typer.Typer(
     epilog="\b\nExample:\n  embedseg demo\n  embedseg train my_data -o nuclei --time-limit 15m",
 )
 
+
+class CheckedCommand(GroupedCommand):
+    """A command that names values it refuses, among them empty ones, which would not count."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Read the arguments."""
+        try:
+            return super().parse_args(ctx, args)
+        except typer.BadParameter as error:
+            # Typer's message has the bound, but not the value.
+            if problems := getattr(error.__cause__, "errors", None):
+                error.message = f"{error.message}, not {problems()[0]['input']!r}"[:300]
+            raise
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run the command."""
+        for parameter in self.params:
+            value = ctx.params.get(parameter.name)
+            if isinstance(value, str) and value != parameter.default and not value.strip(" ,"):
+                name = "/".join(parameter.opts)
+                raise typer.BadParameter(
+                    f"{value!r} holds no value; leave the option out", ctx, param_hint=f"'{name}'"
+                )
+        return super().invoke(ctx)
+
+
 F = TypeVar("F", bound=Callable[..., None])
 
 
@@ -58,7 +84,7 @@ def command(*examples: str) -> Callable[[F], F]:
             check_outputs(name, values)
             function(**values)
 
-        return cast("F", app.command(name, cls=GroupedCommand, epilog=epilog)(checked))
+        return cast("F", app.command(name, cls=CheckedCommand, epilog=epilog)(checked))
 
     return register
 

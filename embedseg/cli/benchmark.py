@@ -16,6 +16,7 @@ from embedseg.cli.help import (
     one_of,
     presets as complete_presets,
 )
+from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
     Axes,
     ClassesText,
@@ -109,7 +110,11 @@ def benchmark(
     seeds: Annotated[
         int,
         typer.Option(
-            "--seeds", min=1, help="Number of trainings of each kind.", rich_help_panel=COMPARED
+            "--seeds",
+            min=1,
+            max=1000,
+            help="Number of trainings of each kind.",
+            rich_help_panel=COMPARED,
         ),
     ] = 2,
     split: Annotated[
@@ -140,7 +145,7 @@ def benchmark(
         run_benchmark,
         save_curves,
     )
-    from embedseg.common import check_output_folder
+    from embedseg.common import check_output_folder, quote
     from embedseg.model import parse_duration
     from embedseg.report import write_benchmark_report
     from embedseg.types import UsageError
@@ -151,13 +156,15 @@ def benchmark(
     changes = {key: value for key, value in changes.items() if not key.startswith("data.")}
     axis_counts = parse_list(ndim)
     if set(axis_counts) - {"2", "3"}:
-        raise UsageError(f"--ndim {ndim!r}: expected 2, 3 or 2,3")
+        raise UsageError(f"--ndim {quote(ndim)}: expected 2, 3 or 2,3")
     runs = list_entries(
         methods=parse_list(methods),
         nets=parse_list(nets) or (None,),
         ndims=[int(count) for count in axis_counts] or (None,),
         presets=parse_list(presets),
-        minutes=[parse_duration(text) / 60 for text in parse_list(time_limit)],
+        minutes=[
+            parse_as("--time-limit", text, parse_duration) / 60 for text in parse_list(time_limit)
+        ],
         seeds=seeds,
     )
     bench = BenchmarkSetup(data, output, split, options, changes, device)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, say
 from embedseg.cli.help import OUTLINES, one_of
+from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
     Axes,
     ClearBorder,
@@ -98,6 +99,15 @@ def convert(
             rich_help_panel=OUTLINES,
         ),
     ] = False,
+    keep_regions: Annotated[
+        bool,
+        typer.Option(
+            "--keep-regions",
+            help="Make objects of QuPath's annotations that hold other objects, too; what lies "
+            "inside keeps its number.",
+            rich_help_panel=OUTLINES,
+        ),
+    ] = False,
     largest_piece: LargestPiece = False,
     fill_holes: FillHoles = False,
     min_size: MinSize = 0,
@@ -117,16 +127,19 @@ def convert(
     from embedseg.labels import clean, object_ids
     from embedseg.plots import save_overlay
 
-    given, kind = parse_spacing(spacing), _kind(to, output)
+    given, size, kind = parse_spacing(spacing), _shape(shape), _kind(to, output)
     options = tidying_options(largest_piece, fill_holes, min_size, clear_border)
     if kind == LABELS:
         check_output_file(output, overwrite)
     else:
         check_export(output, kind, overwrite=overwrite)
-    read = _read(source, image, like, shape, link, axes and axes.upper())
+    drawing = _Drawing(link, keep_regions)
+    read = _read(source, image, like, size, drawing, axes and axes.upper(), given)
     labels = clean(read.data, options)
-    shown = _image(image, None) if image else None
+    shown = _image(image, axes and axes.upper()) if image else None
     pixels = _with_channels(shown) if shown else None
+    if shown:
+        _compare_spacing(shown, read, given)
     if kind == LABELS:
         write_labels(output, labels, given or read.spacing, read.axes)
     else:
@@ -138,6 +151,7 @@ def convert(
             channels=shown.channels if shown else (),
             progress=at_terminal(),
             spacing_known=(given or read.spacing) is not None,
+            scales=read.scales,
         )
         export_objects(output, objects, kind, overwrite=overwrite)
     count = len(object_ids(labels))
@@ -173,30 +187,40 @@ def _kind(asked: str | None, output: Path) -> str:
     return kind
 
 
+class _Drawing(NamedTuple):
+    """What becomes of outlines, as `import_objects` takes it."""
+
+    link: bool
+    keep_regions: bool
+
+
 # -- reading ----------------------------------------------------------------------------------
 def _read(
     source: Path,
     image: Path | None,
     like: Path | None,
-    shape: str | None,
-    link: bool,
+    shape: tuple[int, ...] | None,
+    drawing: _Drawing,
     axes: str | None,
+    spacing: tuple[float, ...] | None,
 ) -> Image:
     """Read labels from a file or store, or make them of outlines."""
     from dataclasses import replace
 
     from embedseg.export import IMPORTERS
-    from embedseg.images import is_lazy_source, read_labels
+    from embedseg.images import is_lazy_source, label_axes, read_labels, read_store
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
-        return _drawn(source, like or (None if shape else image), shape, link, axes)
-    if like or shape or link:
+        return _drawn(source, like or (None if shape else image), shape, drawing, axes)
+    if like or shape or any(drawing):
         raise UsageError(
-            f"{source}: --like, --shape and --link are for outlines: " + " ".join(IMPORTERS)
+            f"{source}: --like, --shape, --link and --keep-regions are for outlines: "
+            + " ".join(IMPORTERS)
         )
+    axes = axes and label_axes(axes)
     if is_lazy_source(source):
-        labels = _stored(source, axes)
+        labels = read_store(source, axes, spacing)
         labels = replace(labels, data=check_labels(labels.data, name=str(source)))
     else:
         labels = read_labels(source, axes)
@@ -209,7 +233,11 @@ def _read(
 
 
 def _drawn(
-    source: Path, like: Path | None, shape: str | None, link: bool, axes: str | None
+    source: Path,
+    like: Path | None,
+    shape: tuple[int, ...] | None,
+    drawing: _Drawing,
+    axes: str | None,
 ) -> Image:
     from embedseg.export import import_objects
     from embedseg.images import Image, label_axes
@@ -217,11 +245,11 @@ def _drawn(
 
     if like and shape:
         raise UsageError("--like and --shape: expected one of them")
-    size, spacing = _shape(shape), None
+    size, spacing = shape, None
     if like:
         image = _image(like, axes)
         size, spacing = image.data.shape[-len(label_axes(image.axes)) :], image.spacing
-    drawn = import_objects(source, size, image=like.name if like else None, link=link)
+    drawn = import_objects(source, size, image=like.name if like else None, **drawing._asdict())
     for line in drawn.warnings():
         say(f"{source}: {line}")
     return Image(drawn.labels, "ZYX"[-drawn.labels.ndim :], spacing, source)
@@ -230,12 +258,10 @@ def _drawn(
 def _shape(text: str | None) -> tuple[int, ...] | None:
     from embedseg.types import UsageError
 
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if len(parts) not in (2, 3) or not all(part.isdecimal() and int(part) for part in parts):
+    size = parse_whole("--shape", text, "1024,1024")
+    if size and len(size) not in (2, 3):
         raise UsageError(f"--shape {text!r}: expected Y,X or Z,Y,X in pixels, such as 1024,1024")
-    return tuple(int(part) for part in parts)
+    return size
 
 
 def _with_channels(image: Image) -> NDArray[Any]:
@@ -244,19 +270,29 @@ def _with_channels(image: Image) -> NDArray[Any]:
 
 
 def _image(path: Path, axes: str | None) -> Image:
-    from embedseg.images import is_lazy_source, read_image
+    from embedseg.images import is_lazy_source, read_image, read_store
     from embedseg.types import DataError
 
-    image = _stored(path, axes) if is_lazy_source(path) else read_image(path, axes)
+    read = read_store if is_lazy_source(path) else read_image
+    try:
+        image = read(path, axes)
+    except DataError:
+        # The axes may be those of the labels only.
+        if axes is None:
+            raise
+        image = read(path, None)
     if "T" in image.axes:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image
 
 
-def _stored(path: Path, axes: str | None) -> Image:
-    """Read all of a zarr store."""
-    from embedseg.images import Image, open_lazy
+def _compare_spacing(image: Image, labels: Image, given: tuple[float, ...] | None) -> None:
+    """Print that an image has another spacing than the one that its labels are written with."""
+    from embedseg.geometry import spacings_agree
 
-    lazy = open_lazy(path, axes)
-    data = lazy.read((slice(None),) * len(lazy.shape))
-    return Image(data, lazy.axes, lazy.spacing, path, lazy.channels)
+    used = given or labels.spacing
+    if not used or not image.spacing or len(used) != len(image.spacing):
+        return
+    if not all(map(spacings_agree, zip(image.spacing, used, strict=True))):
+        theirs, ours = (",".join(f"{size:g}" for size in each) for each in (image.spacing, used))
+        say(f"{image.path}: spacing {theirs} µm, that of the labels is {ours} µm, which is used")

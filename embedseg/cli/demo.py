@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from embedseg.cli.app import command
+from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import Device, Overwrite
 
 
@@ -32,10 +33,12 @@ def demo(
     """Train on the images that come with the package, and segment the ones held back."""
     from embedseg.common import check_output_folder
     from embedseg.demo import run_demo
+    from embedseg.model import parse_duration
     from embedseg.scoring import object_table
 
+    seconds = parse_as("--time-limit", time_limit, parse_duration)
     check_output_folder(output, overwrite)
-    summary = run_demo(output, ndim=ndim, time_limit=time_limit, device=device)
+    summary = run_demo(output, ndim=ndim, time_limit=seconds, device=device)
     typer.echo(object_table(summary))
     typer.echo(
         f"\n{output}: scores.json, labels, and in overlays a picture of every image\n"

@@ -10,12 +10,12 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, print_json
 from embedseg.cli.help import SURFACES
+from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
     Axes,
     Json,
     Overwrite,
     SpacingText,
-    parse_list,
     parse_spacing,
     pixel_size,
 )
@@ -23,6 +23,7 @@ from embedseg.common import plural
 
 if TYPE_CHECKING:
     from embedseg.export import Measures
+    from embedseg.images import Image
 
 Wanted = Annotated[
     str | None,
@@ -39,6 +40,7 @@ Step = Annotated[
     typer.Option(
         "--step",
         min=1,
+        max=1000,
         help="Distance of samples, voxels; more gives fewer faces, coarser.",
         rich_help_panel=SURFACES,
     ),
@@ -48,6 +50,7 @@ Smooth = Annotated[
     typer.Option(
         "--smooth",
         min=0,
+        max=1000,
         help="Taubin iterations; 0 leaves the stairs of the voxels.",
         rich_help_panel=SURFACES,
     ),
@@ -73,7 +76,9 @@ def mesh(
     labels: Annotated[
         Path,
         typer.Argument(
-            metavar="LABELS", exists=True, help="Label volume, or folder of label slices."
+            metavar="LABELS",
+            exists=True,
+            help="Label volume, zarr store, or folder of label slices.",
         ),
     ],
     output: Annotated[
@@ -114,7 +119,6 @@ def mesh(
     """Make closed surfaces of the objects of a label volume, in µm."""
     from embedseg.common import check_not_inputs
     from embedseg.export import MeshOptions, check_outputs, save_surfaces
-    from embedseg.images import read_labels, read_stack
     from embedseg.types import DataError
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
@@ -123,8 +127,7 @@ def mesh(
         [output.with_suffix("") if each else output, output.with_suffix(".csv")], [labels]
     )
     check_outputs(output, each=each, preview=preview, overwrite=overwrite)
-    read = read_stack if labels.is_dir() else read_labels
-    image = read(labels, axes and axes.upper())
+    image = _read(labels, axes and axes.upper())
     if image.axes != "ZYX":
         raise DataError(
             f"{labels}: shape {image.data.shape} ({image.axes}), expected labels of a "
@@ -150,14 +153,21 @@ def mesh(
         typer.echo(f"{summarise(rows)} written to {where}, {output.with_suffix('.csv').name}")
 
 
+def _read(labels: Path, axes: str | None) -> Image:
+    """Read labels from a file, a store or a folder of slices."""
+    from embedseg.images import is_lazy_source, read_labels, read_stack, read_store
+
+    if is_lazy_source(labels):
+        return read_store(labels, axes)
+    if labels.is_dir():
+        return read_stack(labels, axes, as_stored=True)
+    # Labels have no channels, and surfaces are those of a volume.
+    return read_labels(labels, axes, unnamed="ZYX")
+
+
 def parse_labels(text: str | None) -> list[int]:
     """Parse a comma-separated list of labels."""
-    from embedseg.types import UsageError
-
-    parts = parse_list(text)
-    if text is not None and not (parts and all(part.isdecimal() and int(part) for part in parts)):
-        raise UsageError(f"--label {text!r}: expected numbers of objects such as 3,5")
-    return [int(part) for part in parts]
+    return list(parse_whole("--label", text, "3,5", most=2**31 - 1) or ())
 
 
 def summarise(rows: list[Measures]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -11,6 +10,7 @@ import typer
 
 from embedseg.cli.console import say
 from embedseg.cli.help import PREDICTING, READING, TIDYING, devices, methods
+from embedseg.common import quote
 
 if TYPE_CHECKING:
     from embedseg.data import DataOptions
@@ -61,6 +61,8 @@ IgnoreLabel = Annotated[
     int | None,
     typer.Option(
         "--ignore-label",
+        min=-(2**31),
+        max=2**32 - 1,
         help="Value of masks that means 'not annotated', besides -1.",
         show_default=False,
         rich_help_panel=READING,
@@ -110,6 +112,7 @@ MinSize = Annotated[
     typer.Option(
         "--min-size",
         min=0,
+        max=10**12,
         help="Drop objects, or pieces of classes, of fewer pixels.",
         rich_help_panel=TIDYING,
     ),
@@ -137,14 +140,14 @@ ClearBorder = Annotated[
 
 # -- parsing ---------------------------------------------------------------------------------------
 def parse_spacing(text: str | None) -> tuple[float, ...] | None:
-    """Parse a comma-separated list of positive numbers.
+    """Parse a comma-separated list of sizes of pixels, µm.
 
     Examples
     --------
     >>> parse_spacing("2,0.5,0.5")
     (2.0, 0.5, 0.5)
     """
-    from embedseg.types import UsageError
+    from embedseg.types import LARGEST_PIXEL, SMALLEST_PIXEL, UsageError
 
     if text is None:
         return None
@@ -152,8 +155,11 @@ def parse_spacing(text: str | None) -> tuple[float, ...] | None:
         spacing = tuple(float(part) for part in text.split(","))
     except ValueError:
         spacing = ()
-    if not spacing or not all(0 < value < math.inf for value in spacing):
-        raise UsageError(f"--spacing {text!r}: expected positive numbers such as 2,0.5,0.5")
+    if not spacing or not all(SMALLEST_PIXEL <= size <= LARGEST_PIXEL for size in spacing):
+        raise UsageError(
+            f"--spacing {quote(text)}: expected positive numbers such as 2,0.5,0.5, "
+            f"{SMALLEST_PIXEL:g} to {LARGEST_PIXEL:g} µm"
+        )
     return spacing
 
 

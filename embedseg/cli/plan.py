@@ -10,6 +10,7 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, findings_first, print_json, say
 from embedseg.cli.help import TRAINED, methods, nets, presets
+from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
     METHOD_HELP,
     Axes,
@@ -105,7 +106,7 @@ class PlanRequest(NamedTuple):
     net: str | None
     ndim: int | None
     start: Path | None
-    memory: str | None
+    memory: float | None
     preset: str | None
 
 
@@ -142,7 +143,7 @@ def plan(
         data,
         given_options(masks, axes, spacing, ignore_label, classes),
         parse_settings(settings),
-        PlanRequest(method, net, ndim, start, memory, preset),
+        PlanRequest(method, net, ndim, start, memory_limit(memory), preset),
         device,
     )
     if json:
@@ -154,6 +155,13 @@ def plan(
     if output:
         save_config(config, output)
         say(f"written to {output}; next: embedseg train {data} -o MODEL --config {output}")
+
+
+def memory_limit(text: str | None) -> float | None:
+    """Return the memory limit in bytes."""
+    from embedseg.model import parse_memory
+
+    return None if text is None else parse_as("--memory", text, parse_memory)
 
 
 def plan_config(
@@ -169,7 +177,6 @@ def plan_config(
         explain,
         fit_to_memory,
         measure_data,
-        parse_memory,
         plan_from,
         plan_reading,
     )
@@ -177,8 +184,8 @@ def plan_config(
     options = reading_options(given, changes)
     with findings_first(data, options, asked.method or "embedding"):
         options = plan_reading(data, asked.method, options, asked.start)
-        samples = load_training(data, options, progress=at_terminal()).train
-    stats = measure_data(samples, asked.ndim, options)
+        loaded = load_training(data, options, progress=at_terminal())
+    stats = measure_data(loaded.train, asked.ndim, options)
     config = plan_from(
         stats,
         method=asked.method,
@@ -188,5 +195,5 @@ def plan_config(
         preset=asked.preset or "default",
     ).changed(changes)
     if asked.memory:
-        config = fit_to_memory(config, parse_memory(asked.memory), stats.shapes, device)
-    return config, stats, explain(config, stats, device)
+        config = fit_to_memory(config, asked.memory, stats.shapes, device)
+    return config, stats, "\n".join([explain(config, stats, device), loaded.messages[-1]])

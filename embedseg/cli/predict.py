@@ -63,8 +63,9 @@ def predict(
             "-o",
             "--output",
             metavar="OUT",
-            help="Folder for the label images, <stem>.tif; in blocks "
-            "*.zarr, IMAGE.zarr/labels/NAME or *.tif.",
+            help="Folder for the label images, <stem>.tif, of images from several folders with "
+            "these; in blocks *.zarr, IMAGE.zarr/labels/NAME or *.tif; of a plate a folder, or "
+            "PLATE.zarr/labels/NAME.",
         ),
     ],
     tta: Tta = False,
@@ -151,7 +152,7 @@ def predict(
     OUT/report.html shows what was found.
 
     Images of any size, among them OME-Zarr, are segmented in blocks, by one process or many; an
-    interrupted run resumes.
+    interrupted run resumes. So are all fields of a plate.
     """
     changes = parse_settings(settings)
     if min_score:

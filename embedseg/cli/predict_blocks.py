@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedseg.cli.console import at_terminal, say
+from embedseg.cli.console import at_terminal, explain_error, say
 from embedseg.cli.help import BLOCKS as PANEL
+from embedseg.cli.numbers import parse_as, parse_whole
 
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions, Result
@@ -39,7 +40,7 @@ Halo = Annotated[
 Workers = Annotated[
     int,
     typer.Option(
-        "--workers", min=1, help="Processes that share the blocks.", rich_help_panel=PANEL
+        "--workers", min=1, max=1024, help="Processes that share the blocks.", rich_help_panel=PANEL
     ),
 ]
 Scheduler = Annotated[
@@ -57,6 +58,7 @@ Threads = Annotated[
     typer.Option(
         "--threads",
         min=1,
+        max=1024,
         help="Threads of each process.",
         show_default="an equal share",
         rich_help_panel=PANEL,
@@ -75,7 +77,11 @@ Memory = Annotated[
 Level = Annotated[
     int,
     typer.Option(
-        "--level", min=0, help="Level of the pyramid of an OME-Zarr image.", rich_help_panel=PANEL
+        "--level",
+        min=0,
+        max=100,
+        help="Level of the pyramid of an OME-Zarr image.",
+        rich_help_panel=PANEL,
     ),
 ]
 DryRun = Annotated[
@@ -98,55 +104,62 @@ def block_options(
 ) -> BlockOptions:
     """Return the options of blocks, parsed."""
     from embedseg.blockwise import BlockOptions
+    from embedseg.model import parse_memory
 
+    if memory is not None:
+        parse_as("--memory", memory, parse_memory)
     return BlockOptions(
-        _pixels("--block", block), _pixels("--halo", halo), workers, scheduler, threads, memory
+        parse_whole("--block", block, "128,512,512"),
+        parse_whole("--halo", halo, "16,64,64", least=0),
+        workers,
+        scheduler,
+        threads,
+        memory,
     )
-
-
-def _pixels(option: str, text: str | None) -> tuple[int, ...] | None:
-    from embedseg.types import UsageError
-
-    if text is None:
-        return None
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() for part in parts):
-        raise UsageError(f"{option} {text!r}: expected whole numbers such as 128,512,512")
-    return tuple(map(int, parts))
 
 
 def predict_in_blocks(request: PredictRequest) -> None:
     """Segment one image of any size, or print what that would take."""
+    from embedseg.images import is_lazy_source, list_fields
     from embedseg.types import UsageError
 
     if request.needs_whole_images:
         raise UsageError(
-            "--maps, --plot, --pieces, --frames, --also and what tidies objects "
-            "are not for images in blocks"
+            "--maps, --plot, --pieces, --also and what tidies objects are not for images in blocks"
         )
     if len(request.inputs) != 1:
         raise UsageError(f"{len(request.inputs)} inputs: expected one image, to segment in blocks")
     source, more = request.inputs[0], {}
+    fields = list_fields(source) if is_lazy_source(source) else []
     if request.tta or request.planes:
         more = {
             "predict.tta": str(request.tta).lower(),
             "predict.planes": str(request.planes).lower(),
         }
     segmenter = request.load_model(more)
-    if request.dry_run:
+    if fields:
+        predict_fields(request, segmenter, fields)
+    elif request.dry_run:
         _estimate(segmenter, source, request)
-        return
-    result = segmenter.segment_blocks(
+    else:
+        _report(segment_source(request, segmenter, source, request.output, at_terminal()))
+
+
+def segment_source(
+    request: PredictRequest, segmenter: Segmenter, source: str, output: Path, progress: bool
+) -> Result:
+    """Segment one image in blocks."""
+    return segmenter.segment_blocks(
         source,
-        request.output,
+        output,
         axes=request.axes,
         spacing=request.spacing,
         level=request.level,
         options=request.blocks,
+        frames=request.by_frame,
         overwrite=request.overwrite,
-        progress=at_terminal(),
+        progress=progress,
     )
-    _report(result)
 
 
 def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
@@ -155,6 +168,9 @@ def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> Non
     from embedseg.images import open_lazy
 
     image = open_lazy(source, request.axes, request.spacing, request.level)
+    if "T" in image.axes and request.by_frame:
+        typer.echo(f"frames: {image.shape[0]}, each one:")
+        image = image.at_frame(0)
     estimate = estimate_blocks(segmenter.predictor, image, request.blocks, segmenter.home)
     typer.echo("\n".join(estimate.lines()))
 
@@ -170,6 +186,68 @@ def _report(result: Result) -> None:
         )
     else:
         typer.echo(f"classes written to {result.labels}")
+
+
+# -- plates ----------------------------------------------------------------------------------------
+def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
+    """Segment the fields of a plate or a well that have no labels yet."""
+    from embedseg.common import check_not_inputs, check_output_folder, plural
+    from embedseg.types import DataError, UsageError
+
+    source, output = request.inputs[0].rstrip("/"), request.output
+    plate = Path(source).resolve()
+    if output.parent.name == "labels" and output.parent.parent.resolve() == plate:
+        targets = {field: Path(source, field, "labels", output.name) for field in fields}
+    elif output.suffix:
+        raise UsageError(
+            f"{output}: expected a folder, or {source}/labels/NAME, for the labels of "
+            f"{len(fields)} fields"
+        )
+    else:
+        check_not_inputs([output], [plate])
+        check_output_folder(output, True)
+        targets = {field: output / f"{field}.zarr" for field in fields}
+    if request.dry_run:
+        typer.echo(f"fields: {len(fields)}, the first one:")
+        _estimate(segmenter, f"{source}/{fields[0]}", request)
+        return
+    missing = [each for each in fields if request.overwrite or not targets[each].exists()]
+    if skipped := len(fields) - len(missing):
+        say(f"{skipped} of {len(fields)} have labels already and are skipped")
+    failed = [
+        field
+        for number, field in enumerate(missing, 1)
+        if not _try_field(
+            request, segmenter, field, targets[field], f"[{number}/{len(missing)}] {field}"
+        )
+    ]
+    typer.echo(f"{plural(len(missing) - len(failed), 'field')} written to {output}")
+    if failed:
+        raise DataError(
+            f"{len(failed)} of {len(missing)} fields failed: "
+            + ", ".join(failed[:5])
+            + " ..." * (len(failed) > 5)
+        )
+
+
+def _try_field(
+    request: PredictRequest, segmenter: Segmenter, field: str, target: Path, place: str
+) -> bool:
+    """Segment a field and print what was found, or what is wrong with it; return success."""
+    from embedseg.common import disk_is_full
+    from embedseg.types import DataError
+
+    source = f"{request.inputs[0].rstrip('/')}/{field}"
+    try:
+        result = segment_source(request, segmenter, source, target, progress=False)
+    except DataError as error:  # a bad field must not cost the others
+        if disk_is_full(error):
+            raise
+        say(f"{place}: failed")
+        explain_error(error)
+        return False
+    say(f"{place}: " + (f"{result.count} objects" if result.table else "classes"))
+    return True
 
 
 # -- images that turn out to be too large ----------------------------------------------------------

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedseg.cli.predict_request import PredictRequest
-    from embedseg.images import Image
+    from embedseg.images import Image, LazyImage
     from embedseg.labels import CleanOptions
     from embedseg.report import Gallery
     from embedseg.segmenter import Segmenter
@@ -32,9 +32,13 @@ log = logging.getLogger("embedseg")
 
 
 class _Job(NamedTuple):
-    """A request with its model, the folders of pieces by class, and the images of the report."""
+    """A request with its model, the folders of pieces by class, and the images of the report.
+
+    `names` has the path of what is written for each file, below a folder and without suffix.
+    """
 
     request: PredictRequest
+    names: Mapping[Path, Path]
     segmenter: Segmenter
     pieces: dict[int, Path]
     gallery: Gallery
@@ -43,27 +47,29 @@ class _Job(NamedTuple):
 def predict_files(request: PredictRequest) -> None:
     """Segment the files that have no labels yet, and write a report."""
     from embedseg.common import check_output_folder
-    from embedseg.images import expand_inputs, stem
+    from embedseg.images import expand_inputs, name_outputs
     from embedseg.report import Gallery, write_prediction_report
     from embedseg.types import DataError
 
     output = request.output
     check_output_folder(output, True)
-    files = {path: output / f"{stem(path)}.tif" for path in expand_inputs(request.inputs)}
+    found = expand_inputs(request.inputs)
+    names = dict(zip(found, name_outputs(found), strict=True))
+    files = {path: output / f"{name}.tif" for path, name in names.items()}
     inputs = _list_inputs(request, files)
     check_against_inputs([output], inputs, folder=True)
     check_against_inputs(files.values(), inputs)
     missing = [path for path in files if request.overwrite or not files[path].exists()]
     skipped = len(files) - len(missing)
+    _check_existing({path: files[path] for path in files if path not in set(missing)}, request.axes)
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
     if not missing:
         return
     segmenter = request.load_model()
     folders = _class_folders(segmenter, request.pieces, output)
-    job = _Job(request, segmenter, folders, Gallery(segmenter.config.method))
+    job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method))
     _check_beside(job, {path: files[path] for path in missing}, inputs)
-    output.mkdir(parents=True, exist_ok=True)
     failed = [
         path
         for number, path in enumerate(missing, 1)
@@ -83,7 +89,7 @@ def predict_files(request: PredictRequest) -> None:
     if failed:
         raise DataError(
             f"{len(failed)} of {len(missing)} files failed: "
-            + ", ".join(path.name for path in failed[:5])
+            + ", ".join(_shown(job, path) for path in failed[:5])
             + " ..." * (len(failed) > 5)
         )
 
@@ -100,16 +106,58 @@ def _list_inputs(request: PredictRequest, files: Iterable[Path]) -> Inputs:
     )
 
 
+def _check_existing(files: Mapping[Path, Path], axes: str | None) -> None:
+    """Check that label images that exist are whole, and of their images' shapes.
+
+    Raises
+    ------
+    UsageError
+        If one is not: it may be damaged, or no file of this package.
+    """
+    from embedseg.images import open_lazy
+    from embedseg.types import DataError, UsageError
+
+    for path, target in files.items():
+        try:
+            found = _lengths(open_lazy(target))
+        except DataError as error:
+            raise UsageError(f"{error}; remove it to have it made again, or --overwrite") from error
+        try:
+            expected = _lengths(open_lazy(path, axes))
+        except (DataError, UsageError):  # an image that is only read as a whole
+            continue
+        if found != expected:
+            raise UsageError(
+                f"{target}: has {_format_lengths(found)}, expected {_format_lengths(expected)} as "
+                f"{path}; remove it to have it made again, or --overwrite"
+            )
+
+
+def _lengths(image: LazyImage) -> dict[str, int]:
+    """Return the lengths of axes that labels have too, but for those of 1."""
+    pairs = zip(image.axes, image.shape, strict=True)
+    return {axis: length for axis, length in pairs if axis != "C" and length > 1}
+
+
+def _format_lengths(lengths: Mapping[str, int]) -> str:
+    return ", ".join(f"{axis} {length}" for axis, length in lengths.items()) or "one pixel"
+
+
 def _check_beside(job: _Job, files: Mapping[Path, Path], inputs: Inputs) -> None:
     """Check what is written beside the labels of some files, before any is segmented."""
     from embedseg.common import check_output_file
     from embedseg.export import EXPORTERS, check_export
+    from embedseg.types import UsageError
 
     overwrite = job.request.overwrite
+    written: dict[Path, Path] = {}
     for path, target in files.items():
+        for each in (target, *_list_beside(job, path, target)):
+            if (other := written.setdefault(each, path)) is not path:
+                raise UsageError(f"{each}: would be written for {other} and for {path}")
         for kind in job.request.formats:
             check_export(target.with_suffix(EXPORTERS[kind].suffix), kind, overwrite=overwrite)
-        for file in _pictures_and_maps(job, path, target):
+        for file in _pictures_and_maps(job, path):
             check_output_file(file, overwrite)
         check_against_inputs(_list_beside(job, path, target), inputs)
 
@@ -119,14 +167,17 @@ def _list_beside(job: _Job, path: Path, target: Path) -> list[Path]:
     from embedseg.export import EXPORTERS
 
     exported = [target.with_suffix(EXPORTERS[kind].suffix) for kind in job.request.formats]
-    return [*exported, *_pictures_and_maps(job, path, target)]
+    return [*exported, *_pictures_and_maps(job, path)]
 
 
-def _pictures_and_maps(job: _Job, path: Path, target: Path) -> list[Path]:
-    from embedseg.images import stem
+def _shown(job: _Job, path: Path) -> str:
+    """Return what a file is called in messages: its name below the common folder."""
+    return str(job.names[path].parent / path.name)
 
-    request, config, name = job.request, job.segmenter.config, stem(path)
-    found = [folder / target.name for folder in job.pieces.values()]
+
+def _pictures_and_maps(job: _Job, path: Path) -> list[Path]:
+    request, config, name = job.request, job.segmenter.config, job.names[path]
+    found = [folder / f"{name}.tif" for folder in job.pieces.values()]
     if request.maps:
         specs = config.method.maps(config.ndim)
         found += [request.output / "maps" / f"{name}_{spec.name}.tif" for spec in specs]
@@ -158,19 +209,17 @@ def _try_file(job: _Job, path: Path, target: Path, place: str) -> bool:
     made = [each for each in _list_beside(job, path, target) if not each.exists()]
     try:
         message = _predict_file(job, path, target)
-    except UsageError:
-        raise
     except Exception as error:  # a bad file must not cost the others
         # Otherwise they would be in the way of the next run.
         for each in made:
             shutil.rmtree(each) if each.is_dir() else each.unlink(missing_ok=True)
-        if disk_is_full(error):
+        if isinstance(error, UsageError) or disk_is_full(error):
             raise
         log.debug("%s", path, exc_info=True)
         say(f"{place} {path}: failed")
         explain_error(error)
         return False
-    say(f"{place} {path.name}: {message} ({time.monotonic() - begun:.1f} s)")
+    say(f"{place} {_shown(job, path)}: {message} ({time.monotonic() - begun:.1f} s)")
     return True
 
 
@@ -179,6 +228,7 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
     request, segmenter = job.request, job.segmenter
     divisible = not (request.needs_whole_images or request.planes)
     if divisible and too_large(segmenter, path, request.axes, request.spacing):
+        target.parent.mkdir(parents=True, exist_ok=True)
         return in_blocks_instead(
             segmenter, path, target, request.axes, request.spacing, request.overwrite
         )
@@ -188,10 +238,10 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
 def _predict_image(job: _Job, path: Path, target: Path) -> str:
     """Segment a file as a whole; return what was found."""
     from embedseg.data import to_mask_values
-    from embedseg.images import label_axes, stem, write_labels
+    from embedseg.images import label_axes, write_labels
     from embedseg.labels import clean_segmentation
 
-    request, segmenter = job.request, job.segmenter
+    request, segmenter, name = job.request, job.segmenter, str(job.names[path])
     image = _read_image(job, path)
     spacing = request.spacing or image.spacing
     maps, segmentation = _segment(job, image, spacing)
@@ -199,7 +249,7 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
         write_maps(
             maps,
             request.output / "maps",
-            stem(path),
+            name,
             segmenter.config.spacing_known,
             tuple(segmenter.config.method.colours),
         )
@@ -209,27 +259,29 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
     labels = segmentation.labels
     for index, folder in job.pieces.items():
         pieces = _pieces(labels == index, request.tidy, "T" in space)
-        write_labels(folder / target.name, pieces, spacing, space)
+        write_labels(folder / f"{name}.tif", pieces, spacing, space)
     written = to_mask_values(labels, classes) if classes else labels
     for kind in request.formats:
         _write_beside(target, kind, image, replace(segmentation, labels=written), spacing)
     if request.plot:
-        plot_prediction(request.output / "plots", stem(path), image, labels, maps, segmenter)
+        plot_prediction(request.output / "plots", name, image, labels, maps, segmenter)
     # Last: a file with labels counts as done.
     write_labels(target, written, spacing, space)
-    job.gallery.add_frames(image, segmentation, spacing)
+    job.gallery.add_frames(name, image, segmentation, spacing)
     return segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
 
 
 def _read_image(job: _Job, path: Path) -> Image:
     """Read an image, and check that its axes are those of the request and of the model."""
-    from embedseg.images import read_image
+    from embedseg.images import drop_equal_colours, read_image
     from embedseg.model import check_pixel_size
     from embedseg.types import DataError, UsageError
 
     request, segmenter = job.request, job.segmenter
     image = read_image(path, request.axes)
-    if "T" in image.axes and not request.frames and "T" not in (request.axes or ""):
+    if segmenter.config.channels == 1:
+        image = drop_equal_colours(image)
+    if "T" in image.axes and not request.by_frame:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:
         raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")
@@ -303,23 +355,22 @@ def _write_beside(
     spacing: tuple[float, ...] | None,
 ) -> None:
     """Write the objects of an image in a format, beside its labels and with their name."""
-    from embedseg.export import EXPORTERS, Objects, export_objects
-    from embedseg.types import DataError
+    import numpy as np
 
-    if "T" in image.axes:
-        raise DataError(
-            f"{image.path}: has a time axis ({image.axes}), --also is for images and volumes"
-        )
+    from embedseg.export import EXPORTERS, Objects, export_objects
+
+    film = "T" in image.axes
     table = segmentation.objects
     scores = table["score"].tolist() if table is not None else []
     objects = Objects(
         segmentation.labels,
-        spacing or (1.0,) * segmentation.labels.ndim,
+        spacing or (1.0,) * (segmentation.labels.ndim - film),
         image.path.name if image.path else target.name,
         dict(enumerate(scores, 1)),
-        image.data if "C" in image.axes else image.data[None],
+        image.data if "C" in image.axes else np.expand_dims(image.data, int(film)),
         image.channels,
         spacing_known=spacing is not None,
+        film=film,
     )
     # Checked before.
     export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)

@@ -58,6 +58,11 @@ class PredictRequest:
     command: str
 
     @property
+    def by_frame(self) -> bool:
+        """Whether a time axis is segmented frame by frame."""
+        return self.frames or "T" in (self.axes or "")
+
+    @property
     def in_blocks(self) -> bool:
         """Whether one image is to be segmented in blocks."""
         from embedseg.blockwise import BlockOptions
@@ -68,7 +73,7 @@ class PredictRequest:
             or self.level > 0
             or self.dry_run
             or self.output.suffix.lower() in (".zarr", ".tif", ".tiff")
-            or self.output.parent.parent.suffix == ".zarr"
+            or is_lazy_source(self.output.parent.parent)
             or any(map(is_lazy_source, self.inputs))
         )
 
@@ -77,7 +82,7 @@ class PredictRequest:
         """Whether something is asked for that images in blocks do not have."""
         from embedseg.labels import CleanOptions
 
-        more = self.maps or self.plot or self.frames or bool(self.pieces or self.formats)
+        more = self.maps or self.plot or bool(self.pieces or self.formats)
         return more or self.tidy != CleanOptions()
 
     def load_model(self, changes: dict[str, str] | None = None) -> Segmenter:

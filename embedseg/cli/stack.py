@@ -63,6 +63,7 @@ def stack(
         typer.Option(
             "--size",
             min=8,
+            max=2**16,
             help="Segment slices scaled to this length of the longer side, pixels.",
             show_default="as they are",
         ),

@@ -10,6 +10,7 @@ import typer
 from embedseg.cli.app import command
 from embedseg.cli.console import command_line, findings_first, say
 from embedseg.cli.help import TRAINED, TRAINING
+from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
     Axes,
     ClassesText,
@@ -31,6 +32,7 @@ from embedseg.cli.plan import (
     PlanRequest,
     Preset,
     Start,
+    memory_limit,
     plan_config,
 )
 from embedseg.cli.plots import plot_option
@@ -83,6 +85,7 @@ def train(
         typer.Option(
             "--epochs",
             min=1,
+            max=10**6,
             help="Length of the training; with a time limit too, the first to be reached ends it.",
             show_default="until the time limit, else train.epochs",
             rich_help_panel=TRAINING,
@@ -93,6 +96,7 @@ def train(
         typer.Option(
             "--seed",
             min=0,
+            max=2**32 - 1,
             help="Seed of random weights, crops and augmentation.",
             show_default="0",
             rich_help_panel=TRAINING,
@@ -117,6 +121,7 @@ def train(
         typer.Option(
             "--devices",
             min=1,
+            max=1024,
             help="Number of devices that share each batch; use net.norm=group.",
             rich_help_panel=TRAINING,
         ),
@@ -137,10 +142,10 @@ def train(
     from embedseg.training import save_history
     from embedseg.types import UsageError
 
-    limit = None if time_limit is None else parse_duration(time_limit)
+    limit = None if time_limit is None else parse_as("--time-limit", time_limit, parse_duration)
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
     reading = given_options(masks, axes, spacing, ignore_label, classes)
-    asked = PlanRequest(method, net, ndim, start, memory, preset)
+    asked = PlanRequest(method, net, ndim, start, memory_limit(memory), preset)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite: choose one")
     folder = ModelFolder(output)

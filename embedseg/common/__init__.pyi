@@ -19,6 +19,7 @@ from .registry import Registry as Registry
 from .text import (
     format_shape as format_shape,
     plural as plural,
+    quote as quote,
     shorten as shorten,
     unknown_name as unknown_name,
 )

@@ -70,7 +70,8 @@ class Registry(Mapping[str, T]):
         self._ours[name] = target
 
     def __contains__(self, name: object) -> bool:
-        return name in self._targets
+        # What is read from a file may be a list, which has no hash.
+        return name in list(self._targets)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._targets)

@@ -6,6 +6,8 @@ from collections.abc import Iterable
 
 #: Names shown in a message, by default.
 SHOWN = 5
+#: Characters of a value in a message, at most.
+LONGEST = 80
 
 
 def shorten(names: Iterable[str], most: int = SHOWN) -> str:
@@ -43,6 +45,18 @@ def format_shape(lengths: Iterable[object]) -> str:
     return " x ".join(map(str, lengths))
 
 
+def quote(value: object) -> str:
+    """Return a value for a message, no longer than a line.
+
+    Examples
+    --------
+    >>> quote("2,x"), quote("1" * 5000)[-8:]
+    ("'2,x'", "1111'...")
+    """
+    text = repr(value)
+    return text if len(text) <= LONGEST else f"{text[:LONGEST]}{text[0]}..."
+
+
 def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
     """Return the message for an unknown name.
 
@@ -51,4 +65,4 @@ def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:
     >>> unknown_name("net", "vgg", ["erfnet", "unet"])
     "no net 'vgg'; there are erfnet, unet"
     """
-    return f"no {noun} {name!r}; there are {', '.join(known)}"
+    return f"no {noun} {quote(name)}; there are {', '.join(known)}"

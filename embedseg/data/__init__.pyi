@@ -9,7 +9,7 @@ from .crops import Crops as Crops
 from .folder import SPLITS as SPLITS, find_splits as find_splits
 from .folder_check import check_folder as check_folder
 from .new_pair import add_pair as add_pair
-from .options import DataOptions as DataOptions
+from .options import DataOptions as DataOptions, PixelSize as PixelSize
 from .pairing import pair_folders as pair_folders
 from .prepared import prepare_samples as prepare_samples
 from .samples import (

@@ -65,7 +65,7 @@ class Augment(BaseModel):
     30.0
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     symmetries: bool = False
     rotation: float = Field(default=0.0, ge=0, le=180)
@@ -73,13 +73,13 @@ class Augment(BaseModel):
     zoom: float = Field(default=0.0, ge=0, le=3)
     shear: float = Field(default=0.0, ge=0, le=45)
     shift: float = Field(default=0.0, ge=0, le=0.5)
-    elastic: float = Field(default=0.0, ge=0)
-    elastic_grid: float = Field(default=24.0, gt=1)
-    brightness: float = Field(default=0.0, ge=0)
-    contrast: float = Field(default=0.0, ge=0)
-    gamma: float = Field(default=0.0, ge=0)
-    noise: float = Field(default=0.0, ge=0)
-    blur: float = Field(default=0.0, ge=0)
+    elastic: float = Field(default=0.0, ge=0, le=1000)
+    elastic_grid: float = Field(default=24.0, gt=1, le=1e6)
+    brightness: float = Field(default=0.0, ge=0, le=100)
+    contrast: float = Field(default=0.0, ge=0, le=100)
+    gamma: float = Field(default=0.0, ge=0, le=100)
+    noise: float = Field(default=0.0, ge=0, le=100)
+    blur: float = Field(default=0.0, ge=0, le=100)
     channel_dropout: float = Field(default=0.0, ge=0, le=1)
     chance: float = Field(default=0.5, ge=0, le=1)
 

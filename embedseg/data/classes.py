@@ -16,8 +16,6 @@ from embedseg.types import NOT_ANNOTATED, DataError, Labels
 
 #: Masks with more values than this most likely hold objects.
 MAX_CLASSES = 64
-#: Index of values without class, besides `NOT_ANNOTATED`.
-_NO_CLASS = NOT_ANNOTATED - 1
 #: Dark for the first class, which mostly is the background, then the colours of Okabe and Ito.
 COLOURS = ("#303030", "#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7")
 
@@ -43,7 +41,7 @@ class ClassOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: Annotated[str, Field(min_length=1)]
-    values: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)]
+    values: Annotated[tuple[Annotated[int, Field(ge=0, le=2**31 - 1)], ...], Field(min_length=1)]
     colour: Annotated[str, Field(pattern=r"^(#[0-9a-fA-F]{6})?$")] = ""
 
 
@@ -141,17 +139,17 @@ def to_class_indices(values: Labels, classes: Sequence[ClassOptions], name: str 
     >>> to_class_indices(np.array([[0, 3, 4, -1]], np.int32), classes).tolist()
     [[0, 1, 1, -1]]
     """
-    largest = max(int(values.max(initial=0)), *(max(each.values) for each in classes))
-    table = np.full(largest + 1 - NOT_ANNOTATED, _NO_CLASS, np.int32)
-    table[0] = NOT_ANNOTATED
-    for index, each in enumerate(classes):
-        table[np.array(each.values) - NOT_ANNOTATED] = index
-    indices: Labels = table[values - NOT_ANNOTATED]
-    if (unknown := indices == _NO_CLASS).any():
+    table = {NOT_ANNOTATED: NOT_ANNOTATED} | {
+        value: index for index, each in enumerate(classes) for value in each.values
+    }
+    known_values = np.array(sorted(table))
+    places = np.minimum(np.searchsorted(known_values, values), len(known_values) - 1)
+    if (unknown := known_values[places] != values).any():
         known = ", ".join(f"{each.name}={'+'.join(map(str, each.values))}" for each in classes)
         raise DataError(
             f"{name}: value {int(values[unknown].flat[0])} belongs to no class; there are {known}"
         )
+    indices: Labels = np.array([table[value] for value in known_values.tolist()], np.int32)[places]
     return indices
 
 

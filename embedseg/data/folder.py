@@ -119,7 +119,8 @@ def split_validation(
     Returns
     -------
     list, list, str
-        Train pairs, validation pairs, and a message on how they were chosen.
+        Train pairs, validation pairs, and a message on how they were chosen. Of one image a share
+        is a strip: both lists hold the image.
 
     Raises
     ------
@@ -143,6 +144,8 @@ def split_validation(
     elif isinstance(wanted, int):
         chosen = set(range(max(n - wanted, 0), n))
         how = f"the last {len(chosen)} of {n} train images"
+    elif n == 1:
+        return pairs, pairs, f"a strip of the one train image, {wanted:g} of what is annotated"
     else:
         count = max(round(wanted * n), 1)
         drawn = np.random.default_rng(seed).permutation(n)[:count]

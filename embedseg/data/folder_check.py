@@ -60,7 +60,9 @@ def check_folder(
         if checked is not None:
             facts.append(checked)
     findings += _compare(facts, instances)
-    if not instances:
+    if instances:
+        findings += _no_object_in_train(facts)
+    else:
         findings += _missing_in_train(facts, options)
     for split, entry in inventory.items():
         entry |= _summarise([fact for fact in facts if fact.split == split], options)
@@ -182,6 +184,14 @@ def _looks_semantic(fact: PairFacts) -> bool:
     return len(fact.sizes) <= FEW_LABELS and fact.large_pieces.mean() > MANY_PIECES
 
 
+def _no_object_in_train(facts: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Find that no mask of the train split holds an object."""
+    masks = [fact for fact in facts if fact.split == "train"]
+    if masks and not any(len(fact.sizes) for fact in masks):
+        found = f"all labels of {len(masks)} masks are 0 or -1"
+        yield make_finding("no object", masks[0].mask.parent, found)
+
+
 def _missing_in_train(facts: Sequence[PairFacts], options: DataOptions) -> Iterator[Finding]:
     """Find classes that do not occur in the train split."""
     in_train = {
@@ -191,6 +201,10 @@ def _missing_in_train(facts: Sequence[PairFacts], options: DataOptions) -> Itera
         for name, pixels in _by_class(fact, options).items()
         if pixels
     }
+    masks = [fact.mask for fact in facts if fact.split == "train"]
+    named = [each.name for each in options.classes or ()]
+    if masks and (missing := [name for name in named if name not in in_train]):
+        yield make_finding("class not in train", masks[0].parent, ", ".join(missing))
     for fact in facts:
         if fact.split != "train" and (
             missing := [name for name in _by_class(fact, options) if name not in in_train]

@@ -7,6 +7,9 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from embedseg.data.classes import Classes
+from embedseg.types import LARGEST_PIXEL, SMALLEST_PIXEL
+
+PixelSize = Annotated[float, Field(ge=SMALLEST_PIXEL, le=LARGEST_PIXEL)]
 
 
 class DataOptions(BaseModel):
@@ -43,17 +46,23 @@ class DataOptions(BaseModel):
     """
 
     # Names of images on the command line may be parsed as numbers.
-    model_config = ConfigDict(frozen=True, extra="forbid", coerce_numbers_to_str=True)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", allow_inf_nan=False, coerce_numbers_to_str=True
+    )
 
     masks: str = "masks"
     axes: str | None = None
-    spacing: tuple[Annotated[float, Field(gt=0)], ...] | None = None
-    ignore_label: int | None = None
+    spacing: tuple[PixelSize, ...] | None = None
+    ignore_label: int | None = Field(default=None, ge=-(2**31), lt=2**32)
     classes: Classes | None = None
     fill_holes: bool = False
     min_foreground: float = Field(default=0.0, ge=0, le=1)
-    val: Annotated[int, Field(ge=1)] | Annotated[float, Field(gt=0, lt=1)] | tuple[str, ...] = 0.15
-    seed: int = 0
+    val: (
+        Annotated[int, Field(ge=1, le=10**6)]
+        | Annotated[float, Field(gt=0, lt=1)]
+        | tuple[str, ...]
+    ) = 0.15
+    seed: int = Field(default=0, ge=0, lt=2**32)
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -18,7 +18,7 @@ from embedseg.data.samples import choose_spacing, split_frames
 from embedseg.data.swapped import find_swap
 from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
 from embedseg.labels import box_corners, object_ids, split_pieces
-from embedseg.types import NOT_ANNOTATED, Labels, Spacing
+from embedseg.types import NOT_ANNOTATED, DataError, Labels, Spacing
 
 #: Pieces of a label below this number of pixels are specks.
 LARGE_PIECE = 8
@@ -75,6 +75,7 @@ def check_pair(
     """
     try:
         image = read_image(image_path, options.axes)
+        _check_type(image)
         spacing = choose_spacing(image, None, options)
         findings += _image_problems(image)
     except Exception as error:  # decoders raise anything on a broken file
@@ -82,6 +83,7 @@ def check_pair(
         return None
     try:
         mask = _read_mask(mask_path, image.axes)
+        _check_type(mask)
         problem = _mask_error(mask, image, options)
     except Exception as error:
         findings.append(make_finding("unreadable mask", mask_path, str(error)))
@@ -127,6 +129,11 @@ def check_pair(
     )
 
 
+def _check_type(image: Image) -> None:
+    if image.data.dtype.kind not in "biuf":
+        raise DataError(f"values of type {image.data.dtype}, expected integers or floats")
+
+
 def _to_labels(data: NDArray[Any], ignore_label: int | None) -> Labels:
     labels = data.astype(np.int64)
     labels[labels == ignore_label] = NOT_ANNOTATED
@@ -135,11 +142,21 @@ def _to_labels(data: NDArray[Any], ignore_label: int | None) -> Labels:
 
 def _image_problems(image: Image) -> Iterator[Finding]:
     data = image.data
-    if data.dtype.kind == "f" and not np.isfinite(data).all():
-        count = int((~np.isfinite(data)).sum())
-        yield make_finding("NaN or infinite values", image.path, f"{count} of {data.size} values")
-    elif data.min() == data.max():
-        yield make_finding("constant image", image.path, f"every value is {data.min()}")
+    if infinite := int(np.isinf(data).sum()):
+        yield make_finding("infinite values", image.path, f"{infinite} of {data.size} values")
+        return
+    missing = np.isnan(data)
+    if "C" in image.axes:
+        missing = missing.any(axis=image.axes.index("C"))
+    if missing.all():
+        yield make_finding("no image", image.path, "every pixel is NaN")
+        return
+    if missing.any():
+        found = f"{np.count_nonzero(missing)} of {missing.size} pixels are NaN"
+        yield make_finding("pixels without image", image.path, found)
+    low, high = np.nanmin(data), np.nanmax(data)
+    if low == high:
+        yield make_finding("constant image", image.path, f"every value is {low}")
 
 
 def _read_mask(path: Path, axes: str) -> Image:
@@ -179,10 +196,10 @@ def _mask_error(mask: Image, image: Image, options: DataOptions) -> Finding | No
             f"{data.dtype}, values such as {data[data != np.round(data)].flat[0]:.4g}",
         )
     data = data[data != options.ignore_label] if options.ignore_label is not None else data
-    if data.size and (data.min() < NOT_ANNOTATED or data.max() > np.iinfo(np.int32).max):
-        return make_finding(
-            "invalid label values", mask.path, f"values from {data.min()} to {data.max()}"
-        )
+    # As Python's numbers: float16 holds no value as large as the limit.
+    low, high = (data.min().item(), data.max().item()) if data.size else (0, 0)
+    if low < NOT_ANNOTATED or high > np.iinfo(np.int32).max:
+        return make_finding("invalid label values", mask.path, f"values from {low} to {high}")
     return None
 
 

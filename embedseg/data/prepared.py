@@ -5,10 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from embedseg.data.samples import Sample, resample_sample, split_planes
 from embedseg.geometry import check_spacing
 from embedseg.images import Normalization
-from embedseg.types import DataError, Spacing, check_image
+from embedseg.types import (
+    NOT_ANNOTATED,
+    DataError,
+    Spacing,
+    check_image,
+    fill_missing,
+    missing_pixels,
+)
 
 
 def prepare_samples(
@@ -21,6 +30,8 @@ def prepare_samples(
     any_spacing: bool = False,
 ) -> list[Sample]:
     """Normalise whole images, cut volumes into planes for a 2D net, bring to one spacing.
+
+    Pixels without image become 0, and not annotated.
 
     Parameters
     ----------
@@ -52,5 +63,15 @@ def prepare_samples(
         if spacing is not None and sample.spacing is not None:
             name = str(sample.path or sample.name)
             check_spacing(sample.spacing[-ndim:], spacing, name, any_spacing=any_spacing)
-        prepared += [part if spacing is None else resample_sample(part, spacing) for part in parts]
+        parts = [part if spacing is None else resample_sample(part, spacing) for part in parts]
+        prepared += [_without_missing(part) for part in parts]
     return prepared
+
+
+def _without_missing(sample: Sample) -> Sample:
+    """Return a sample with 0 in place of NaN, and no annotation there."""
+    missing = missing_pixels(sample.image)
+    if not missing.any():
+        return sample
+    labels = np.where(missing, NOT_ANNOTATED, sample.labels)
+    return sample.with_labels(labels, image=fill_missing(sample.image))

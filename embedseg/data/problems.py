@@ -24,6 +24,8 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "no validation images": ("error", "add a folder val, more train images, or change data.val"),
     "unreadable image": ("error", "write the file again, or do as the message says"),
     "unreadable mask": ("error", "write the file again, or do as the message says"),
+    "infinite values": ("error", "replace them; NaN marks pixels without image"),
+    "no image": ("error", "write the file again, or remove it with its mask"),
     "NaN or infinite values": ("error", "replace them, for example by 0"),
     "shape mismatch": ("error", "a mask needs the shape of its image, without channels"),
     "RGB mask": ("error", "save labels as integers in one channel, a number per object"),
@@ -61,11 +63,13 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "else merge values with --classes NAME=1+2+3",
     ),
     "class not in train": ("error", "annotate some of it in train, or leave it out of --classes"),
+    "no object": ("error", "annotate objects in the masks of train"),
     "empty mask": (
         "warning",
         "fine if the image shows no objects; otherwise annotate it or set the mask to -1",
     ),
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
+    "pixels without image": ("warning", "nothing: they are left out of training and prediction"),
     "constant image": ("warning", "check that the file holds an image"),
     "tiny objects": ("warning", "remove them if they are specks left from annotation"),
     "object counts differ": (

@@ -19,7 +19,16 @@ from embedseg.data.swapped import find_swap
 from embedseg.geometry import resample, resample_labels
 from embedseg.images import Image, label_axes, read_image, read_labels, space_axes, stem
 from embedseg.labels import fill_holes, relabel, split_pieces
-from embedseg.types import NOT_ANNOTATED, DataError, Floats, Labels, Spacing, check_image
+from embedseg.types import (
+    NOT_ANNOTATED,
+    DataError,
+    Floats,
+    Labels,
+    Mask,
+    Spacing,
+    check_image,
+    missing_pixels,
+)
 
 
 @dataclass(frozen=True)
@@ -31,9 +40,10 @@ class Sample:
     name : str
         Stem of the file.
     image : (C, *space) float32 ndarray
-        Not normalised when read.
+        Not normalised when read; NaN are pixels without image.
     labels : (*space) int32 ndarray
-        0 is background, -1 not annotated, objects are numbered 1 to n; or classes 0 to n - 1.
+        0 is background, -1 not annotated or without image, objects are numbered 1 to n; or classes
+        0 to n - 1.
     spacing : tuple of float, optional
         Size of a pixel, µm; None if unknown.
     path : Path, optional
@@ -79,10 +89,7 @@ def load_split(
     """
     options = options or DataOptions()
     if split == "val" and "val" not in find_splits(root, options.masks):
-        train, _ = find_pairs(root, "train", options.masks)
-        return load_pairs(
-            split_validation(train, options.val, options.seed)[1], options, progress=progress
-        )
+        return load_training(root, options, progress=progress).val
     pairs, _ = find_pairs(root, split, options.masks)
     return load_pairs(pairs, options, progress=progress)
 
@@ -135,7 +142,7 @@ def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[S
         Sample(
             name,
             check_image(frame, frame.ndim - 1, len(frame), str(image_path)),
-            _to_labels(labels[0], options, mask_path),
+            _to_labels(labels[0], missing_pixels(frame), options, mask_path),
             spacing,
             image_path,
             options.classes is not None,
@@ -169,10 +176,12 @@ def split_frames(image: Image) -> list[NDArray[Any]]:
     return list(data) if "T" in image.axes else [data]
 
 
-def _to_labels(values: Labels, options: DataOptions, path: Path) -> Labels:
-    if options.classes:
-        return to_class_indices(values, options.classes, str(path))
-    return relabel(fill_holes(values) if options.fill_holes else values)
+def _to_labels(values: Labels, missing: Mask, options: DataOptions, path: Path) -> Labels:
+    if not options.classes:
+        values = fill_holes(values) if options.fill_holes else values
+        return relabel(np.where(missing, NOT_ANNOTATED, values))
+    indices = to_class_indices(values, options.classes, str(path))
+    return np.where(missing, NOT_ANNOTATED, indices)
 
 
 def load_training(
@@ -181,7 +190,7 @@ def load_training(
     """Read the samples for training and validation.
 
     Validation images are those of the `val` folder; without one, `options.val` splits some off the
-    train images.
+    train images, or a strip off the only one.
 
     Returns
     -------
@@ -200,13 +209,54 @@ def load_training(
         val, rule = find_pairs(root, "val", options.masks)
         messages.append(f"val: the folder, images and masks paired by {rule}")
     else:
-        train, val, how = split_validation(train, options.val, options.seed)
+        pairs = train
+        train, val, how = split_validation(pairs, options.val, options.seed)
         messages.append(f"val: no folder, so {how}")
+        if train == val:
+            assert isinstance(options.val, float)
+            samples = load_pairs(pairs, options, progress=progress)
+            parts = [split_strip(sample, options.val) for sample in samples]
+            return TrainingData(
+                [rest for rest, _ in parts], [strip for _, strip in parts], messages
+            )
     return TrainingData(
         load_pairs(train, options, progress=progress),
         load_pairs(val, options, progress=progress),
         messages,
     )
+
+
+def split_strip(sample: Sample, share: float) -> tuple[Sample, Sample]:
+    """Split a strip off the end of the longest axis, with a share of what is annotated.
+
+    Of objects, it is their pixels that are shared out; objects on the cut are divided.
+
+    Returns
+    -------
+    Sample, Sample
+        The rest, and the strip.
+
+    Examples
+    --------
+    >>> sample = Sample("a", np.ones((1, 2, 8), np.float32), np.ones((2, 8), np.int32))
+    >>> [part.labels.shape for part in split_strip(sample, 0.25)]
+    [(2, 6), (2, 2)]
+    """
+    labels = sample.labels
+    axis, length = int(np.argmax(labels.shape)), max(labels.shape)
+    counted = labels > 0 if (labels > 0).any() and not sample.semantic else labels > NOT_ANNOTATED
+    along = counted.sum(axis=tuple(d for d in range(labels.ndim) if d != axis))
+    # At least a pixel for each of the two.
+    behind = along[::-1].cumsum()
+    width = int(np.searchsorted(behind, share * behind[-1])) + 1
+    cut = length - min(max(width, 1), length - 1)
+    rest, strip = np.split(np.arange(length), [cut])
+    parts = (
+        sample.with_labels(labels.take(part, axis), image=sample.image.take(part, axis + 1))
+        for part in (rest, strip)
+    )
+    first, second = parts
+    return first, second
 
 
 def infer_classes(root: Path | str, options: DataOptions) -> DataOptions:

@@ -12,10 +12,12 @@
     mesh.py                Meshes of objects by marching cubes, in µm
     mesh_files.py          Mesh files (STL, PLY, OBJ, GLB) and their table
     mesh_preview.py        Pictures of meshes
+    nesting.py             Outlines that lie inside others
     objects.py             Objects of a label image, as exporters write them
     ome_zarr.py            Label images as OME-Zarr stores
     outlines.py            Outlines of objects along pixel edges
-    rasterize.py           Outlines rasterised into label images
+    painting.py            Label images painted from outlines
+    rasterize.py           Outlines rasterised
     roi.py                 ImageJ ROIs, written and read
     smoothing.py           Mesh smoothing and decimation
     table.py               Tables of objects as CSV

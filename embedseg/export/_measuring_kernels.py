@@ -56,13 +56,16 @@ def intensities(
     ids: NDArray[np.int32],
     table: NDArray[np.float64],
 ) -> None:
-    """Add pixels to sums, least and largest values: columns 0 to 2 of an (n, 3) table."""
+    """Add pixels to sums, least and largest values, and pixels that are NaN: columns 0 to 3."""
     last, k = np.int32(0), 0
     for i in range(len(labels)):
         if labels[i] <= 0:
             continue
         if labels[i] != last:
             last, k = labels[i], np.searchsorted(ids, labels[i])
+        if np.isnan(values[i]):
+            table[k, 3] += 1
+            continue
         table[k, 0] += values[i]
         table[k, 1] = min(table[k, 1], values[i])
         table[k, 2] = max(table[k, 2], values[i])
@@ -76,14 +79,15 @@ def deviations(
     means: NDArray[np.float64],
     squares: NDArray[np.float64],
 ) -> None:
-    """Add the squared distances of pixels from the mean of their object."""
+    """Add the squared distances of pixels from the mean of their object; NaN do not count."""
     last, k = np.int32(0), 0
     for i in range(len(labels)):
         if labels[i] <= 0:
             continue
         if labels[i] != last:
             last, k = labels[i], np.searchsorted(ids, labels[i])
-        squares[k] += (values[i] - means[k]) ** 2
+        if not np.isnan(values[i]):
+            squares[k] += (values[i] - means[k]) ** 2
 
 
 @numba.njit(cache=True, nogil=True)

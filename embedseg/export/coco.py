@@ -27,10 +27,10 @@ NEEDED = {"images": ("id", "height", "width"), "annotations": ("image_id",)}
 def write_coco(path: Path, objects: Objects) -> None:
     """Write objects as COCO instances, in pixels.
 
-    A volume becomes an image per plane. An annotation has the object's label beside COCO's own
-    fields, and its score where it is known. Its segmentation is a list of polygons, or for an
-    object with holes, which these cannot say, run lengths as pycocotools compresses them: both
-    hold exactly its pixels.
+    A volume becomes an image per plane, a film one per frame. An annotation has the object's label
+    beside COCO's own fields, and its score where it is known. Its segmentation is a list of
+    polygons, or for an object with holes, which these cannot say, run lengths as pycocotools
+    compresses them: both hold exactly its pixels.
 
     Parameters
     ----------
@@ -38,34 +38,47 @@ def write_coco(path: Path, objects: Objects) -> None:
         File to write.
     objects : Objects
     """
-    height, width = objects.labels.shape[-2:]
-    planes = range(len(objects.labels)) if objects.ndim == 3 else (0,)
-    images: list[dict[str, Any]] = [
-        {"id": plane + 1, "width": width, "height": height, "file_name": objects.name}
-        for plane in planes
-    ]
-    if objects.ndim == 3:
-        for plane, image in enumerate(images):
-            image |= {"file_name": f"{stem(objects.name)}_z{plane + 1:04d}.tif", "plane": plane}
     head = {
         "info": {"description": objects.name},
         "licenses": [],
         "categories": [CATEGORY],
-        "images": images,
+        "images": _images(objects),
     }
     with path.open("w", encoding="utf-8") as file:
         file.write(json.dumps(head)[:-1] + ', "annotations": [')
-        for number, outline in enumerate(objects.outlines(), 1):
-            row = {"id": number} | _annotation(objects, outline)
-            file.write((",\n" if number > 1 else "\n") + json.dumps(row))
+        number = 0
+        for frame in objects.each_frame():
+            for outline in frame.outlines():
+                number += 1
+                row = {"id": number} | _annotation(frame, outline)
+                file.write((",\n" if number > 1 else "\n") + json.dumps(row))
         file.write("\n]}\n")
 
 
-FORMAT = ObjectFormat(".json", write_coco)
+FORMAT = ObjectFormat(".json", write_coco, films=True)
+
+
+def _images(objects: Objects) -> list[dict[str, Any]]:
+    """Return the image of each frame and plane, numbered from 1."""
+    height, width = objects.labels.shape[-2:]
+    images = []
+    for number, place in enumerate(np.ndindex(objects.labels.shape[:-2]), 1):
+        letters = ("t" if objects.film else "") + ("z" if objects.ndim == 3 else "")
+        marks = "".join(f"_{key}{k + 1:04d}" for key, k in zip(letters, place, strict=True))
+        image = {
+            "id": number,
+            "width": width,
+            "height": height,
+            "file_name": f"{stem(objects.name)}{marks}.tif" if marks else objects.name,
+        }
+        keys = {"t": "frame", "z": "plane"}
+        images.append(image | {keys[key]: k for key, k in zip(letters, place, strict=True)})
+    return images
 
 
 def _annotation(objects: Objects, outline: Outline) -> dict[str, Any]:
     rings, shape = outline.rings, objects.labels.shape[-2:]
+    planes = len(objects.labels) if objects.ndim == 3 else 1
     corners = np.concatenate(rings)
     left, top = corners.min(0).tolist()
     right, bottom = corners.max(0).tolist()
@@ -78,7 +91,7 @@ def _annotation(objects: Objects, outline: Outline) -> dict[str, Any]:
             "counts": compress(run_lengths(Mask(top, left, inside), shape)),
         }
     row = {
-        "image_id": outline.plane + 1,
+        "image_id": (objects.frame or 0) * planes + outline.plane + 1,
         "category_id": CATEGORY["id"],
         "iscrowd": 0,
         "area": round(sum(_area(ring) for ring in rings)),
@@ -168,7 +181,7 @@ def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     """
     shape, image = canvas
     try:
-        read = json.loads(path.read_text(encoding="utf-8"))
+        read = json.loads(path.read_text(encoding="utf-8-sig"))
         _check_keys(path, read)
         images = sorted(read["images"], key=lambda one: (one.get("plane", 0), one["id"]))
         planes = _planes(path, images, shape, image)
@@ -235,7 +248,13 @@ def _planes(
 def _instances(
     path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
 ) -> Iterator[Drawn]:
+    listed = {one["id"] for one in read["images"]}
     for row in read["annotations"]:
+        if row["image_id"] not in listed:
+            raise DataError(
+                f"{path}: annotation {row.get('id')} is of the image {row['image_id']!r}, "
+                "which is not listed"
+            )
         if row["image_id"] not in planes:
             continue
         try:

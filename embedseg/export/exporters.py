@@ -26,6 +26,8 @@ class ObjectFormat(NamedTuple):
         Library that writing needs, and the extra that installs it.
     folder : bool
         Whether it is a folder.
+    films : bool
+        Whether it holds the frames of a film.
     """
 
     suffix: str
@@ -33,6 +35,7 @@ class ObjectFormat(NamedTuple):
     module: str = ""
     extra: str = ""
     folder: bool = False
+    films: bool = False
 
 
 #: A further format is one file with an `ObjectFormat` and one line here; in another package, an
@@ -68,7 +71,8 @@ def export_objects(
     Raises
     ------
     DataError
-        If these are no labels, or those of neither an image nor a volume.
+        If these are no labels, or those of neither an image nor a volume, or of a film where the
+        format has no frames.
     UsageError
         As in `check_export`.
 
@@ -79,8 +83,8 @@ def export_objects(
     >>> path = Path(tempfile.mkdtemp()) / "cells.csv"
     >>> labels = np.array([[0, 7], [7, 7]], np.int32)
     >>> export_objects(path, Objects(labels, (0.5, 0.5)), "csv")
-    >>> path.read_text().splitlines()[1][:11]
-    '7,0.333333,'
+    >>> path.read_text().splitlines()[1][:9]
+    '7,0.3333,'
     """
     path = Path(path)
     check_export(path, kind, overwrite=overwrite)
@@ -89,13 +93,19 @@ def export_objects(
             f"{objects.name}: shape {objects.labels.shape}, expected labels of an "
             "image (YX) or a volume (ZYX)"
         )
+    exporter = EXPORTERS[kind]
+    if objects.film and not exporter.films:
+        able = ", ".join(name for name in EXPORTERS if EXPORTERS[name].films)
+        raise DataError(
+            f"{objects.name}: has a time axis, {kind} is for images and volumes; "
+            f"frames are written as {able}"
+        )
     check_labels(objects.labels, name=objects.name)
     if len(objects.spacing) != objects.ndim:
         raise UsageError(
             f"spacing {tuple(objects.spacing)} has {len(objects.spacing)} values, "
-            f"the labels have {objects.ndim} axes"
+            f"the labels have {objects.ndim} axes of space"
         )
-    exporter = EXPORTERS[kind]
     if exporter.folder:
         write_folder(path, lambda aside: exporter.write(aside, objects), ("*",))
     else:

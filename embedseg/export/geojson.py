@@ -22,12 +22,16 @@ from embedseg.types import DataError, PerAxis
 NAMESPACE = uuid.UUID("6f9d0f3c-9a53-5c0e-8f4e-3c2b6d1a7e55")
 #: Beginning of a collection whose features can be read one by one.
 OPENING = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"FeatureCollection"\s*,\s*)?"features"\s*:\s*\[')
+#: Types of objects that may be regions, now and in older versions of QuPath.
+REGIONS = ("annotation", "PathAnnotationObject")
 BETWEEN = re.compile(r"[\s,]*")
 
 
 # -- out -------------------------------------------------------------------------------------------
 def write_geojson(path: Path, objects: Objects) -> None:
     """Write objects as a collection of QuPath's detections, one per object and plane, in pixels.
+
+    Of a film, each has its frame.
 
     Each has an id that follows from its label, its label as name, and as measurements the label,
     the size of the whole object in pixels and, where they are known, in µm, and its score.
@@ -40,12 +44,15 @@ def write_geojson(path: Path, objects: Objects) -> None:
     """
     with path.open("w", encoding="utf-8") as file:
         file.write('{"type": "FeatureCollection", "features": [')
-        for number, outline in enumerate(objects.outlines()):
-            file.write((",\n" if number else "\n") + json.dumps(_feature(objects, outline)))
+        between = "\n"
+        for frame in objects.each_frame():
+            for outline in frame.outlines():
+                file.write(between + json.dumps(_feature(frame, outline)))
+                between = ",\n"
         file.write("\n]}\n")
 
 
-FORMAT = ObjectFormat(".geojson", write_geojson)
+FORMAT = ObjectFormat(".geojson", write_geojson, films=True)
 
 
 def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
@@ -56,8 +63,8 @@ def _feature(objects: Objects, outline: Outline) -> dict[str, Any]:
         if len(polygons) == 1
         else {"type": "MultiPolygon", "coordinates": polygons}
     )
-    if objects.ndim == 3:
-        geometry["plane"] = {"c": -1, "z": outline.plane, "t": 0}
+    if objects.ndim == 3 or objects.frame is not None:
+        geometry["plane"] = {"c": -1, "z": outline.plane, "t": objects.frame or 0}
     size = objects.sizes[label]
     measurements: dict[str, float] = {
         "Label": label,
@@ -88,7 +95,7 @@ def read_geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     Raises
     ------
     DataError
-        If the file is broken or holds no feature.
+        If the file is broken.
     UsageError
         If the shape of the image is not known.
     """
@@ -99,7 +106,7 @@ def read_geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
 def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
     count = 0
     try:
-        for feature in _features(path.read_text(encoding="utf-8")):
+        for feature in _features(path.read_text(encoding="utf-8-sig")):
             count += 1
             yield _drawn(feature, shape)
     except (
@@ -114,8 +121,6 @@ def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
         raise DataError(
             f"{path}: {place} is no GeoJSON ({type(error).__name__}: {error})"
         ) from error
-    if not count:
-        raise DataError(f"{path}: holds no object")
 
 
 def _features(text: str) -> Iterator[dict[str, Any]]:
@@ -142,10 +147,13 @@ def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
     properties = feature.get("properties") or {}
     plane = geometry.get("plane") or properties.get("plane") or {}
     name = properties.get("name")
+    kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
     return Drawn(
         label_of(name) if isinstance(name, str) else None,
-        int(plane.get("z", 0)),
+        # Of a film of images, frames are planes.
+        int(plane.get("z", 0)) or int(plane.get("t", 0)),
         _mask(geometry, shape),
+        region=kind in REGIONS,
     )
 
 

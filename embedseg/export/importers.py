@@ -8,7 +8,8 @@ from math import prod
 from pathlib import Path
 
 from embedseg.common import Registry, format_shape, free_memory
-from embedseg.export.rasterize import Canvas, Drawn, Painted, paint
+from embedseg.export.painting import Painted, paint
+from embedseg.export.rasterize import Canvas, Drawn
 from embedseg.labels import link_slices
 from embedseg.types import DataError, PerAxis, UsageError
 
@@ -24,7 +25,7 @@ def read_json(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     from embedseg.export.coco import read_coco
     from embedseg.export.geojson import read_geojson
 
-    text = path.read_text(encoding="utf-8", errors="replace")
+    text = path.read_text(encoding="utf-8-sig", errors="replace")
     coco = re.search(r'"(images|annotations)"\s*:\s*\[', text)
     other = re.search(r'"(features|coordinates|geometries)"\s*:\s*\[', text)
     return read_coco(path, canvas) if coco and not other else read_geojson(path, canvas)
@@ -45,12 +46,18 @@ IMPORTERS: Registry[Reader] = Registry(
 
 
 def import_objects(
-    path: Path | str, shape: PerAxis | None = None, *, image: str | None = None, link: bool = False
+    path: Path | str,
+    shape: PerAxis | None = None,
+    *,
+    image: str | None = None,
+    link: bool = False,
+    keep_regions: bool = False,
 ) -> Painted:
     """Make a label image of ImageJ ROIs, QuPath's GeoJSON or COCO.
 
     An outline whose name is a label as `Objects.title` writes it ("7", "0007-z0003") becomes part
-    of that object; any other one becomes a new object.
+    of that object; any other one becomes a new object. One inside another keeps its pixels.
+    QuPath's annotations that hold others are regions and no objects.
 
     Parameters
     ----------
@@ -63,11 +70,13 @@ def import_objects(
     link : bool
         Join outlines that overlap from plane to plane of a volume into one object, whatever their
         names.
+    keep_regions : bool
+        Make objects of such annotations, too.
 
     Raises
     ------
     DataError
-        If the file is broken or holds no object.
+        If the file is broken, or none of its outlines is an object in the image.
     UsageError
         If it is of another type, the shape is not known, or a library is missing.
 
@@ -97,7 +106,7 @@ def import_objects(
             f"memory, {free / 1e9:.3g} GB are free; expected a smaller shape"
         )
     try:
-        painted = paint(drawn, size)
+        painted = paint(drawn, size, keep_regions=keep_regions)
     except DataError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
     if link and len(size) == 3:

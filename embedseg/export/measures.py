@@ -16,6 +16,7 @@ from scipy.spatial import ConvexHull
 
 from embedseg.export._measuring_kernels import convex_areas, deviations, intensities, moments
 from embedseg.export.objects import Objects
+from embedseg.images import first_pixel
 from embedseg.labels import find_border_objects
 from embedseg.types import DataError
 
@@ -39,13 +40,15 @@ def measure(objects: Objects) -> dict[str, Column]:
     -------
     mapping of str to (n,) ndarray
         One row per object, in the order of labels: `label`; `centre_*_um` from the middle of the
-        first pixel; box, from its first pixel to the one after its last; `size_px`, `area_um2` or
-        `volume_um3`; diameter of the circle or ball of that size; axes of the ellipse or ellipsoid
-        of the same moments; in an image its orientation (from Y, anticlockwise) and eccentricity;
+        first pixel, or where `scales` place it; box in pixels, from its first one to the one after
+        its last; `size_px`, `area_um2` or `volume_um3`; diameter of the circle or ball of that
+        size; axes of the ellipse or ellipsoid of the same moments; in an image its orientation
+        (from Y, anticlockwise) and eccentricity;
         solidity, the share of the convex hull that is filled; whether it touches the border;
         number of others that it shares edges, or faces, of pixels with; `score`, if known;
         and of each channel of the image mean, least, largest value and deviation, `mean_DAPI` or,
-        where channels have no distinct names, `mean_c1`. Where the spacing is not known, `px`
+        where channels have no distinct names, `mean_c1`, of the pixels that are not NaN; if some
+        are, `missing_DAPI` counts them. Where the spacing is not known, `px`
         stands for `um` in the names, and lengths are in pixels: `area_px2`, `axis_major_px`.
 
     Examples
@@ -92,6 +95,7 @@ def _shape(
 ) -> dict[str, Column]:
     """Return centres by axis, and axes of the ellipse or ellipsoid."""
     ndim, spacing = objects.ndim, np.asarray(objects.spacing, np.float64)
+    first = first_pixel(objects.scales, ndim)
     volume = objects.labels.reshape((1,) * (3 - ndim) + objects.labels.shape)
     origin = np.concatenate([np.zeros((len(ids), 3 - ndim), np.int64), lower], axis=1)
     sums, products = moments(volume, ids, origin)
@@ -100,7 +104,8 @@ def _shape(
     square = np.tril(half) + np.tril(half, -1).transpose(0, 2, 1)
     spread = (square - mean[:, :, None] * mean[:, None]) * spacing[:, None] * spacing
     return {
-        axis: (lower[:, i] + mean[:, i]) * spacing[i] for i, axis in enumerate("zyx"[-ndim:])
+        axis: (first[i] + lower[:, i] + mean[:, i]) * spacing[i]
+        for i, axis in enumerate("zyx"[-ndim:])
     } | _ellipse(spread, objects.unit)
 
 
@@ -203,16 +208,21 @@ def _intensities(
     for key, channel in zip(_keys(objects.channels, len(image)), image, strict=True):
         values = channel.reshape(-1)
         parts = [slice(at, at + BATCH) for at in range(0, len(flat), BATCH)]
-        found = np.tile([0.0, np.inf, -np.inf], (len(ids), 1))
+        found = np.tile([0.0, np.inf, -np.inf, 0.0], (len(ids), 1))
         squares = np.zeros(len(ids))
         for part in parts:
             intensities(flat[part], values[part].astype(np.float64), ids, found)
-        means = found[:, 0] / size
+        missing = found[:, 3].astype(np.int64)
+        known = np.where(missing < size, size - missing, np.nan)
+        found[missing == size, 1:3] = np.nan
+        means = found[:, 0] / known
         for part in parts:
             deviations(flat[part], values[part].astype(np.float64), ids, means, squares)
-        columns = (means, found[:, 1], found[:, 2], np.sqrt(squares / size))
+        columns = (means, found[:, 1], found[:, 2], np.sqrt(squares / known))
         for name, column in zip(("mean", "min", "max", "std"), columns, strict=True):
             table[f"{name}_{key}"] = column
+        if missing.any():
+            table[f"missing_{key}"] = missing
     return table
 
 

@@ -42,10 +42,10 @@ class MeshOptions(BaseModel):
     15
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    step: int = Field(1, ge=1)
-    smooth: int = Field(15, ge=0)
+    step: int = Field(1, ge=1, le=1000)
+    smooth: int = Field(15, ge=0, le=1000)
     decimate: float = Field(1.0, gt=0, le=1)
 
 
@@ -244,17 +244,13 @@ def _march(mask: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDA
     """Return vertices in voxels of the mask, (n, 3), and faces."""
     from skimage.measure import marching_cubes
 
-    while True:
-        # Background on all sides, and a sample on the far one, whatever the size.
-        width = [(step, step + -(n + 2 * step - 1) % step) for n in mask.shape]
-        padded = np.pad(mask, width).astype(np.float32)
-        if padded[::step, ::step, ::step].any():
-            break
+    while not (samples := mask[::step, ::step, ::step]).any():
         step //= 2
+    # Background on all sides.
     vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
-        padded, LEVEL, step_size=step
+        np.pad(samples, 1).astype(np.float32), LEVEL
     )
-    return vertices.astype(np.float64) - step, np.ascontiguousarray(faces)
+    return (vertices.astype(np.float64) - 1) * step, np.ascontiguousarray(faces)
 
 
 def _measured(surface: Any, label: int, voxels: int, capped: bool) -> Mesh:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from embedseg.export.outlines import Outline, trace_outlines
+from embedseg.images import Scale
 from embedseg.labels import boxes_by_label, object_sizes
 from embedseg.types import Box, Spacing
 
@@ -24,7 +25,8 @@ class Objects:
     Attributes
     ----------
     labels : (Y, X) or (Z, Y, X) int32 ndarray
-        0 is background; pixels that are not annotated (-1) are left out.
+        0 is background; pixels that are not annotated (-1) are left out. Of a film with a first
+        axis T.
     spacing : tuple of float
         Size of a pixel along each axis, µm; 1 where it is not known.
     name : str
@@ -32,13 +34,19 @@ class Objects:
     scores : mapping of int to float
         Scores of objects by label, as far as they are known.
     image : (C, *space) ndarray, optional
-        The image that the labels belong to.
+        The image that the labels belong to. Of a film with a first axis T.
     channels : tuple of str
         Names of its channels, if they are known.
     progress : bool
         Whether to show a progress bar.
     spacing_known : bool
         Whether the spacing is known; otherwise measures are in pixels.
+    film : bool
+        Whether the first axis is time: then `each_frame` gives what is written.
+    frame : int, optional
+        The frame of a film that these are the objects of, from 0.
+    scales : tuple of Scale
+        Place of the labels along each axis, if they are from a store that gives them one.
 
     Examples
     --------
@@ -55,6 +63,9 @@ class Objects:
     channels: tuple[str, ...] = ()
     progress: bool = False
     spacing_known: bool = True
+    film: bool = False
+    frame: int | None = None
+    scales: tuple[Scale, ...] = ()
 
     @property
     def unit(self) -> str:
@@ -64,7 +75,16 @@ class Objects:
     @property
     def ndim(self) -> int:
         """2 or 3."""
-        return self.labels.ndim
+        return self.labels.ndim - self.film
+
+    def each_frame(self) -> Iterator[Objects]:
+        """Yield the objects of each frame of a film, or these."""
+        if not self.film:
+            yield self
+            return
+        for k, labels in enumerate(self.labels):
+            image = None if self.image is None else self.image[k]
+            yield replace(self, labels=labels, image=image, film=False, frame=k)
 
     @cached_property
     def boxes(self) -> dict[int, Box]:
@@ -95,9 +115,10 @@ class Objects:
         return max(4, len(str(max(self.boxes, default=0))))
 
     def title(self, outline: Outline) -> str:
-        """Return the name of an outline: its label and, in a volume, its plane, from 1."""
+        """Return the name of an outline: its label, frame of a film and plane, both from 1."""
+        frame = "" if self.frame is None else f"-t{self.frame + 1:04d}"
         plane = f"-z{outline.plane + 1:04d}" if self.ndim == 3 else ""
-        return f"{outline.label:0{self._digits}d}{plane}"
+        return f"{outline.label:0{self._digits}d}{frame}{plane}"
 
 
 def label_of(title: str) -> int | None:
@@ -105,9 +126,9 @@ def label_of(title: str) -> int | None:
 
     Examples
     --------
-    >>> label_of("0007-z0003"), label_of("12"), label_of("0123-0456"), label_of("nucleus")
+    >>> label_of("0007-z0003"), label_of("12-t0001"), label_of("0123-0456"), label_of("nucleus")
     (7, 12, None, None)
     """
-    match = re.fullmatch(r"0*([1-9]\d{0,9})(-z\d+)?", title.strip())
+    match = re.fullmatch(r"0*([1-9]\d{0,9})(-t\d+)?(-z\d+)?", title.strip())
     label = int(match[1]) if match else 0
     return label if 0 < label <= np.iinfo(np.int32).max else None

@@ -27,7 +27,8 @@ def write_zarr(path: Path, objects: Objects) -> None:
     smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
     dtype = np.int32 if smallest < 0 else np.uint16 if largest < 2**16 else np.uint32
     path.rmdir()  # it is made anew
-    create_labels(path, labels.shape, dtype, "ZYX"[-objects.ndim :], objects.spacing, chunks=chunks)
+    axes, spacing = "ZYX"[-objects.ndim :], objects.spacing
+    create_labels(path, labels.shape, dtype, axes, spacing, chunks=chunks, scales=objects.scales)
     array = open_array(path)
     for start in range(0, len(labels), chunks[0]):
         array[start : start + chunks[0]] = labels[start : start + chunks[0]].astype(dtype)

@@ -1,8 +1,8 @@
-"""Outlines rasterised into label images."""
+"""Outlines rasterised."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import DataError, PerAxis, UsageError
+from embedseg.types import PerAxis, UsageError
 
 #: Edges lie this much further right, so that rounding does not decide on pixels on an edge.
 NUDGE = 1e-8
@@ -66,58 +66,15 @@ class Drawn(NamedTuple):
         None for a line or a point, which have no area.
     missing : bool
         Whether the file gives no outline at all.
+    region : bool
+        Whether it is a region and no object, if other outlines lie in it.
     """
 
     label: int | None
     plane: int | None
     mask: Mask | None
     missing: bool = False
-
-
-class Painted(NamedTuple):
-    """A label image made of outlines, with counts of those that did not become objects.
-
-    Attributes
-    ----------
-    labels : (*space) int32 ndarray
-    objects : int
-        Objects in the image.
-    overlapping, taken : int
-        Objects that overlap earlier ones, and their pixels that stay with the earlier ones.
-    hidden : int
-        Of the overlapping ones, those without a pixel left.
-    outside : int
-        Outlines without a pixel in the image.
-    lines : int
-        Lines and points, which have no area.
-    planeless : int
-        Outlines without the plane of the volume that they lie on.
-    missing : int
-        Entries of the file without an outline.
-    """
-
-    labels: NDArray[np.int32]
-    objects: int
-    overlapping: int = 0
-    taken: int = 0
-    hidden: int = 0
-    outside: int = 0
-    lines: int = 0
-    planeless: int = 0
-    missing: int = 0
-
-    def warnings(self) -> list[str]:
-        """Return a warning for each kind of outline that is not fully in the image."""
-        lines = {
-            f"objects that overlap earlier ones: {self.overlapping}, which leave {self.taken} "
-            "pixels to these": self.overlapping,
-            f"objects that earlier ones cover: {self.hidden}": self.hidden,
-            f"outlines without a pixel in the image: {self.outside}": self.outside,
-            f"lines and points, which have no area: {self.lines}": self.lines,
-            f"outlines without a plane: {self.planeless}": self.planeless,
-            f"entries without an outline, skipped: {self.missing}": self.missing,
-        }
-        return [text for text, count in lines.items() if count]
+    region: bool = False
 
 
 def fill(polygons: Sequence[Sequence[NDArray[Any]]], shape: Sequence[int]) -> Mask:
@@ -174,89 +131,3 @@ def _toggle(odd: NDArray[np.bool_], ring: NDArray[np.float64]) -> None:
             x = np.floor(x1 + (y + 0.5 - y1) * (x2 - x1) / (y2 - y1) + NUDGE + 0.5)
             place = int(min(max(x, 0), columns - 1))
             odd[y, place] = not odd[y, place]
-
-
-def paint(drawn: Iterable[Drawn], shape: tuple[int, ...]) -> Painted:
-    """Make a label image of outlines; pixels of several belong to the first of them.
-
-    Parameters
-    ----------
-    drawn : iterable of Drawn
-        Outlines without a number get the next ones after the largest, in their order.
-    shape : tuple of int
-        Shape of the image or volume.
-
-    Raises
-    ------
-    DataError
-        If there is no object in the image.
-
-    Examples
-    --------
-    >>> one, other = np.ones((1, 2), bool), np.ones((2, 1), bool)
-    >>> painted = paint([Drawn(7, None, Mask(0, 0, one)), Drawn(None, 0, Mask(0, 1, other))],
-    ...                 (2, 3))
-    >>> painted.labels, painted.warnings()
-    (array([[7, 7, 0], [0, 8, 0]], dtype=int32),
-     ['objects that overlap earlier ones: 1, which leave 1 pixels to these'])
-    """
-    volume = np.zeros(shape if len(shape) == 3 else (1, *shape), np.int32)
-    named: dict[int, int] = {}
-    numbers = [0]
-    losers: dict[int, int] = {}
-    outside = lines = planeless = skipped = 0
-    for label, plane, mask, missing in drawn:
-        if missing:
-            skipped += 1
-            continue
-        plane = 0 if len(volume) == 1 and plane is None else plane
-        if mask is None or plane is None:
-            lines, planeless = lines + (mask is None), planeless + (mask is not None)
-            continue
-        if not (0 <= plane < len(volume) and mask.inside.any()):
-            outside += 1
-            continue
-        place = len(numbers) if label is None else named.setdefault(label, len(numbers))
-        if place == len(numbers):
-            numbers.append(label or 0)
-        if lost := _put(volume[plane], mask, place):
-            losers[place] = losers.get(place, 0) + lost
-    numbers = _numbered(numbers)
-    there = np.zeros(len(numbers), bool)
-    # Row by row: an index of all pixels would take several times the memory of the labels.
-    for row in volume.reshape(-1, volume.shape[-1]):
-        there[row] = True
-        row[...] = numbers[row]
-    painted = Painted(
-        volume.reshape(shape),
-        int(there[1:].sum()),
-        len(losers),
-        sum(losers.values()),
-        int((~there[1:]).sum()),
-        outside,
-        lines,
-        planeless,
-        skipped,
-    )
-    if not painted.objects:
-        raise DataError("; ".join(["no outline of an object in this image", *painted.warnings()]))
-    return painted
-
-
-def _put(plane: NDArray[np.int32], mask: Mask, place: int) -> int:
-    """Paint free pixels; return how many belong to other objects."""
-    rows, columns = mask.inside.shape
-    part = plane[mask.top : mask.top + rows, mask.left : mask.left + columns]
-    free = mask.inside & (part == 0)
-    part[free] = place
-    return int(np.count_nonzero(mask.inside & (part != place)))
-
-
-def _numbered(numbers: list[int]) -> Any:
-    """Give numbers to the objects without one."""
-    labels = np.array(numbers, np.int64)
-    new = np.flatnonzero(labels[1:] == 0) + 1
-    labels[new] = labels.max() + 1 + np.arange(len(new))
-    if labels.max() > np.iinfo(np.int32).max:
-        labels[1:] = 1 + np.arange(len(labels) - 1)
-    return labels.astype(np.int32)

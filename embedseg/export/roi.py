@@ -39,7 +39,8 @@ def write_rois(path: Path, objects: Objects) -> None:
 
     An object without holes in one piece is a traced ROI, as ImageJ's wand makes it; others are
     composites. ROIs of one object begin with the same number. Of a volume, ROIs carry the number of
-    their slice, from 1; where the image has channels, as position in a hyperstack.
+    their slice, from 1; where the image has channels, as position in a hyperstack. Of a film, so do
+    frames; those of volumes are positions in a hyperstack.
 
     Parameters
     ----------
@@ -47,19 +48,27 @@ def write_rois(path: Path, objects: Objects) -> None:
         File to write.
     objects : Objects
     """
-    hyperstack = objects.image is not None and len(objects.image) > 1
     with zipfile.ZipFile(path, "w") as file:
-        for outline in objects.outlines():
-            roi = _roi(outline)
-            roi.name = objects.title(outline)
-            if objects.ndim == 3 and hyperstack:
-                roi.z_position = outline.plane + 1
-            elif objects.ndim == 3:
-                roi.position = outline.plane + 1
-            file.writestr(zipfile.ZipInfo(f"{roi.name}.roi", LONG_AGO), roi.tobytes())
+        for frame in objects.each_frame():
+            for outline in frame.outlines():
+                roi = _roi(outline)
+                roi.name = frame.title(outline)
+                _locate(roi, frame, outline)
+                file.writestr(zipfile.ZipInfo(f"{roi.name}.roi", LONG_AGO), roi.tobytes())
 
 
-FORMAT = ObjectFormat(".zip", write_rois, "roifile", "rois")
+FORMAT = ObjectFormat(".zip", write_rois, "roifile", "rois", films=True)
+
+
+def _locate(roi: ImagejRoi, objects: Objects, outline: Outline) -> None:
+    """Set the slice and frame of a ROI: a stack has one number, a hyperstack one of each."""
+    slice_ = outline.plane + 1 if objects.ndim == 3 else 0
+    frame = 0 if objects.frame is None else objects.frame + 1
+    channels = objects.image is not None and len(objects.image) > 1
+    if channels or (slice_ and frame):
+        roi.z_position, roi.t_position = slice_, frame
+    else:
+        roi.position = slice_ or frame
 
 
 def _roi(outline: Outline) -> ImagejRoi:
@@ -95,7 +104,7 @@ def read_rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
     Raises
     ------
     DataError
-        If the file is broken or holds no ROI.
+        If the file is broken, or holds files but no ROI.
     UsageError
         If the shape of the image is not known, or a library is missing.
     """
@@ -104,16 +113,13 @@ def read_rois(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
 
 
 def _drawn(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
-    count, roifile = 0, require("roifile", "rois")
+    roifile = require("roifile", "rois")
     for name, data in _entries(path):
         try:
             roi = roifile.ImagejRoi.frombytes(data)
             yield Drawn(label_of(roi.name or Path(name).stem), _plane(roi), _mask(roi, shape))
         except (ValueError, IndexError, TypeError, struct.error) as error:
             raise DataError(f"{path}: {name} is no ImageJ ROI, or broken ({error})") from error
-        count += 1
-    if not count:
-        raise DataError(f"{path}: holds no ImageJ ROI")
 
 
 def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
@@ -122,15 +128,19 @@ def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
         return
     try:
         with zipfile.ZipFile(path) as file:
-            for name in file.namelist():
-                if name.lower().endswith(".roi") and not name.startswith("__MACOSX"):
-                    yield name, file.read(name)
+            names = [name for name in file.namelist() if not name.startswith("__MACOSX")]
+            found = [name for name in names if name.lower().endswith(".roi")]
+            for name in found:
+                yield name, file.read(name)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:
         raise DataError(f"{path}: corrupt or no zip of ImageJ ROIs ({error})") from error
+    if names and not found:
+        raise DataError(f"{path}: holds no ImageJ ROI")
 
 
 def _plane(roi: ImagejRoi) -> int | None:
-    place = roi.z_position or roi.position
+    # Of a film of images, frames are planes.
+    place = roi.z_position or roi.t_position or roi.position
     return place - 1 if place > 0 else None
 
 

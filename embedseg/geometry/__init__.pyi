@@ -9,6 +9,7 @@ from .grid import pad_to_multiple as pad_to_multiple
 from .resampling import (
     check_spacing as check_spacing,
     gaussian_smooth as gaussian_smooth,
+    mask_along as mask_along,
     resample as resample,
     resample_labels as resample_labels,
     resample_to_shape as resample_to_shape,

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import reduce
 from itertools import product
 from math import prod
+
+import numpy as np
+from numpy.typing import NDArray
 
 from embedseg.types import Box, PerAxis
 
@@ -145,11 +149,22 @@ def _flat_index(index: PerAxis, counts: PerAxis) -> int:
 def largest_inner_shape(
     shape: PerAxis, halo: PerAxis, multiple: PerAxis, pixels: float, within: PerAxis | None = None
 ) -> PerAxis:
-    """Return the inner size of the largest blocks whose outer boxes hold at most `pixels` pixels.
+    """Return the inner size of blocks of at most `pixels` pixels that read the least in all.
 
-    `within` is the shape of the part to split, if not the whole array. The axis that is longest,
-    measured in halos, is cut into one more equal part until the blocks fit, so halos stay a small
-    share of the work. If even the smallest blocks do not fit, their size is returned.
+    Parameters
+    ----------
+    shape, halo, multiple : tuple of int
+        As for `split_blocks`.
+    pixels : float
+        Most pixels of an outer box.
+    within : tuple of int, optional
+        Shape of the part to split, if not the whole array.
+
+    Returns
+    -------
+    tuple of int
+        Of the sizes whose outer boxes, halos included, hold the fewest pixels altogether. If even
+        the smallest blocks do not fit, their size.
 
     Examples
     --------
@@ -160,21 +175,28 @@ def largest_inner_shape(
     >>> largest_inner_shape((64, 64), (8, 8), (8, 8), pixels=3100, within=(32, 32))
     (32, 32)
     """
-    within = within or shape
-    parts = [1] * len(shape)
-    while True:
-        size = tuple(
-            min(n, _round_up(-(-n // p), m))
-            for n, p, m in zip(within, parts, multiple, strict=True)
-        )
-        largest = [
-            n if s == n else min(n, s + 2 * _round_up(h, m))
-            for n, s, h, m in zip(shape, size, halo, multiple, strict=True)
-        ]
-        cuttable = [axis for axis, (s, m) in enumerate(zip(size, multiple, strict=True)) if s > m]
-        if prod(largest) <= pixels or not cuttable:
-            return size
-        parts[max(cuttable, key=lambda axis: size[axis] / (halo[axis] + 1))] += 1
+    axes = [_sizes(*sides) for sides in zip(shape, within or shape, halo, multiple, strict=True)]
+    largest, seen = (
+        reduce(np.multiply.outer, [axis[row].astype(float) for axis in axes]) for row in (1, 2)
+    )
+    fits = largest <= pixels
+    if not fits.any():
+        return tuple(int(axis[0, 0]) for axis in axes)
+    least = np.argwhere(fits & (seen == seen[fits].min()))
+    sizes = [tuple(int(axis[0, k]) for axis, k in zip(axes, each, strict=True)) for each in least]
+    # Of equals the largest, and the one whose rows are longest.
+    return max(sizes, key=lambda size: (prod(size), size[::-1]))
+
+
+def _sizes(n: int, within: int, halo: int, multiple: int) -> NDArray[np.int64]:
+    """Return inner sizes along an axis, the largest outer ones, and pixels read in all: (3, k)."""
+    parts = np.arange(1, -(-within // multiple) + 1)
+    size = np.unique(np.minimum(within, -(-within // parts // multiple) * multiple))
+    margin = 2 * _round_up(halo, multiple)
+    outer = np.where(size == n, n, np.minimum(n, size + margin))
+    count = -(-within // size)
+    # The ends of an axis have no halo beyond them.
+    return np.stack([size, outer, within + min(margin, n - within) + (count - 1) * margin])
 
 
 def _round_up(n: int, multiple: int) -> int:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import Floats, Spacing, UsageError
+from embedseg.types import Floats, Mask, Spacing, UsageError, fill_missing, missing_pixels
 
 #: Spacings that differ by at most this share count as equal.
 SAME_SPACING = 0.01
@@ -51,6 +51,8 @@ def resample(image: Floats, source: Spacing, target: Spacing) -> Floats:
 def resample_to_shape(image: Floats, shape: tuple[int, ...]) -> Floats:
     """Resample an image to another shape; see `resample`.
 
+    Pixels where a channel is NaN count as 0, and all pixels that lie on them become NaN.
+
     Examples
     --------
     >>> resample_to_shape(np.zeros((3, 4, 6), np.float32), (8, 3)).shape
@@ -60,13 +62,53 @@ def resample_to_shape(image: Floats, shape: tuple[int, ...]) -> Floats:
 
     if shape == image.shape[1:]:
         return image.astype(np.float32, copy=False)
+    missing = missing_pixels(image)
+    image = fill_missing(image)
     resized = [
         resize(  # type: ignore[no-untyped-call]
             channel, shape, order=1, mode="edge", anti_aliasing=True, preserve_range=True
         )
         for channel in image.astype(np.float32, copy=False)
     ]
-    return np.stack(resized).astype(np.float32, copy=False)
+    result = np.stack(resized).astype(np.float32, copy=False)
+    if missing.any():
+        result[:, resample_mask(missing, shape)] = np.nan
+    return result
+
+
+def resample_mask(mask: Mask, shape: tuple[int, ...]) -> Mask:
+    """Resample a mask; see `mask_along`.
+
+    Examples
+    --------
+    >>> resample_mask(np.array([[True, False, False, False]]), (1, 2)).tolist()
+    [[True, False]]
+    """
+    for axis, (n, m) in enumerate(zip(mask.shape, shape, strict=True)):
+        mask = mask_along(mask, axis, (slice(0, n), n), (slice(0, m), m))
+    return mask
+
+
+def mask_along(mask: Mask, axis: int, source: tuple[slice, int], target: tuple[slice, int]) -> Mask:
+    """Resample a stretch of a mask along one axis.
+
+    A pixel is in it if the pixel at its centre is, or one that takes its label back from there.
+
+    Parameters
+    ----------
+    mask : (*space) bool ndarray
+    axis : int
+    source, target : tuple of (slice, int)
+        The stretch given, or wanted, and the length of the whole axis.
+    """
+    (given, n), (wanted, m) = source, target
+    along = np.moveaxis(mask, axis, 0)
+    centres = (2 * np.arange(wanted.start, wanted.stop) + 1) * n // (2 * m)
+    result = along[centres - given.start]
+    back = (2 * np.arange(given.start, given.stop) + 1) * m // (2 * n) - wanted.start
+    inside = (back >= 0) & (back < len(result))
+    np.logical_or.at(result, back[inside], along[inside])
+    return np.moveaxis(result, 0, axis)
 
 
 def resample_labels(labels: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

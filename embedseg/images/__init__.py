@@ -3,6 +3,7 @@
 ::
 
     axes.py         Axes of stored arrays, and their order (T, C, Z, Y, X)
+    chunks.py       Chunks of stored arrays: a damaged one is named
     content.py      Content of a file: pixels, axes, pixel size, names of channels
     display.py      Stored values and what they are shown as: white as 0, palettes
     formats.py      Readers of image files by suffix
@@ -14,13 +15,18 @@
     microscopes.py  Microscope files (CZI, ND2, LIF) through bioio
     multiscales.py  Metadata of zarr arrays and OME-Zarr images: axes, pixel size, channels
     normalize.py    Normalisation of whole images, channel by channel
+    ome_files.py    OME-TIFF images that lie in several files
     ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
+    parts.py        Images of a file that holds several, by number or name
     pyramid.py      Coarser levels of label images
     slices.py       Folders with one file per slice, read box by box
-    sources.py      Sources of large images: files, folders, zarr stores
+    sources.py      Sources of large images: files and folders
     stack.py        Stacks of slices: read as a volume, written back
+    stores.py       Zarr stores: arrays, OME-Zarr images, and groups of images
     synthetic.py    Synthetic images of blobs with known labels
     tiff.py         TIFF files: OME, ImageJ, plain
+    tiff_series.py  Images of a TIFF file, and the one that is meant
+    zarr_checks.py  Zarr arrays whose chunks are checked for their length before they are decoded
 """
 
 import lazy_loader

@@ -4,11 +4,13 @@ from .axes import (
     label_axes as label_axes,
     space_axes as space_axes,
 )
-from .content import to_microns as to_microns
+from .chunks import read_box as read_box
+from .content import Scale as Scale, first_pixel as first_pixel, to_microns as to_microns
 from .formats import READERS as READERS
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (
     Image as Image,
+    drop_equal_colours as drop_equal_colours,
     read_image as read_image,
     read_label_values as read_label_values,
     read_labels as read_labels,
@@ -17,15 +19,15 @@ from .image import (
 from .inputs import (
     check_link as check_link,
     expand_inputs as expand_inputs,
+    name_outputs as name_outputs,
     split_container as split_container,
     stem as stem,
 )
 from .insertion import insert_labels as insert_labels
 from .lazy import (
-    STORE_FILES as STORE_FILES,
     LazyImage as LazyImage,
-    is_lazy_source as is_lazy_source,
     open_lazy as open_lazy,
+    read_store as read_store,
 )
 from .normalize import (
     Absolute as Absolute,
@@ -48,6 +50,11 @@ from .stack import (
     read_stack as read_stack,
     resize_slices as resize_slices,
     write_slices as write_slices,
+)
+from .stores import (
+    STORE_FILES as STORE_FILES,
+    is_lazy_source as is_lazy_source,
+    list_fields as list_fields,
 )
 from .synthetic import blobs as blobs, write_blobs as write_blobs
 from .tiff import write_tiff as write_tiff

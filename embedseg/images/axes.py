@@ -8,6 +8,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from embedseg.images.display import log_once
 from embedseg.types import DataError, Spacing, UsageError
 
 #: Order of the axes of every image that is read.
@@ -68,6 +69,18 @@ def check_axes(axes: str) -> str:
     return axes
 
 
+def are_named(stored: str) -> bool:
+    """Return whether a file names its axes; colours count as channels.
+
+    Examples
+    --------
+    >>> are_named("YXS"), are_named("QYX")
+    (True, False)
+    """
+    letters = stored.replace("S", "C")
+    return len(set(letters)) == len(letters) and {"Y", "X"} <= set(letters) <= set(ORDER)
+
+
 def check_label_axes(
     path: Path | str, shape: tuple[int, ...], axes: str, spacing: Spacing | None
 ) -> None:
@@ -92,7 +105,12 @@ def check_label_axes(
 
 
 def locate_axes(
-    path: Path | str, shape: tuple[int, ...], stored: str, wanted: str | None
+    path: Path | str,
+    shape: tuple[int, ...],
+    stored: str,
+    wanted: str | None,
+    *,
+    colours: bool = True,
 ) -> tuple[str, Places]:
     """Return the axes of an image, in the order (T, C, Z, Y, X), and where they are stored.
 
@@ -104,6 +122,9 @@ def locate_axes(
         Shape and axes of the stored array.
     wanted : str, optional
         Axes as `check_axes` returns them; override `stored`.
+    colours : bool
+        Whether samples in separate planes, (S, Y, X), may be colours. Any volume or mask of three
+        or four planes may have been written so, with no other sign of its axes.
 
     Returns
     -------
@@ -115,7 +136,7 @@ def locate_axes(
     Raises
     ------
     DataError
-        If the axes are unknown, or `wanted` does not fit the shape.
+        If the axes are unknown or may be several, or `wanted` does not fit the shape.
 
     Examples
     --------
@@ -123,10 +144,12 @@ def locate_axes(
     ('CYX', (2, 0, 1))
     >>> locate_axes("a.tif", (40, 30), "YX", "ZYX")
     ('ZYX', (None, 0, 1))
+    >>> locate_axes("a.tif", (3, 40, 30), "SYX", "ZYX")
+    ('ZYX', (0, 1, 2))
     """
     places: Places = tuple(range(len(shape)))
     if wanted is None:
-        letters = _check_stored(path, shape, stored)
+        letters = _check_stored(path, shape, stored, colours)
     else:
         places, letters = _fit_wanted(path, shape, stored, wanted)
     order = "".join(axis for axis in ORDER if axis in letters)
@@ -170,26 +193,42 @@ def _fit_wanted(
     path: Path | str, shape: tuple[int, ...], stored: str, wanted: str
 ) -> tuple[Places, str]:
     """Name the axes as wanted; if the file is known to store them in another order, in that one."""
-    letters, places = stored.replace("S", "C"), tuple(range(len(shape)))
-    if "S" not in stored and len(wanted) == len(shape):
-        return places, wanted
-    if set(letters) <= set(wanted) and len(set(letters)) == len(letters):
-        missing = "".join(axis for axis in wanted if axis not in letters)
-        return (None,) * len(missing) + places, missing + letters
+    letters = stored.replace("S", "C")
+    samples = "S" in stored and not _in_planes(stored)
+    if not samples and len(wanted) == len(shape):
+        return tuple(range(len(shape))), wanted
+    used = [i for i, n in enumerate(shape) if n != 1 or letters[i] in wanted]
+    named = "".join(letters[i] for i in used)
+    if set(named) <= set(wanted) and len(set(named)) == len(named):
+        missing = "".join(axis for axis in wanted if axis not in named)
+        return (*(None,) * len(missing), *used), missing + named
     kept = tuple(i for i, n in enumerate(shape) if n != 1 or stored[i] in "YX")
-    if "S" not in stored and len(kept) == len(wanted):
+    if not samples and len(kept) == len(wanted):
         return kept, wanted
     raise DataError(f"{path}: shape {shape} ({stored}) does not have the axes {wanted}")
 
 
-def _check_stored(path: Path | str, shape: tuple[int, ...], stored: str) -> str:
+def _in_planes(stored: str) -> bool:
+    """Return whether colour samples are stored as separate planes."""
+    return "S" in stored and not stored.endswith("S")
+
+
+def _check_stored(path: Path | str, shape: tuple[int, ...], stored: str, colours: bool) -> str:
     if "C" in stored and "S" in stored:
         raise DataError(
             f"{path}: shape {shape} ({stored}) has both channels and colours, expected one of them"
         )
     letters = stored.replace("S", "C")
-    if len(set(letters)) != len(letters) or not {"Y", "X"} <= set(letters) <= set(ORDER):
+    if not are_named(letters):
         raise DataError(
             f"{path}: shape {shape}, axes unknown ({stored}); pass --axes, such as ZYX, TYX or CYX"
         )
+    if _in_planes(stored) and (number := shape[stored.index("S")]) in (3, 4):
+        planes = f"{number} separate planes"
+        if not colours:
+            raise DataError(
+                f"{path}: shape {shape}, {planes} of unknown meaning; pass --axes: ZYX for a "
+                "volume, CYX for channels"
+            )
+        log_once(str(path), f"{planes}, read as colours; --axes ZYX reads them as a volume")
     return letters

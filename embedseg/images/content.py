@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images.display import Display
+from embedseg.images.display import Display, log_once
+from embedseg.types import Spacing
 
 log = logging.getLogger("embedseg")
 
@@ -59,6 +61,40 @@ class Content(NamedTuple):
         return self._replace(data=self.display.show(self.data), axes=axes, display=None)
 
 
+class Scale(NamedTuple):
+    """Scale of an axis: pixel i has its middle at `start + i * size`.
+
+    Attributes
+    ----------
+    size, start : float
+        Size of a pixel, and where the first one lies.
+    unit : str, optional
+        Of both, as in the file.
+    """
+
+    size: float
+    start: float = 0.0
+    unit: str | None = None
+
+
+def first_pixel(scales: Sequence[Scale], ndim: int) -> tuple[float, ...]:
+    """Return where the first pixel lies along each axis of space, in pixels.
+
+    Parameters
+    ----------
+    scales : sequence of Scale
+        Of the axes of an image but channels; none if it has no place.
+    ndim : int
+        Axes of space, which are the last ones.
+
+    Examples
+    --------
+    >>> first_pixel([Scale(60.0), Scale(0.5, 10.0), Scale(0.5)], 2), first_pixel((), 2)
+    ((20.0, 0.0), (0.0, 0.0))
+    """
+    return tuple(each.start / each.size for each in scales[-ndim:]) or (0.0,) * ndim
+
+
 class Layout(NamedTuple):
     """Shape and metadata of stored pixels.
 
@@ -70,6 +106,8 @@ class Layout(NamedTuple):
         As in `Content`.
     kept : tuple of int
         Index of each of these axes among all axes of the format; the others have length 1.
+    scales : mapping of str to Scale
+        Of each axis, if the format gives images a place.
     """
 
     shape: tuple[int, ...]
@@ -78,6 +116,56 @@ class Layout(NamedTuple):
     kept: tuple[int, ...]
     channels: tuple[str, ...] = ()
     display: Display | None = None
+    scales: Mapping[str, Scale] = MappingProxyType({})
+
+    def squeezed(self, lengths: Sequence[int] | None = None) -> Layout:
+        """Return the layout without axes of length 1, save Y, X and those without a name.
+
+        Parameters
+        ----------
+        lengths : sequence of int, optional
+            Lengths that count in place of those of the pixels.
+
+        Examples
+        --------
+        >>> layout = make_plain_layout((1, 3, 1, 40, 50))._replace(axes="TCZYX").squeezed()
+        >>> layout.axes, layout.shape, layout.kept
+        ('CYX', (3, 40, 50), (1, 3, 4))
+        """
+        sides = zip(self.axes, lengths or self.shape, strict=True)
+        used = [i for i, (axis, n) in enumerate(sides) if n != 1 or axis in "QYX"]
+        return self._replace(
+            shape=tuple(self.shape[i] for i in used),
+            axes="".join(self.axes[i] for i in used),
+            kept=tuple(self.kept[i] for i in used),
+        )
+
+    def place(self, axes: str, spacing: Spacing | None) -> tuple[Scale, ...]:
+        """Return the scales of some axes, none if no place is known.
+
+        Parameters
+        ----------
+        axes : str
+            Those that are not in the file get a scale of 1.
+        spacing : tuple of float, optional
+            Sizes that hold for the axes of space, µm; starts stay the same in pixels.
+
+        Examples
+        --------
+        >>> layout = make_plain_layout((4, 5))._replace(scales={"X": Scale(500.0, 1000.0, "nm")})
+        >>> layout.place("X", None), layout.place("X", (2.0,))[0].start
+        ((Scale(size=500.0, start=1000.0, unit='nm'),), 4.0)
+        """
+        if not self.scales:
+            return ()
+        stored = [self.scales.get(axis, Scale(1.0)) for axis in axes]
+        sizes = spacing or ()
+        first = len(stored) - len(sizes)
+        given = [
+            Scale(float(step), start / size * float(step), "micrometer")
+            for (size, start, _), step in zip(stored[first:], sizes, strict=True)
+        ]
+        return (*stored[:first], *given)
 
     def shown(self, ndim: int) -> Layout:
         """Return the layout of pixels as they are shown, given the number of stored axes."""
@@ -109,6 +197,8 @@ def usable_sizes(
 ) -> dict[str, float]:
     """Return the sizes of pixels in µm, as far as they are known; warn of impossible ones.
 
+    Some microscopes store a negative depth for stacks taken downwards: its absolute value counts.
+
     Parameters
     ----------
     source : path
@@ -118,9 +208,12 @@ def usable_sizes(
 
     Examples
     --------
-    >>> usable_sizes("a.tif", {"Y": (500, "nm"), "X": (None, "µm")})
-    {'Y': 0.5}
+    >>> usable_sizes("a.tif", {"Z": (-2, "µm"), "Y": (500, "nm"), "X": (None, "µm")})
+    {'Z': 2.0, 'Y': 0.5}
     """
+    stored = {
+        axis: (_positive(source, axis, value), unit) for axis, (value, unit) in stored.items()
+    }
     sizes = {axis: to_microns(value, unit) for axis, (value, unit) in stored.items()}
     for axis, (value, unit) in stored.items():
         if value is not None and sizes[axis] is None and to_microns(1, unit) is not None:
@@ -133,6 +226,18 @@ def usable_sizes(
                 unit,
             )
     return {axis: size for axis, size in sizes.items() if size}
+
+
+def _positive(source: Path | str, axis: str, value: object) -> object:
+    """Return the absolute value of a negative number, and log that; anything else as it is."""
+    try:
+        number = float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return value
+    if not -np.inf < number < 0:
+        return value
+    log_once(str(source), f"size of a pixel along {axis} is {value}, read as {-number:g}")
+    return -number
 
 
 def make_plain_layout(shape: tuple[int, ...]) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ class Display:
     Attributes
     ----------
     description : str
-        For messages.
+        For messages; empty if it goes without saying.
     inverted : int
         Largest value of unsigned integers that are stored with white as 0; -1 for signed ones.
     table : (n,) or (n, 3) ndarray, optional
@@ -47,7 +47,10 @@ class Display:
     def show(self, values: NDArray[Any]) -> NDArray[Any]:
         """Return what values are shown as; colours are the last axis."""
         if self.table is not None:
-            return np.asarray(self.table[values])
+            # Indices of one bit are read as bool.
+            return np.asarray(
+                self.table[values.astype(np.uint8) if values.dtype == bool else values]
+            )
         mask = np.array(self.inverted).astype(values.dtype)
         return np.asarray(np.bitwise_xor(values, mask))
 
@@ -82,15 +85,28 @@ def palette_display(colours: NDArray[Any]) -> Display:
     return Display("stored with a palette, read as its colours", table=table)
 
 
-@cache
-def _log_once(path: str, description: str) -> None:
+def few_bits_display(bits: int) -> Display:
+    """Return the display of greys of fewer than 8 bits, spread over those of 8 bits.
+
+    Examples
+    --------
+    >>> few_bits_display(2).table
+    array([  0,  85, 170, 255], dtype=uint8)
+    """
+    greys = np.arange(2**bits) * (255 // (2**bits - 1))
+    return Display("", table=greys.astype(np.uint8))
+
+
+@lru_cache(maxsize=256)
+def log_once(path: str, description: str) -> None:
+    """Log a remark on a file, once for readings close to each other."""
     log.info("%s: %s", path, description)
 
 
 def log_display(path: Path, display: Display | None) -> None:
-    """Log once per file that its values are shown as others."""
-    if display is not None:
-        _log_once(str(path), display.description)
+    """Log that the values of a file are shown as others, once for readings close to each other."""
+    if display is not None and display.description:
+        log_once(str(path), display.description)
 
 
 class Displayed:

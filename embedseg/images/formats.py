@@ -8,58 +8,72 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from embedseg.images.content import Content
-from embedseg.images.display import Display, palette_display
+from embedseg.images.display import few_bits_display, palette_display
 from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.microscopes import PLUGINS, read_microscope
+from embedseg.images.parts import only_image
 from embedseg.images.tiff import read_tiff
 
 #: The first bytes of a PNG; the rest are parts of a length, a name, content and a checksum.
 PNG = b"\x89PNG\r\n\x1a\n"
-#: Place of the type of colours in the first part of a PNG, and the types of greys and of palettes.
-COLOUR_TYPE, GREYS, PALETTE = 9, 0, 3
+#: Places of the number of bits and of the type of colours in the content of the first part, and the
+#: types of greys and of palettes.
+BITS, COLOUR_TYPE, GREYS, PALETTE = 8, 9, 0, 3
 
 
-def read_png(path: Path) -> Content:
-    """Read a PNG; colours are samples, those of a palette are given by `Content.display`."""
+def read_png(path: Path, part: str | None = None) -> Content:
+    """Read a PNG; colours are samples.
+
+    The values of palettes and of greys of fewer than 8 bits are those stored: `Content.display` has
+    what they are shown as.
+    """
     from imagecodecs import png_decode
 
+    only_image(path, part)
     stored, display = path.read_bytes(), None
-    palette = stored.startswith(PNG) and stored[len(PNG) + 8 + COLOUR_TYPE] == PALETTE
-    if palette:
-        stored, display = _as_greys(stored)
+    bits, kind = stored[len(PNG) + 8 + BITS], stored[len(PNG) + 8 + COLOUR_TYPE]
+    single = stored.startswith(PNG) and kind in (GREYS, PALETTE)
+    if single:
+        stored, colours = _as_greys(stored)
+        if kind == PALETTE:
+            display = palette_display(colours)
+        elif bits < 8:
+            display = few_bits_display(bits)
     data = np.asarray(png_decode(stored))
-    if palette:
-        # Greys of fewer bits are spread over those of eight.
-        data = data // (255 // (2 ** stored[len(PNG) + 8 + COLOUR_TYPE - 1] - 1))
+    if single and bits < 8:
+        # The decoder spreads them over the values of 8 bits.
+        data = data // (255 // (2**bits - 1))
     return Content(data, "YXS"[: data.ndim], {}, (), display)
 
 
-def _as_greys(stored: bytes) -> tuple[bytes, Display]:
-    """Return a PNG whose greys are the indices of another one, and the palette of that."""
+def _as_greys(stored: bytes) -> tuple[bytes, NDArray[np.uint8]]:
+    """Return a PNG whose greys are the values of another one, and the palette of that."""
     parts, colours, at = [PNG], np.zeros((256, 3), np.uint8), len(PNG)
     while at + 8 <= len(stored):
         length, name = struct.unpack(">I4s", stored[at : at + 8])
-        content = stored[at + 8 : at + 8 + length]
-        at += length + 12
+        part, at = stored[at : at + length + 12], at + length + 12
+        content = part[8:-4]
         if name == b"PLTE":
             listed = np.frombuffer(content, np.uint8).reshape(-1, 3)
             colours[: len(listed)] = listed
-        if name == b"IHDR":
+        if name == b"IHDR" and content[COLOUR_TYPE] != GREYS:
             content = content[:COLOUR_TYPE] + bytes([GREYS]) + content[COLOUR_TYPE + 1 :]
+            part = part[:8] + content + struct.pack(">I", zlib.crc32(name + content))
+        # Without the others, which may make one grey or index transparent.
         if name in (b"IHDR", b"IDAT", b"IEND"):
-            check = zlib.crc32(name + content)
-            parts.append(struct.pack(">I4s", length, name) + content + struct.pack(">I", check))
-    return b"".join(parts), palette_display(colours)
+            parts.append(part)
+    return b"".join(parts), colours
 
 
-#: The reader of a file, by its suffix.
-READERS: dict[str, Callable[[Path], Content]] = {
+#: The reader of a file, by its suffix; it gets the path, and number or name of the image in it.
+READERS: dict[str, Callable[[Path, str | None], Content]] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
     ".png": read_png,
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
-    **dict.fromkeys(PLUGINS, lambda path: Content(*read_microscope(path))),
+    **dict.fromkeys(PLUGINS, lambda path, part: Content(*read_microscope(path, part))),
 }

@@ -23,10 +23,11 @@ RAW, LABEL = "raw", "label"
 def read_hdf5(path: Path, name: str | None = None) -> Content:
     """Read a dataset of two axes or more, with the metadata of ilastik, PlantSeg and Fiji.
 
+    Named axes of length 1 are left out, save Y and X: ilastik stores five axes of any image.
     Without a name it is the only one, or else the one called "raw".
     """
     with open_hdf5(path, name) as (dataset, layout):
-        return Content(dataset[()], layout.axes, layout.sizes)
+        return Content(dataset[()].reshape(layout.shape), layout.axes, layout.sizes)
 
 
 @contextmanager
@@ -64,7 +65,8 @@ def _read_layout(dataset: Any) -> Layout:
     plain = make_plain_layout(dataset.shape)
     stored = {axis: (step, "µm") for axis, step in zip("XYZ", steps[::-1], strict=False)}
     sizes = usable_sizes(dataset.file.filename, stored)
-    return plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
+    named = plain._replace(axes=axes if len(axes) == ndim else plain.axes, sizes=sizes)
+    return named.squeezed()
 
 
 def _read_axes(attributes: dict[str, Any]) -> str:

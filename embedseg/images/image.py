@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from embedseg.common import write_file
 from embedseg.images.axes import (
+    are_named,
     check_axes,
     check_label_axes,
     get_channel_names,
@@ -19,10 +20,9 @@ from embedseg.images.axes import (
     locate_axes,
     reorder_axes,
 )
-from embedseg.images.content import Content
-from embedseg.images.display import log_display
+from embedseg.images.content import Content, Scale
+from embedseg.images.display import log_display, log_once
 from embedseg.images.formats import READERS
-from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.inputs import check_file, split_container
 from embedseg.images.tiff import write_tiff
 from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError, check_labels
@@ -44,6 +44,8 @@ class Image:
         The file.
     channels : tuple of str
         Names of the channels; empty unless all are known.
+    scales : tuple of Scale
+        Place along each axis but channels, as of `embedseg.images.LazyImage`.
     """
 
     data: NDArray[Any]
@@ -51,13 +53,21 @@ class Image:
     spacing: Spacing | None = None
     path: Path | None = None
     channels: tuple[str, ...] = ()
+    scales: tuple[Scale, ...] = ()
 
 
-def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = False) -> Image:
+def read_image(
+    path: Path | str,
+    axes: str | None = None,
+    *,
+    as_stored: bool = False,
+    unnamed: str | None = None,
+) -> Image:
     """Read an image: TIFF (OME, ImageJ or plain), PNG, HDF5, or with bioio CZI, ND2 and LIF.
 
     Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
-    another.
+    another. Of a TIFF or microscope file with several images, `file.czi#2` names the second one,
+    and `file.czi#NAME` one by its name.
 
     Axes are never guessed: they come from the metadata or from `axes`; only a plain image with two
     axes is taken to be YX. Colours are channels.
@@ -72,6 +82,8 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     as_stored : bool
         Whether a mask is read: values are those of the file. Those of an image are what they are
         shown as: colours or greys of a palette, and inverted where white is stored as 0.
+    unnamed : str, optional
+        Axes of an array of as many axes that the file does not name, where only these make sense.
 
     Raises
     ------
@@ -95,20 +107,49 @@ def read_image(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     if not as_stored:
         log_display(path, content.display)
         content = content.shown()
-    order, places = locate_axes(path, content.data.shape, content.axes, wanted)
+    if wanted is None and unnamed and len(unnamed) == content.data.ndim:
+        wanted = None if are_named(content.axes) else unnamed
+    # Colours of more bits, and labels, are hardly ever stored in separate planes.
+    colours = content.data.dtype == np.uint8 and not as_stored
+    order, places = locate_axes(path, content.data.shape, content.axes, wanted, colours=colours)
     spacing = get_spacing(order, content.sizes)
     data = reorder_axes(content.data, places)
     return Image(data, order, spacing, path, get_channel_names(order, data.shape, content.channels))
 
 
+def drop_equal_colours(image: Image) -> Image:
+    """Return a grey image that was saved as RGB or RGBA as grey, and log that; others as they are.
+
+    Examples
+    --------
+    >>> grey = np.array([[3, 5]])
+    >>> drop_equal_colours(Image(np.stack([grey] * 3), "CYX")).data.tolist()
+    [[3, 5]]
+    """
+    if "C" not in image.axes:
+        return image
+    place = image.axes.index("C")
+    planes = np.moveaxis(image.data, place, 0)
+    grey = len(planes) in (3, 4) and (planes[1:3] == planes[0]).all()
+    # The fourth one is the opacity.
+    if not grey or (planes[3:] != planes[3:].max(initial=0)).any():
+        return image
+    log_once(str(image.path), f"its {len(planes)} channels are equal colours, read as grey")
+    return replace(image, data=planes[0], axes=image.axes.replace("C", ""), channels=())
+
+
 def read_labels(
-    path: Path | str, axes: str | None = None, ignore_label: int | None = None
+    path: Path | str,
+    axes: str | None = None,
+    ignore_label: int | None = None,
+    *,
+    unnamed: str | None = None,
 ) -> Image:
     """Read a label image as int32: 0 is background, -1 not annotated.
 
     Parameters
     ----------
-    path, axes
+    path, axes, unnamed
         As in `read_image`.
     ignore_label : int, optional
         Value of pixels that are not annotated in this file; it becomes -1.
@@ -118,7 +159,7 @@ def read_labels(
     DataError
         As in `read_image`; and for colours or channels, and values that are not labels.
     """
-    image = read_image(path, axes, as_stored=True)
+    image = read_image(path, axes, as_stored=True, unnamed=unnamed)
     if "C" in image.axes:
         raise DataError(
             f"{path}: shape {image.data.shape} ({image.axes}) has colours or channels, "
@@ -172,7 +213,7 @@ def write_labels(
 
 def _read(path: Path) -> Content:
     """Read a file with the reader of its suffix; every error names the file."""
-    path, inside = split_container(path)
+    path, part = split_container(path)
     check_file(path)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
@@ -182,7 +223,7 @@ def _read(path: Path) -> Content:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            content = read_hdf5(path, inside) if inside else reader(path)
+            content = reader(path, part)
     except (DataError, UsageError):
         raise
     except Exception as error:  # decoders raise anything on a broken file

@@ -6,11 +6,13 @@ import errno
 import glob
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import CONTAINERS
+from embedseg.images.ome_files import drop_members
+from embedseg.images.parts import split_part
 from embedseg.types import DataError
 
 
@@ -19,26 +21,32 @@ def stem(path: Path | str) -> str:
 
     Examples
     --------
-    >>> stem("in/a.b.ome.tif"), stem("c.png"), stem("d.h5/raw")
-    ('a.b', 'c', 'd')
+    >>> stem("in/a.b.ome.tif"), stem("c.png"), stem("d.h5/raw"), stem("e.lif#day 1/left")
+    ('a.b', 'c', 'd', 'e_day_1_left')
     """
-    name = split_container(Path(path))[0].name
-    return re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", name, flags=re.IGNORECASE)
+    file, part = split_container(Path(path))
+    name = re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", file.name, flags=re.IGNORECASE)
+    if part is None or file.suffix.lower() in CONTAINERS:
+        return name
+    return name + "_" + re.sub(r"[^\w.-]+", "_", part)
 
 
 def split_container(path: Path) -> tuple[Path, str | None]:
-    """Split a path into an HDF5 file and, if there is one, the name of a dataset in it.
+    """Split a path into a file and the name of the image in it, None for the only one.
+
+    A dataset of HDF5 is named as if it were a file in a folder, any other image behind "#", by its
+    number or name.
 
     Examples
     --------
     >>> file, name = split_container(Path("in/a.h5/group/raw"))
-    >>> file.name, name, split_container(Path("a.tif"))[1]
-    ('a.h5', 'group/raw', None)
+    >>> file.name, name, split_container(Path("a.tif"))[1], split_container(Path("b.czi#2"))[1]
+    ('a.h5', 'group/raw', None, '2')
     """
     for parent in path.parents:
         if parent.suffix.lower() in CONTAINERS and not parent.is_dir():
             return parent, path.relative_to(parent).as_posix()
-    return path, None
+    return split_part(path, tuple(READERS))
 
 
 def natural_key(path: Path | str) -> list[tuple[int, int, str]]:
@@ -91,6 +99,8 @@ def check_file(path: Path) -> None:
 def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[Path]:
     """List the image files of paths, folders and glob patterns, in natural order.
 
+    Of the files of one OME-TIFF image the first is listed.
+
     Parameters
     ----------
     inputs : iterable of path
@@ -101,7 +111,7 @@ def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[P
     Raises
     ------
     DataError
-        If one of them matches no file, or two files have one stem.
+        If one of them matches no file, or two files of a folder have one stem.
     """
     # `Path.resolve` does not bear loops of links.
     files = {os.path.realpath(path): path for item in inputs for path in _expand(item)}
@@ -110,14 +120,36 @@ def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[P
             check_file(split_container(path)[0])
     if not files:
         raise DataError("no image files given")
-    by_stem: dict[str, Path] = {}
-    for path in sorted(files.values(), key=natural_key):
-        if (other := by_stem.setdefault(stem(path), path)) is not path:
+    by_stem: dict[tuple[str, str], Path] = {}
+    for path in drop_members(sorted(files.values(), key=natural_key)):
+        if (other := by_stem.setdefault((_folder(path), stem(path)), path)) is not path:
             raise DataError(
                 f"{other} and {path} have the same name without suffix, "
                 f"{stem(path)!r}; expected different names"
             )
     return list(by_stem.values())
+
+
+def _folder(path: Path) -> str:
+    return os.path.abspath(split_container(path)[0].parent)
+
+
+def name_outputs(paths: Sequence[Path]) -> list[Path]:
+    """Return the stem of each file, below the folders that the files do not have in common.
+
+    Examples
+    --------
+    >>> [path.as_posix() for path in name_outputs([Path("in/day1/a.tif"), Path("in/day2/a.tif")])]
+    ['day1/a', 'day2/a']
+    >>> [path.as_posix() for path in name_outputs([Path("in/day1/a.tif"), Path("in/day1/b.tif")])]
+    ['a', 'b']
+    """
+    folders = [_folder(path) for path in paths]
+    common = os.path.commonpath(folders)
+    return [
+        Path(os.path.relpath(folder, common)) / stem(path)
+        for folder, path in zip(folders, paths, strict=True)
+    ]
 
 
 def _expand(item: Path | str) -> list[Path]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,22 +18,17 @@ from embedseg.images.axes import (
     check_axes,
     get_channel_names,
     get_spacing,
+    label_axes,
     locate_axes,
     reorder_axes,
     space_axes,
 )
-from embedseg.images.sources import (
-    OPENERS,
-    StoredArray,
-    inspect_file,
-    inspect_store,
-    is_url,
-    translate_errors,
-)
+from embedseg.images.chunks import read_box
+from embedseg.images.content import Scale, first_pixel
+from embedseg.images.image import Image
+from embedseg.images.sources import OPENERS, StoredArray, inspect_file
+from embedseg.images.stores import inspect_store, is_lazy_source, translate_errors
 from embedseg.types import DataError, Spacing, UsageError
-
-#: Files that make a folder a zarr store.
-STORE_FILES = ("zarr.json", ".zgroup", ".zarray")
 
 
 @dataclass(frozen=True)
@@ -50,6 +45,8 @@ class Origin:
         As `embedseg.images.axes.locate_axes` returns them.
     token : str
         Different each time an image is opened, as the file may have changed.
+    frame : tuple of int, optional
+        A stored axis of which one index is read, and that index.
     """
 
     kind: str
@@ -57,6 +54,7 @@ class Origin:
     inside: str
     places: Places
     token: str
+    frame: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ class LazyImage:
     Attributes
     ----------
     source : str
-        Path or URL, as it was given.
+        Path or URL, as it was given; of a group of bioformats2raw that of its only series.
     shape : tuple of int
         Lengths along `axes`.
     dtype : dtype
@@ -83,6 +81,9 @@ class LazyImage:
         The place of the pixels.
     channels : tuple of str
         Names of the channels; none unless each has one.
+    scales : tuple of Scale
+        Place of the pixels along each axis but channels, as an OME-Zarr image gives it, of the
+        level that is read: translation and scale, in any unit. None if the file gives none.
     """
 
     source: str
@@ -93,6 +94,39 @@ class LazyImage:
     chunks: tuple[int, ...]
     origin: Origin = field(repr=False, compare=False)
     channels: tuple[str, ...] = ()
+    scales: tuple[Scale, ...] = ()
+
+    @property
+    def offset(self) -> tuple[float, ...]:
+        """Where the first pixel lies along each axis of space, in pixels."""
+        return first_pixel(self.scales, len(space_axes(self.axes)))
+
+    def at_frame(self, frame: int) -> LazyImage:
+        """Return one frame of an image with a time axis, as an image without one.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.arange(12).reshape(3, 2, 2))
+        >>> frame = open_lazy(path, "TYX").at_frame(1)
+        >>> frame.axes, frame.read((slice(0, 2), slice(0, 2))).tolist()
+        ('YX', [[4, 5], [6, 7]])
+        """
+        # Time is the first axis.
+        place, *places = self.origin.places
+        return replace(
+            self,
+            shape=self.shape[1:],
+            axes=self.axes[1:],
+            chunks=self.chunks[1:],
+            scales=self.scales[1:],
+            origin=replace(
+                self.origin,
+                places=tuple(places),
+                frame=None if place is None else (place, frame),
+            ),
+        )
 
     def read(self, box: tuple[slice, ...]) -> NDArray[Any]:
         """Read a box.
@@ -132,10 +166,13 @@ class LazyImage:
             stored = _opened(self.origin, os.getpid())
             # Axes without a place have length 1.
             index = [slice(None)] * len(stored.shape)
+            if self.origin.frame is not None:
+                axis, frame = self.origin.frame
+                index[axis] = slice(frame, frame + 1)
             for place, side in zip(places, sides, strict=True):
                 if place is not None:
                     index[place] = side
-            data = reorder_axes(np.asarray(stored[tuple(index)]), places)
+            data = reorder_axes(read_box(self.source, stored, tuple(index)), places)
         added = tuple(
             side if place is None else slice(None)
             for place, side in zip(places, sides, strict=True)
@@ -143,27 +180,15 @@ class LazyImage:
         return np.require(data[added], self.dtype, ["C", "W"])
 
 
-def is_lazy_source(path: Path | str) -> bool:
-    """Return whether a path is a zarr store, by its name or its files, or a URL.
-
-    Examples
-    --------
-    >>> [is_lazy_source(name) for name in ("a.zarr", "s3://bucket/a", "a.tif")]
-    [True, True, False]
-    """
-    if is_url(str(path)) or Path(path).suffix.lower() == ".zarr":
-        return True
-    return any((Path(path) / name).is_file() for name in STORE_FILES)
-
-
 def open_lazy(
     source: Path | str, axes: str | None = None, spacing: Spacing | None = None, level: int = 0
 ) -> LazyImage:
     """Open an image to read boxes of it.
 
-    OME-Zarr and zarr arrays, local or at a URL of fsspec; TIFF, HDF5 (`file.h5/group/name` names a
-    dataset), npy and PNG; a folder with a file per slice, which adds Z. TIFF, HDF5, npy and zarr
-    are read piece by piece; slices and PNG only as a whole.
+    OME-Zarr and zarr arrays, local or at a URL of fsspec, without axes of length 1; TIFF, HDF5
+    (`file.h5/group/name` names a dataset), npy and PNG; a folder with a file per
+    slice, which adds Z. TIFF, HDF5, npy and zarr are read piece by piece; slices and PNG only as a
+    whole.
 
     Parameters
     ----------
@@ -201,8 +226,13 @@ def open_lazy(
         else:
             opened = inspect_file(name, wanted)
         layout = opened.layout
+        name = opened.name
         order, places = locate_axes(
-            name, layout.shape, layout.axes, None if opened.kind == "slices" else wanted
+            name,
+            layout.shape,
+            layout.axes,
+            None if opened.kind == "slices" else wanted,
+            colours=opened.colours,
         )
         # The opened array may have more axes than its layout keeps.
         places = tuple(None if place is None else layout.kept[place] for place in places)
@@ -220,7 +250,24 @@ def open_lazy(
         _placed(pieces, places),
         origin,
         get_channel_names(order, shape, layout.channels),
+        layout.place(label_axes(order), spacing),
     )
+
+
+def read_store(path: Path | str, axes: str | None = None, spacing: Spacing | None = None) -> Image:
+    """Read all of a zarr store; parameters and errors as in `open_lazy`.
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> path = tempfile.mkdtemp() + "/a.zarr"
+    >>> _ = zarr.create_array(path, data=np.eye(3))
+    >>> read_store(path).data.shape
+    (3, 3)
+    """
+    lazy = open_lazy(path, axes, spacing)
+    data = lazy.read((slice(None),) * len(lazy.shape))
+    return Image(data, lazy.axes, lazy.spacing, Path(path), lazy.channels, lazy.scales)
 
 
 def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:

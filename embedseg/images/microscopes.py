@@ -8,18 +8,23 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.types import DataError, UsageError
+from embedseg.images.parts import choose_part
+from embedseg.types import UsageError
 
 #: The bioio plugin for each suffix.
 PLUGINS = {".czi": "bioio-czi", ".nd2": "bioio-nd2", ".lif": "bioio-lif"}
 
 
-def read_microscope(path: Path) -> tuple[NDArray[Any], str, dict[str, float], tuple[str, ...]]:
-    """Read a file that holds one image.
+def read_microscope(
+    path: Path, part: str | None = None
+) -> tuple[NDArray[Any], str, dict[str, float], tuple[str, ...]]:
+    """Read an image of a file.
 
     Parameters
     ----------
     path : Path
+    part : str, optional
+        As in `embedseg.images.parts.choose_part`.
 
     Returns
     -------
@@ -35,7 +40,7 @@ def read_microscope(path: Path) -> tuple[NDArray[Any], str, dict[str, float], tu
     Raises
     ------
     DataError
-        If the file holds several images.
+        If the file holds several images, or none of that name.
     UsageError
         If the library to read it with is not installed.
     """
@@ -54,12 +59,7 @@ def read_microscope(path: Path) -> tuple[NDArray[Any], str, dict[str, float], tu
             f"{path}: {plugin} cannot read it, or is not installed: "
             "pip install 'embedseg-nd[bioio]'"
         ) from error
-    if len(image.scenes) != 1:
-        names = ", ".join(image.scenes[:4]) + " ..." * (len(image.scenes) > 4)
-        raise DataError(
-            f"{path}: holds {len(image.scenes)} images ({names}), expected one; save "
-            "the ones you need as TIFF"
-        )
+    image.set_scene(choose_part(path, image.scenes, part))
     axes, data = str(image.dims.order), np.asarray(image.data)
     kept = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in "YX"]
     pixel = image.physical_pixel_sizes

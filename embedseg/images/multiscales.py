@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import inf, isfinite
 from typing import Any, Literal
 
-from embedseg.images.content import Layout, make_plain_layout, usable_sizes
+from embedseg.images.content import Layout, Scale, make_plain_layout, usable_sizes
 from embedseg.types import DataError, Spacing
 
 Version = Literal["0.4", "0.5"]
@@ -68,20 +69,31 @@ def read_image_layout(source: str, image: dict[str, Any], level: int, array: Any
             f"{source}: level {level} has shape {layout.shape}, but the metadata describe "
             f"{len(letters)} axes"
         )
-    scale = [1.0] * len(axes)
-    steps = image["datasets"][level].get("coordinateTransformations", []) + image.get(
-        "coordinateTransformations", []
+    units = [axis.get("unit") for axis in axes]
+    scales = dict(zip(letters, _read_scales(image, level, units), strict=False))
+    stored = {letter: (scale.size, scale.unit) for letter, scale in scales.items()}
+    usable = all(0 < scale.size < inf and isfinite(scale.start) for scale in scales.values())
+    return layout._replace(
+        axes=letters, sizes=usable_sizes(source, stored), scales=scales if usable else {}
     )
+
+
+def _read_scales(image: dict[str, Any], level: int, units: Sequence[str | None]) -> list[Scale]:
+    """Return the scales of the axes of a level; none if the metadata have none."""
+    sizes, starts = [1.0] * len(units), [0.0] * len(units)
+    steps = [
+        *image["datasets"][level].get("coordinateTransformations", []),
+        *image.get("coordinateTransformations", []),
+    ]
     for step in steps:
         if step["type"] == "scale":
-            scale = [a * b for a, b in zip(scale, step["scale"], strict=True)]
-    known = any(step["type"] == "scale" for step in steps)
-    stored = {
-        letter: (length, axis.get("unit"))
-        for letter, length, axis in zip(letters, scale, axes, strict=True)
-        if known
-    }
-    return layout._replace(axes=letters, sizes=usable_sizes(source, stored))
+            sizes = [a * b for a, b in zip(sizes, step["scale"], strict=True)]
+            starts = [a * b for a, b in zip(starts, step["scale"], strict=True)]
+        elif step["type"] == "translation":
+            starts = [a + b for a, b in zip(starts, step["translation"], strict=True)]
+    if not any(step["type"] == "scale" for step in steps):
+        return []
+    return [Scale(*values) for values in zip(sizes, starts, units, strict=True)]
 
 
 def read_channel_names(attributes: Mapping[str, Any]) -> tuple[str, ...]:
@@ -103,6 +115,20 @@ def _letter(name: object, kind: str | None = None) -> str:
 
 
 # -- writing ---------------------------------------------------------------------------------------
+def default_scales(axes: str, spacing: Spacing | None) -> list[Scale]:
+    """Return the scales of labels whose image has no place: they start at 0.
+
+    Examples
+    --------
+    >>> default_scales("TX", (0.5,))
+    [Scale(size=1.0, start=0.0, unit=None), Scale(size=0.5, start=0.0, unit='micrometer')]
+    """
+    return [
+        Scale(size or 1.0, unit="micrometer" if size and spacing else None)
+        for size in axis_sizes(axes, spacing)
+    ]
+
+
 def axis_sizes(axes: str, spacing: Spacing | None) -> list[float | None]:
     """Return the size of a pixel along each axis, 1 where it is not known; None for time.
 
@@ -117,7 +143,7 @@ def axis_sizes(axes: str, spacing: Spacing | None) -> list[float | None]:
 
 def describe_labels(
     axes: str,
-    spacing: Spacing | None,
+    scales: Sequence[Scale],
     factors: Sequence[tuple[int, ...]],
     source: str | None,
     version: Version,
@@ -126,30 +152,30 @@ def describe_labels(
 
     Parameters
     ----------
-    axes, spacing, source
+    axes, source
         As in `embedseg.images.create_labels`.
+    scales : sequence of Scale
+        Of each axis of the first level.
     factors : sequence of tuple of int
         Factor by which each level is coarser than the first, along each axis.
     version : {"0.4", "0.5"}
 
     Examples
     --------
-    >>> held = describe_labels("YX", None, [(1, 1), (2, 2)], "../../", "0.4")
+    >>> held = describe_labels("YX", [Scale(1.0)] * 2, [(1, 1), (2, 2)], "../../", "0.4")
     >>> held["image-label"]["source"], held["multiscales"][0]["datasets"][1]["path"]
     ({'image': '../../'}, '1')
     """
     from embedseg.common import __version__
 
-    sizes = [size or 1.0 for size in axis_sizes(axes, spacing)]
-    unit = {"unit": "micrometer"} if spacing else {}
     image: dict[str, Any] = {
         "name": "labels",
         "axes": [
-            {"name": axis.lower(), "type": KINDS[axis], **(unit if KINDS[axis] == "space" else {})}
-            for axis in axes
+            {"name": axis.lower(), "type": KINDS[axis], **({"unit": unit} if unit else {})}
+            for axis, (*_, unit) in zip(axes, scales, strict=True)
         ],
         "datasets": [
-            {"path": str(level), "coordinateTransformations": _transformations(sizes, f)}
+            {"path": str(level), "coordinateTransformations": _transformations(scales, f)}
             for level, f in enumerate(factors)
         ],
         "type": "mode",
@@ -168,10 +194,11 @@ def describe_labels(
     }
 
 
-def _transformations(sizes: Sequence[float], factor: Sequence[int]) -> list[dict[str, Any]]:
+def _transformations(scales: Sequence[Scale], factor: Sequence[int]) -> list[dict[str, Any]]:
     """Return scale and translation of a level, whose first pixel is centred on its cell."""
-    scale = [size * f for size, f in zip(sizes, factor, strict=True)]
-    moved = [size * (f - 1) / 2 for size, f in zip(sizes, factor, strict=True)]
+    both = list(zip(scales, factor, strict=True))
+    scale = [each.size * f for each, f in both]
+    moved = [each.start + each.size * (f - 1) / 2 for each, f in both]
     return [
         {"type": "scale", "scale": scale},
         *([{"type": "translation", "translation": moved}] if any(moved) else []),

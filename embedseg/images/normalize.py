@@ -1,4 +1,7 @@
-"""Normalisation of whole images, channel by channel."""
+"""Normalisation of whole images, channel by channel.
+
+NaN are pixels without image: they do not count, and stay NaN.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from embedseg.types import Floats
+from embedseg.types import DataError, Floats
 
-Limits = tuple[float, float]
+#: Bounds of the values of images: those of float32.
+IN_RANGE = Field(ge=-3.4e38, le=3.4e38)
+Limits = tuple[Annotated[float, IN_RANGE], Annotated[float, IN_RANGE]]
 
 
 class Fixed(BaseModel):
@@ -29,7 +34,7 @@ class Fixed(BaseModel):
     [[[0.5]], [[0.0]]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["fixed"] = "fixed"
     limits: tuple[Limits, ...]
@@ -65,7 +70,7 @@ class Percentile(BaseModel):
     [0.0, 1.0, 2.0]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["percentile"] = "percentile"
     low: float = Field(default=1.0, ge=0, le=100)
@@ -86,6 +91,7 @@ class Percentile(BaseModel):
         return Fixed(limits=tuple(self._limits(channel) for channel in sample), clip=self.clip)
 
     def _limits(self, channel: NDArray[Any]) -> Limits:
+        channel = _known(channel)
         low, high = (float(q) for q in np.percentile(channel, (self.low, self.high)))
         smallest, largest = float(channel.min()), float(channel.max())
         # Where all but a few pixels are background, the percentiles would not see the objects.
@@ -104,7 +110,7 @@ class ZScore(BaseModel):
     [[[-1.0, 1.0]]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["zscore"] = "zscore"
 
@@ -118,6 +124,7 @@ class ZScore(BaseModel):
 
     @staticmethod
     def _limits(channel: NDArray[Any]) -> Limits:
+        channel = _known(channel)
         mean = float(channel.mean(dtype=np.float64))
         return mean, mean + float(channel.std(dtype=np.float64))
 
@@ -136,11 +143,11 @@ class Absolute(BaseModel):
     [[[0.5, 1.0]]]
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: Literal["absolute"] = "absolute"
-    low: float = Field(allow_inf_nan=False)
-    high: float = Field(allow_inf_nan=False)
+    low: Annotated[float, IN_RANGE]
+    high: Annotated[float, IN_RANGE]
 
     @model_validator(mode="after")
     def _ordered(self) -> Absolute:
@@ -164,11 +171,19 @@ def _check_order(low: float, high: float) -> None:
         raise ValueError(f"low {low} must be below high {high}")
 
 
+def _known(channel: NDArray[Any]) -> NDArray[Any]:
+    """Return the values that are not NaN."""
+    missing = np.isnan(channel)
+    if missing.all():
+        raise DataError("every value of a channel is NaN, expected an image")
+    return channel[~missing] if missing.any() else channel
+
+
 def _to_unit(values: NDArray[Any], limits: Limits) -> Floats:
     """Map the limits to 0 and 1; everything to 0 if they are one value."""
     low, high = limits
     if not high - low > np.finfo(np.float32).tiny:
-        return np.zeros(values.shape, np.float32)
+        return np.where(np.isnan(values), np.float32(np.nan), np.float32(0))
     normal = values.astype(np.float32)
     normal -= np.float32(low)
     normal /= np.float32(high - low)

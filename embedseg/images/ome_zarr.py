@@ -25,7 +25,9 @@ from tqdm.auto import tqdm
 
 from embedseg.common import check_output_folder, refuse_foreign
 from embedseg.images.axes import check_label_axes
-from embedseg.images.multiscales import Version, axis_sizes, describe_labels
+from embedseg.images.chunks import read_box
+from embedseg.images.content import Scale
+from embedseg.images.multiscales import Version, axis_sizes, default_scales, describe_labels
 from embedseg.images.pyramid import choose_factors, coarser_shape, most_frequent
 from embedseg.types import Box, DataError, Spacing, UsageError
 
@@ -56,6 +58,7 @@ def create_labels(
     chunks: Sequence[int],
     version: Version = "0.5",
     source: str | None = None,
+    scales: Sequence[Scale] = (),
 ) -> None:
     """Create a group with an empty array "0" of labels, to be written chunk by chunk.
 
@@ -80,6 +83,9 @@ def create_labels(
         Version of NGFF: 0.4 stores zarr v2, 0.5 v3.
     source : str, optional
         Image that the labels belong to: a URL, or a path relative to the group.
+    scales : sequence of Scale, optional
+        Place of the labels along each axis, in any unit, as `LazyImage.scales` of their image.
+        Default: they start at 0, with pixels of `spacing`.
 
     Raises
     ------
@@ -118,6 +124,7 @@ def create_labels(
         "axes": axes,
         "spacing": spacing and [float(step) for step in spacing],
         "source": source,
+        "scales": [*scales],
     }
 
 
@@ -161,9 +168,9 @@ def _make_level(
 
 def open_array(path: Path, level: int = 0, mode: Literal["r", "r+"] = "r+") -> zarr.Array[Any]:
     """Open a level of a group of labels, to read or write boxes of it."""
-    import zarr
+    from embedseg.images.zarr_checks import open_checked
 
-    array = zarr.open_array(path / str(level), mode=mode)
+    array = open_checked(path, str(level), mode)
     return array.with_config({"write_empty_chunks": False})
 
 
@@ -283,6 +290,8 @@ def add_levels(
         shutil.rmtree(folder)
     first = open_array(path, mode="r")
     sizes = axis_sizes(made["axes"], made["spacing"])
+    # Labels of earlier versions have no scales.
+    scales = [Scale(*each) for each in made.get("scales", ())]
     factors = choose_factors(first.shape, sizes, smallest, levels)
     total = sum(
         prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
@@ -290,7 +299,7 @@ def add_levels(
     )
     with tqdm(desc="coarser levels", unit="chunk", total=total, disable=not progress) as bar:
         for level in range(kept, len(factors)):
-            fine = open_array(path, level - 1, "r")
+            fine: Any = group[str(level - 1)]
             step = tuple(b // a for a, b in zip(*factors[level - 1 : level + 1], strict=True))
             shape = coarser_shape(fine.shape, step)
             coarse = _make_level(
@@ -300,7 +309,11 @@ def add_levels(
             for _ in (fill or _fill_serially(path))(level, boxes, step):
                 bar.update()
     described = describe_labels(
-        made["axes"], made["spacing"], factors, made["source"], store_version(path)
+        made["axes"],
+        scales or default_scales(made["axes"], made["spacing"]),
+        factors,
+        made["source"],
+        store_version(path),
     )
     group.attrs.update(described)
 
@@ -340,8 +353,7 @@ def fill_box(path: Path, level: int, box: Box, step: tuple[int, ...]) -> None:
         Pixels of the level before per pixel, along each axis.
     """
     fine, coarse = open_array(path, level - 1, "r"), open_array(path, level)
-    labels: Any = fine[
-        tuple(slice(side.start * f, side.stop * f) for side, f in zip(box, step, strict=True))
-    ]
+    covered = tuple(slice(side.start * f, side.stop * f) for side, f in zip(box, step, strict=True))
+    labels = read_box(str(path), fine, covered)
     if labels.any():
         coarse[box] = most_frequent(labels, step)

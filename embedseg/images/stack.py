@@ -21,7 +21,7 @@ RESIZED = 3
 
 
 # -- reading ---------------------------------------------------------------------------------------
-def read_stack(path: Path | str, axes: str | None = None) -> Image:
+def read_stack(path: Path | str, axes: str | None = None, *, as_stored: bool = False) -> Image:
     """Read a volume: a folder with a file per slice, or one file with three axes of space.
 
     Slices are put into the natural order of their names, which differ in nothing but numbers. No
@@ -33,6 +33,8 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
         Folder or file.
     axes : str, optional
         Axes of the file, as in `embedseg.images.read_image`, or of the slices, with or without Z.
+    as_stored : bool
+        Whether masks are read, as in `read_image`.
 
     Returns
     -------
@@ -57,8 +59,10 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
     """
     path = Path(path)
     if path.is_dir():
-        return Image(*_joined(find_slices(path), axes and axes.replace("Z", "")), None, path)
-    image = read_image(path, axes)
+        return Image(
+            *_joined(find_slices(path), axes and axes.replace("Z", ""), as_stored), None, path
+        )
+    image = read_image(path, axes, as_stored=as_stored)
     if image.axes not in ("ZYX", "CZYX"):
         raise DataError(
             f"{path}: shape {image.data.shape} ({image.axes}), expected a volume (ZYX, "
@@ -67,16 +71,16 @@ def read_stack(path: Path | str, axes: str | None = None) -> Image:
     return image
 
 
-def _joined(paths: Sequence[Path], axes: str | None) -> tuple[NDArray[Any], str]:
+def _joined(paths: Sequence[Path], axes: str | None, as_stored: bool) -> tuple[NDArray[Any], str]:
     """Return the slices as one volume, and its axes."""
-    first = read_image(paths[0], axes)
+    first = read_image(paths[0], axes, as_stored=as_stored)
     if first.axes not in ("YX", "CYX"):
         raise DataError(
             f"{paths[0]}: shape {first.data.shape} ({first.axes}), expected a slice (YX, CYX)"
         )
     volume = np.empty((len(paths), *first.data.shape), first.data.dtype)
     for place, path in enumerate(paths):
-        image = read_image(path, axes) if place else first
+        image = read_image(path, axes, as_stored=as_stored) if place else first
         check_slice(image, (first.axes, first.data.shape, first.data.dtype), paths[0])
         volume[place] = image.data
     return (volume, "ZYX") if first.axes == "YX" else (volume.swapaxes(0, 1), "CZYX")

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from embedseg.images.axes import SPACE, space_axes
 from embedseg.images.content import Content, Layout, to_microns, usable_sizes
 from embedseg.images.display import Display, inverted_display, palette_display
+from embedseg.images.tiff_series import choose_series, list_series, open_file
 from embedseg.types import DataError, Spacing
 
 log = logging.getLogger("embedseg")
@@ -27,14 +28,17 @@ RESOLUTION_UNITS = {2: "inch", 3: "cm", 4: "mm", 5: "µm"}
 PLAUSIBLE = (1e-4, 20.0)
 #: Warnings that tifffile logs where pixels were lost.
 SERIOUS = re.compile(r"zeroed|corrupt|out of range|expected|does not match|invalid page|missing")
+#: The last bytes of a JPEG, and in how many after them a writer may have filled up its part.
+JPEG_END, PADDING = b"\xff\xd9", 62
 #: A classic TIFF holds 4 GB; some room is left for metadata.
 CLASSIC_BYTES = 2**32 - 2**25
 
 
-def read_tiff(path: Path) -> Content:
+def read_tiff(path: Path, part: str | None = None) -> Content:
     """Read a TIFF: OME, ImageJ, with the axes in JSON as tifffile writes them, or plain.
 
-    Axes of length 1 are left out, save Y, X and those that JSON names.
+    Axes of length 1 are left out, save Y, X and those that JSON names. `part` is as in
+    `embedseg.images.parts.choose_part`.
 
     Raises
     ------
@@ -43,14 +47,16 @@ def read_tiff(path: Path) -> Content:
     Exception
         Other errors of decoders on a broken file.
     """
-    with open_tiff(path) as (series, layout):
+    with open_tiff(path, part) as (series, layout):
         data = series.asarray(squeeze=False)
     pixels = data.reshape(layout.shape)
     return Content(pixels, layout.axes, layout.sizes, layout.channels, layout.display)
 
 
 @contextmanager
-def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
+def open_tiff(
+    path: Path, part: str | None = None
+) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
     """Open a TIFF, check that it is complete, and return its layout, without reading pixels.
 
     Raises
@@ -58,14 +64,8 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
     DataError, Exception
         As in `read_tiff`.
     """
-    with _warnings_as_errors(path), tifffile.TiffFile(path) as file:
-        images = list_series(file)
-        if len(images) != 1:
-            shapes = ", ".join(str(series.shape) for series, *_ in images[:4])
-            raise DataError(
-                f"{path}: holds {len(images)} separate images ({shapes} ...), expected one"
-            )
-        series, shape, axes = images[0]
+    with _warnings_as_errors(path), open_file(path) as file:
+        series, shape, axes = choose_series(path, file, part)
         _check_complete(path, series)
         named = "TCZYXS" if series.kind == "shaped" else "YX"
         kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
@@ -74,24 +74,12 @@ def open_tiff(path: Path) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
             Layout(
                 tuple(shape[i] for i in kept),
                 "".join(axes[i] for i in kept),
-                _sizes(file, series.kind),
+                _sizes(file, series),
                 kept,
-                _channels(file, series.kind),
+                _channels(file, series),
                 find_display(series),
             ),
         )
-
-
-def list_series(
-    file: tifffile.TiffFile,
-) -> list[tuple[tifffile.TiffPageSeries, tuple[int, ...], str]]:
-    """List the images of a file, each with its shape and axes, lengths of 1 included."""
-    if callable(file.series):  # from tifffile 2026.5 on
-        return [(series, series.shape, series.axes) for series in file.series(squeeze=False)]
-    return [
-        (series, series.get_shape(squeeze=False), series.get_axes(squeeze=False))
-        for series in file.series
-    ]
 
 
 def find_display(series: tifffile.TiffPageSeries) -> Display | None:
@@ -104,7 +92,7 @@ def find_display(series: tifffile.TiffPageSeries) -> Display | None:
         return inverted_display(series.dtype, page.bitspersample)
     if page.photometric != tifffile.PHOTOMETRIC.PALETTE or page.colormap is None:
         return None
-    if series.kind in ("imagej", "ome") or series.dtype.kind != "u":
+    if series.kind in ("imagej", "ome") or series.dtype.kind not in "bu":
         return None
     return palette_display(np.asarray(page.colormap).T)
 
@@ -152,12 +140,24 @@ def _check_complete(path: Path, series: tifffile.TiffPageSeries) -> None:
             raise DataError(
                 f"{path}: truncated: plane {number} ends at byte {end}, the file at {size}"
             )
+        if page.compression == tifffile.COMPRESSION.JPEG:
+            _check_jpegs(path, number, page.parent.filehandle, parts)
+
+
+def _check_jpegs(path: Path, number: int, file: Any, parts: Sequence[tuple[int, int]]) -> None:
+    """Check that each JPEG of a plane has its end; the decoder makes up what is missing."""
+    for index, (offset, count) in enumerate(parts):
+        tail = min(count, len(JPEG_END) + PADDING)
+        file.seek(offset + count - tail)
+        if JPEG_END not in file.read(tail):
+            raise DataError(f"{path}: truncated: part {index} of plane {number} has no end")
 
 
 # -- metadata --------------------------------------------------------------------------------------
-def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
+def _sizes(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str, float]:
+    kind = series.kind
     if kind == "ome":
-        return _ome_sizes(file.filehandle.path, file.ome_metadata or "")
+        return _ome_sizes(file.filehandle.path, _ome_pixels(file, series))
     metadata: dict[str, Any] = {}
     if kind == "imagej":
         # ImageJ leaves out a depth of 1.
@@ -169,18 +169,19 @@ def _sizes(file: tifffile.TiffFile, kind: str) -> dict[str, float]:
         **usable_sizes(
             file.filehandle.path, {"Z": (metadata.get("spacing"), metadata.get("zunit", unit))}
         ),
-        "Y": _tag_size(file.pages.first, "YResolution", metadata.get("yunit", unit)),
-        "X": _tag_size(file.pages.first, "XResolution", unit),
+        "Y": _tag_size(series.keyframe, "YResolution", metadata.get("yunit", unit)),
+        "X": _tag_size(series.keyframe, "XResolution", unit),
     }
     return {axis: size for axis, size in sizes.items() if size}
 
 
-def _channels(file: tifffile.TiffFile, kind: str) -> tuple[str, ...]:
+def _channels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[str, ...]:
     """Return the names of channels; in ImageJ, those of planes if they repeat by channel."""
-    if kind == "ome":
-        tags = ElementTree.fromstring(file.ome_metadata or "").findall(".//{*}Pixels/{*}Channel")
+    if series.kind == "ome":
+        pixels = _ome_pixels(file, series)
+        tags = [] if pixels is None else pixels.findall("{*}Channel")
         names = [channel.get("Name", "") for channel in tags]
-    elif kind == "imagej":
+    elif series.kind == "imagej":
         metadata = file.imagej_metadata or {}
         labels, count = list(metadata.get("Labels", ())), int(metadata.get("channels", 1))
         names = labels[:count]
@@ -207,8 +208,20 @@ def _tag_size(page: tifffile.TiffPage, name: str, unit: object) -> float | None:
     return None if by_print else size
 
 
-def _ome_sizes(path: str, xml: str) -> dict[str, float]:
-    pixels = ElementTree.fromstring(xml).find(".//{*}Pixels")
+def _ome_pixels(
+    file: tifffile.TiffFile, series: tifffile.TiffPageSeries
+) -> ElementTree.Element | None:
+    """Return the metadata of an image; of the first one if its own are not known."""
+    images = ElementTree.fromstring(file.ome_metadata or "").findall("{*}Image")
+    pages = [each.keyframe for each, *_ in list_series(file)]
+    own_page = (series.keyframe.parent.filehandle.name, series.keyframe.offset)
+    place = [(page.parent.filehandle.name, page.offset) for page in pages].index(own_page)
+    named = [image for image in images if image.get("Name") == series.name]
+    own = named if len(named) == 1 else images[place:] or images
+    return own[0].find("{*}Pixels") if own else None
+
+
+def _ome_sizes(path: str, pixels: ElementTree.Element | None) -> dict[str, float]:
     if pixels is None:
         return {}
     stored = {

@@ -34,7 +34,7 @@ class CleanOptions(BaseModel):
 
     largest_piece: bool = False
     fill_holes: bool = False
-    min_size: int = Field(0, ge=0)
+    min_size: int = Field(0, ge=0, le=10**12)
     clear_border: bool = False
 
 

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 #: Ways to join the labels of blocks.
 JoinName = Literal["seed-ownership", "faces", "none"]
 
+#: Greatest weight of a part of the loss.
+MOST_WEIGHT = 1e6
+
 #: Torch twins of `embedseg.types.ACTIVATIONS`; a test holds the two together.
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
     "none": lambda raw: raw,
@@ -46,7 +49,7 @@ class Method(BaseModel, ABC):
     `embedseg.methods.InstanceMethod`, which implements what such methods share.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: str
     #: Name of the score that validation and tuning maximise.

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from embedseg.geometry import gaussian_smooth
 from embedseg.labels import centroids, drop_small, label_pieces, relabel
-from embedseg.methods.base import JoinName
+from embedseg.methods.base import MOST_WEIGHT, JoinName
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.instances import (
     InstanceMethod,
@@ -68,8 +68,8 @@ class Boundary(InstanceMethod):
     type: Literal["boundary"] = "boundary"
     join: ClassVar[JoinName] = "faces"
 
-    thickness: float = Field(default=1.5, ge=1)
-    boundary_weight: float = Field(default=1.0, ge=0)
+    thickness: float = Field(default=1.5, ge=1, le=1000)
+    boundary_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
     decoder: Literal["components", "watershed", "boundary-watershed"] = Field(
         default="components",
         description="Where objects begin: pieces without the boundary, "
@@ -84,6 +84,7 @@ class Boundary(InstanceMethod):
     sigma: float = Field(
         default=1.0,
         ge=0,
+        le=100,
         description="Smoothing before the beginnings of objects are sought, "
         "pixels of the finest axis.",
     )
@@ -143,7 +144,9 @@ class Boundary(InstanceMethod):
 
     def decode(self, maps: Maps) -> Segmentation:
         """Grow objects from their seeds."""
-        foreground, boundary = maps["foreground"][0], maps["boundary"][0]
+        # NaN are pixels without image: objects end there.
+        foreground = np.nan_to_num(maps["foreground"][0], nan=0)
+        boundary = np.nan_to_num(maps["boundary"][0], nan=1)
         inside = foreground > self.fg_threshold
         grown = DECODERS[self.decoder](self, inside, boundary, maps.spacing)
         labels = relabel(drop_small(grown.astype(np.int32), self.min_object_size + 1))
@@ -172,7 +175,10 @@ def _distance_watershed(
     method: Boundary, inside: Mask, boundary: Floats, spacing: Spacing
 ) -> NDArray[Any]:
     core = inside & (boundary < method.boundary_threshold)
-    distance = gaussian_smooth(edt.edt(core, anisotropy=tuple(spacing)), method.sigma, spacing)
+    # Where all is core, the distance is infinite.
+    longest = float(np.dot(core.shape, spacing))
+    distance = np.minimum(edt.edt(core, anisotropy=tuple(spacing)), longest)
+    distance = gaussian_smooth(distance, method.sigma, spacing)
     return _grow(-distance, label_pieces(_maxima(distance) & core), inside)
 
 
@@ -193,7 +199,10 @@ DECODERS: dict[str, Callable[[Boundary, Mask, Floats, Spacing], NDArray[Any]]] =
 
 
 def _maxima(values: Floats) -> Mask:
-    return np.asarray(local_maxima(values), np.bool_)  # type: ignore[no-untyped-call]
+    """Return the local maxima; values that are all the same are one."""
+    framed = np.pad(values, 1, constant_values=-np.inf)
+    maxima = np.asarray(local_maxima(framed), np.bool_)  # type: ignore[no-untyped-call]
+    return maxima[(slice(1, -1),) * values.ndim]
 
 
 def _grow(height: Floats, markers: NDArray[Any], inside: Mask) -> NDArray[Any]:

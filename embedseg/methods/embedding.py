@@ -21,7 +21,7 @@ from embedseg.labels import (
     object_ids,
     relabel_crop,
 )
-from embedseg.methods.base import JoinName, activate
+from embedseg.methods.base import MOST_WEIGHT, JoinName, activate
 from embedseg.methods.confidence import log_odds
 from embedseg.methods.embedding_loss import instance_loss
 from embedseg.methods.instances import (
@@ -32,7 +32,15 @@ from embedseg.methods.instances import (
 )
 from embedseg.methods.losses import full_precision
 from embedseg.methods.transfer import Transfer
-from embedseg.types import NOT_ANNOTATED, Maps, MapSpec, Segmentation, Spacing, channel_slices
+from embedseg.types import (
+    LONGEST,
+    NOT_ANNOTATED,
+    Maps,
+    MapSpec,
+    Segmentation,
+    Spacing,
+    channel_slices,
+)
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
@@ -127,14 +135,14 @@ class Embedding(InstanceMethod):
     join: ClassVar[JoinName] = "seed-ownership"
     transfer: ClassVar[Transfer[Any]] = _SameLengths()
 
-    unit: float = Field(default=20.0, gt=0)
-    radius: float = Field(default=5.0, gt=0)
-    bandwidth_scale: float = Field(default=10.0, gt=0)
+    unit: float = Field(default=20.0, gt=0, le=LONGEST)
+    radius: float = Field(default=5.0, gt=0, le=LONGEST)
+    bandwidth_scale: float = Field(default=10.0, gt=0, le=100)
     centre: Literal["medoid", "centroid", "median"] = "medoid"
-    foreground_weight: float = Field(default=10.0, gt=0)
-    instance_weight: float = Field(default=1.0, ge=0)
-    smoothness_weight: float = Field(default=10.0, ge=0)
-    seed_weight: float = Field(default=1.0, ge=0)
+    foreground_weight: float = Field(default=10.0, gt=0, le=MOST_WEIGHT)
+    instance_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
+    smoothness_weight: float = Field(default=10.0, ge=0, le=MOST_WEIGHT)
+    seed_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
     fg_threshold: float = Field(
         default=0.5, ge=0, le=1, description="Pixels with a lower seed score are background."
     )
@@ -142,7 +150,7 @@ class Embedding(InstanceMethod):
         default=0.9, ge=0, le=1, description="Objects begin where the seed score is higher."
     )
     seeds: Literal["greedy", "peaks"] = "greedy"
-    max_radius: float | None = Field(default=None, gt=0)
+    max_radius: float | None = Field(default=None, gt=0, le=1e6)
     refine: float | None = Field(
         default=0.4,
         gt=0,
@@ -158,12 +166,14 @@ class Embedding(InstanceMethod):
         longest = extents.max(axis=1)
         volume = stats.volumes * float(np.prod(stats.spacing))
         ball = np.pi if stats.ndim == 2 else 4 / 3 * np.pi
+        unit = float(np.percentile(longest, 98))
         radius = float(np.median((volume / ball) ** (1 / stats.ndim)))
         fraction = float(np.clip(stats.foreground_fraction, 1e-3, 0.999))
         return self.model_copy(
             update={
-                "unit": round(float(np.percentile(longest, 98)), 4),
-                "radius": round(radius, 4),
+                # Of pixels of a picometre, nothing would be left.
+                "unit": round(unit, 4) or unit,
+                "radius": round(radius, 4) or radius,
                 "foreground_weight": 10.0
                 if stats.ndim == 2
                 else round(float(np.clip((1 - fraction) / fraction, 1.0, 100.0)), 2),

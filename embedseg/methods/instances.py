@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from pydantic import Field
 from embedseg.methods.base import Method
 from embedseg.methods.confidence import gather_evidence, learn_weights, probability
 from embedseg.scoring import ObjectScoring, score
-from embedseg.types import DataError, Segmentation
+from embedseg.types import DataError, Segmentation, UsageError
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
@@ -38,8 +38,10 @@ class InstanceMethod(Method, ABC):
 
     primary: ClassVar[str] = "ap_mean"
 
-    min_object_size: int = Field(default=0, ge=0, description="Objects need more pixels than this.")
-    confidence: tuple[float, ...] | None = None
+    min_object_size: int = Field(
+        default=0, ge=0, le=10**12, description="Objects need more pixels than this."
+    )
+    confidence: tuple[Annotated[float, Field(ge=-1e9, le=1e9)], ...] | None = None
     min_score: float = Field(
         default=0.0, ge=0, le=1, description="Objects with a lower score are left out."
     )
@@ -63,6 +65,12 @@ class InstanceMethod(Method, ABC):
         `objects` holds a preliminary `score`, and `evidence`, (n, k).
         """
         if self.confidence is not None:
+            expected = objects["evidence"].shape[1] + 1
+            if len(self.confidence) != expected:
+                raise UsageError(
+                    f"method.confidence: {len(self.confidence)} weights, expected {expected}; "
+                    "tuning learns them"
+                )
             objects["score"] = probability(objects["evidence"], self.confidence)
         keep = self._above_min_score(objects)
         if keep.all():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self, final
 
 import numpy as np
 import torch
@@ -14,7 +14,7 @@ from torch.nn.modules.conv import _ConvTransposeNd
 
 from embedseg.common import unknown_name
 from embedseg.data import default_colour
-from embedseg.methods.base import JoinName, Method
+from embedseg.methods.base import MOST_WEIGHT, JoinName, Method
 from embedseg.methods.losses import full_precision, masked_cross_entropy, multiclass_dice
 from embedseg.methods.transfer import Transfer
 from embedseg.scoring import ClassScoring
@@ -101,11 +101,11 @@ class Semantic(Method):
 
     names: tuple[str, ...] = ("0", "1")
     palette: tuple[str, ...] = ()
-    frequencies: tuple[float, ...] = ()
+    frequencies: tuple[Annotated[float, Field(ge=0, le=1)], ...] = ()
     weighting: Literal["none", "inverse", "median"] = "none"
-    most_weight: float = Field(default=10.0, ge=1)
-    dice_weight: float = Field(default=1.0, ge=0)
-    focal: float = Field(default=0.0, ge=0)
+    most_weight: float = Field(default=10.0, ge=1, le=MOST_WEIGHT)
+    dice_weight: float = Field(default=1.0, ge=0, le=MOST_WEIGHT)
+    focal: float = Field(default=0.0, ge=0, le=100)
     membrane: str | None = None
     regions: Literal["planes", "volume"] = "planes"
     tilt: float = Field(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -19,15 +18,18 @@ from pydantic import (
     model_validator,
 )
 
-from embedseg.common import unknown_name, write_text
-from embedseg.data import DataOptions
-from embedseg.images import Normalization, Percentile
+from embedseg.common import quote, unknown_name, write_text
+from embedseg.data import DataOptions, PixelSize
+from embedseg.images import Fixed, Normalization, Percentile
 from embedseg.methods import Method, as_method
 from embedseg.nets import Net, NetOptions, net_options
 from embedseg.prediction import PredictOptions
 from embedseg.training import TrainOptions
-from embedseg.types import Spacing, UsageError
+from embedseg.types import LONGEST, UsageError
 
+#: Longest duration, seconds, and bounds of memory, bytes.
+LONGEST_TRAINING = 365 * 24 * 3600.0
+LEAST_MEMORY, MOST_MEMORY = 1e6, 1e15
 #: Least length of the longest axis of a crop, pixels.
 SMALLEST_CROP = 8
 
@@ -53,14 +55,14 @@ class Config(BaseModel):
         Options of the parts.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     schema_version: Literal[1] = 1
     ndim: Literal[2, 3]
-    channels: int = Field(default=1, ge=1)
-    spacing: Spacing
+    channels: int = Field(default=1, ge=1, le=2**16)
+    spacing: tuple[PixelSize, ...]
     spacing_known: bool = False
-    extent: Spacing | None = None
+    extent: tuple[Annotated[float, Field(ge=0, le=LONGEST)], ...] | None = None
     data: DataOptions = DataOptions()
     normalize: Normalization = Percentile()
     method: Annotated[SerializeAsAny[Method], BeforeValidator(as_method)]
@@ -78,10 +80,11 @@ class Config(BaseModel):
                 f"train.crop {self.train.crop} is too small; expected an axis of at least "
                 f"{SMALLEST_CROP} pixels"
             )
-        if (infinite := _infinite(self.model_dump())) is not None:
-            raise ValueError(f"{infinite.removeprefix('.')} is NaN or infinite, expected a number")
-        if min(self.spacing) <= 0:
-            raise ValueError(f"spacing {self.spacing} must be positive")
+        if isinstance(self.normalize, Fixed) and len(self.normalize.limits) != self.channels:
+            raise ValueError(
+                f"normalize.limits has {len(self.normalize.limits)} pairs of values, "
+                f"expected one per channel ({self.channels})"
+            )
         named = [each.name for each in self.data.classes or ()]
         if list(self.method.colours) != named:
             raise ValueError(
@@ -161,7 +164,7 @@ def load_config(path: Path | str) -> Config:
         If the file is missing, is not JSON, or does not validate.
     """
     try:
-        tree = json.loads(Path(path).read_text())
+        tree = json.loads(Path(path).read_text(encoding="utf-8-sig"))
     except FileNotFoundError:
         raise UsageError(f"{path}: no such file") from None
     except (OSError, ValueError, RecursionError) as error:
@@ -193,7 +196,7 @@ def parse_duration(text: float | str) -> float:
     Raises
     ------
     UsageError
-        If the text is no duration, or not positive.
+        If the text is no duration, not positive, or longer than a year.
 
     Examples
     --------
@@ -204,8 +207,8 @@ def parse_duration(text: float | str) -> float:
     found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", str(text).strip())
     parts = [float(part or 0) for part in found.groups()] if found else [0.0]
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
-    if seconds <= 0:
-        raise UsageError(f"{text!r} is no duration; write 90s, 15m or 1h30m")
+    if not 0 < seconds <= LONGEST_TRAINING:
+        raise UsageError(f"{quote(text)} is no duration; write 90s, 15m or 1h30m, up to 8760h")
     return seconds
 
 
@@ -215,7 +218,7 @@ def parse_memory(text: str) -> float:
     Raises
     ------
     UsageError
-        If the text is no amount of memory, or not positive.
+        If the text is no amount of memory from 1 MB to 1000 TB.
 
     Examples
     --------
@@ -224,22 +227,11 @@ def parse_memory(text: str) -> float:
     """
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([MGT]?)B?", text.strip().upper())
     size = float(found[1]) * {"M": 1e6, "": 1e9, "G": 1e9, "T": 1e12}[found[2]] if found else 0.0
-    if size <= 0:
-        raise UsageError(f"{text!r} is no amount of memory; write 4GB or 800MB")
+    if not LEAST_MEMORY <= size <= MOST_MEMORY:
+        raise UsageError(
+            f"{quote(text)} is no amount of memory; write 4GB or 800MB, from 1MB to 1000TB"
+        )
     return size
-
-
-def _infinite(value: Any, name: str = "") -> str | None:
-    """Return the dotted name of the first value that is NaN or infinite; None if there is none."""
-    if isinstance(value, float):
-        return None if math.isfinite(value) else name
-    if isinstance(value, Mapping):
-        items = [(f"{name}.{key}", each) for key, each in value.items()]
-    elif isinstance(value, list | tuple):
-        items = [(name, each) for each in value]
-    else:
-        return None
-    return next((found for key, each in items if (found := _infinite(each, key))), None)
 
 
 def _put(tree: dict[str, Any], name: str, value: Any) -> None:

@@ -121,6 +121,11 @@ class Ensemble:
         first = load_trained_net(ModelFolder(self.members[0].folder), self.device)
         return first.pixels_seen(channels, shape, keep)
 
+    def pixels_at_once(self, channels: int, memory: float) -> float:
+        """Return how many pixels of an image every member can take in `memory` bytes."""
+        nets = (load_trained_net(ModelFolder(each.folder), self.device) for each in self.members)
+        return min(net.pixels_at_once(channels, memory) for net in nets)
+
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return False: maps of planes are averaged, labels cannot be."""
         return False
@@ -202,9 +207,7 @@ def join_models(
         raise UsageError(f"{len(models)} model given, expected two or more")
     whole = ModelFolder(output)
     whole.check_free(overwrite=overwrite)
-    configs = [model.config() for model in models]
-    for model in models:
-        model.weights()
+    configs = [_check_member(model) for model in models]
     lead = max(range(len(models)), key=lambda k: (configs[k].ndim, -k))
     for model, config in zip(models, configs, strict=True):
         if (reason := difference(configs[lead], config)) is not None:
@@ -222,18 +225,20 @@ def join_models(
         made.save_config(configs[lead])
         made.save_members(tuple(Member(Path(name), 1.0) for name in names))
 
-    with whole.locked():
+    with whole.replaced() as made:
+        # Another process may have made one before this one held the folder.
         whole.check_free(overwrite=overwrite)
-        aside = whole.aside()
-        try:
-            write(aside)
-            if finish:
-                finish(aside)
-        except BaseException:
-            shutil.rmtree(aside, ignore_errors=True)
-            raise
-        whole.publish()
+        write(made.path)
+        if finish:
+            finish(made.path)
     return output
+
+
+def _check_member(model: ModelFolder) -> Config:
+    """Check that a folder holds one net, with weights that fit it; return its configuration."""
+    if model.members():
+        raise UsageError(f"{model.path}: is an ensemble; name the models that it is made of")
+    return load_trained_net(model, torch.device("cpu")).config
 
 
 def difference(one: Config, other: Config) -> str | None:

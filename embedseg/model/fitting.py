@@ -143,7 +143,15 @@ def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sampl
         for split, samples in (("train", loaded.train), ("val", loaded.val))
         for sample in samples
     }
-    return net.prepared(loaded.train), annotated(net.prepared(loaded.val)), kept
+    val = annotated(net.prepared(loaded.val))
+    if net.config.method.reads == "objects" and not any((s.labels > 0).any() for s in val):
+        # The best weights would be those that find nothing.
+        log.warning(
+            "val: no mask holds an object, so the last weights are kept, and decode options as "
+            "they are"
+        )
+        val = []
+    return net.prepared(loaded.train), val, kept
 
 
 def _plain(spacing: Spacing | None) -> Spacing | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -80,10 +81,10 @@ class ModelFolder:
 
     def _file(self, name: str) -> Path:
         """Return where a file is: that of a new model which is whole, before it has moved up."""
-        ahead = self.path / NEXT / name
-        # The list of an ensemble moves last: until then one that is not ahead is of the old model.
-        if ahead.exists() or (name == ENSEMBLE and any(self.path.glob(f"{NEXT}/*"))):
-            return ahead
+        ahead = self.path / NEXT
+        # The configuration moves first: where it is still ahead, all files here are old.
+        if (ahead / CONFIG).exists() or (ahead / name).exists():
+            return ahead / name
         return self.path / name
 
     # -- reading -----------------------------------------------------------------------------------
@@ -124,7 +125,7 @@ class ModelFolder:
     def trials(self) -> dict[str, Any] | None:
         """Read what tuning tried: `words`, its message, and `trials`; None if nothing was tuned."""
         try:
-            held = json.loads(self._file(TUNING).read_text(encoding="utf-8"))
+            held = json.loads(self._file(TUNING).read_text(encoding="utf-8-sig"))
             return {"words": str(held["words"]), "trials": [dict(each) for each in held["trials"]]}
         except (OSError, ValueError, KeyError, TypeError, RecursionError):
             return None
@@ -135,20 +136,25 @@ class ModelFolder:
         Raises
         ------
         UsageError
-            If the list cannot be read, or a member is missing.
+            If the list cannot be read, or a member is missing or lies elsewhere.
         """
         path = self._file(ENSEMBLE)
         if not path.is_file():
             return ()
         try:
-            listed = json.loads(path.read_text(encoding="utf-8"))
+            listed = json.loads(path.read_text(encoding="utf-8-sig"))
             members = tuple(
                 Member(self._file(MEMBERS) / str(each["name"]), float(each["weight"]))
                 for each in listed
             )
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise UsageError(f"{path}: no readable ensemble ({error})") from None
+        weights = [member.weight for member in members]
+        if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
+            raise UsageError(f"{path}: weights {weights}, expected 0 or more, and not all 0")
         for member in members:
+            if member.folder.parent != self._file(MEMBERS) or member.folder.name == "..":
+                raise UsageError(f"{path}: the member {member.folder} lies outside {MEMBERS}/")
             if not (member.folder / WEIGHTS).is_file():
                 raise UsageError(f"{member.folder}: a member of the ensemble is missing")
         return members
@@ -205,13 +211,28 @@ class ModelFolder:
         Raises
         ------
         UsageError
-            If something is in the folder and neither `resume` nor `overwrite` allows that.
+            If something is in the folder and neither `resume` nor `overwrite` allows that; or a
+            model to resume is complete, and there is nothing to resume it from.
         """
         if resume and self.unfinished().exists():
+            if not self.unfinished().resumable() and self._complete():
+                raise UsageError(
+                    f"{self.path}: holds a model without {CHECKPOINT}, so there is no training to "
+                    f"resume; train on from its weights with --from {self.path}, or anew with "
+                    "--overwrite"
+                )
             return
         if self.path.is_dir() and all(map(_is_leftover, self.path.iterdir())):
             return
         check_output_folder(self.path, overwrite)
+
+    def _complete(self) -> bool:
+        """Return whether there is an ensemble, or a model that a training or a package left.
+
+        A training that was killed before its first checkpoint may have left weights alone.
+        """
+        has = {name for name in (*MODEL, HISTORY, ENSEMBLE) if self._file(name).is_file()}
+        return ENSEMBLE in has or (WEIGHTS in has and bool(has & {HISTORY, TUNING}))
 
     # -- making another ----------------------------------------------------------------------------
     @contextmanager
@@ -237,6 +258,26 @@ class ModelFolder:
         aside.mkdir(parents=True)
         return aside
 
+    @contextmanager
+    def replaced(self) -> Iterator[ModelFolder]:
+        """Yield an empty folder for a model that replaces what is here, once it is whole.
+
+        Killed at any moment, the old model or the new one is there; after an error, the old one.
+
+        Raises
+        ------
+        UsageError
+            If another process holds the folder.
+        """
+        with self.locked():
+            aside = self.aside()
+            try:
+                yield ModelFolder(aside)
+            except BaseException:
+                shutil.rmtree(aside, ignore_errors=True)
+                raise
+            self.publish()
+
     def publish(self) -> None:
         """Replace what is here by the model made aside; killed at any moment, one of both is there.
 
@@ -251,8 +292,7 @@ class ModelFolder:
         if not ahead.is_dir():
             return
         names = {path.name for path in ahead.iterdir()}
-        # The configuration moves first: where it is still ahead, all files here are old.
-        if CONFIG in names:
+        if CONFIG in names:  # all files here are old
             for name in LEFT:
                 if name == MEMBERS:
                     shutil.rmtree(self.path / name, ignore_errors=True)

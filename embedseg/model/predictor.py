@@ -63,6 +63,9 @@ class Predictor(Protocol):
     def pixels_seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
         """Return how many pixels a net sees for a box of an image, halos of tiles included."""
 
+    def pixels_at_once(self, channels: int, memory: float) -> float:
+        """Return how many pixels of an image a net can take in `memory` bytes."""
+
     def links_planes(self, spacing: Spacing | None) -> bool:
         """Return whether a volume can only be segmented plane by plane and then linked."""
 

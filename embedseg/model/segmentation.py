@@ -15,7 +15,15 @@ from embedseg.labels import link_slices, object_ids, relabel
 from embedseg.model.config import Config
 from embedseg.model.predictor import Predictor
 from embedseg.model.trained_net import COARSEST_SIDE_VIEW
-from embedseg.types import Floats, Maps, PerAxis, Segmentation, Spacing, arrange
+from embedseg.types import (
+    Floats,
+    Maps,
+    PerAxis,
+    Segmentation,
+    Spacing,
+    arrange,
+    missing_pixels,
+)
 
 log = logging.getLogger("embedseg")
 
@@ -135,5 +143,10 @@ def _linked_planes(predictor: Predictor, volume: Floats, request: Request) -> Se
     )
     spacing = None if request.spacing is None else request.spacing[1:]
     one = Request("CYX", spacing, request.tta, planes=False)
-    planes = [segment_image(predictor, plane, one).labels for plane in np.moveaxis(volume, 1, 0)]
+    planes = [
+        np.zeros(plane.shape[1:], np.int32)
+        if missing_pixels(plane).all()
+        else segment_image(predictor, plane, one).labels
+        for plane in np.moveaxis(volume, 1, 0)
+    ]
     return Segmentation(link_slices(np.stack(planes)))

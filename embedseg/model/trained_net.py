@@ -19,7 +19,14 @@ from embedseg.geometry import resample
 from embedseg.model.config import Config
 from embedseg.model.folder import CONFIG, Member, ModelFolder
 from embedseg.model.tuning import Tuned, tune
-from embedseg.nets import WEIGHTS, Net, save_weights
+from embedseg.nets import (
+    WEIGHTS,
+    Net,
+    evaluating,
+    fused_for_inference,
+    pixels_that_fit,
+    save_weights,
+)
 from embedseg.prediction import PredictOptions, pixels_seen, predict, predict_planes
 from embedseg.types import Box, Maps, PerAxis, Spacing, UsageError
 
@@ -104,6 +111,13 @@ class TrainedNet:
         if len(shape) > self.config.ndim:
             return prod(shape)
         return pixels_seen(self.net, channels, shape, keep, self._options(None), self.device)
+
+    def pixels_at_once(self, channels: int, memory: float) -> float:
+        """Return how many pixels of an image the net can take in `memory` bytes."""
+        with evaluating(self.net):
+            return pixels_that_fit(
+                fused_for_inference(self.net), channels, self.net.divisor, self.device, memory
+            )
 
     @property
     def members(self) -> tuple[Member, ...]:

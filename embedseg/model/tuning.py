@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +29,8 @@ class Tuned:
     method : Method
         With the better options, or the one that came in where the gain was within the spread.
     before, after : float
-        Mean primary score with the options that came in, and with those of `method`.
+        Mean primary score with the options that came in, and with those of `method`; NaN where no
+        image could tell.
     spread : float
         Standard error of the gain over the images.
     tried : int
@@ -74,6 +76,10 @@ def tune(
     progress : bool
         Whether to show a progress bar.
     """
+    if method.reads == "objects" and not any((truth > 0).any() for truth in truths):
+        # Any option that finds nothing would be perfect.
+        message = "tune: decode options kept, as no validation image holds an object"
+        return Tuned(method, math.nan, math.nan, math.nan, 0, message)
     space = method.search_space()
     begun = time.monotonic()
     seen: dict[str, NDArray[np.float64]] = {}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images import Image, label_axes, space_axes, to_microns
+from embedseg.images import Image, Scale, first_pixel, label_axes, space_axes, to_microns
 from embedseg.types import Spacing, UsageError
 
 #: Possible axes of a layer by their number; colours come last.
@@ -98,8 +98,10 @@ def copy_placement(layer: Any, axes: str) -> dict[str, Any]:
     return known | {"axis_labels": [own[index] for index in kept]}
 
 
-def make_placement(axes: str, spacing: Spacing | None) -> dict[str, Any]:
-    """Return scale, units and axis labels for a layer, axes in the order (T, Z, Y, X).
+def make_placement(
+    axes: str, spacing: Spacing | None, scales: Sequence[Scale] = ()
+) -> dict[str, Any]:
+    """Return scale, translation, units and axis labels for a layer, axes in the order (T, Z, Y, X).
 
     Examples
     --------
@@ -107,8 +109,10 @@ def make_placement(axes: str, spacing: Spacing | None) -> dict[str, Any]:
     [1.0, 0.5, 0.25]
     """
     steps = dict(zip(space_axes(axes), spacing or (), strict=bool(spacing)))
+    starts = dict(zip(space_axes(axes), first_pixel(scales, len(space_axes(axes))), strict=True))
     return {
         "scale": [steps.get(axis, 1.0) for axis in axes],
+        "translate": [starts.get(axis, 0.0) * steps.get(axis, 1.0) for axis in axes],
         "units": ["um" if axis in steps else "pixel" for axis in axes],
         "axis_labels": list(axes),
     }
@@ -139,3 +143,20 @@ def find_free_name(taken: Sequence[str], name: str) -> str:
     base = re.sub(r" \d+$", "", name)
     tries = [name, *(f"{base} {number}" for number in range(2, len(taken) + 3))]
     return next(each for each in tries if each not in taken)
+
+
+def parse_scales(attributes: Mapping[str, Any], spacing: Spacing | None) -> tuple[Scale, ...]:
+    """Return the place of a layer to write, given its pixel size; none if that is not known.
+
+    Examples
+    --------
+    >>> parse_scales({"scale": (500.0,), "translate": (1000.0,)}, (0.5,))
+    (Scale(size=0.5, start=1.0, unit='micrometer'),)
+    """
+    translation = attributes.get("translate")
+    if spacing is None or translation is None or len(translation) != len(spacing):
+        return ()
+    return tuple(
+        Scale(step, float(start) / abs(float(scale)) * step, "micrometer")
+        for step, start, scale in zip(spacing, translation, attributes["scale"], strict=True)
+    )

@@ -15,6 +15,8 @@ from embedseg.napari._forms import add_row, make_shrinkable
 
 #: Without an upper bound, a slider ends at this multiple of the largest value to try.
 HEADROOM = 4
+#: A bound farther away than this multiple of that end only keeps nonsense out.
+FAR = 100
 #: Smallest step of a fractional option.
 STEP = 0.01
 
@@ -28,7 +30,7 @@ class SliderRange(NamedTuple):
 
 
 def find_range(field: FieldInfo, values: Sequence[Any], value: Any) -> SliderRange:
-    """Return the range of a numeric option: from its bounds if it has any, else from its values.
+    """Return the range of a numeric option: from bounds that are near, else from its values.
 
     Parameters
     ----------
@@ -47,7 +49,8 @@ def find_range(field: FieldInfo, values: Sequence[Any], value: Any) -> SliderRan
     if "Ge" in bounds or "Gt" in bounds:
         low = bounds["Ge"].ge if "Ge" in bounds else bounds["Gt"].gt + step
     if "Le" in bounds or "Lt" in bounds:
-        high = bounds["Le"].le if "Le" in bounds else bounds["Lt"].lt - step
+        bound = bounds["Le"].le if "Le" in bounds else bounds["Lt"].lt - step
+        high = bound if bound <= FAR * high else high
     return SliderRange(low, high, whole)
 
 

@@ -28,7 +28,13 @@ from embedseg.images import (
     stem,
     write_labels,
 )
-from embedseg.napari._layers import list_axes, make_placement, parse_spacing, read_pixels
+from embedseg.napari._layers import (
+    list_axes,
+    make_placement,
+    parse_scales,
+    parse_spacing,
+    read_pixels,
+)
 from embedseg.types import DataError, UsageError, check_labels
 
 Layer = tuple[Any, dict[str, Any], str]
@@ -56,7 +62,7 @@ def get_reader(path: str | Sequence[str]) -> Reader | None:
 def _is_outlines(path: Path) -> bool:
     """Return whether a JSON file is COCO or GeoJSON."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError):
         return False
     features = content if isinstance(content, list) else [content]
@@ -105,8 +111,11 @@ def _make_layer(image: Image, name: str, labels: bool) -> Layer:
     axes = image.axes
     if labels and image.data.dtype.kind in "iub" and "C" not in axes:
         values = check_labels(image.data, name=name)
-        return values, {"name": name, **make_placement(axes, image.spacing)}, "labels"
-    known: dict[str, Any] = {"name": name, **make_placement(label_axes(axes), image.spacing)}
+        return values, {"name": name, **make_placement(axes, image.spacing, image.scales)}, "labels"
+    known: dict[str, Any] = {
+        "name": name,
+        **make_placement(label_axes(axes), image.spacing, image.scales),
+    }
     if "C" in axes:
         known["channel_axis"] = axes.index("C")
         known["name"] = [
@@ -131,9 +140,10 @@ def _read_lazily(path: Path) -> Layer:
 
     image = open_lazy(path)
     data = from_array(_DaskArray(image), chunks=image.chunks, name=False)
-    lazy = Image(data, image.axes, image.spacing, channels=image.channels)
+    lazy = Image(data, image.axes, image.spacing, None, image.channels, image.scales)
     if image.dtype.kind in "iu" and (_is_in_labels_folder(path) or _is_label_group(path)):
-        return data, {"name": stem(path), **make_placement(lazy.axes, lazy.spacing)}, "labels"
+        place = make_placement(lazy.axes, lazy.spacing, lazy.scales)
+        return data, {"name": stem(path), **place}, "labels"
     return _make_layer(lazy, stem(path), False)
 
 
@@ -225,6 +235,7 @@ def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
         str(attributes.get("name", target.stem)),
         _read_scores(attributes),
         spacing_known=spacing is not None,
+        scales=parse_scales(attributes, spacing),
     )
     folder = EXPORTERS[kinds[suffix]].folder
     export_objects(target, objects, kinds[suffix], overwrite=os.path.isfile(path) and not folder)

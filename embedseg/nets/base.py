@@ -64,7 +64,7 @@ class Net(nn.Module, ABC):
 class NetOptions(BaseModel, ABC):
     """Options of a net, saved as JSON; subclasses are final and build their net."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     type: str
     #: Numbers of axes that the net can be built for.

@@ -13,6 +13,7 @@ from torch.nn.functional import interpolate, max_pool2d, max_pool3d, relu
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
     Norm,
+    Width,
     axis_kernels,
     axis_strides,
     conv,
@@ -56,10 +57,10 @@ class CENetOptions(NetOptions):
     """
 
     type: Literal["cenet"] = "cenet"
-    width: int = Field(default=32, ge=1)
-    max_width: int = Field(default=256, ge=1)
+    width: Width = 32
+    max_width: Width = 256
     depth: int = Field(default=4, ge=1, le=8)
-    blocks: int = Field(default=2, ge=1)
+    blocks: int = Field(default=2, ge=1, le=64)
     norm: Norm = "batch"
 
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import Annotated, Literal, final
 
 import torch
 from pydantic import Field
@@ -26,6 +26,8 @@ from embedseg.nets.layers import (
 from embedseg.types import PerAxis, Spacing
 
 EPS = 1e-3
+
+Dropped = Annotated[float, Field(ge=0, lt=1)]
 
 
 @final
@@ -51,7 +53,7 @@ class ERFNetOptions(NetOptions):
 
     type: Literal["erfnet"] = "erfnet"
     width: float = Field(default=1.0, gt=0, le=8)
-    dropout: tuple[float, float] = (0.03, 0.3)
+    dropout: tuple[Dropped, Dropped] = (0.03, 0.3)
     norm: Norm = "batch"
 
     def strides(self, spacing: Spacing, crop: Sequence[int]) -> list[PerAxis]:

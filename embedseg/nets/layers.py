@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from typing import Literal
+from typing import Annotated, Literal
 
+from pydantic import Field
 from torch import nn
 from torch.nn.modules.conv import _ConvNd
 
 from embedseg.types import PerAxis, Spacing
 
 Norm = Literal["batch", "group"]
+#: A number of channels.
+Width = Annotated[int, Field(ge=1, le=4096)]
 
 _Layers = Mapping[int, Callable[..., nn.Module]]
 _CONV: _Layers = {2: nn.Conv2d, 3: nn.Conv3d}

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
     Norm,
+    Width,
     axis_kernels,
     axis_strides,
     conv,
@@ -58,8 +59,8 @@ class UNetOptions(NetOptions):
     """
 
     type: Literal["unet"] = "unet"
-    width: int = Field(default=32, ge=1)
-    max_width: int = Field(default=256, ge=1)
+    width: Width = 32
+    max_width: Width = 256
     depth: int = Field(default=3, ge=1, le=8)
     stem: Literal[1, 2, 4] = 1
     branched: bool = True

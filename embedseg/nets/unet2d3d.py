@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import Field
 
 from embedseg.nets.base import Net, NetOptions
-from embedseg.nets.layers import Norm, axis_strides, product, shrinking
+from embedseg.nets.layers import Norm, Width, axis_strides, product, shrinking
 from embedseg.nets.unet import UNet, UNetOptions
 from embedseg.types import PerAxis, Spacing
 
@@ -41,10 +41,10 @@ class UNet2D3DOptions(NetOptions):
     type: Literal["unet2d3d"] = "unet2d3d"
     ndims: ClassVar[tuple[int, ...]] = (3,)
 
-    width: int = Field(default=32, ge=1)
-    max_width: int = Field(default=128, ge=1)
+    width: Width = 32
+    max_width: Width = 128
     depth: int = Field(default=3, ge=1, le=8)
-    flat: int = Field(default=2, ge=1)
+    flat: int = Field(default=2, ge=1, le=8)
     stem: Literal[1, 2, 4] = 2
     branched: bool = True
     light: bool = True

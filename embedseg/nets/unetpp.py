@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from embedseg.nets.base import Net, NetOptions
 from embedseg.nets.layers import (
     Norm,
+    Width,
     axis_kernels,
     axis_strides,
     conv_block,
@@ -49,8 +50,8 @@ class UNetPPOptions(NetOptions):
     """
 
     type: Literal["unetpp"] = "unetpp"
-    width: int = Field(default=24, ge=1)
-    max_width: int = Field(default=256, ge=1)
+    width: Width = 24
+    max_width: Width = 256
     depth: int = Field(default=3, ge=1, le=8)
     deep: bool = False
     norm: Norm = "batch"

@@ -38,9 +38,10 @@ def take_plane(array: NDArray[Any], view: tuple[int, int], leading: int = 0) -> 
 
 def paint_image(image: NDArray[np.float32]) -> Colours:
     """Paint an image of one channel in grey, one of more channels in magenta, green and blue."""
-    low, high = np.percentile(image, (1, 99.8), axis=tuple(range(1, image.ndim)), keepdims=True)
+    low, high = np.nanpercentile(image, (1, 99.8), axis=tuple(range(1, image.ndim)), keepdims=True)
     # The square root brings out faint objects.
     bright = np.sqrt(np.clip((image - low) / np.maximum(high - low, 1e-9), 0, 1))
+    bright = np.nan_to_num(bright)  # black where there is no image
     paints = np.array([[1, 1, 1]] if len(image) == 1 else [[1, 0, 1], [0, 1, 0], [0, 0.4, 1]])
     mixed = np.tensordot(bright[: len(paints)], paints[: len(image)], (0, 0))
     return np.round(255 * np.clip(mixed, 0, 1)).astype(np.uint8)

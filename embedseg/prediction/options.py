@@ -2,7 +2,15 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict, Field, NonNegativeInt, PositiveInt
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+#: Greatest length of a tile along an axis, pixels.
+LARGEST_TILE = 2**16
+
+TileLength = Annotated[int, Field(ge=1, le=LARGEST_TILE)]
+HaloLength = Annotated[int, Field(ge=0, le=LARGEST_TILE)]
 
 
 class PredictOptions(BaseModel):
@@ -25,11 +33,11 @@ class PredictOptions(BaseModel):
         Accept images with pixels more than 20 times larger or smaller than those of the model.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    tile: tuple[PositiveInt, ...] | None = None
-    memory: float | None = Field(default=None, gt=0)
-    halo: NonNegativeInt | tuple[NonNegativeInt, ...] | None = None
+    tile: tuple[TileLength, ...] | None = None
+    memory: float | None = Field(default=None, gt=0, le=1e6)
+    halo: HaloLength | tuple[HaloLength, ...] | None = None
     tta: bool = False
     planes: bool = False
     any_spacing: bool = False

@@ -21,6 +21,8 @@ from embedseg.types import (
     Spacing,
     UsageError,
     channel_slices,
+    fill_missing,
+    missing_pixels,
 )
 
 
@@ -46,7 +48,8 @@ def predict_planes(
     net : nn.Module
         A 2D net with a `divisor`.
     volume : (C, Z, Y, X) float32 ndarray
-        Normalised; of nearly isotropic spacing, unless only XY planes are taken.
+        Normalised, NaN as in `predict`; of nearly isotropic spacing, unless only XY planes are
+        taken.
     specs, volume_specs : tuple of MapSpec
         Maps of the net, and the same maps in 3D.
     spacing : tuple of float
@@ -73,6 +76,7 @@ def predict_planes(
             f"volume of shape {volume.shape} and spacing {spacing}: expected "
             "(C, Z, Y, X) and three values"
         )
+    missing, volume = missing_pixels(volume), fill_missing(volume)
     total = np.zeros((sum(spec.channels for spec in volume_specs), *volume.shape[1:]), np.float32)
     counts = np.zeros((len(total), 1, 1, 1), np.float32)
     planes = sum(volume.shape[1 + axis] for axis in directions)
@@ -99,8 +103,9 @@ def predict_planes(
             f"{[spec.name for spec in volume_specs]}"
         )
     total /= counts
-    maps = to_float16(from_average(total, volume_specs))
-    return to_maps(maps, volume_specs, spacing)
+    maps = to_maps(to_float16(from_average(total, volume_specs)), volume_specs, spacing)
+    maps.data[:, missing] = np.nan
+    return maps
 
 
 def _lifted(

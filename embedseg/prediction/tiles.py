@@ -26,7 +26,18 @@ from embedseg.geometry import (
 from embedseg.nets import evaluating, fused_for_inference, is_out_of_memory, pixels_that_fit
 from embedseg.prediction.averaging import LARGEST, from_average, to_average
 from embedseg.prediction.options import PredictOptions
-from embedseg.types import Box, DataError, Floats, Maps, MapSpec, PerAxis, Spacing, UsageError
+from embedseg.types import (
+    Box,
+    DataError,
+    Floats,
+    Maps,
+    MapSpec,
+    PerAxis,
+    Spacing,
+    UsageError,
+    fill_missing,
+    missing_pixels,
+)
 
 log = logging.getLogger("embedseg")
 
@@ -57,7 +68,8 @@ def predict(
     net : nn.Module
         With a `divisor`; lies on `device`.
     image : (C, *space) float32 ndarray
-        Normalised.
+        Normalised. Pixels where a channel is NaN are seen as 0, and their maps are NaN: there is no
+        object.
     specs : tuple of MapSpec
         Maps of the net.
     spacing : tuple of float
@@ -95,6 +107,7 @@ def predict(
             f"image of shape {image.shape} does not fit spacing {spacing}: expected "
             "(C, *space) with one spacing per space axis"
         )
+    missing = missing_pixels(image)
     with evaluating(net), open_bar(progress, "predict", "tile") as bar:
         tiled = TiledNet(
             fused_for_inference(net),
@@ -104,8 +117,10 @@ def predict(
             torch.device(device),
             bar,
         )
-        maps = tiled.maps(image, np.float16, keep)
-    return to_maps(np.ascontiguousarray(maps), specs, spacing)
+        data = tiled.maps(fill_missing(image), np.float16, keep)
+    maps = to_maps(np.ascontiguousarray(data), specs, spacing)
+    maps.data[:, missing if keep is None else missing[keep]] = np.nan
+    return maps
 
 
 def pixels_seen(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from embedseg.common import format_shape
 from embedseg.data import split_frames
-from embedseg.images import Image, stem
+from embedseg.images import Image
 from embedseg.methods import Method
 from embedseg.report.images import (
     choose_slices,
@@ -178,9 +178,10 @@ class Gallery:
         with _log_errors(name):
             self._add(name, image, segmentation, truth, scores, spacing)
 
-    def add_frames(self, image: Image, segmentation: Segmentation, spacing: Spacing | None) -> None:
+    def add_frames(
+        self, name: str, image: Image, segmentation: Segmentation, spacing: Spacing | None
+    ) -> None:
         """Add an image as it was read; each frame of a film is a separate image."""
-        name = stem(image.path or "image")
         if "T" not in image.axes:
             self.add(name, split_frames(image)[0], segmentation, spacing=spacing)
             return

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 CHECKPOINT = "last.ckpt"
 #: Name in a checkpoint for what is kept of the data.
 DATA = "data"
+#: Fields of the state that a checkpoint of an earlier version lacks.
+LATER = {"losses", "counted"}
 #: Pixel sizes that differ by less than this ratio are the same.
 SAME_SPACING = 0.01
 
@@ -53,6 +55,10 @@ class State:
         The best-scoring weights, on the CPU.
     history : list of dict
         One row per epoch.
+    losses : dict of str to float
+        Sums of the parts of the loss since the epoch began, in the first process.
+    counted : int
+        Steps in these sums.
     """
 
     step: int = 0
@@ -63,6 +69,8 @@ class State:
     best_at: float = 0.0
     best_weights: dict[str, Tensor] = field(default_factory=dict)
     history: list[Row] = field(default_factory=list)
+    losses: dict[str, float] = field(default_factory=dict)
+    counted: int = 0
 
 
 def save(
@@ -99,7 +107,7 @@ def load(folder: Path, parts: dict[str, Stateful], device: torch.device) -> Stat
     try:
         for name, part in parts.items():
             part.load_state_dict(held[name])
-        return State(**{f.name: held[f.name] for f in fields(State)})
+        return State(**{f.name: held[f.name] for f in fields(State) if f.name in held})
     except Exception as error:  # whatever parts raise on a state that is not theirs
         raise _unfit(folder, error) from None
 
@@ -186,7 +194,7 @@ def _read(folder: Path, device: torch.device) -> dict[str, Any]:
         raise DataError(
             f"{path}: not a checkpoint of this training (it holds a {type(held).__name__})"
         )
-    if missing := [f.name for f in fields(State) if f.name not in held]:
+    if missing := [f.name for f in fields(State) if f.name not in LATER | held.keys()]:
         raise DataError(
             f"{path}: not a checkpoint of this training ({', '.join(missing)} is missing)"
         )

@@ -33,10 +33,13 @@ def read_history(path: Path) -> list[Row]:
     if not path.is_file():
         return []
     try:
-        with open(path, newline="") as file:
-            return [
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            rows = [
                 {name: float(value) for name, value in row.items() if value}
                 for row in csv.DictReader(file)
             ]
+        if any("epoch" not in row for row in rows):
+            raise ValueError("no column epoch")
+        return rows
     except (OSError, TypeError, ValueError) as error:
         raise DataError(f"{path}: not a training history ({error})") from None

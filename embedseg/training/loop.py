@@ -59,7 +59,6 @@ class Loop:
         ready: Any = torch.compile(net) if options.compile else net
         self.model, self.optimizer = fabric.setup(ready, optimizer)
         self.start = started - run.state.spent
-        self.sums: dict[str, float] = {}
         #: Step, losses and files of the step before, until they are read.
         self.pending_losses: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
         #: The latest validation, until the watching function is called.
@@ -97,9 +96,9 @@ class Loop:
                 latest = train_step(run, self.fabric, self.model, self.optimizer, batches)
                 if self.average:
                     self.average.update_parameters(run.net)
+                self._flush_losses()
                 state.step += 1
                 state.spent = time.monotonic() - self.start
-                self._flush_losses()
                 self.pending_losses = (state.step, *latest)
                 if run.limit is not None:
                     self._sync_state()
@@ -111,6 +110,7 @@ class Loop:
             if state.best_weights:
                 # Counting epochs, the checkpoint of the last one is what resumes exactly.
                 if run.limit is not None:
+                    self._flush_losses()
                     self.recorder.save()
                 return state
         finally:
@@ -132,9 +132,11 @@ class Loop:
                 f"from {', '.join(dict.fromkeys(sources))}. What was saved before "
                 "stays. Look at these images, or lower train.learning_rate, or set train.clip"
             )
+        state = self.run.state
         for name, value in values.items():
-            self.sums[name] = self.sums.get(name, 0.0) + value
-        self.bar.step(self.run.progress(), values, self.run.state.history)
+            state.losses[name] = state.losses.get(name, 0.0) + value
+        state.counted += 1
+        self.bar.step(self.run.progress(), values, state.history)
 
     def _notify(self) -> None:
         """Call the function that watches the run with its progress."""
@@ -156,10 +158,11 @@ class Loop:
     def _end_epoch(self) -> None:
         """Add a row to the history; validate and write if it is time to."""
         self._flush_losses()
-        row = self._row()
+        state, row = self.run.state, self._row()
+        state.losses, state.counted = {}, 0
         if self.run.due():
             self._validate(row)
-        self.run.state.history.append(row)
+        state.history.append(row)
         self.recorder.epoch(row)
         self._sync_state()
 
@@ -167,7 +170,7 @@ class Loop:
         """Validate and write a last time."""
         self._flush_losses()
         history = self.run.state.history
-        if not history or self.sums:
+        if not history or self.run.state.losses:
             history.append(self._row())
         if not any(k.startswith("val_") for k in history[-1]):
             self._validate(history[-1])
@@ -178,10 +181,15 @@ class Loop:
             self._notify()
 
     def _row(self) -> Row:
-        """Return the means since the epoch began, over all processes."""
-        state = self.run.state
-        steps = (state.step - 1) % self.run.options.steps_per_epoch + 1
-        means: Any = torch.tensor([value / steps for value in self.sums.values()])
+        """Return the means since the epoch began, over all processes.
+
+        The row of a run that ended within this epoch is taken out: only its scores stay.
+        """
+        state, scores = self.run.state, {}
+        if state.history and state.history[-1]["step"] % self.run.options.steps_per_epoch:
+            before = state.history.pop()
+            scores = {name: value for name, value in before.items() if name.startswith("val_")}
+        means: Any = torch.tensor([value / state.counted for value in state.losses.values()])
         if self.fabric.world_size > 1 and len(means):
             means = self.fabric.all_reduce(self.fabric.to_device(means), reduce_op="mean")
         row = {
@@ -189,9 +197,9 @@ class Loop:
             "step": float(state.step),
             "minutes": state.spent / 60,
             "rate": self.run.options.rate(self.run.progress()),
-            **dict(zip(self.sums, means.tolist(), strict=True)),
+            **dict(zip(state.losses, means.tolist(), strict=True)),
+            **scores,
         }
-        self.sums = {}
         return row
 
     # -- validation --------------------------------------------------------------------------------

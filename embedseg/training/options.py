@@ -72,24 +72,24 @@ class TrainOptions(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     crop: tuple[Annotated[int, Field(ge=1, le=LARGEST_CROP)], ...]
-    batch: int = Field(default=4, ge=1)
-    accumulate: int = Field(default=1, ge=1)
-    epochs: int = Field(default=100, ge=1)
-    steps_per_epoch: int = Field(default=50, ge=1)
+    batch: int = Field(default=4, ge=1, le=2**16)
+    accumulate: int = Field(default=1, ge=1, le=2**16)
+    epochs: int = Field(default=100, ge=1, le=10**6)
+    steps_per_epoch: int = Field(default=50, ge=1, le=10**6)
     patience: float = Field(default=0.5, gt=0, le=1)
     optimizer: Literal["muon", "adamw", "adam"] = "muon"
     learning_rate: float = Field(default=4e-3, gt=0, le=1)
     weight_decay: float = Field(default=0.02, ge=0, le=1)
     schedule: Literal["cosine", "poly"] = "cosine"
     warmup: float = Field(default=0.03, ge=0, lt=1)
-    clip: float | None = Field(default=None, gt=0)
+    clip: float | None = Field(default=None, gt=0, le=1e12)
     average: float = Field(default=0.995, ge=0, lt=1)
     background: float = Field(default=0.1, ge=0, le=1)
     balance: float = Field(default=0.0, ge=0, le=1)
     augment: Augment = PRESETS["light"]
     precision: Precision | Literal["auto"] = "auto"
     compile: bool = False
-    val_images: int = Field(default=32, ge=1)
+    val_images: int = Field(default=32, ge=1, le=10**6)
     tensorboard: bool = False
     start: str | None = None
     seed: int = Field(default=0, ge=0, lt=2**32)

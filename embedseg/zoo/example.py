@@ -24,7 +24,7 @@ from embedseg.plots import (
     paint_labels,
     take_plane,
 )
-from embedseg.types import DataError, PerAxis, Spacing, check_image
+from embedseg.types import DataError, PerAxis, Spacing, check_image, fill_missing
 
 #: Pixels along an axis of an example at most, by number of axes.
 LARGEST = {2: 256, 3: 64}
@@ -81,7 +81,7 @@ def make_example(config: Config, net: Net, activation: str, data: Path | None) -
         else (_synthetic(config, net.divisor, least), "synthetic blobs")
     )
     image = _piece(image, net.divisor, least)
-    normal = config.normalize.apply(image)
+    normal = fill_missing(config.normalize.apply(image))
     with torch.inference_mode():
         output = ACTIVATIONS[activation](net(torch.from_numpy(normal)[None]))[0].numpy()
     maps = TrainedNet(config, net, torch.device("cpu")).ready_maps(normal)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 import torch
 
-from embedseg.common import check_output_folder, write_folder
-from embedseg.model import LEFT, MODEL, NEEDED, ModelFolder, load_trained_net
+from embedseg.model import MODEL, NEEDED, ModelFolder, load_trained_net
 from embedseg.types import DataError, UsageError
 
 #: One of these makes a zip or a folder a package.
@@ -38,18 +38,18 @@ def import_model(package: Path | str, output: Path | str, *, overwrite: bool = F
     UsageError
         If the output folder is not empty.
     """
-    package, output = Path(package), Path(output)
-    check_output_folder(output, overwrite)
+    package, folder = Path(package), ModelFolder(Path(output))
+    folder.check_free(overwrite=overwrite)
     if package.is_dir():
-        _write(package, _in_folder(package), output)
+        _write(package, _in_folder(package), folder)
         return
     if not package.is_file():
         raise DataError(f"{package}: no such file or folder")
     try:
         with zipfile.ZipFile(package) as file:
-            _write(package, _in_zip(package, file), output)
+            _write(package, _in_zip(package, file), folder)
     # Errors of broken and encrypted files.
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, RuntimeError) as error:
+    except (zipfile.BadZipFile, zlib.error, NotImplementedError, EOFError, RuntimeError) as error:
         raise DataError(f"{package}: corrupt, or no zip ({error})") from error
 
 
@@ -71,7 +71,7 @@ def _in_folder(package: Path) -> Files:
     return found
 
 
-def _write(package: Path, files: Files, output: Path) -> None:
+def _write(package: Path, files: Files, output: ModelFolder) -> None:
     """Write the files of a model, once they are complete and load."""
     if not any(name in files for name in DESCRIPTIONS):
         raise DataError(
@@ -84,13 +84,11 @@ def _write(package: Path, files: Files, output: Path) -> None:
             "packages hold the decoding of maps"
         )
 
-    def write(aside: Path) -> None:
+    with output.replaced() as made:
         for name in MODEL:
             if name in files:
-                (aside / name).write_bytes(files[name]())
+                (made.path / name).write_bytes(files[name]())
         try:
-            load_trained_net(ModelFolder(aside), torch.device("cpu"))
-        except UsageError as error:
-            raise DataError(str(error).replace(str(aside), str(package))) from error
-
-    write_folder(output, write, LEFT)
+            load_trained_net(made, torch.device("cpu"))
+        except (DataError, UsageError) as error:
+            raise DataError(str(error).replace(str(made.path), str(package))) from error

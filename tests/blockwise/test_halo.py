@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from embedseg.blockwise.halo import Halo, load_halo, probe_halo, save_halo
+from embedseg.blockwise.halo import Halo, _liveliest_core, load_halo, probe_halo, save_halo
 from embedseg.types import Maps, MapSpec
 
 SPEC = MapSpec("seed", "scalar", 1, "none")
@@ -60,3 +60,15 @@ def test_it_is_kept_until_the_weights_change(tmp_path):
     assert load_halo(tmp_path, [4, False]) is None
     (tmp_path / "halo.json").write_text("[]")
     assert load_halo(tmp_path, [4, False]) is None
+
+
+def test_it_is_measured_where_the_image_is_not_empty():
+    image = np.zeros((300, 300))
+    noise = np.random.default_rng(0).normal(size=(90, 90))
+    image[180:270, :90] = noise
+    # In the empty middle any halo would do.
+    assert probe_halo(means(5, image), image.shape, (4, 4)).pixels == (4, 4)
+    core = _liveliest_core(lambda box: image[box], image.shape, (4, 4))
+    assert image[core].std() > 0.5
+    assert probe_halo(means(5, image), image.shape, (4, 4), core).pixels == (8, 8)
+    assert _liveliest_core(lambda box: np.zeros((300, 300))[box], (300, 300), (4, 4)) is None

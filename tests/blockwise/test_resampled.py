@@ -1,12 +1,21 @@
 """Boxes of a resampled image are those of the whole one; labels find back to the pixels."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
 
-from embedseg.blockwise.resampled import Resampled, labels_on_grid, resample_lazily, table_on_grid
+from embedseg.blockwise import big_tiff
+from embedseg.blockwise.resampled import (
+    Resampled,
+    centres_in_image,
+    labels_on_grid,
+    resample_lazily,
+    table_on_grid,
+)
 from embedseg.geometry import resample, resample_labels, split_blocks
-from embedseg.images import open_lazy
+from embedseg.images import Scale, create_labels, open_array, open_lazy, read_labels
 
 
 def opened(folder, image, spacing):
@@ -64,3 +73,32 @@ def test_boxes_of_objects_are_those_in_the_image(shape, grid):
     assert found["lower"].tolist() == [there.min(axis=0).tolist()]
     assert found["upper"].tolist() == [(there.max(axis=0) + 1).tolist()]
     assert found["size"].tolist() == [len(there)]
+
+
+def test_centres_of_another_grid_lie_where_the_pixels_do(tmp_path):
+    np.save(tmp_path / "a.npy", np.zeros((8, 8), np.uint8))
+    image = open_lazy(tmp_path / "a.npy", "YX", (0.5, 0.5))
+    coarse = resample_lazily(image, (2.0, 1.0))
+    # The first pixel of the coarse grid covers 4 by 2 pixels, at 0 to 1.5 and 0 to 0.5 um.
+    found = centres_in_image(np.array([[0.0, 0.0], [2.0, 3.0]]), coarse, (2.0, 1.0))
+    assert found.tolist() == [[0.75, 0.25], [2.75, 3.25]]
+    # Without a size, pixels are taken to have that of the model.
+    moved = replace(image, spacing=None, scales=(Scale(10.0, 20.0), Scale(10.0, -10.0)))
+    found = centres_in_image(np.array([[1.0, 1.0]]), moved, (0.5, 0.5))
+    assert found.tolist() == [[2.0, 0.5]]
+
+
+@pytest.mark.parametrize("axes", ["YX", "TYX", "ZYX", "TZYX"])
+@pytest.mark.parametrize("slab", [2**28, 1])
+def test_a_big_tiff_holds_all_planes(tmp_path, monkeypatch, axes, slab):
+    monkeypatch.setattr(big_tiff, "SLAB", slab)
+    shape = (3, 5, 600, 530)[4 - len(axes) :]
+    labels = np.random.default_rng(0).integers(0, 99, shape).astype(np.uint32)
+    spacing = (2.0, 0.5, 0.25)[3 - len(axes.replace("T", "")) :]
+    chunks = (1, 2, 512, 512)[4 - len(axes) :]
+    create_labels(tmp_path / "a", shape, np.uint32, axes, spacing, chunks=chunks)
+    open_array(tmp_path / "a")[:] = labels
+    big_tiff.write_big_tiff(tmp_path / "a", tmp_path / "a.tif", axes, spacing)
+    found = read_labels(tmp_path / "a.tif")
+    assert (found.axes, found.spacing) == (axes, pytest.approx(spacing))
+    np.testing.assert_array_equal(found.data, labels)

@@ -21,7 +21,7 @@ from embedseg.blockwise.segment import run_job
 from embedseg.blockwise.workers import object_tasks, open_workers
 from embedseg.data import ClassOptions, DataOptions
 from embedseg.images import open_array, open_lazy
-from embedseg.methods.boundary import Boundary
+from embedseg.methods.boundary import DECODERS, Boundary
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.semantic import Semantic
 from embedseg.model import Config
@@ -69,7 +69,8 @@ def job_of(folder: Path, maps: Maps, method, size, halo, part=None) -> BlockJob:
 
 def segmented(job, config, folder, workers=None):
     """Work on all blocks; return labels, result and table."""
-    target = output_at(folder / "out.zarr", job.image)
+    image = job.image.image if isinstance(job.image, Resampled) else job.image
+    target = output_at(folder / "out.zarr", image)
     if workers is None:
         with open_workers(BlockOptions()) as workers:
             result = run_job(job, target, workers, config, progress=False)
@@ -207,20 +208,74 @@ def test_classes_need_no_joining_and_get_their_values_back(tmp_path):
 
 
 # -- objects larger than the halo ------------------------------------------------------------------
+def flat_object(shape, box):
+    """Maps of one object that fills a box: its pixels point to the middle."""
+    ndim = len(shape)
+    method = Embedding(unit=100.0, radius=40.0, seed_threshold=0.7, refine=None)
+    middle = tuple((side.start + side.stop) // 2 for side in box)
+    raw = np.zeros((2 * ndim + 1, *shape), np.float32)
+    away = np.reshape(middle, (-1, *[1] * ndim)) - np.indices(shape)
+    raw[:ndim] = np.arctanh(away / 100)
+    raw[ndim:-1] = np.log(np.log(2) * (100 / 40) ** 2) / 10
+    raw[-1] = -6
+    raw[(-1, *box)] = 6
+    raw[(-1, *middle)] = 7
+    return method, Maps(raw.astype(np.float16), method.maps(ndim), (1.0,) * ndim)
+
+
 def large_object(length):
-    """Maps of one long object and a few round ones."""
-    maps = maps_of(2, EMBEDDING, 1)
-    shape = (40, 90)
-    raw = np.zeros((5, *shape), np.float32)
-    raw[4] = -6
-    raw[4, 12:26, 20 : 20 + length] = 6
-    y, x = np.indices(shape)
-    method = Embedding(unit=100.0, radius=30.0, seed_threshold=0.7, refine=None)
-    raw[0] = np.arctanh((19 - y) / 100)
-    raw[1] = np.arctanh((20 + length / 2 - x) / 100)
-    raw[2:4] = np.log(np.log(2) * (100 / 30) ** 2) / 10
-    raw[4, 19, 20 + length // 2] = 7
-    return method, Maps(raw.astype(np.float16), maps.specs, (1.0, 1.0))
+    """Maps of one long object."""
+    return flat_object((40, 90), (slice(12, 26), slice(20, 20 + length)))
+
+
+#: Boxes that reach over several blocks of `FLAT`: within the image, across it, all of it.
+FLAT = {2: (40, 50), 3: (14, 24, 30)}
+BOXES = {"box": (3, 3, 3), "slab": (4, 0, 0), "all": (0, 0, 0)}
+
+
+def flat_mask(ndim, name):
+    mask = np.zeros(FLAT[ndim], bool)
+    mask[tuple(slice(m, n - m) for m, n in zip(BOXES[name], FLAT[ndim], strict=False))] = True
+    return mask
+
+
+@pytest.mark.parametrize("name", BOXES)
+@pytest.mark.parametrize("decoder", DECODERS)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_flat_object_larger_than_blocks_is_one(ndim, decoder, name, tmp_path):
+    method, inside = Boundary(decoder=decoder), flat_mask(ndim, name)
+    edge = inside & ~ndimage.binary_erosion(inside, border_value=1)
+    raw = np.stack([np.where(inside, 8, -8), np.where(edge, 8, -8)])
+    maps = Maps(raw.astype(np.float16), method.maps(ndim), SPACINGS[ndim])
+    assert np.array_equal(method.decode(maps).labels, inside)
+    job = job_of(tmp_path, maps, method, (10,) * ndim, (4,) * ndim)
+    labels, result = segmented(job, config_of(method, ndim), tmp_path)
+    assert np.array_equal(labels, inside) and (result.count, result.lost) == (1, 0)
+
+
+@pytest.mark.parametrize("name", BOXES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_flat_object_that_grew_from_a_seed_is_one(ndim, name, tmp_path):
+    inside = flat_mask(ndim, name)
+    method, maps = flat_object(inside.shape, ndimage.find_objects(inside.astype(int))[0])
+    assert np.array_equal(method.decode(maps).labels, inside)
+    job = job_of(tmp_path, maps, method, (10,) * ndim, (8,) * ndim)
+    labels, result = segmented(job, config_of(method, ndim), tmp_path)
+    assert np.array_equal(labels, inside)
+    assert (result.count, result.cut, result.lost) == (1, 0, 0)
+
+
+@pytest.mark.parametrize("name", BOXES)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_a_flat_class_is_that_of_the_whole_image(ndim, name, tmp_path):
+    inside, method = flat_mask(ndim, name), Semantic(names=("ground", "wall"))
+    raw = np.stack([np.where(inside, -8, 8), np.where(inside, 8, -8)]).astype(np.float16)
+    maps = Maps(raw, method.maps(ndim), SPACINGS[ndim])
+    assert np.array_equal(method.decode(maps).labels, inside)
+    job = job_of(tmp_path, maps, method, (10,) * ndim, (0,) * ndim)
+    classes = tuple(ClassOptions(name=n, values=(k,)) for k, n in enumerate(method.names))
+    config = config_of(method, ndim, data=DataOptions(classes=classes))
+    assert np.array_equal(segmented(job, config, tmp_path)[0], inside)
 
 
 def test_an_object_that_does_not_fit_is_decoded_again_with_a_wider_halo(tmp_path, caplog):

@@ -12,6 +12,7 @@ import pytest
 import roifile
 import tifffile
 import zarr
+from stores import write_store
 
 from commands import Run
 from embedseg.images import blobs, open_lazy, read_image, read_labels, write_labels, write_tiff
@@ -180,6 +181,37 @@ def test_what_is_lost_is_said(tmp_path: Path, run: Run) -> None:
     assert read_labels(tmp_path / "a.tif").data[0].tolist() == [1, 1, 1, 2, 2, 0, 0, 0, 0]
 
 
+@pytest.mark.parametrize("suffix", EXACT)
+def test_labels_without_an_object_come_back(suffix: str, tmp_path: Path, run: Run) -> None:
+    write_labels(tmp_path / "a.tif", np.zeros((5, 6), np.int32), None, "YX")
+    assert run("convert", tmp_path / "a.tif", "-o", tmp_path / f"b{suffix}").code == 0
+    more = ["--shape", "5,6"] if suffix in (".zip", ".geojson", ".json") else []
+    done = run("convert", tmp_path / f"b{suffix}", "-o", tmp_path / "c.tif", *more)
+    assert (done.code, done.out.startswith("0 objects")) == (0, True), done.err
+    np.testing.assert_array_equal(read_labels(tmp_path / "c.tif").data, np.zeros((5, 6)))
+
+
+def test_regions_are_objects_if_asked_for(tmp_path: Path, run: Run) -> None:
+    features = [
+        {
+            "type": "Feature",
+            "geometry": {
+                "type": "Polygon",
+                "coordinates": [[[a, a], [b, a], [b, b], [a, b], [a, a]]],
+            },
+            "properties": {"objectType": kind},
+        }
+        for a, b, kind in ((0, 6, "annotation"), (1, 3, "detection"))
+    ]
+    (tmp_path / "a.geojson").write_text(json.dumps(features))
+    options = ["-o", tmp_path / "a.tif", "--shape", "6,6", "--overwrite"]
+    for more, sizes in ([], [4]), (["--keep-regions"], [4, 32]):
+        done = run("convert", tmp_path / "a.geojson", *options, *more)
+        assert ("taken for regions: 1" in done.err) == (not more)
+        found = read_labels(tmp_path / "a.tif").data
+        assert sorted(np.bincount(found.ravel())[1:].tolist()) == sizes
+
+
 def test_planes_drawn_one_by_one_are_linked(tmp_path: Path, run: Run) -> None:
     features = [
         {
@@ -310,6 +342,20 @@ def test_a_missing_library_is_said_in_one_line(
     assert done.last == f"error: this needs {library}: pip install 'embedseg-nd[{extra}]'"
 
 
+def test_another_spacing_of_the_image_is_remarked_on(tmp_path: Path, run: Run) -> None:
+    labels = np.ones((5, 6), np.int32)
+    write_labels(tmp_path / "a.tif", labels, (0.5, 0.5), "YX")
+    for name, spacing in {"same": (0.5, 0.5), "other": (0.5, 0.25), "none": None}.items():
+        write_tiff(tmp_path / f"{name}.tif", labels.astype(np.uint8), spacing, "YX")
+        command = ["convert", tmp_path / "a.tif", "--image", tmp_path / f"{name}.tif"]
+        done = run(*command, "-o", tmp_path / f"{name}.csv")
+        assert done.code == 0
+        remark = f"{name}.tif: spacing 0.5,0.25 µm, that of the labels is 0.5,0.5 µm"
+        assert (remark in done.err) == (name == "other")
+    done = run(*command[:3], tmp_path / "other.tif", "-o", tmp_path / "b.csv", "--spacing=0.5,0.25")
+    assert "that of the labels" not in done.err
+
+
 def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
     write_labels(tmp_path / "a.tif", np.ones((5, 6), np.int32), None, "YX")
     assert (
@@ -321,3 +367,35 @@ def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
     assert "area_um2" in (tmp_path / "b.csv").read_text().splitlines()[0]
     assert "spacing 0.5,0.5 µm, as given" in done.err
     assert ",7.5," in (tmp_path / "b.csv").read_text()
+
+
+def test_labels_of_a_store_keep_their_place(tmp_path: Path, run: Run) -> None:
+    labels = np.zeros((1, 1, 1, 20, 30), np.uint8)
+    labels[..., 4:8, 10:15] = 3
+    source = write_store(
+        tmp_path / "a.zarr",
+        labels,
+        scale={"Y": 500.0, "X": 250.0},
+        translation={"Y": 1e8, "X": -2000.0},
+        unit="nanometer",
+    )
+    assert run("convert", source, "-o", tmp_path / "b.zarr").code == 0
+    assert open_lazy(tmp_path / "b.zarr").scales == open_lazy(source).scales
+    for path in (source, tmp_path / "b.zarr"):
+        run("convert", path, "-o", tmp_path / "a.csv", "--overwrite")
+        with open(tmp_path / "a.csv", newline="", encoding="utf-8") as file:
+            (row,) = csv.DictReader(file)
+        # The middle of pixels 4 to 7 is 5.5, of 10 to 14 it is 12; boxes and GeoJSON are in pixels.
+        assert (row["centre_y_um"], row["centre_x_um"]) == ("100002.75", "1")
+        assert (row["box_y_start"], row["box_x_stop"]) == ("4", "15")
+    run("convert", source, "-o", tmp_path / "a.geojson")
+    (feature,) = json.loads((tmp_path / "a.geojson").read_text())["features"]
+    assert np.max(feature["geometry"]["coordinates"][0]) < 30
+
+
+def test_surfaces_are_made_of_stores(tmp_path: Path, run: Run) -> None:
+    labels = np.zeros((1, 1, 8, 20, 20), np.uint8)
+    labels[..., 2:6, 4:14, 4:14] = 7
+    write_store(tmp_path / "a.zarr", labels)
+    found = run("mesh", tmp_path / "a.zarr", "-o", tmp_path / "a.stl")
+    assert found.code == 0 and "1 surface" in found.out, found.err

@@ -35,27 +35,80 @@ def test_predict_skips_what_is_there(model: Path, data: Path, tmp_path: Path, ru
     pattern, out = data / "test/images/*.tif", tmp_path / "out"
     assert run("predict", model, pattern, "-o", out).code == 0
     first = sorted(out.glob("*.tif"))[0]
-    first.write_bytes(b"mine")
-    assert "skipped" in run("predict", model, pattern, "-o", out).err
-    assert first.read_bytes() == b"mine"
+    whole = first.read_bytes()
+    done = run("predict", model, pattern, "-o", out)
+    assert (done.code, "skipped" in done.err, first.read_bytes()) == (0, True, whole)
+    tifffile.imwrite(tmp_path / "small.tif", np.ones((3, 4), np.uint16))
+    # Half a copy, another program's file, and labels of another image are not labels of this one.
+    for held, words in (
+        (whole[: len(whole) // 2], "truncated"),
+        (b"mine", "corrupt"),
+        ((tmp_path / "small.tif").read_bytes(), "has Y 3, X 4, expected Y "),
+    ):
+        first.write_bytes(held)
+        done = run("predict", model, pattern, "-o", out)
+        assert done.code == 2 and str(first) in done.last and words in done.last
+        assert "remove it" in done.last
+        assert first.read_bytes() == held
     assert run("predict", model, pattern, "-o", out, "--overwrite", "--tta").code == 0
-    assert first.read_bytes() != b"mine"
+    assert first.read_bytes() != held
+    first.unlink()
+    assert run("predict", model, pattern, "-o", out).code == 0 and first.exists()
 
 
 def test_predict_refuses_clashes_up_front(
     model: Path, data: Path, tmp_path: Path, run: Run
 ) -> None:
     image = next((data / "test/images").iterdir())
-    for name in ("a", "b"):
-        (tmp_path / name).mkdir()
-        shutil.copy(image, tmp_path / name / "same.tif")
-    done = run("predict", model, tmp_path / "a", tmp_path / "b", "-o", tmp_path / "out")
+    (tmp_path / "a").mkdir()
+    for name in ("same.tif", "same.ome.tif"):
+        shutil.copy(image, tmp_path / "a" / name)
+    done = run("predict", model, tmp_path / "a", "-o", tmp_path / "out")
     assert done.code == 1
     assert "same" in done.last
     assert not (tmp_path / "out").exists()
+    (tmp_path / "a/same.ome.tif").unlink()
     done = run("predict", model, tmp_path / "a", "-o", tmp_path / "a")
     assert done.code == 2
     assert "is an input too" in done.last
+
+
+def test_predict_keeps_the_folders_of_its_inputs(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    images = sorted((data / "test/images").iterdir())[:2]
+    for day, image in zip(("day1", "day2"), images, strict=True):
+        (tmp_path / day).mkdir()
+        shutil.copy(image, tmp_path / day / "a.tif")
+    out = tmp_path / "out"
+    command = ["predict", model, tmp_path / "day*/*.tif", "-o", out, "--also", "csv", "--maps"]
+    done = run(*command, "--plot")
+    assert done.code == 0
+    assert "day2/a.tif: " in done.err
+    written = {str(path.relative_to(out)) for path in out.rglob("*") if path.is_file()}
+    assert written > {f"{day}/a{end}" for day in ("day1", "day2") for end in (".tif", ".csv")}
+    for folder in ("maps/", "plots/"):
+        found = {path for path in written if path.startswith(folder)}
+        names = [{path for path in found if f"{folder}{day}/a" in path} for day in ("day1", "day2")]
+        assert len(names[0]) == len(names[1]) > 0 and names[0] | names[1] == found
+    for day, image in zip(("day1", "day2"), images, strict=True):
+        run("predict", model, image, "-o", tmp_path / day / "alone")
+        alone = read_image(tmp_path / day / "alone" / image.name).data
+        np.testing.assert_array_equal(read_image(out / day / "a.tif").data, alone)
+    assert "day1/a" in (out / "report.html").read_text()
+
+
+def test_predict_reads_equal_colours_as_grey(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    image = read_image(next((data / "test/images").iterdir())).data
+    small = (image / image.max() * 255).astype(np.uint8)
+    (tmp_path / "in").mkdir()
+    tifffile.imwrite(tmp_path / "in/grey.tif", small)
+    tifffile.imwrite(tmp_path / "in/rgb.tif", np.dstack([small] * 3), photometric="rgb")
+    assert run("predict", model, tmp_path / "in", "-o", tmp_path / "out").code == 0
+    grey, rgb = (read_image(tmp_path / f"out/{name}.tif").data for name in ("grey", "rgb"))
+    np.testing.assert_array_equal(rgb, grey)
 
 
 def test_predict_settings_change_what_is_found(
@@ -157,9 +210,12 @@ def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
         tmp_path / "out",
         "--frames",
         "--also",
-        "roi",
+        "ome-zarr",
     )
-    assert (done.code, "--also is for images and volumes" in done.err) == (1, True)
+    words = (
+        "has a time axis, ome-zarr is for images and volumes; frames are written as roi, geojson"
+    )
+    assert (done.code, words in done.err) == (1, True)
     done = run("predict", model, tmp_path / "movie.ome.tif", "-o", tmp_path / "out", "--frames")
     assert done.code == 0
     found = read_image(tmp_path / "out" / "movie.tif")
@@ -170,3 +226,27 @@ def test_predict_keeps_spacing_and_takes_time_frame_by_frame(
     done = run("predict", model, tmp_path / "plain.tif", "-o", tmp_path / "out", "--axes", "tyx")
     assert done.code == 0
     assert read_image(tmp_path / "out" / "plain.tif").data.shape == (3, 40, 48)
+
+
+def test_objects_of_frames_are_written_with_their_frame(
+    model: Path, tmp_path: Path, run: Run
+) -> None:
+    frames = np.stack([blobs((40, 48), 3, seed)[0] for seed in range(3)]).astype(np.float32)
+    tifffile.imwrite(tmp_path / "movie.tif", frames, imagej=True, metadata={"axes": "TYX"})
+    options = ["--frames", "--also", "roi,geojson,csv,coco"]
+    done = run("predict", model, tmp_path / "movie.tif", "-o", tmp_path / "out", *options)
+    assert done.code == 0, done.err
+    labels = read_image(tmp_path / "out/movie.tif").data
+    expected = [(t, int(n)) for t in range(3) for n in np.unique(labels[t])[1:]]
+    with (tmp_path / "out/movie.csv").open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(int(row["frame"]), int(row["label"])) for row in rows] == expected
+    for row in rows:
+        inside = labels[int(row["frame"])] == int(row["label"])
+        assert int(row["size_px"]) == inside.sum()
+        mean = frames[int(row["frame"])][inside].mean()
+        assert float(row["mean_c1"]) == pytest.approx(mean, rel=1e-4)
+    for suffix in (".zip", ".geojson", ".json"):
+        shape = ["--shape", "3,40,48", "--overwrite", "-o", tmp_path / "back.tif"]
+        assert run("convert", tmp_path / f"out/movie{suffix}", *shape).code == 0
+        np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)

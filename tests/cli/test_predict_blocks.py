@@ -13,7 +13,12 @@ import pytest
 import tifffile
 import zarr
 
-from embedseg.blockwise import BlockOptions, segment, workers as worker_module
+from embedseg.blockwise import (
+    BlockOptions,
+    plan as plan_module,
+    segment,
+    workers as worker_module,
+)
 from embedseg.blockwise.frozen_model import BOXES, sample_values
 from embedseg.blockwise.outputs import BigTiff, NewStore
 from embedseg.blockwise.plan import plan_blocks
@@ -262,7 +267,7 @@ def test_what_is_there_is_not_replaced(flat, tmp_path, run):
         (["-o", "out.zarr", "--block", "many"], "expected whole numbers such as 128,512,512"),
         (["-o", "folder", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
         (["-o", "none.zarr/labels/x", "--axes", "YX"], "no such image to put labels into"),
-        (["-o", "out.zarr", "--axes", "YX", "--frames"], "not for images in blocks"),
+        (["-o", "out.zarr", "--axes", "YX", "--plot"], "not for images in blocks"),
         (["-o", "out.zarr", "--axes", "YX", "--scheduler", "tcp://127.0.0.1:1"], "no answer"),
         (["-o", "out.zarr", "--level", "3", "--axes", "YX"], "level"),
     ],
@@ -289,8 +294,6 @@ def test_an_image_of_another_pixel_size_or_kind_is_refused(flat, tmp_path, run):
     )
     assert found.code == 1 and "3 channel(s), the model has 1" in found.last
     np.save(tmp_path / "film.npy", np.stack([image] * 3))
-    found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "TYX")
-    assert found.code == 1 and "has a time axis" in found.last
     found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "ZYX")
     assert found.code == 1 and "the model is 2D; --planes applies it to volumes" in found.last
 
@@ -339,6 +342,53 @@ def test_a_run_interrupted_at_the_very_end_resumes(flat, tmp_path, run, monkeypa
     assert (tmp_path / output).exists() and (tmp_path / "out.blocks").exists()
     again = run(*command)
     assert again.code == 0 and not (tmp_path / "out.blocks").exists(), again.err
+
+
+def test_a_run_resumes_with_the_boxes_that_it_began_with(flat, tmp_path, run, monkeypatch):
+    source = saved(tmp_path, image_for(flat))
+    command = ["predict", flat, source, "-o", tmp_path / "out.zarr", "--axes", "YX"]
+    sizes = []
+
+    def stopped(job, *_):
+        sizes.append((job.size, job.part))
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(segment, "find_objects", stopped)
+        for memory in (1.2e9, 1e6):
+            patch.setattr("embedseg.blockwise.plan.memory_share", lambda _, share=memory: share)
+            patch.setattr("embedseg.blockwise.segment.memory_share", lambda _, share=memory: share)
+            assert run(*command).code == 130
+        assert run(*command, "--overwrite").code == 130
+    assert sizes[0] == sizes[1] != sizes[2]
+
+
+def test_memory_is_an_equal_share_of_what_is_free(monkeypatch):
+    monkeypatch.setattr(plan_module, "available_memory", lambda device: 24 * 10**9)
+    shares = [plan_module.memory_share(BlockOptions(workers=n)) for n in (1, 2, 1000)]
+    assert shares == [0.6 * 24e9, 0.3 * 24e9, 1e9]
+    assert plan_module.memory_share(BlockOptions(workers=2, memory="4GB")) == 4e9
+    assert plan_module.memory_share(BlockOptions(scheduler="tcp://host:1")) == 2.5e9
+
+
+@pytest.mark.parametrize(("output", "kind"), [("out.zarr", NewStore), ("out.tif", BigTiff)])
+def test_an_old_output_is_not_taken_for_that_of_an_interrupted_run(
+    flat, tmp_path, run, monkeypatch, output, kind
+):
+    source = saved(tmp_path, image_for(flat))
+    command = ["predict", flat, source, "-o", tmp_path / output, "--axes", "YX", "--block", "64,64"]
+    assert run(*command).code == 0
+
+    def cut(*_):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(kind, "finish", cut)
+        assert run(*command, "--overwrite").code == 130
+    again = run(*command)
+    assert again.code == 2 and "exists" in again.last
+    assert (tmp_path / "out.blocks").exists()
+    assert run(*command, "--overwrite").code == 0
 
 
 def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):

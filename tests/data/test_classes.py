@@ -149,3 +149,16 @@ def test_what_is_wrong_with_classes_is_found(folder):
     tifffile.imwrite(folder / "train/masks/a.tif", np.arange(80, dtype=np.uint8).reshape(8, 10))
     tifffile.imwrite(folder / "train/images/a.tif", np.arange(1, 81, dtype=np.uint8).reshape(8, 10))
     assert "too many classes" in {f.problem for f in check_folder(folder, reads="classes").findings}
+
+
+def test_a_large_value_takes_no_table_of_its_size():
+    import tracemalloc
+
+    classes, largest = parse_classes("cell=0,wall=2147483647"), 2**31 - 1
+    tracemalloc.start()
+    indices = to_class_indices(np.array([[0, largest, -1]], np.int32), classes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert indices.tolist() == [[0, 1, -1]] and peak < 10**6
+    with pytest.raises(ValidationError):
+        parse_classes("cell=0,wall=2147483648")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tifffile
 
-from embedseg.data import DataOptions, check_folder
+from embedseg.data import ClassOptions, DataOptions, check_folder
 from embedseg.data.folder import find_pairs
 from embedseg.data.problems import PROBLEMS, Report, make_finding
 from embedseg.types import DataError
@@ -112,7 +112,11 @@ def test_every_finding_at_once(good):
     add(good, "volume", squares((40, 40, 40)), axes="ZYX")
     add(good, "colour", squares(), np.stack([tiny()] * 2), axes="CYX", mask_axes="YX")
     add(good, "flat", squares(), np.full((40, 40), 7, np.uint8))
-    add(good, "nan", squares(), np.where(squares() == 0, np.nan, 1).astype(np.float32))
+    add(good, "infinite", squares(), np.where(squares() == 0, np.inf, 1).astype(np.float32))
+    stitched = squares().astype(np.float32)
+    stitched[:5] = np.nan
+    add(good, "stitched", squares(), stitched)
+    add(good, "blank", squares(), np.full((40, 40), np.nan, np.float32))
     write(good / "train/images/alone.tif", squares())
     (good / "train/images/broken.tif").write_bytes(b"not a TIFF")
     write(good / "train/masks/broken.tif", squares())
@@ -133,7 +137,9 @@ def test_every_finding_at_once(good):
         ("mixed axes", "volume.tif"),
         ("mixed channels", "colour.tif"),
         ("constant image", "flat.tif"),
-        ("NaN or infinite values", "nan.tif"),
+        ("infinite values", "infinite.tif"),
+        ("pixels without image", "stitched.tif"),
+        ("no image", "blank.tif"),
         ("file without partner", "alone.tif"),
         ("unreadable image", "broken.tif"),
         ("unreadable mask", "cut.tif"),
@@ -224,7 +230,8 @@ def test_folders(tmp_path, good):
 
 def test_validation_is_said_or_missed(tmp_path):
     add(tmp_path, "one", squares())
-    assert ("no validation images", "train") in problems(check_folder(tmp_path))
+    options = DataOptions(val=1)
+    assert ("no validation images", "train") in problems(check_folder(tmp_path, options=options))
     add(tmp_path, "two", squares())
     report = check_folder(tmp_path)
     assert report.ok and "1 of 2 train images" in "\n".join(report.lines())
@@ -244,3 +251,16 @@ def test_every_problem_has_words():
     assert len(report.lines()) == 3 * len(PROBLEMS)
     with pytest.raises(KeyError):
         make_finding("nonsense", "f", "x")
+
+
+def test_what_training_refuses_is_an_error(tmp_path):
+    for name in ("one", "two"):
+        add(tmp_path, name, np.zeros((40, 40), np.uint8))
+    report = check_folder(tmp_path)
+    assert not report.ok and ("no object", "masks") in problems(report)
+    classes = (
+        ClassOptions(name="ground", values=(0,)),
+        ClassOptions(name="cell", values=(1,)),
+    )
+    report = check_folder(tmp_path, reads="classes", options=DataOptions(classes=classes))
+    assert problems(report) == {("class not in train", "masks")}

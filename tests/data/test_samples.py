@@ -148,3 +148,45 @@ def test_samples_of_another_magnitude_are_refused_unless_asked_for():
     fine = sample(np.ones((4, 5)), (0.5, 0.024))
     (prepared,) = prepare_samples([fine], **how, any_spacing=True)
     assert prepared.labels.shape == (4, 1)
+
+
+@pytest.mark.parametrize("spacing", [(1.0, 1.0), (2.0, 1.0)])
+def test_pixels_without_image_are_not_annotated(tmp_path, spacing):
+    image, labels = np.arange(48.0, dtype=np.float32).reshape(6, 8), np.ones((6, 8), np.uint8)
+    image[:2, :4] = np.nan
+    labels[:2] = 2
+    write(tmp_path / "train/images/a.tif", image)
+    write(tmp_path / "train/masks/a.tif", labels)
+    options = DataOptions(spacing=(1.0, 1.0))
+    read = load_split(tmp_path, "train", options)
+    assert np.array_equal(read[0].labels == -1, np.isnan(image))
+    assert set(np.unique(read[0].labels)) == {-1, 1, 2}
+    ready = prepare_samples(read, ndim=2, channels=1, normalize=Percentile(), spacing=spacing)[0]
+    assert np.isfinite(ready.image).all()
+    rows = int(2 / spacing[0])
+    expected = np.zeros(ready.labels.shape, bool)
+    expected[:rows, :4] = True
+    assert np.array_equal(ready.labels == -1, expected)
+    assert (ready.image[0, :rows, :4] == 0).all()
+
+
+@pytest.mark.parametrize("shape", [(20, 40), (6, 20, 40)])
+def test_one_image_gives_a_strip_to_validation(tmp_path, shape):
+    labels = np.zeros(shape, np.uint8)
+    for number, start in enumerate(range(0, 20, 4), 1):
+        labels[..., 2:6, start : start + 3] = number
+    image = np.broadcast_to(np.arange(40, dtype=np.uint8), shape)
+    axes = "ZYX"[-len(shape) :]
+    write(tmp_path / "train/images/a.tif", image, axes)
+    write(tmp_path / "train/masks/a.tif", labels, axes)
+    train, val, messages = load_training(tmp_path)
+    assert "a strip of the one train image" in messages[-1]
+    # The last of five objects: beyond it there is nothing to validate on.
+    assert train[0].labels.max() == 4 and val[0].labels.max() == 1
+    both = np.concatenate([train[0].image, val[0].image], axis=-1)
+    assert np.array_equal(both[0], image)
+    assert np.array_equal(load_split(tmp_path, "val")[0].labels, val[0].labels)
+    report = check_folder(tmp_path)
+    assert report.ok and "a strip of the one train image" in "\n".join(report.lines())
+    with pytest.raises(DataError, match="too few to set 1 apart"):
+        load_training(tmp_path, DataOptions(val=1))

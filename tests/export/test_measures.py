@@ -171,3 +171,16 @@ def test_another_image_is_said() -> None:
     objects = Objects(np.ones((4, 5), np.int32), (1.0, 1.0), "cells", image=np.ones((1, 5, 5)))
     with pytest.raises(DataError, match=r"cells: labels of shape \(4, 5\).* of shape \(5, 5\)"):
         measure(objects)
+
+
+def test_pixels_without_image_are_counted_and_left_out() -> None:
+    found = np.array([[1, 1, 1, 0], [2, 2, 0, 3]], np.int32)
+    image = np.array([[[2, 4, np.nan, 7], [np.nan, np.nan, 7, 5]]], np.float32)
+    table = measure(Objects(found, (1.0, 1.0), image=image))
+    assert table["missing_c1"].tolist() == [1, 2, 0]
+    nan = float("nan")
+    expected = {"mean": [3, nan, 5], "min": [2, nan, 5], "max": [4, nan, 5], "std": [1, nan, 0]}
+    for name, values in expected.items():
+        np.testing.assert_array_equal(table[f"{name}_c1"], values)
+    whole = measure(Objects(found, (1.0, 1.0), image=np.nan_to_num(image)))
+    assert "missing_c1" not in whole

@@ -474,9 +474,14 @@ def test_unknown_spacing_is_said(tmp_path: Path, run: Run) -> None:
         photometric="minisblack",
     )
     code, _, err = run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl")
-    assert (code, "--axes" in err) == (1, True)
-    code, _, err = run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl", "--axes", "zyx")
     assert (code, "taken to be 1,1,1" in err) == (0, True)
+    named = (tmp_path / "a.stl").read_bytes()
+    asked = ("--axes", "zyx", "--overwrite")
+    assert run("mesh", tmp_path / "plain.tif", "-o", tmp_path / "a.stl", *asked)[0] == 0
+    assert (tmp_path / "a.stl").read_bytes() == named
+    tifffile.imwrite(tmp_path / "four.tif", np.ones((2, 3, 4, 5), np.uint8), photometric=1)
+    code, _, err = run("mesh", tmp_path / "four.tif", "-o", tmp_path / "b.stl")
+    assert (code, "--axes" in err) == (1, True)
 
 
 def test_bad_usage_and_bad_data(cells: Path, tmp_path: Path, run: Run) -> None:
@@ -487,7 +492,7 @@ def test_bad_usage_and_bad_data(cells: Path, tmp_path: Path, run: Run) -> None:
         ((tmp_path / "flat.tif", "-o", out), 1, "(5, 6) (YX), expected labels of a volume"),
         ((tmp_path / "frames.tif", "-o", out), 1, "(TYX)"),
         ((cells, "-o", out, "--label", "3,4"), 1, "no object 4 here, there are 3, 9"),
-        ((cells, "-o", out, "--label", "x"), 2, "--label 'x': expected numbers"),
+        ((cells, "-o", out, "--label", "x"), 2, "--label 'x': expected whole numbers such as 3,5"),
         ((cells, "-o", out, "--label", "0"), 2, "--label '0'"),
         ((cells, "-o", out, "--spacing", "1,1"), 2, "--spacing 1,1: 2 values"),
         ((cells, "-o", tmp_path / "a.stp"), 2, "expected .stl .ply .obj .glb"),

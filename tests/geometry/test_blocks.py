@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from math import prod
 
 import numpy as np
@@ -68,6 +69,31 @@ def test_blocks_that_fit_do(shape: tuple[int, ...], data: st.DataObject) -> None
         assert size == shape
     if any(s > m for s, m in zip(size, multiple, strict=True)):
         assert all(prod(b.outer_shape) <= pixels for b in split_blocks(shape, size, halo, multiple))
+
+
+@given(shape=shapes(max_side=12), data=st.data())
+def test_no_other_size_that_fits_reads_less(shape: tuple[int, ...], data: st.DataObject) -> None:
+    halo, multiple = (
+        tuple(data.draw(st.integers(low, high)) for _ in shape) for low, high in ((0, 3), (1, 3))
+    )
+    shape = tuple(n * m for n, m in zip(shape, multiple, strict=True))
+    pixels = data.draw(st.integers(1, 2 * prod(shape)))
+
+    def outer_boxes(size: tuple[int, ...]) -> list[int]:
+        return [prod(block.outer_shape) for block in split_blocks(shape, size, halo, multiple)]
+
+    def at_most(size: tuple[int, ...]) -> int:
+        axes = zip(shape, size, halo, multiple, strict=True)
+        return prod(n if s == n else min(n, s + 2 * (-(-h // m) * m)) for n, s, h, m in axes)
+
+    steps = (range(m, n + 1, m) for n, m in zip(shape, multiple, strict=True))
+    fitting = [size for size in product(*steps) if at_most(size) <= pixels]
+    chosen = largest_inner_shape(shape, halo, multiple, pixels)
+    # At the end of an axis the halo of the box before it may be cropped, which is not counted.
+    if fitting:
+        assert sum(outer_boxes(chosen)) <= 1.15 * min(sum(outer_boxes(size)) for size in fitting)
+    else:
+        assert chosen == multiple
 
 
 def test_the_axis_with_the_larger_share_of_halo_is_cut_last() -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import tifffile
 
-from embedseg.images import read_image
+from embedseg.images import open_lazy, read_image, read_labels
 from embedseg.types import DataError, UsageError
 from image_files import VOLUME, save
 
@@ -88,6 +89,54 @@ def test_colours_are_channels(tmp_path: Path, planar: bool) -> None:
         image = read_image(path, axes)
         assert image.axes == "CYX"
         np.testing.assert_array_equal(image.data, colours)
-    # A colour never passes for a plane.
-    with pytest.raises(DataError, match="does not have the axes ZYX"):
-        read_image(path, "ZYX")
+    if planar:
+        # Any volume of three planes may have been written so.
+        np.testing.assert_array_equal(read_image(path, "ZYX").data, colours)
+    else:
+        with pytest.raises(DataError, match="does not have the axes ZYX"):
+            read_image(path, "ZYX")
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("planes", [3, 4])
+@pytest.mark.parametrize("dtype", ["uint8", "uint16", "float32"])
+def test_three_or_four_planes_are_asked_about(
+    tmp_path: Path, dtype: str, planes: int, compression: str | None
+) -> None:
+    volume = VOLUME[:planes, 0].astype(dtype)
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, volume, compression=compression)
+    for wanted in ("ZYX", "CYX", "TYX"):
+        image, lazy = read_image(path, wanted), open_lazy(path, wanted)
+        assert image.axes == lazy.axes == wanted
+        np.testing.assert_array_equal(image.data, volume)
+        np.testing.assert_array_equal(lazy.read((slice(None),) * 3), volume)
+    np.testing.assert_array_equal(read_labels(path, "ZYX").data, volume)
+    question = rf"a\.tif: .*{planes} separate planes of unknown meaning; pass --axes: ZYX"
+    with pytest.raises(DataError, match=question):
+        read_labels(path)
+    if dtype == "uint8":
+        # These may be colours.
+        assert read_image(path).axes == open_lazy(path).axes == "CYX"
+        return
+    for read in (read_image, open_lazy):
+        with pytest.raises(DataError, match=question):
+            read(path)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_volumes_in_separate_planes_have_the_axes_asked_for(tmp_path: Path) -> None:
+    path = tmp_path / "a.tif"
+    tifffile.imwrite(path, VOLUME)
+    np.testing.assert_array_equal(read_image(path, "ZCYX").data, VOLUME.swapaxes(0, 1))
+    np.testing.assert_array_equal(read_image(path, "TZYX").data, VOLUME)
+
+
+def test_colours_in_separate_planes_are_remarked_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = save(tmp_path / "a.tif", VOLUME[0].astype(np.uint8), photometric="rgb")
+    with caplog.at_level("INFO", "embedseg"):
+        read_image(path)
+    assert "3 separate planes, read as colours; --axes ZYX" in caplog.text

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from embedseg.images import open_lazy, read_image, read_labels
-from embedseg.images.display import Displayed, inverted_display
+from embedseg.images import display, open_lazy, read_image, read_labels
+from embedseg.images.display import Displayed, inverted_display, log_display
 
 GREY = np.random.default_rng(0).integers(0, 256, (9, 7)).astype(np.uint8)
 #: A palette in which each index stands for another grey, and one with colours.
@@ -102,22 +102,26 @@ def test_colours_of_16_bits_keep_them(tmp_path: Path) -> None:
     assert np.array_equal(read_image(path).data, colours[:, GREY])
 
 
-def png_of(indices: np.ndarray, colours: np.ndarray, bits: int) -> bytes:
-    """A PNG of indices, of which each takes some bits."""
+def png_of(values: np.ndarray, colours: np.ndarray | None, bits: int) -> bytes:
+    """A PNG of indices or greys, of which each takes some bits; one of them is transparent."""
 
     def part(name: bytes, content: bytes) -> bytes:
         check = struct.pack(">I", zlib.crc32(name + content))
         return struct.pack(">I", len(content)) + name + content + check
 
-    height, width = indices.shape
-    rows = np.unpackbits(indices[..., None], axis=-1)[..., 8 - bits :].reshape(height, -1)
+    height, width = values.shape
+    rows = np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :].reshape(height, -1)
     packed = np.packbits(rows, axis=1)
     lines = b"".join(b"\0" + row.tobytes() for row in packed)
+    kind = 0 if colours is None else 3
+    more = part(b"tRNS", struct.pack(">H", 1))
+    if colours is not None:
+        more = part(b"PLTE", colours.astype(np.uint8).tobytes())
+        more += part(b"tRNS", bytes(len(colours)))
     return (
         b"\x89PNG\r\n\x1a\n"
-        + part(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, 3, 0, 0, 0))
-        + part(b"PLTE", colours.astype(np.uint8).tobytes())
-        + part(b"tRNS", bytes(len(colours)))
+        + part(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+        + more
         + part(b"IDAT", zlib.compress(lines))
         + part(b"IEND", b"")
     )
@@ -140,6 +144,41 @@ def test_palettes_of_png(tmp_path: Path, colours: np.ndarray, bits: int) -> None
     assert np.array_equal(read_labels(path).data, indices)
 
 
+@pytest.mark.parametrize("bits, step", [(1, 255), (2, 85), (4, 17), (8, 1)])
+def test_greys_of_png(tmp_path: Path, bits: int, step: int) -> None:
+    values = GREY & np.uint8(2**bits - 1)
+    path = tmp_path / "a.png"
+    path.write_bytes(png_of(values, None, bits))
+    image = read_image(path)
+    assert image.axes == "YX" and np.array_equal(image.data, values * step)
+    axes, _, parts = boxes(path)
+    assert axes == "YX" and np.array_equal(parts, image.data[..., 1:7])
+    assert np.array_equal(read_labels(path).data, values)
+
+
+@pytest.mark.parametrize("palette", [False, True])
+@pytest.mark.parametrize("bits", [1, 2, 4])
+def test_values_of_few_bits_in_tiff(tmp_path: Path, bits: int, palette: bool) -> None:
+    values = GREY & np.uint8(2**bits - 1)
+    rows = np.unpackbits(values[..., None], axis=-1)[..., 8 - bits :].reshape(len(values), -1)
+    path = tmp_path / "a.tif"
+    packed, table = np.packbits(rows, axis=1), COLOURS[:, : 2**bits] * np.uint16(257)
+    # tifffile writes whole bytes only.
+    tags = [("ColorMap", "H", table.size, table.ravel().tolist())]
+    tifffile.imwrite(path, packed, photometric=0, metadata=None, extratags=tags * palette)
+    with tifffile.TiffFile(path, mode="r+") as file:
+        tags = file.pages.first.tags
+        tags["ImageWidth"].overwrite(values.shape[1])
+        tags["BitsPerSample"].overwrite(bits)
+        tags["PhotometricInterpretation"].overwrite(3 if palette else 1)
+    image = read_image(path)
+    shown = COLOURS.astype(np.uint8)[:, values] if palette else values
+    assert np.array_equal(image.data, shown)
+    axes, _, parts = boxes(path)
+    assert axes == image.axes and np.array_equal(parts, shown[..., 1:7])
+    assert np.array_equal(read_labels(path).data, values)
+
+
 def test_lookup_tables_of_imagej_do_not_change_values(tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
     tifffile.imwrite(path, GREY, imagej=True, photometric="palette", colormap=COLOURS * 257)
@@ -157,9 +196,15 @@ def test_it_is_logged_once_per_file(tmp_path: Path, caplog: pytest.LogCaptureFix
     assert "white as 0" in line
 
 
+def test_few_files_that_were_logged_are_kept() -> None:
+    for number in range(1000):
+        log_display(Path(f"{number}.tif"), inverted_display(GREY.dtype, 8))
+    assert display.log_once.cache_info().currsize < 500
+
+
 def test_a_displayed_array_reads_boxes() -> None:
-    display = inverted_display(GREY.dtype, 8)
-    assert display is not None
-    array = Displayed(GREY, display)
+    shown = inverted_display(GREY.dtype, 8)
+    assert shown is not None
+    array = Displayed(GREY, shown)
     assert (array.shape, array.chunks) == ((9, 7), (1, 7))
     assert np.array_equal(array[1:3, 2:4], 255 - GREY[1:3, 2:4])

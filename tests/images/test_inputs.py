@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from embedseg.images import expand_inputs, open_lazy, read_image, stem
+from embedseg.images import expand_inputs, name_outputs, open_lazy, read_image, stem
 from embedseg.types import DataError
 from image_files import touch
 
@@ -34,6 +34,16 @@ def test_inputs_are_expanded_in_natural_order(tmp_path: Path) -> None:
 def test_a_file_named_like_a_pattern_is_found(tmp_path: Path) -> None:
     touch(tmp_path, "a[1].tif")
     assert expand_inputs([tmp_path / "a[1].tif"]) == [tmp_path / "a[1].tif"]
+
+
+def test_outputs_keep_the_folders_below_the_common_one(tmp_path: Path) -> None:
+    touch(tmp_path, "a.tif", "day1/a.tif", "day1/b.ome.tif", "day2/deep/a.tif")
+    both = expand_inputs([str(tmp_path / "day1"), str(tmp_path / "day2/deep/*")])
+    assert [str(name) for name in name_outputs(both)] == ["day1/a", "day1/b", "day2/deep/a"]
+    one = expand_inputs([str(tmp_path / "day*/*.tif")])
+    assert [str(name) for name in name_outputs(one)] == ["a", "b"]
+    above = expand_inputs([tmp_path, tmp_path / "day1/a.tif"])
+    assert [str(name) for name in name_outputs(above)] == ["a", "day1/a"]
 
 
 def strange(folder: Path) -> dict[str, str]:
@@ -75,8 +85,8 @@ def test_links_to_images_are_followed(tmp_path: Path) -> None:
 
 
 def test_inputs_that_stand_for_nothing_or_clash_are_refused(tmp_path: Path) -> None:
-    touch(tmp_path, "a/same.tif", "b/same.ome.tif", "empty/notes.txt")
-    with pytest.raises(DataError, match=r"a/same\.tif and .*b/same\.ome\.tif .*'same'"):
+    touch(tmp_path, "a/same.tif", "b/same.tif", "b/same.ome.tif", "empty/notes.txt")
+    with pytest.raises(DataError, match=r"b/same\.ome\.tif and .*b/same\.tif .*'same'"):
         expand_inputs([tmp_path / "b", tmp_path / "a"])
     for nothing in (tmp_path / "empty", tmp_path / "*.tif", tmp_path / "none.tif"):
         with pytest.raises(DataError, match=nothing.name.replace("*", r"\*")):

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
-from embedseg.images import read_image
+from embedseg.images import expand_inputs, read_image, stem
 from embedseg.types import DataError, UsageError
 from image_files import VOLUME, touch
 
@@ -39,3 +41,43 @@ def test_czi(tmp_path: Path) -> None:
     (tmp_path / "b.czi").write_bytes((tmp_path / "a.czi").read_bytes()[:500])
     with pytest.raises((DataError, UsageError), match=r"b\.czi: "):
         read_image(tmp_path / "b.czi")
+
+
+class Scenes:
+    """Two scenes, as bioio gives them."""
+
+    scenes = ("day 1/left", "day 1/right")
+    dims = SimpleNamespace(order="TCZYX")
+    physical_pixel_sizes = SimpleNamespace(Z=None, Y=0.5, X=0.5)
+    channel_names = ("DAPI",)
+    current = 0
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def set_scene(self, scene: int | str) -> None:
+        self.current = scene if isinstance(scene, int) else self.scenes.index(scene)
+
+    @property
+    def data(self) -> Any:
+        return VOLUME[None, None, :1, self.current]
+
+
+def test_scenes_are_chosen_by_number_or_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bioio = pytest.importorskip("bioio", reason="needs pip install 'embedseg-nd[bioio]'")
+    monkeypatch.setattr(bioio, "BioImage", Scenes)
+    touch(tmp_path, "a.lif")
+    path = tmp_path / "a.lif"
+    offered = (
+        r"holds 2 images: #1 day 1/left, #2 day 1/right; expected one: a\.lif#1 or a\.lif#NAME"
+    )
+    with pytest.raises(DataError, match=offered):
+        read_image(path)
+    for place, part in enumerate(("1", "day 1/right")):
+        np.testing.assert_array_equal(read_image(f"{path}#{part}").data, VOLUME[0, place])
+    paths = expand_inputs([f"{path}#1", f"{path}#day 1/right"])
+    assert [stem(each) for each in paths] == ["a_1", "a_day_1_right"]
+    with pytest.raises(DataError, match=r"a\.lif: has no image '3'"):
+        read_image(f"{path}#3")

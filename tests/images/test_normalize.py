@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import TypeAdapter, ValidationError
 
 from embedseg.images import Absolute, Normalization, Percentile, ZScore
+from embedseg.types import DataError, check_image
 
 ADAPTER: TypeAdapter[Normalization] = TypeAdapter(Normalization)
 KINDS = [Percentile(), Percentile(clip=True), ZScore(), Absolute(low=10, high=20)]
@@ -102,3 +103,23 @@ def test_options_are_saved_and_read(option: Normalization) -> None:
 def test_options_that_make_no_sense_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         ADAPTER.validate_python(options)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pixels_without_image_do_not_count(kind: Normalization) -> None:
+    image = np.random.default_rng(0).normal(5, 2, (2, 20, 30)).astype(np.float32)
+    stitched = np.pad(image, ((0, 0), (0, 0), (0, 25)), constant_values=np.nan)
+    normal = kind.apply(stitched)
+    assert np.array_equal(normal[..., :30], kind.apply(image))
+    assert np.isnan(normal[..., 30:]).all()
+
+
+def test_infinity_and_nothing_but_nan_are_errors() -> None:
+    image = np.ones((1, 4, 5), np.float32)
+    image[0, 0, 0] = np.nan
+    assert np.isnan(check_image(image, 2, 1)).sum() == 1
+    image[0, 1, 1] = np.inf
+    with pytest.raises(DataError, match=r"a\.tif: 1 of 20 values are infinite"):
+        check_image(image, 2, 1, "a.tif")
+    with pytest.raises(DataError, match=r"a\.tif: every pixel is NaN, expected an image"):
+        check_image(np.full((4, 5), np.nan), 2, 1, "a.tif")

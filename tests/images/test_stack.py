@@ -67,6 +67,14 @@ def test_colours_are_channels(tmp_path: Path) -> None:
     assert volume.data[:, :, 0, 0].tolist() == [[0, 1], [1, 2], [2, 3]]
 
 
+def test_slices_of_masks_are_read_as_stored(tmp_path: Path) -> None:
+    for place in range(2):
+        tifffile.imwrite(tmp_path / f"z{place}.tif", GREY + place, photometric="miniswhite")
+    masks = read_stack(tmp_path, as_stored=True)
+    assert np.array_equal(masks.data, [GREY, GREY + 1])
+    assert np.array_equal(read_stack(tmp_path).data, 255 - masks.data)
+
+
 @pytest.mark.parametrize(
     ("names", "words"),
     [

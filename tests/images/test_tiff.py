@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from embedseg.images import read_image, write_tiff
-from embedseg.images.tiff import list_series
+from embedseg.images import open_lazy, read_image, write_tiff
+from embedseg.images.tiff_series import list_series
 from embedseg.types import DataError
 from image_files import VOLUME, imagej, save
 
@@ -24,7 +24,7 @@ def test_spacing_of_imagej(tmp_path: Path, unit: str) -> None:
     assert image.spacing == (0.5, 0.25)
 
 
-@pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
+@pytest.mark.parametrize("value", ["0", "-inf", "nan", "inf"])
 def test_impossible_sizes_are_warned_of_and_not_used(
     tmp_path: Path, value: str, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -33,6 +33,23 @@ def test_impossible_sizes_are_warned_of_and_not_used(
     assert read_image(path).spacing is None
     (line,) = caplog.messages
     assert "a.ome.tif: size of a pixel along Z" in line and value in line
+
+
+@pytest.mark.parametrize("ome", [False, True])
+def test_a_negative_depth_is_read_as_positive(
+    tmp_path: Path, ome: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    if ome:
+        sizes = {
+            f"PhysicalSize{axis}": size for axis, size in zip("ZYX", (-2, 0.5, 0.25), strict=True)
+        }
+        path = save(tmp_path / "a.ome.tif", VOLUME[:, 0], metadata={"axes": "ZYX", **sizes})
+    else:
+        path = imagej(tmp_path / "a.tif", VOLUME[:, 0], "ZYX", unit="um", spacing=-2)
+    with caplog.at_level("INFO", "embedseg"):
+        assert read_image(path).spacing == open_lazy(path).spacing == (2, 0.5, 0.25)
+    (line,) = caplog.messages
+    assert f"{path.name}: size of a pixel along Z is -2" in line and "read as 2" in line
 
 
 def test_spacing_of_imagej_in_other_units(tmp_path: Path) -> None:
@@ -50,7 +67,6 @@ def test_spacing_of_imagej_in_other_units(tmp_path: Path) -> None:
         {"unit": "pixel"},
         {"unit": "furlong"},
         {"unit": "um", "spacing": 0},
-        {"unit": "um", "spacing": -1},
         {"unit": "um", "spacing": "nan"},
     ],
 )
@@ -188,14 +204,6 @@ def test_missing_planes_do_not_pass_for_zeros(tmp_path: Path) -> None:
     path.write_bytes(content)
     with pytest.raises(DataError, match=r"a\.ome\.tif: .*missing"):
         read_image(path)
-
-
-def test_several_images_in_one_file_are_refused(tmp_path: Path) -> None:
-    with tifffile.TiffWriter(tmp_path / "a.tif") as writer:
-        writer.write(VOLUME[0, 0], metadata={})
-        writer.write(VOLUME[0, 0, :3], metadata={})
-    with pytest.raises(DataError, match=r"2 separate images.*expected one"):
-        read_image(tmp_path / "a.tif")
 
 
 def test_axes_of_length_one_are_kept_with_the_tifffile_here_and_with_newer(tmp_path: Path) -> None:

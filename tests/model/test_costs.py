@@ -9,7 +9,7 @@ import pytest
 
 from embedseg.data import compute_statistics
 from embedseg.images import write_blobs
-from embedseg.model import Config, check_memory, fit_to_memory, plan, plan_from
+from embedseg.model import Config, check_memory, costs, fit_to_memory, plan, plan_from
 from embedseg.model.costs import estimate_costs
 from embedseg.types import UsageError
 from tests.model.test_planning import samples
@@ -129,3 +129,13 @@ def test_prediction_takes_what_was_estimated(shape, tile, tmp_path):
     config = planned_for_image(shape, tile)
     expected = estimate_costs(config, "cpu", [shape], timed=False).prediction
     assert measured("segment", config, tmp_path, *shape) == pytest.approx(expected, 0.3)
+
+
+def test_a_busy_machine_does_not_change_the_time(monkeypatch):
+    config = plan_from(compute_statistics(samples((64, 64)))).changed({"train.crop": "32,32"})
+    # Each crop takes a second, but for those that meet other work.
+    took = iter([9.0, 40.0, 1.0, 300.0, 1.0, 70.0])
+    ends = (time for each in took for time in (0.0, each))
+    monkeypatch.setattr(costs.time, "perf_counter", lambda: next(ends))
+    step = estimate_costs(config, "cpu").step
+    assert step == config.train.batch * config.train.accumulate

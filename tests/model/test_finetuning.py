@@ -67,7 +67,8 @@ def test_fine_tuning_begins_where_the_model_ended(data, first, tmp_path, caplog)
     for (name, a), b in zip(source.net.named_parameters(), model.net.parameters(), strict=True):
         torch.testing.assert_close(a, b, msg=name)
     # Never begun, it begins with the model; once it has, it goes on with its own weights.
-    (tmp_path / "m" / "last.ckpt").unlink()
+    for name in ("last.ckpt", "history.csv"):
+        (tmp_path / "m" / name).unlink()
     assert same(fitted(config, data, tmp_path / "m", resume=True), model)
     caplog.clear()
     fitted(config, data, tmp_path / "m", resume=True)

@@ -143,3 +143,22 @@ def test_copies_leave_out_what_is_being_made(tmp_path):
     fill(folder.aside(), "new", "config.json", WEIGHTS)
     assert folder.fingerprint() == before and folder.weights_files() == [folder.path / WEIGHTS]
     shutil.rmtree(folder.path / ASIDE)
+
+
+def test_a_complete_model_without_a_checkpoint_is_not_resumed(tmp_path):
+    folder = ModelFolder(tmp_path / "m")
+    folder.check_free(resume=True)
+    fill(folder.path, "old", "config.json")
+    folder.check_free(resume=True)  # begun, and ended before its first checkpoint
+    fill(folder.path, "old", WEIGHTS)
+    folder.check_free(resume=True)  # so it is with the first weights
+    (folder.path / WEIGHTS).unlink()
+    for names in ((WEIGHTS, "history.csv"), (WEIGHTS, "tuning.json"), ("ensemble.json",)):
+        fill(folder.path, "old", *names)
+        with pytest.raises(UsageError, match=r"m: .*without last\.ckpt.*--from .*m, or .*--overwr"):
+            folder.check_free(resume=True)
+        for name in names:
+            (folder.path / name).unlink()
+    fill(folder.path, "old", WEIGHTS, "last.ckpt")
+    folder.check_free(resume=True)
+    assert set(held(folder.path).values()) == {"old"}

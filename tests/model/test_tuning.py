@@ -58,3 +58,13 @@ def test_ends_with_its_budget(caplog):
     found = tune(METHOD, *cached(2, seed_value=1.0), budget=-0.6)
     assert "stopped after 0 s with 1 settings" in caplog.text
     assert found.tried == 1 and found.method == METHOD
+
+
+def test_images_without_objects_tune_nothing():
+    maps, truths = cached(2, seed_value=1.0)
+    method = METHOD.model_copy(update={"seed_threshold": 0.5})
+    found = tune(method, maps, [0 * truth for truth in truths])
+    assert found.method == method and found.tried == 0
+    assert "no validation image holds an object" in found.message
+    # One image with objects is enough to tell.
+    assert tune(method, maps, [truths[0], 0 * truths[1]]).tried > 0

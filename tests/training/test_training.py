@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from embedseg.common import Stopped
-from embedseg.images import write_blobs
+from embedseg.images import read_labels, write_blobs, write_labels
 from embedseg.methods.embedding import Embedding
 from embedseg.model import Config, ModelFolder, plan
 from embedseg.model.fitting import read_training
@@ -177,6 +177,34 @@ def test_averaged_weights_are_kept_and_resumed(data, tmp_path, monkeypatch):
     assert gap(fitted(config, data, 2, folder=tmp_path / "m", resume=True), whole) == 0
 
 
+def test_validation_images_without_objects_choose_nothing(data, tmp_path, caplog):
+    shutil.copytree(data, tmp_path / "data")
+    for mask in (tmp_path / "data/val/masks").iterdir():
+        write_labels(mask, np.zeros_like(read_labels(mask).data), None, "YX")
+    _, val, _ = read_training(Segmenter.new(tiny(data), "cpu").predictor, tmp_path / "data")
+    assert val == [] and "val: no mask holds an object" in caplog.text
+
+
+@pytest.mark.parametrize(("stop", "due"), [(3, False), (7, False), (7, True)])
+def test_the_loss_of_an_interrupted_epoch_is_that_of_all_its_steps(
+    data, tmp_path, monkeypatch, stop, due
+):
+    monkeypatch.setattr(Run, "due", lambda run: due)
+    config, limits = tiny(data), {"time_limit": 1e6, "epochs": 2}
+
+    def interrupt(now: TrainingProgress) -> None:
+        if now.step == stop:
+            raise Stopped
+
+    whole = fitted(config, data, **limits).history
+    fitted(config, data, **limits, folder=tmp_path / "m", watch=interrupt)
+    resumed = fitted(config, data, **limits, folder=tmp_path / "m", resume=True).history
+    assert [row["step"] for row in resumed] == [5, 10]
+    for row, other in zip(resumed, whole, strict=True):
+        for name in ("epoch", "rate", "total"):
+            assert row[name] == other[name]
+
+
 def test_training_stops_when_validation_gets_no_better(data, monkeypatch):
     scores = iter([0.1, 0.3, 0.2, 0.3, *[0.25] * 50])
     monkeypatch.setattr(
@@ -277,7 +305,8 @@ def test_resuming_what_never_began_begins_it(data, tmp_path):
     config, folder = tiny(data), tmp_path / "m"
     whole = fitted(config, data, 1)
     assert gap(fitted(config, data, 1, folder=folder, resume=True), whole) == 0
-    (folder / "last.ckpt").unlink()  # killed after the settings were written
+    for name in ("last.ckpt", "history.csv"):  # killed after the settings were written
+        (folder / name).unlink()
     (folder / ".last.ckpt.1.part").write_bytes(b"half")
     assert gap(fitted(config, data, 1, folder=folder, resume=True), whole) == 0
     assert not list(folder.glob(".*"))

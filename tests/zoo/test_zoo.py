@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
+import os
 import shutil
 import sys
 import typing
 import zipfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from commands import Run
 from embedseg.data import default_colour
 from embedseg.images import Absolute, Fixed, Normalization, Percentile, ZScore, write_blobs
 from embedseg.methods import METHODS, as_method
-from embedseg.model import Config, load_config
+from embedseg.model import Config, ModelFolder, load_config
 from embedseg.nets import NETS
 from embedseg.segmenter import Segmenter
 from embedseg.types import DataError, UsageError
@@ -342,6 +344,54 @@ def test_a_package_gives_the_model_back(
     (tmp_path / "back" / "tuning.json").write_text("of another model")
     assert run("import", tmp_path / "unpacked", "-o", tmp_path / "back", "--overwrite").code == 0
     assert_same_model(flat, tmp_path / "back")
+
+
+class Killed(BaseException):
+    """Stands for a process that ends at once."""
+
+
+def end_after(changes: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """End the process before a change of names; then nothing changes any more."""
+    left = [changes]
+
+    def change(real: Callable[..., None], *args: typing.Any, **how: typing.Any) -> None:
+        left[0] -= 1
+        if left[0] < 0:
+            raise Killed
+        real(*args, **how)
+
+    for name in ("rename", "replace", "unlink", "rmdir"):
+        monkeypatch.setattr(os, name, partial(change, getattr(os, name)))
+
+
+# A killed process closes its files.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_killed_at_any_moment_a_whole_model_is_there(
+    flat: Path, package: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    old = save(tmp_path / "old", net="erfnet")
+    (old / "tuning.json").write_text('{"words": "old", "trials": []}')
+    found: list[str] = []
+    while True:
+        at = tmp_path / str(len(found))
+        shutil.copytree(old, at)
+        with monkeypatch.context() as patched:
+            end_after(len(found), patched)
+            try:
+                import_model(package, at, overwrite=True)
+                break
+            except Killed:
+                pass
+        model = Segmenter.load(at, "cpu")
+        found.append(model.config.net.type)
+        assert (ModelFolder(at).trials() is None) == (model.config.net.type == "unet")
+        import_model(package, at, overwrite=True)
+        assert_same_model(flat, at)
+        assert not [path for path in at.iterdir() if path.name.startswith(".")]
+    # The old one, then the new one.
+    assert found == sorted(found) and {*found} == {"erfnet", "unet"}
+    assert_same_model(flat, at)
 
 
 @pytest.mark.parametrize("name", ["../evil", "a/../../evil", "/tmp/evil", "..\\evil", "C:\\evil"])
