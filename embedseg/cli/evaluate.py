@@ -66,6 +66,7 @@ def evaluate(
     from embedseg.evaluation import score_samples
     from embedseg.report import Gallery, write_evaluation_report
     from embedseg.segmenter import Segmenter
+    from embedseg.types import DataError
 
     segmenter = Segmenter.load(model, device).with_options(parse_settings(settings))
     gallery = Gallery(segmenter.config.method) if report else None
@@ -98,8 +99,9 @@ def evaluate(
                     spacing=sample.spacing,
                 )
         summaries[folder.name] = scoring.summarise(results)
+    reported = True
     if report and gallery:
-        write_evaluation_report(
+        reported = write_evaluation_report(
             report,
             segmenter,
             gallery,
@@ -113,6 +115,8 @@ def evaluate(
     show_scores(results, scoring, json, csv, **({"members": summaries} if folders else {}))
     if folders and not json:
         typer.echo("\n" + _side_by_side(summaries, scoring))
+    if not reported:
+        raise DataError(f"{report}: the report was asked for and not written")
 
 
 def _side_by_side(summaries: dict[str, Any], scoring: Scoring) -> str:

@@ -20,6 +20,8 @@ from embedseg.types import DataError, UsageError
 LONGEST = 255
 #: Codes of errors of a full disk, or of a quota that is used up.
 FULL = (errno.ENOSPC, errno.EDQUOT)
+#: What such an error says once it names the file.
+NO_SPACE = "no space left"
 #: Free bytes below which a disk is full, if a library reports no more than that writing failed.
 LITTLE = 2**20
 #: Words of torch in the error of a file that it cannot write.
@@ -165,11 +167,11 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """
     _check_name(path, DataError)
     aside = _part(path)
-    with _name_full_disk(path):
+    with name_full_disk(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         _remove_parts(path)
     try:
-        with _name_full_disk(path):
+        with name_full_disk(path):
             write(aside)
             aside.replace(path)
     finally:
@@ -209,12 +211,12 @@ def write_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str
     _check_name(folder, DataError)
     aside = _part(folder)
     shutil.rmtree(aside, ignore_errors=True)
-    with _name_full_disk(folder):
+    with name_full_disk(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         _remove_parts(folder)
         aside.mkdir()
     try:
-        with _name_full_disk(folder):
+        with name_full_disk(folder):
             write(aside)
         if not folder.exists():
             aside.rename(folder)
@@ -349,14 +351,19 @@ def disk_is_full(error: BaseException | None) -> bool:
 
 
 @contextmanager
-def _name_full_disk(path: Path) -> Iterator[None]:
-    """Turn the error of a full disk, from any library, into an OSError that names the file."""
+def name_full_disk(path: Path) -> Iterator[None]:
+    """Turn the error of a full disk, from any library, into an OSError that names the file.
+
+    An error that comes from here already stays as it is: it names the file more closely.
+    """
     try:
         yield
     except Exception as error:
+        if isinstance(error, OSError) and error.strerror == NO_SPACE:
+            raise
         unwritten = isinstance(error, RuntimeError) and UNWRITTEN.search(str(error))
         if disk_is_full(error) or (unwritten and _free_space(path.parent) < LITTLE):
-            raise OSError(errno.ENOSPC, "no space left", str(path)) from error
+            raise OSError(errno.ENOSPC, NO_SPACE, str(path)) from error
         raise
 
 

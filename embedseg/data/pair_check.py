@@ -96,8 +96,8 @@ def check_pair(
     frames = [_to_labels(frame[0], options.ignore_label) for frame in split_frames(mask)]
     for pixels, frame in zip(split_frames(image), frames, strict=True):
         if swap := find_swap(pixels, frame, objects=objects):
-            problem, found = swap
-            findings.append(make_finding(problem, mask_path, found))
+            kind, found = swap
+            findings.append(make_finding(kind, mask_path, found))
             return None
     values: dict[int, int] = {}
     if objects:

@@ -16,6 +16,7 @@ from embedseg.common import (
     LOCK,
     check_output_folder,
     lock_folder,
+    name_full_disk,
     write_text,
 )
 from embedseg.nets import WEIGHTS, load_weights
@@ -272,7 +273,8 @@ class ModelFolder:
         with self.locked():
             aside = self.aside()
             try:
-                yield ModelFolder(aside)
+                with name_full_disk(self.path):
+                    yield ModelFolder(aside)
             except BaseException:
                 shutil.rmtree(aside, ignore_errors=True)
                 raise

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from corpus.inputs import list_cases
 from corpus.test_killed import KILLED, MOMENTS
+from corpus.test_soak import IMAGES
 
 from embedseg.cli.app import COMMANDS
 
@@ -19,6 +20,7 @@ def test_readme_has_the_numbers() -> None:
         "commands with an input": str(sum(len(case.commands) for case in cases.values())),
         "commands killed": str(len(KILLED)),
         "moments of each": str(MOMENTS),
+        "images in one process": str(IMAGES),
     }
 
 

@@ -59,6 +59,8 @@ def test_killed_at_any_moment(line: str, shared: dict[str, Path], tmp_path: Path
         process.join()
         assert process.exitcode == 0, log.read_text()
     taken, whole = time.perf_counter() - began, {*snapshot(tmp_path / "timed")}
+    # A training that has ended draws no validation images when it is resumed.
+    whole -= {"model/preview.png"}
     killed = 0
     for moment in range(MOMENTS):
         out, process = tmp_path / f"killed{moment}", begin(f"killed{moment}")
@@ -67,7 +69,10 @@ def test_killed_at_any_moment(line: str, shared: dict[str, Path], tmp_path: Path
         check_readable(out)
         again = begin(out.name, KILLED[line])
         again.join(120)
-        assert again.exitcode == 0, (moment, {*snapshot(out)}, log.read_text()[-2000:])
+        # Killed when all was written, it is refused: that is there already.
+        done = not KILLED[line] and whole <= {*snapshot(out)}
+        told = (moment, {*snapshot(out)}, log.read_text()[-2000:])
+        assert again.exitcode == 0 or (again.exitcode == 2 and done), told
         assert not at_work(out), (moment, at_work(out))
         check_readable(out)
         assert whole <= {*snapshot(out)}, (moment, whole - {*snapshot(out)})
