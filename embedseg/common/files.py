@@ -66,6 +66,8 @@ def check_output_folder(folder: Path, overwrite: bool, ours: Sequence[str] | Non
         If it is a file, or not empty and not to be overwritten, or holds a file that is not ours.
     """
     _check_name(folder, UsageError)
+    if folder.is_symlink() and not folder.exists():
+        raise UsageError(f"{folder}: broken link to {os.readlink(folder)}, expected a folder")
     if folder.exists() and not folder.is_dir():
         raise UsageError(f"{folder}: is a file, expected a folder to write to")
     if folder.exists() and not overwrite and any(folder.iterdir()):

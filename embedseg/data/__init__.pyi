@@ -7,7 +7,7 @@ from .classes import (
 )
 from .crops import Crops as Crops
 from .folder import SPLITS as SPLITS, find_splits as find_splits
-from .folder_check import check_folder as check_folder
+from .folder_check import check_folder as check_folder, check_masks as check_masks
 from .new_pair import add_pair as add_pair
 from .options import DataOptions as DataOptions, PixelSize as PixelSize
 from .pairing import pair_folders as pair_folders

@@ -4,23 +4,28 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from math import prod
 from pathlib import Path
 from statistics import median_low
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from embedseg.data.folder import Split, find_splits, pair_split, split_validation
 from embedseg.data.options import DataOptions
-from embedseg.data.pair_check import PairFacts, check_pair
+from embedseg.data.pair_check import PairFacts, check_pair, measure_objects
 from embedseg.data.problems import PROBLEMS, Finding, Report, make_finding
+from embedseg.data.samples import Sample
 from embedseg.types import NOT_ANNOTATED, DataError, Spacing
 
 #: An object with less than this share of the median size, or this many pixels, is tiny.
 TINY_SHARE, TINY_PIXELS = 0.02, 4
 #: Times by which the numbers of objects of two masks seldom differ.
 UNEVEN = 100
+#: Share of an image above which an object, where nothing is background, may be the background.
+MOST_OF_IT = 0.5
 #: A mask with at most this many labels, and on average more than this many large pieces per label,
 #: looks semantic. Real instance masks stay below 1.2 pieces per label.
 FEW_LABELS, MANY_PIECES = 10, 2
@@ -119,7 +124,7 @@ def _compare(facts: Sequence[PairFacts], instances: bool) -> Iterator[Finding]:
     yield from _mixed(facts, "mixed axes", lambda fact: f"{fact.ndim}D")
     yield from _mixed(facts, "mixed channels", lambda fact: f"{fact.channels} channel(s)")
     annotated = [fact for fact in facts if len(fact.sizes)]
-    semantic = [fact for fact in annotated if _looks_semantic(fact)]
+    semantic = [fact for fact in annotated if _looks_semantic(fact.sizes, fact.large_pieces)]
     if instances and 2 * len(semantic) > len(annotated):
         yield from (
             make_finding(
@@ -130,6 +135,7 @@ def _compare(facts: Sequence[PairFacts], instances: bool) -> Iterator[Finding]:
             for fact in semantic
         )
     elif instances and annotated:
+        yield from _without_background(annotated)
         yield from _tiny(annotated)
         yield from _uneven(annotated)
         yield from (
@@ -179,9 +185,53 @@ def _uneven(facts: Sequence[PairFacts]) -> Iterator[Finding]:
             )
 
 
-def _looks_semantic(fact: PairFacts) -> bool:
+def _without_background(facts: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Find masks in which all pixels are objects, and one of these is most of the image."""
+    for fact in facts:
+        share = _share_of_background(fact.sizes, prod(fact.shape))
+        if share > 0 and "T" not in fact.axes:
+            yield make_finding("no background", fact.mask, f"one label has {share:.0%} of it")
+
+
+def _share_of_background(sizes: NDArray[np.int64], pixels: int) -> float:
+    """Return the share of the object that seems to be the background; 0 if there is none."""
+    share = float(sizes.max(initial=0)) / pixels
+    return share if share > MOST_OF_IT and len(sizes) > 1 and sizes.sum() >= pixels else 0.0
+
+
+def _looks_semantic(sizes: NDArray[np.int64], large_pieces: NDArray[np.int64]) -> bool:
     """Return whether a mask has few labels in many pieces, specks not counted."""
-    return len(fact.sizes) <= FEW_LABELS and fact.large_pieces.mean() > MANY_PIECES
+    return 0 < len(sizes) <= FEW_LABELS and large_pieces.mean() > MANY_PIECES
+
+
+def check_masks(samples: Sequence[Sample]) -> list[str]:
+    """Check masks of objects that are to be trained on, as `check_folder` does.
+
+    Returns
+    -------
+    list of str
+        Warnings.
+
+    Raises
+    ------
+    DataError
+        If most masks tell no objects apart.
+    """
+    measured = [measure_objects(np.maximum(s.labels, 0), s.labels < 0)[::2] for s in samples]
+    semantic = [s for s, each in zip(samples, measured, strict=True) if _looks_semantic(*each)]
+    if 2 * len(semantic) > sum(len(sizes) > 0 for sizes, _ in measured):
+        raise DataError(
+            f"{semantic[0].name} and {len(semantic) - 1} other masks of {len(samples)} have few "
+            f"labels in many pieces; {PROBLEMS['semantic mask'][1]}"
+        )
+    shares = [
+        _share_of_background(sizes, s.labels.size)
+        for s, (sizes, _) in zip(samples, measured, strict=True)
+    ]
+    bare = sum(share > 0 for share in shares)
+    return [f"{bare} of {len(samples)} masks: no background; {PROBLEMS['no background'][1]}"] * (
+        bare > 0
+    )
 
 
 def _no_object_in_train(facts: Sequence[PairFacts]) -> Iterator[Finding]:

@@ -102,12 +102,12 @@ def check_pair(
     values: dict[int, int] = {}
     if objects:
         findings += _label_warnings(mask_path, frames)
-        measured = [_measure(np.maximum(frame, 0), frame < 0) for frame in frames]
+        measured = [measure_objects(np.maximum(frame, 0), frame < 0) for frame in frames]
     else:
         counted = np.unique(np.stack(frames), return_counts=True)
         values = dict(zip(*(part.tolist() for part in counted), strict=True))
         findings += _class_problems(mask_path, values, options)
-        measured = [_measure(np.zeros_like(frames[0]), frames[0] < 0)]
+        measured = [measure_objects(np.zeros_like(frames[0]), frames[0] < 0)]
     sizes, extents, large_pieces, pieces = (
         np.concatenate(part) for part in zip(*measured, strict=True)
     )
@@ -233,7 +233,7 @@ def _class_problems(
         yield make_finding("too many classes", path, f"{len(present)} values")
 
 
-def _measure(labels: Labels, unknown: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
+def measure_objects(labels: Labels, unknown: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
     """Return size, extent, number of large pieces and number of pieces of each object."""
     pieces = split_pieces(labels)
     piece_sizes = np.bincount(pieces.ravel())[1:]

@@ -76,6 +76,10 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "warning",
         "check that the masks hold all objects, and nothing but objects",
     ),
+    "no background": (
+        "warning",
+        "set the background to 0 if the largest label is the background: subtract 1 of all",
+    ),
     "labels in several pieces": (
         "warning",
         "check that one label is one object; pieces that meet outside the image are fine",

@@ -20,6 +20,8 @@ log = logging.getLogger("embedseg")
 
 #: Of a mask of 0 and 1, marching cubes at exactly 0.5 meets ties and makes edges of four faces.
 LEVEL = 0.49999
+#: Samples along the shortest axis of an object, at least, with larger steps.
+SAMPLES = 4
 
 
 class MeshOptions(BaseModel):
@@ -28,7 +30,7 @@ class MeshOptions(BaseModel):
     Attributes
     ----------
     step : int
-        Voxels between samples of the volume; thinner objects get a smaller step.
+        Voxels between samples of the volume; smaller objects get a smaller step.
     smooth : int
         Taubin iterations that take the stairs out of a surface. Its volume is then that of the
         voxels; without smoothing, area is some 10 % too large and small objects lose corners.
@@ -244,6 +246,8 @@ def _march(mask: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDA
     """Return vertices in voxels of the mask, (n, 3), and faces."""
     from skimage.measure import marching_cubes
 
+    # The volume of an object of fewer samples would be that of the steps.
+    step = min(step, max(1, min(mask.shape) // SAMPLES))
     while not (samples := mask[::step, ::step, ::step]).any():
         step //= 2
     # Background on all sides.

@@ -31,6 +31,7 @@ def find_metadata(path: Path) -> tuple[Path, str | None]:
     if reference is None:
         return path, xml
     name = reference.get("MetadataFile", "")
+    _check_beside(path, name)
     other = path.parent / name
     if not name or not other.is_file():
         raise DataError(f"{path}: its metadata are in {name!r}, which is missing")
@@ -56,17 +57,24 @@ def list_members(path: Path, xml: str | None) -> set[str]:
 
 
 def check_members(path: Path, xml: str | None) -> None:
-    """Check that all files of an image exist.
+    """Check that all files of an image exist, in one folder.
 
     Raises
     ------
     DataError
-        If one is missing.
+        If one is missing, or in another folder: a file must not lead to others of the user.
     """
+    for name in list_members(path, xml):
+        _check_beside(path, name)
     missing = sorted(name for name in list_members(path, xml) if not (path.parent / name).is_file())
     if missing:
         more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
         raise DataError(f"{path}: {path.parent / missing[0]}{more} missing, a part of this image")
+
+
+def _check_beside(path: Path, name: str) -> None:
+    if Path(name).name != name or "\\" in name or ":" in name:
+        raise DataError(f"{path}: names {name!r} as a part of its image, expected a file beside it")
 
 
 def drop_members(paths: Iterable[Path]) -> list[Path]:

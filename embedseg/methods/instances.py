@@ -121,7 +121,10 @@ def smallest_object(stats: Statistics) -> int:
         If there is no object.
     """
     if not len(stats.volumes):
-        raise DataError("the training masks hold no object; all labels are 0 or -1")
+        raise DataError(
+            "the training masks hold no object whose extent is known: all labels are 0 or -1, or "
+            "meet pixels that are not annotated (-1); set pixels of the background to 0"
+        )
     return int(np.percentile(stats.volumes, 1) / 2)
 
 

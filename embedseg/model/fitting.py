@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from embedseg.data import Sample, load_training
+from embedseg.data import Sample, check_masks, load_training
 from embedseg.model.config import Config, parse_duration
 from embedseg.model.finetuning import start_from
 from embedseg.model.folder import Making, ModelFolder
@@ -138,6 +138,9 @@ def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sampl
     loaded = load_training(data, net.config.data)
     for message in loaded.messages:
         log.info(message)
+    if net.config.method.reads == "objects":
+        for warning in check_masks(loaded.train):
+            log.warning(warning)
     kept: DataPrint = {
         f"{split} {sample.name}": (tuple(map(int, sample.image.shape)), _plain(sample.spacing))
         for split, samples in (("train", loaded.train), ("val", loaded.val))

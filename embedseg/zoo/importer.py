@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import torch
 
+from embedseg.common import free_memory
 from embedseg.model import MODEL, NEEDED, ModelFolder, load_trained_net
 from embedseg.types import DataError, UsageError
 
@@ -58,6 +59,13 @@ def _in_zip(package: Path, file: zipfile.ZipFile) -> Files:
         path = PurePosixPath(name.replace("\\", "/"))
         if path.is_absolute() or ".." in path.parts or ":" in name:
             raise DataError(f"{package}: holds {name!r}, which leads out of it; nothing is read")
+    # No more than the declared size is ever unpacked.
+    size, free = sum(each.file_size for each in file.infolist()), free_memory()
+    if size > free:
+        raise DataError(
+            f"{package}: {size / 1e9:.3g} GB unpacked, expected at most the free memory of "
+            f"{free / 1e9:.3g} GB"
+        )
     return {name: partial(file.read, name) for name in file.namelist()}
 
 

@@ -204,3 +204,9 @@ def test_a_folder_is_replaced_only_by_a_whole_one(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="stopped"):
         write_folder(tmp_path / "out", fail, ["*"])
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "a.txt"]
+
+
+def test_a_broken_link_is_no_folder_to_write_to(tmp_path: Path) -> None:
+    (tmp_path / "out").symlink_to(tmp_path / "gone")
+    with pytest.raises(UsageError, match=r"out: broken link to .*gone, expected a folder"):
+        check_output_folder(tmp_path / "out", True)

@@ -1,12 +1,14 @@
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from embedseg.data import ClassOptions, DataOptions, check_folder
+from embedseg.data import ClassOptions, DataOptions, check_folder, check_masks, load_training
 from embedseg.data.folder import find_pairs
 from embedseg.data.problems import PROBLEMS, Report, make_finding
+from embedseg.images import write_blobs
 from embedseg.types import DataError
 
 
@@ -264,3 +266,22 @@ def test_what_training_refuses_is_an_error(tmp_path):
     )
     report = check_folder(tmp_path, reads="classes", options=DataOptions(classes=classes))
     assert problems(report) == {("class not in train", "masks")}
+
+
+def test_masks_without_background_are_warned_of(tmp_path: Path) -> None:
+    write_blobs(tmp_path, 2, shape=(48, 48), n=5, splits={"train": 2, "val": 1})
+    for path in tmp_path.rglob("masks/*.tif"):
+        tifffile.imwrite(path, tifffile.imread(path) + 1)
+    found = [each for each in check_folder(tmp_path).findings if each.problem == "no background"]
+    assert len(found) == 3 and found[0].severity == "warning" and "one label has" in found[0].found
+    (warning,) = check_masks(load_training(tmp_path).train)
+    assert warning.startswith("2 of 2 masks: no background; set the background to 0")
+
+
+def test_training_refuses_masks_that_tell_no_objects_apart(tmp_path: Path) -> None:
+    write_blobs(tmp_path, 2, shape=(64, 64), n=8, splits={"train": 2, "val": 1})
+    assert check_masks(load_training(tmp_path).train) == []
+    for path in tmp_path.rglob("masks/*.tif"):
+        tifffile.imwrite(path, 255 * (tifffile.imread(path) > 0).astype(np.uint8))
+    with pytest.raises(DataError, match=r"of 2 have few labels in many pieces; give every object"):
+        check_masks(load_training(tmp_path).train)

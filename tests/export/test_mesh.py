@@ -538,3 +538,13 @@ def test_ten_thousand_objects_take_little_memory(tmp_path: Path) -> None:
     assert count == closed == 22**3
     # What finding boxes takes beside 512 MiB of labels; nothing that grows with the objects.
     assert kilobytes < 2**20
+
+
+def test_steps_larger_than_an_object_leave_its_volume() -> None:
+    mask = np.zeros((8, 20, 20), bool)
+    mask[2:6, 4:12, 4:10] = True
+    dot = np.zeros((8, 20, 20), bool)
+    dot[7, 15, 15] = True
+    for step in (2, 10, 1000):
+        assert abs(alone(mask, step=step).measures.volume - 192) < 10
+        assert abs(alone(dot, step=step).measures.volume - 1) < 0.2
