@@ -85,6 +85,20 @@ def file_case(file: File) -> Case:
         for part in ("train/images", "train/masks", "val/images", "val/masks"):
             (folder / part).mkdir(parents=True)
             file.make(folder / part / file.name)
+        if labels is None:
+            return
+        # A mask that equals its image is refused, so here is another image.
+        for part in ("pairs/train", "pairs/val"):
+            for kind in ("images", "masks"):
+                (folder / part / kind).mkdir(parents=True)
+            file.make(folder / part / "masks" / file.name)
+            image = np.random.default_rng(0).integers(0, 255, labels.shape).astype(np.uint8)
+            tifffile.imwrite(
+                folder / part / "images" / Path(file.name).with_suffix(".tif").name,
+                image,
+                photometric="minisblack",
+                metadata={"axes": "TZYX"[-labels.ndim :]},
+            )
 
     refused = naming(file.name, file.refused)
     labels, shape = file.labels, file.image
@@ -95,6 +109,7 @@ def file_case(file: File) -> Case:
     flat = shape is not None and len(shape) == 2
     same = labels is not None and labels.shape == shape
     both = same and flat
+    data = "IN" if labels is None else "IN/pairs"
     return Case(
         make,
         {
@@ -110,13 +125,12 @@ def file_case(file: File) -> Case:
             if solid is not None and solid.ndim == 3
             else ".",
             # A mask of several pieces with one value is refused: it tells no objects apart.
-            "check IN": checked
-            if labels is not None
-            and labels.dtype != bool
-            and labels.any()
-            and shape in (None, labels.shape)
+            f"check {data}": checked
+            if labels is not None and labels.dtype != bool and labels.any()
             else ".",
-            "evaluate MODEL IN --split train --json --device cpu": counts(labels) if both else ".",
+            f"evaluate MODEL {data} --split train --json --device cpu": counts(labels)
+            if both
+            else ".",
         },
     )
 

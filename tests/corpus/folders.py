@@ -157,7 +157,7 @@ def named(name: str, stem: str) -> Case:
             (folder / kind[0]).symlink_to(f"train/{kind}")
             (folder / "val" / kind).mkdir(parents=True)
             for split in ("train", "val"):
-                tiff()(folder / split / kind / name)
+                tiff(GREY if kind == "images" else LABELS)(folder / split / kind / name)
 
     def labels(out: Path, _: object) -> None:
         path = out / "labels" / f"{stem}.tif"
