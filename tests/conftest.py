@@ -22,6 +22,10 @@ from commands import Result, Run  # noqa: E402
 from embedseg.cli import main  # noqa: E402
 
 torch.set_num_threads(THREADS)
+#: Numba refuses to work once this has changed.
+NUMBA_THREADS = os.environ["NUMBA_NUM_THREADS"]
+
+
 # No deadline: the first call of a numba function compiles. Derandomised: CI repeats itself.
 settings.register_profile("embedseg", deadline=None, derandomize=True, max_examples=50)
 settings.load_profile("embedseg")
@@ -32,6 +36,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
+    # Whatever a test before has done to it.
+    os.environ["NUMBA_NUM_THREADS"] = NUMBA_THREADS
     if item.get_closest_marker("gpu") and not torch.cuda.is_available():
         pytest.skip("needs CUDA")
 

@@ -89,10 +89,11 @@ def save(
     """
     import torch
 
-    write_history(state.history, folder / HISTORY)
     held = {f.name: getattr(state, f.name) for f in fields(state)}
     whole = held | {name: part.state_dict() for name, part in parts.items()} | {DATA: data or {}}
     write_file(folder / CHECKPOINT, lambda path: torch.save(whole, path))
+    # Last: a history without a checkpoint is that of a training that has ended.
+    write_history(state.history, folder / HISTORY)
 
 
 def load(folder: Path, parts: dict[str, Stateful], device: torch.device) -> State:
