@@ -109,13 +109,15 @@ def write_plate(
         inside = group.require_group(well)
         write_well_metadata(inside, names, fmt=fmt)
         for name in names:
-            write_image(
-                fields[f"{well}/{name}"],
-                inside.require_group(name),
-                axes="yx",
-                fmt=fmt,
-                scale={"y": scale, "x": scale},
-                axes_units={"y": "micrometer", "x": "micrometer"},
-                scale_factors=[2],
-            )
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # the writer warns of itself
+                write_image(
+                    fields[f"{well}/{name}"],
+                    inside.require_group(name),
+                    axes="yx",
+                    fmt=fmt,
+                    scale={"y": scale, "x": scale},
+                    axes_units={"y": "micrometer", "x": "micrometer"},
+                    scale_factors=[2],
+                )
     return path

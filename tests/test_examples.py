@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tifffile
 import zarr
+from stores import write_plate
 
 from documented import PAGES, README, ROOT, blocks, commands, shortened
 from embedseg.cli import main
@@ -89,27 +90,12 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     stored[:] = read_image(folder / "image.tif").data
     assert read_array_layout(stored).axes == "YX"
-    write_plate(folder / "plate.zarr")
+    write_plate(folder / "plate.zarr", {"A/1/0": read_image(folder / "image.tif").data}, scale=1.0)
     for name in ("cells.geojson", "RoiSet.zip", "annotations.json"):
         typed(["convert", str(folder / "labels.tif"), "-o", str(folder / name)])
     for name, options in (("nuclei", ()), ("net_2d", ("--seed", "1")), ("net_3d", ("--seed", "2"))):
         typed(shortened(["train", str(folder / "my_data"), "-o", str(folder / name), *options]))
     return folder
-
-
-def write_plate(path: Path) -> None:
-    """Write a plate of one field."""
-    plate = zarr.open_group(path, mode="w", zarr_format=3)
-    plate.attrs["ome"] = {"version": "0.5", "plate": {"wells": [{"path": "A/1"}]}}
-    well = plate.create_group("A/1")
-    well.attrs["ome"] = {"version": "0.5", "well": {"images": [{"path": "0"}]}}
-    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    scale = [{"type": "scale", "scale": [1.0, 1.0]}]
-    levels = [{"path": "0", "coordinateTransformations": scale}]
-    field = well.create_group("0")
-    field.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": levels}]}
-    array = field.create_array("0", shape=SHAPES[2], chunks=(32, 32), dtype="uint8")
-    array[:] = np.random.default_rng(0).integers(0, 255, SHAPES[2])
 
 
 def em_data(folder: Path) -> None:

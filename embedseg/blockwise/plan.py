@@ -19,7 +19,7 @@ from embedseg.blockwise.resampled import Resampled, resample_lazily
 from embedseg.common import format_shape
 from embedseg.geometry import largest_inner_shape
 from embedseg.images import LazyImage, label_axes
-from embedseg.model import Config, Predictor, check_pixel_size, open_model, parse_memory
+from embedseg.model import Config, Predictor, check_pixel_size, parse_memory
 from embedseg.nets import DECODING, MAPS, PROCESS, SHARES, available_memory
 from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError, check_image
 
@@ -133,7 +133,7 @@ def plan_blocks(
         first.specs,
         first.spacing,
         str(scratch),
-        _net_size(open_model(frozen, model.device), block, shape, net_halo, divisor),
+        _net_size(load_source(source.folder, str(model.device)), block, shape, net_halo, divisor),
         largest_inner_shape(block, decode_halo, grain, decodable),
         divisor,
         net_halo,

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from embedseg.blockwise.block_objects import ObjectTable
-from embedseg.common import write_rows
+from embedseg.common import format_position, write_rows
 from embedseg.images import space_axes
 
 
@@ -47,8 +47,7 @@ def write_table(path: Path, axes: str, tables: Sequence[ObjectTable]) -> None:
 def _rows(table: ObjectTable) -> Iterator[list[Any]]:
     for k in range(len(table["size"])):
         yield [
-            # Far from the origin too.
-            *(f"{round(value, 4):.12g}" for value in table["centre"][k].tolist()),
+            *map(format_position, table["centre"][k].tolist()),
             *table["lower"][k],
             *table["upper"][k],
             table["size"][k],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -192,7 +193,7 @@ def _report(result: Result) -> None:
 def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
     """Segment the fields of a plate or a well that have no labels yet."""
     from embedseg.common import check_not_inputs, check_output_folder, plural
-    from embedseg.types import DataError, UsageError
+    from embedseg.types import UsageError
 
     source, output = request.inputs[0].rstrip("/"), request.output
     plate = Path(source).resolve()
@@ -222,9 +223,16 @@ def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[s
         )
     ]
     typer.echo(f"{plural(len(missing) - len(failed), 'field')} written to {output}")
+    refuse_failed("fields", failed, len(missing))
+
+
+def refuse_failed(noun: str, failed: Sequence[str], total: int) -> None:
+    """Raise an error that names the first of those that failed, if any did."""
+    from embedseg.types import DataError
+
     if failed:
         raise DataError(
-            f"{len(failed)} of {len(missing)} fields failed: "
+            f"{len(failed)} of {total} {noun} failed: "
             + ", ".join(failed[:5])
             + " ..." * (len(failed) > 5)
         )

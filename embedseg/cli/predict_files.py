@@ -16,7 +16,7 @@ from embedseg.cli.console import at_terminal, explain_error, say
 from embedseg.cli.options import check_axes, parse_list
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
-from embedseg.cli.predict_blocks import in_blocks_instead, too_large
+from embedseg.cli.predict_blocks import in_blocks_instead, refuse_failed, too_large
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +49,6 @@ def predict_files(request: PredictRequest) -> None:
     from embedseg.common import check_output_folder
     from embedseg.images import expand_inputs, name_outputs
     from embedseg.report import Gallery, write_prediction_report
-    from embedseg.types import DataError
 
     output = request.output
     check_output_folder(output, True)
@@ -59,9 +58,11 @@ def predict_files(request: PredictRequest) -> None:
     inputs = _list_inputs(request, files)
     check_against_inputs([output], inputs, folder=True)
     check_against_inputs(files.values(), inputs)
-    missing = [path for path in files if request.overwrite or not files[path].exists()]
-    skipped = len(files) - len(missing)
-    _check_existing({path: files[path] for path in files if path not in set(missing)}, request.axes)
+    kept = {
+        path: target for path, target in files.items() if not request.overwrite and target.exists()
+    }
+    missing, skipped = [path for path in files if path not in kept], len(kept)
+    _check_existing(kept, request.axes)
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
     if not missing:
@@ -86,12 +87,7 @@ def predict_files(request: PredictRequest) -> None:
         command=request.command,
     )
     typer.echo(f"{len(missing) - len(failed)} label images written to {output}")
-    if failed:
-        raise DataError(
-            f"{len(failed)} of {len(missing)} files failed: "
-            + ", ".join(_shown(job, path) for path in failed[:5])
-            + " ..." * (len(failed) > 5)
-        )
+    refuse_failed("files", [_shown(job, path) for path in failed], len(missing))
 
 
 def _list_inputs(request: PredictRequest, files: Iterable[Path]) -> Inputs:

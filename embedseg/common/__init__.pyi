@@ -18,6 +18,7 @@ from .picking import pick_evenly as pick_evenly
 from .progress import Progress as Progress, Stopped as Stopped, open_bar as open_bar
 from .registry import Registry as Registry
 from .text import (
+    format_position as format_position,
     format_shape as format_shape,
     plural as plural,
     quote as quote,

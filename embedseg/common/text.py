@@ -45,6 +45,17 @@ def format_shape(lengths: Iterable[object]) -> str:
     return " x ".join(map(str, lengths))
 
 
+def format_position(value: float) -> str:
+    """Format a position in µm: exact far from the origin too, where a microscope's stage may be.
+
+    Examples
+    --------
+    >>> format_position(1 / 3), format_position(120_000.25)
+    ('0.3333', '120000.25')
+    """
+    return f"{round(value, 4):.12g}"
+
+
 def quote(value: object) -> str:
     """Return a value for a message, no longer than a line.
 

@@ -224,14 +224,13 @@ def check_masks(samples: Sequence[Sample]) -> list[str]:
             f"{semantic[0].name} and {len(semantic) - 1} other masks of {len(samples)} have few "
             f"labels in many pieces; {PROBLEMS['semantic mask'][1]}"
         )
-    shares = [
-        _share_of_background(sizes, s.labels.size)
+    bare = sum(
+        _share_of_background(sizes, s.labels.size) > 0
         for s, (sizes, _) in zip(samples, measured, strict=True)
-    ]
-    bare = sum(share > 0 for share in shares)
-    return [f"{bare} of {len(samples)} masks: no background; {PROBLEMS['no background'][1]}"] * (
-        bare > 0
     )
+    if not bare:
+        return []
+    return [f"{bare} of {len(samples)} masks: no background; {PROBLEMS['no background'][1]}"]
 
 
 def _no_object_in_train(facts: Sequence[PairFacts]) -> Iterator[Finding]:

@@ -17,7 +17,7 @@ from embedseg.data.problems import Finding, make_finding
 from embedseg.data.samples import choose_spacing, split_frames
 from embedseg.data.swapped import find_swap
 from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
-from embedseg.labels import box_corners, object_ids, split_pieces
+from embedseg.labels import box_corners, measure_pieces, object_ids
 from embedseg.types import NOT_ANNOTATED, DataError, Labels, Spacing
 
 #: Pieces of a label below this number of pixels are specks.
@@ -235,11 +235,8 @@ def _class_problems(
 
 def measure_objects(labels: Labels, unknown: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
     """Return size, extent, number of large pieces and number of pieces of each object."""
-    pieces = split_pieces(labels)
-    piece_sizes = np.bincount(pieces.ravel())[1:]
-    owner = np.zeros(len(piece_sizes) + 1, np.int64)
-    owner[pieces.ravel()] = labels.ravel()
-    ids, owner = np.unique(owner[1:], return_inverse=True)
+    pieces, piece_sizes, owners = measure_pieces(labels)
+    ids, owner = np.unique(owners, return_inverse=True)
     # Pieces that touch pixels that are not annotated may meet there, so they count as one.
     ending = np.zeros(len(piece_sizes) + 1, bool)
     ending[pieces[ndimage.binary_dilation(unknown)]] = True

@@ -246,17 +246,16 @@ def split_strip(sample: Sample, share: float) -> tuple[Sample, Sample]:
     axis, length = int(np.argmax(labels.shape)), max(labels.shape)
     counted = labels > 0 if (labels > 0).any() and not sample.semantic else labels > NOT_ANNOTATED
     along = counted.sum(axis=tuple(d for d in range(labels.ndim) if d != axis))
-    # At least a pixel for each of the two.
     behind = along[::-1].cumsum()
     width = int(np.searchsorted(behind, share * behind[-1])) + 1
-    cut = length - min(max(width, 1), length - 1)
-    rest, strip = np.split(np.arange(length), [cut])
-    parts = (
-        sample.with_labels(labels.take(part, axis), image=sample.image.take(part, axis + 1))
-        for part in (rest, strip)
-    )
-    first, second = parts
-    return first, second
+    # At least a pixel is left for the rest.
+    cut = length - min(width, length - 1)
+
+    def take(part: range) -> Sample:
+        image = sample.image.take(part, axis + 1)
+        return sample.with_labels(labels.take(part, axis), image=image)
+
+    return take(range(cut)), take(range(cut, length))
 
 
 def infer_classes(root: Path | str, options: DataOptions) -> DataOptions:

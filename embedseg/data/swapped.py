@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.labels import split_pieces
+from embedseg.labels import measure_pieces
 from embedseg.types import Labels
 
 #: A mask with more objects of `FEW_PIXELS` or less than other ones, and at least `MANY_SPECKS` of
@@ -50,11 +50,8 @@ def find_swap(image: NDArray[Any], labels: Labels, *, objects: bool) -> tuple[st
 
 
 def _grey(labels: Labels) -> tuple[str, str] | None:
-    pieces = split_pieces(np.maximum(labels, 0))
-    piece_sizes = np.bincount(pieces.ravel())[1:]
-    owner = np.zeros(len(piece_sizes) + 1, np.int64)
-    owner[pieces.ravel()] = labels.ravel()
-    _, owner = np.unique(owner[1:], return_inverse=True)
+    _, piece_sizes, owners = measure_pieces(labels)
+    _, owner = np.unique(owners, return_inverse=True)
     sizes = np.bincount(owner, piece_sizes)
     count, torn = len(sizes), len(piece_sizes) / max(1, len(sizes))
     if count > MANY_VALUES and torn > TORN and piece_sizes.mean() < SMALL_PIECE:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from embedseg.common import write_rows
+from embedseg.common import format_position, write_rows
 from embedseg.export.exporters import ObjectFormat
 from embedseg.export.measures import measure
 from embedseg.export.objects import Objects
@@ -56,6 +56,5 @@ def _format_cells(column: np.ndarray, place: bool) -> list[str]:
     if column.dtype.kind != "f":
         return [str(value) for value in column.tolist()]
     if place:
-        # Exact far from the origin too, where a microscope's stage may be.
-        return [f"{round(value, 4):.12g}" for value in column.tolist()]
+        return [format_position(value) for value in column.tolist()]
     return ["" if value != value else f"{value:.6g}" for value in column.tolist()]

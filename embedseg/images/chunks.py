@@ -44,11 +44,21 @@ def read_box(source: str, stored: Any, box: tuple[slice, ...]) -> NDArray[Any]:
         if found is None:
             raise
         name, reason = found
-        words = (str(reason) or "no details").splitlines()[0]
-        raise DataError(
-            f"{source}: {name} cannot be read, or is corrupt or truncated "
-            f"({type(reason).__name__}: {words})"
-        ) from error
+        raise unreadable(f"{source}: {name}", reason) from error
+
+
+def unreadable(name: str, error: Exception) -> DataError:
+    """Return the error that something cannot be read, with that of its decoder.
+
+    Examples
+    --------
+    >>> unreadable("a.zarr:", ValueError("5 bytes"))
+    DataError('a.zarr: cannot be read, or is corrupt or truncated (ValueError: 5 bytes)')
+    """
+    reason = (str(error) or "no details").splitlines()[0]
+    return DataError(
+        f"{name} cannot be read, or is corrupt or truncated ({type(error).__name__}: {reason})"
+    )
 
 
 def _find_damaged(stored: Any, box: tuple[slice, ...]) -> tuple[str, Exception] | None:

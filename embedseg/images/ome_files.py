@@ -15,16 +15,21 @@ from embedseg.types import DataError
 OME_TIFF = re.compile(r"\.ome\.tiff?$", re.IGNORECASE)
 
 
-def find_metadata(path: Path) -> tuple[Path, str | None]:
+def find_metadata(path: Path, file: tifffile.TiffFile) -> tuple[Path, str | None]:
     """Return the TIFF to open for an image, and its OME-XML, which may lie in another file.
+
+    Parameters
+    ----------
+    path : Path
+    file : tifffile.TiffFile
+        The file at that path, open.
 
     Raises
     ------
     DataError
-        If that file is missing.
+        If the other file is missing.
     """
-    with tifffile.TiffFile(path) as file:
-        xml = file.ome_metadata
+    xml = file.ome_metadata
     if xml is None or "BinaryOnly" not in xml:
         return path, xml
     reference = ElementTree.fromstring(xml).find("{*}BinaryOnly")
@@ -37,8 +42,8 @@ def find_metadata(path: Path) -> tuple[Path, str | None]:
         raise DataError(f"{path}: its metadata are in {name!r}, which is missing")
     if other.suffix.lower() not in (".tif", ".tiff"):
         return path, other.read_text(encoding="utf-8")
-    with tifffile.TiffFile(other) as file:
-        return other, file.ome_metadata
+    with tifffile.TiffFile(other) as head:
+        return other, head.ome_metadata
 
 
 def list_members(path: Path, xml: str | None) -> set[str]:
@@ -64,9 +69,10 @@ def check_members(path: Path, xml: str | None) -> None:
     DataError
         If one is missing, or in another folder: a file must not lead to others of the user.
     """
-    for name in list_members(path, xml):
+    members = list_members(path, xml)
+    for name in members:
         _check_beside(path, name)
-    missing = sorted(name for name in list_members(path, xml) if not (path.parent / name).is_file())
+    missing = sorted(name for name in members if not (path.parent / name).is_file())
     if missing:
         more = f" and {len(missing) - 1} more are" if len(missing) > 1 else " is"
         raise DataError(f"{path}: {path.parent / missing[0]}{more} missing, a part of this image")
@@ -95,7 +101,9 @@ def drop_members(paths: Iterable[Path]) -> list[Path]:
         tiff = path.suffix.lower() in (".tif", ".tiff") and companions[folder]
         if (tiff or OME_TIFF.search(path.name)) and path.is_file():
             try:
-                covered |= {folder / name for name in list_members(path, find_metadata(path)[1])}
+                with tifffile.TiffFile(path) as file:
+                    xml = find_metadata(path, file)[1]
+                covered |= {folder / name for name in list_members(path, xml)}
             except Exception:  # decoders raise anything on a broken file
                 continue
     return kept

@@ -174,7 +174,7 @@ def _header(path: Path) -> object:
         with open(path, "rb") as file:
             return file.read(26)
     try:
-        with open_tiff(path) as (series, layout):
+        with open_tiff(path) as (series, layout, _):
             return layout.shown(0).shape, layout.axes, series.dtype
     except Exception:  # reading it will raise the error
         return None

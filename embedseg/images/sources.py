@@ -72,10 +72,8 @@ def inspect_file(source: str, wanted: str | None) -> Source:
         with open_hdf5(path, inside) as (dataset, layout):
             return Source(source, "hdf5", str(path), dataset.name, layout)
     if kind in (".tif", ".tiff"):
-        with open_tiff(path, inside) as (series, layout):
+        with open_tiff(path, inside) as (series, layout, ndim):
             log_display(path, layout.display)
-            assert series.parent is not None
-            ndim = len(choose_series(path, series.parent, inside)[1])
             colours = series.dtype == np.uint8
             found = layout.shown(ndim)
             return Source(source, "tiff", str(path), inside or "", found, colours)

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embedseg.images.chunks import unreadable
 from embedseg.images.content import Layout
 from embedseg.images.multiscales import read_array_layout, read_channel_names, read_image_layout
 from embedseg.types import DataError, UsageError
@@ -53,11 +54,7 @@ def translate_errors(source: str) -> Iterator[None]:
         needs = f"needs {error.name}" if error.name else str(error)
         raise UsageError(f"{source}: {needs}: pip install 'embedseg-nd[large]'") from error
     except Exception as error:  # decoders and networks raise anything
-        reason = (str(error) or "no details").splitlines()[0]
-        raise DataError(
-            f"{source}: cannot be read, or is corrupt or truncated "
-            f"({type(error).__name__}: {reason})"
-        ) from error
+        raise unreadable(f"{source}:", error) from error
 
 
 def is_url(source: str) -> bool:

@@ -47,7 +47,7 @@ def read_tiff(path: Path, part: str | None = None) -> Content:
     Exception
         Other errors of decoders on a broken file.
     """
-    with open_tiff(path, part) as (series, layout):
+    with open_tiff(path, part) as (series, layout, _):
         data = series.asarray(squeeze=False)
     pixels = data.reshape(layout.shape)
     return Content(pixels, layout.axes, layout.sizes, layout.channels, layout.display)
@@ -56,8 +56,10 @@ def read_tiff(path: Path, part: str | None = None) -> Content:
 @contextmanager
 def open_tiff(
     path: Path, part: str | None = None
-) -> Iterator[tuple[tifffile.TiffPageSeries, Layout]]:
+) -> Iterator[tuple[tifffile.TiffPageSeries, Layout, int]]:
     """Open a TIFF, check that it is complete, and return its layout, without reading pixels.
+
+    The last value is the number of stored axes, those that the layout leaves out included.
 
     Raises
     ------
@@ -67,6 +69,7 @@ def open_tiff(
     with _warnings_as_errors(path), open_file(path) as file:
         series, shape, axes = choose_series(path, file, part)
         _check_complete(path, series)
+        pixels = _ome_pixels(file, series) if series.kind == "ome" else None
         named = "TCZYXS" if series.kind == "shaped" else "YX"
         kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
         yield (
@@ -74,11 +77,12 @@ def open_tiff(
             Layout(
                 tuple(shape[i] for i in kept),
                 "".join(axes[i] for i in kept),
-                _sizes(file, series),
+                _sizes(file, series, pixels),
                 kept,
-                _channels(file, series),
+                _channels(file, series, pixels),
                 find_display(series),
             ),
+            len(axes),
         )
 
 
@@ -154,10 +158,13 @@ def _check_jpegs(path: Path, number: int, file: Any, parts: Sequence[tuple[int, 
 
 
 # -- metadata --------------------------------------------------------------------------------------
-def _sizes(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str, float]:
+def _sizes(
+    file: tifffile.TiffFile, series: tifffile.TiffPageSeries, pixels: ElementTree.Element | None
+) -> dict[str, float]:
+    """Return the sizes of pixels; `pixels` is the metadata of an OME image."""
     kind = series.kind
     if kind == "ome":
-        return _ome_sizes(file.filehandle.path, _ome_pixels(file, series))
+        return _ome_sizes(file.filehandle.path, pixels)
     metadata: dict[str, Any] = {}
     if kind == "imagej":
         # ImageJ leaves out a depth of 1.
@@ -175,10 +182,11 @@ def _sizes(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> dict[str
     return {axis: size for axis, size in sizes.items() if size}
 
 
-def _channels(file: tifffile.TiffFile, series: tifffile.TiffPageSeries) -> tuple[str, ...]:
+def _channels(
+    file: tifffile.TiffFile, series: tifffile.TiffPageSeries, pixels: ElementTree.Element | None
+) -> tuple[str, ...]:
     """Return the names of channels; in ImageJ, those of planes if they repeat by channel."""
     if series.kind == "ome":
-        pixels = _ome_pixels(file, series)
         tags = [] if pixels is None else pixels.findall("{*}Channel")
         names = [channel.get("Name", "") for channel in tags]
     elif series.kind == "imagej":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
@@ -29,8 +30,14 @@ def open_file(path: Path | str) -> tifffile.TiffFile:
     DataError
         If one is missing.
     """
-    opened, xml = find_metadata(Path(path))
-    check_members(Path(path), xml)
+    path = Path(path)
+    with ExitStack() as stack:
+        file = stack.enter_context(tifffile.TiffFile(path))
+        opened, xml = find_metadata(path, file)
+        check_members(path, xml)
+        if xml == file.ome_metadata:
+            stack.pop_all()
+            return file
     return tifffile.TiffFile(opened, omexml=xml)
 
 

@@ -24,5 +24,6 @@ from .overlaps import (
 from .pieces import (
     fill_holes as fill_holes,
     label_pieces as label_pieces,
+    measure_pieces as measure_pieces,
     split_pieces as split_pieces,
 )

@@ -80,6 +80,23 @@ def split_pieces(labels: NDArray[Any]) -> Labels:
     return split
 
 
+def measure_pieces(labels: NDArray[Any]) -> tuple[Labels, Indices, Indices]:
+    """Return the pieces of `split_pieces`, and the size in pixels and the label of each.
+
+    Examples
+    --------
+    >>> _, sizes, owners = measure_pieces(np.array([[4, 0, 4], [4, 0, -1], [0, 4, 2]]))
+    >>> sizes, owners
+    (array([3, 1, 1]), array([4, 4, 2]))
+    """
+    pieces = split_pieces(labels)
+    inside = np.maximum(pieces, 0).ravel()
+    sizes = np.bincount(inside)[1:]
+    owners = np.zeros(len(sizes) + 1, np.int64)
+    owners[inside] = labels.ravel()
+    return pieces, sizes, owners[1:]
+
+
 def count_pieces(labels: NDArray[Any]) -> Indices:
     """Count the connected pieces of each object: (n,) int64, in the order of `object_ids`.
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from corpus.models import write_package
 from corpus.tiffs import LABELS, VOLUME, tiff
+from stores import write_store
 
 from commands import TINY
 from embedseg.cli import main
@@ -27,7 +28,8 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     places["VOLUME"] = folder / "volume.tif"
     tiff(VOLUME, metadata={"axes": "ZYX"})(places["VOLUME"])
     places["LARGE"] = folder / "large.zarr"
-    fill_store(places["LARGE"])
+    large = np.tile(LABELS, (5, 5))[:144, :144] * 40
+    write_store(places["LARGE"], large, "YX", "0.5", {"Y": 0.5, "X": 0.5}, levels=1)
     line = ["train", places["DATA"], "-o", places["MODEL"], "--epochs", 1, "--no-tune", *TINY]
     with pytest.raises(SystemExit) as exit:
         main(list(map(str, line)))
@@ -38,21 +40,6 @@ def shared(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     places["PACKAGE"] = folder / "package.zip"
     write_package(places["MODEL"], places["PACKAGE"])
     return places
-
-
-def fill_store(path: Path) -> None:
-    """Write an OME-Zarr image of 9 chunks."""
-    import zarr
-
-    group = zarr.open_group(path, mode="w", zarr_format=3)
-    array = group.create_array("0", shape=(144, 144), chunks=(48, 48), dtype=np.uint16)
-    array[...] = np.tile(LABELS, (5, 5))[:144, :144] * 40
-    axes = [{"name": name, "type": "space", "unit": "micrometer"} for name in "yx"]
-    level = {
-        "path": "0",
-        "coordinateTransformations": [{"type": "scale", "scale": [0.5, 0.5]}],
-    }
-    group.attrs["ome"] = {"version": "0.5", "multiscales": [{"axes": axes, "datasets": [level]}]}
 
 
 def find_more(config: Path) -> None:
