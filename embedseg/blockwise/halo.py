@@ -26,7 +26,7 @@ from embedseg.types import Box, DataError, Maps, PerAxis
 log = logging.getLogger("embedseg")
 
 #: Halos that are tried, in multiples of the net's divisor along each axis.
-TRIED = (1, 2, 3, 4, 6, 8, 12, 16)
+TRIED = (1, 2, 3, 4, 5, 6, 8, 12, 16)
 #: Largest error of activated maps at the edge of a block.
 TOLERANCE = 1e-3
 #: Length of the core whose maps are compared, in pixels along each axis.
@@ -34,7 +34,7 @@ CORE = 16
 #: Where it is looked for along an axis, as parts of it.
 PLACES = (0.5, 0.3, 0.7, 0.1, 0.9)
 #: Largest box that is tried, in pixels, by the number of axes.
-MOST = {2: 1024**2, 3: 160**3}
+MOST = {2: 1024**2, 3: 200**3}
 #: File in a model's folder that keeps its halo.
 NAME = "halo.json"
 
@@ -131,7 +131,8 @@ def probe_halo(
     """Find the smallest halo for which the maps at the edge of a block are right.
 
     The maps of a box, with a halo that is made wider and wider, are compared with those that it has
-    in the largest box there is room for.
+    in the largest box there is room for. The first halo that does is made narrower along one axis
+    after the other: a net need not see as far, in multiples of the divisor, along each of them.
 
     Parameters
     ----------
@@ -155,13 +156,17 @@ def probe_halo(
     core = core or next(_core_boxes(shape, divisor))
     widest = _widened(core, shape, divisor, halos[-1])
     reference = _core_maps(maps(widest), core, widest)
-    halo = Halo(halos[-1], 0.0)
-    for pixels in halos[:-1]:
+
+    def measure(pixels: PerAxis) -> Halo:
         box = _widened(core, shape, divisor, pixels)
         error = float(np.abs(_core_maps(maps(box), core, box) - reference).max(initial=0))
-        halo = Halo(pixels, error)
-        if error < tolerance:
-            return halo
+        return Halo(pixels, error)
+
+    halo = Halo(halos[-1], 0.0)
+    for pixels in halos[:-1]:
+        halo = measure(pixels)
+        if halo.error < tolerance:
+            return _narrowed(halo, measure, core, shape, divisor, tolerance)
     if len(halos) > 1:
         log.warning(
             "the maps still change by %.2g with a halo of %s pixels; block borders may "
@@ -170,6 +175,30 @@ def probe_halo(
             format_shape(halos[-1]),
         )
     return Halo(halos[-1], halo.error)
+
+
+def _narrowed(
+    halo: Halo,
+    measure: Callable[[PerAxis], Halo],
+    core: Box,
+    shape: PerAxis,
+    divisor: PerAxis,
+    tolerance: float,
+) -> Halo:
+    """Return a halo made narrower along each axis as far as the maps stay right.
+
+    Where a box reaches the border of the image, it does not show what a halo leaves out.
+    """
+    for axis, (side, n, d) in enumerate(zip(core, shape, divisor, strict=True)):
+        step = max(2, d)
+        while (less := halo.pixels[axis] - step) > 0:
+            if side.start - less <= 0 or side.stop + less >= n:
+                break
+            tried = measure((*halo.pixels[:axis], less, *halo.pixels[axis + 1 :]))
+            if tried.error >= tolerance:
+                break
+            halo = tried
+    return halo
 
 
 def _candidates(divisor: PerAxis) -> Iterator[PerAxis]:

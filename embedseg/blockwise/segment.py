@@ -11,7 +11,6 @@ from math import prod
 from pathlib import Path
 
 import numpy as np
-from tqdm.auto import tqdm
 
 from embedseg.blockwise.block_objects import BlockObjects, ObjectTable
 from embedseg.blockwise.estimate import format_net_load, pixels_through_net
@@ -31,6 +30,7 @@ from embedseg.blockwise.workers import (
     object_tasks,
     open_workers,
 )
+from embedseg.common import open_bar
 from embedseg.geometry import Block
 from embedseg.images import Filling, LazyImage
 from embedseg.model import Config, Predictor
@@ -269,7 +269,7 @@ def _run_tasks(
 ) -> None:
     """Run tasks under a progress bar over `total` blocks; the other blocks are done already."""
     done = total - sum(task.counts for task in tasks)
-    with tqdm(desc=title, unit="block", total=total, initial=done, disable=not progress) as bar:
+    with open_bar(progress, title, "block", total, done) as bar:
         for task in workers.run(job, tasks):
             bar.update(task.counts)
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 from importlib import import_module
+from statistics import fmean
 from typing import Any, Protocol
 
 from embedseg.blockwise.job import BlockJob
@@ -18,6 +21,8 @@ log = logging.getLogger("embedseg")
 
 #: Time to wait for the answer of a scheduler.
 ANSWER = "10s"
+#: Seconds that workers on this machine take to start: dask and, in each, torch and the model.
+START = 15.0
 #: Environment of started workers. Dask has memory trimmed so eagerly that a third of a block's time
 #: goes into page faults; these are the limits that glibc itself comes to with arrays of this size.
 ALLOCATION = {"MALLOC_MMAP_THRESHOLD_": 2**25, "MALLOC_TRIM_THRESHOLD_": 2**26}
@@ -98,10 +103,20 @@ def open_workers(options: BlockOptions) -> Iterator[Workers]:
     if options.scheduler is None and options.workers == 1:
         yield ThisProcess()
         return
-    with _client(options) as client:
-        if client.dashboard_link:
-            log.info("dashboard: %s", client.dashboard_link)
-        yield _DaskWorkers(client)
+    with ExitStack() as stack:
+        if options.scheduler is None:
+            _import_dask()
+            yield _OnDemand(options, stack)
+        else:
+            yield _started(options, stack)
+
+
+def _started(options: BlockOptions, stack: ExitStack) -> Workers:
+    """Return workers of dask, which end with the context."""
+    client = stack.enter_context(_client(options))
+    if client.dashboard_link:
+        log.info("dashboard: %s", client.dashboard_link)
+    return _DaskWorkers(client)
 
 
 class ThisProcess:
@@ -112,6 +127,60 @@ class ThisProcess:
         for task in tasks:
             task.step(job, *task.arguments)
             yield task
+
+
+@dataclass
+class _OnDemand:
+    """Tasks in this process until it is seen that workers are worth their start."""
+
+    options: BlockOptions
+    stack: ExitStack
+    workers: Workers | None = None
+    seconds: dict[Callable[..., None], list[float]] = field(default_factory=dict)
+
+    def run(self, job: BlockJob, tasks: Iterable[BlockTask]) -> Iterator[BlockTask]:
+        """Return each task when it is done, in any order."""
+        todo = list(tasks)
+        left = Counter(task.step for task in todo)
+        while todo and self.workers is None:
+            task = todo[-left.total()]
+            begun = time.monotonic()
+            with _threads_of(job):
+                task.step(job, *task.arguments)
+            self.seconds.setdefault(task.step, []).append(time.monotonic() - begun)
+            left[task.step] -= 1
+            yield task
+            if not left.total():
+                return
+            if self._saved(left) > START:
+                self.workers = _started(self.options, self.stack)
+        if self.workers is not None:
+            yield from self.workers.run(job, _without_done(todo[-left.total() :]))
+
+    def _saved(self, left: Mapping[Callable[..., None], int]) -> float:
+        """Return the seconds that workers would save, by the times of the tasks done so far."""
+        total = sum(fmean(self.seconds[step]) * left[step] for step in self.seconds)
+        return total * (1 - 1 / self.options.workers)
+
+
+def _without_done(tasks: Sequence[BlockTask]) -> Iterator[BlockTask]:
+    """Return tasks that wait only for each other, as all others are done."""
+    names = {task.name for task in tasks}
+    for task in tasks:
+        yield replace(task, after=tuple(name for name in task.after if name in names))
+
+
+@contextmanager
+def _threads_of(job: BlockJob) -> Iterator[None]:
+    """Let torch use the threads of a job within the context: results depend on their number."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(job.threads or before)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass
@@ -169,13 +238,16 @@ def _on_worker(job: BlockJob) -> BlockJob:
     return job
 
 
-def _client(options: BlockOptions) -> AbstractContextManager[Any]:
-    """Return a dask client, closed with the context."""
+def _import_dask() -> tuple[Any, Any]:
     try:
-        dask: Any = import_module("dask")
-        distributed: Any = import_module("distributed")
+        return import_module("dask"), import_module("distributed")
     except ImportError:
         raise UsageError("several workers need dask: pip install 'embedseg-nd[large]'") from None
+
+
+def _client(options: BlockOptions) -> AbstractContextManager[Any]:
+    """Return a dask client, closed with the context."""
+    dask, distributed = _import_dask()
     if options.scheduler is not None:
         try:
             return _closing(distributed.Client(options.scheduler, timeout=ANSWER), None)

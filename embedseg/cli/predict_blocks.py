@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedseg.cli.console import at_terminal, explain_error, say
+from embedseg.cli.console import explain_error, say
 from embedseg.cli.help import BLOCKS as PANEL
 from embedseg.cli.numbers import parse_as, parse_whole
 
@@ -143,7 +143,7 @@ def predict_in_blocks(request: PredictRequest) -> None:
     elif request.dry_run:
         _estimate(segmenter, source, request)
     else:
-        _report(segment_source(request, segmenter, source, request.output, at_terminal()))
+        _report(segment_source(request, segmenter, source, request.output, progress=True))
 
 
 def segment_source(
@@ -299,6 +299,6 @@ def in_blocks_instead(
 ) -> str:
     """Segment an image in blocks without being asked to; return what was found."""
     result = segmenter.segment_blocks(
-        path, target, axes=axes, spacing=spacing, overwrite=overwrite, progress=at_terminal()
+        path, target, axes=axes, spacing=spacing, overwrite=overwrite, progress=True
     )
     return f"{result.count} objects" if result.table else "classes"

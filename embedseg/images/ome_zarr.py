@@ -21,9 +21,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import DTypeLike
-from tqdm.auto import tqdm
 
-from embedseg.common import check_output_folder, refuse_foreign
+from embedseg.common import check_output_folder, open_bar, refuse_foreign
 from embedseg.images.axes import check_label_axes
 from embedseg.images.chunks import read_box
 from embedseg.images.content import Scale
@@ -297,7 +296,7 @@ def add_levels(
         prod(coarser_shape(coarser_shape(first.shape, factor), first.chunks))
         for factor in factors[kept:]
     )
-    with tqdm(desc="coarser levels", unit="chunk", total=total, disable=not progress) as bar:
+    with open_bar(progress, "coarser levels", "chunk", total) as bar:
         for level in range(kept, len(factors)):
             fine: Any = group[str(level - 1)]
             step = tuple(b // a for a, b in zip(*factors[level - 1 : level + 1], strict=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Self
 
@@ -15,8 +16,14 @@ class TrainingBar:
 
     def __init__(self, shown: bool) -> None:
         form = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
+        # A file of messages gets the bar once a minute.
+        often = sys.stderr.isatty() or "ipykernel" in sys.modules
         self.bar = tqdm(
-            total=100.0, disable=not shown, desc="train", bar_format=form, mininterval=1.0
+            total=100.0,
+            disable=not shown,
+            desc="train",
+            bar_format=form,
+            mininterval=1.0 if often else 60.0,
         )
         self.mean: Row = {}
 

@@ -11,10 +11,11 @@ SPEC = MapSpec("seed", "scalar", 1, "none")
 
 
 def means(reach, image):
-    """Return a function from a box of an image to maps: means over `reach` pixels to each side."""
+    """Return a function from a box of an image to maps: means over `reach` pixels to each side, or so many along each axis."""
 
     def maps(box):
-        values = ndimage.uniform_filter(image[box], 2 * reach + 1, mode="reflect")
+        size = 2 * np.broadcast_to(reach, image.ndim) + 1
+        values = ndimage.uniform_filter(image[box], size, mode="reflect")
         return Maps(values[np.newaxis].astype(np.float16), (SPEC,), (1.0,) * image.ndim)
 
     return maps
@@ -30,7 +31,13 @@ def test_the_halo_is_as_wide_as_the_net_sees(reach, expected):
 def test_axes_that_the_net_shrinks_less_get_less():
     image = np.random.default_rng(0).normal(size=(40, 100, 100))
     halo = probe_halo(means(5, image), image.shape, (1, 4, 4))
-    assert halo.pixels == (6, 12, 12)
+    assert halo.pixels == (6, 8, 8)
+
+
+def test_an_axis_along_which_the_net_sees_less_gets_less():
+    image = np.random.default_rng(0).normal(size=(40, 100, 100))
+    halo = probe_halo(means((3, 5, 11), image), image.shape, (2, 4, 4))
+    assert halo.pixels == (4, 8, 12) and halo.error < 1e-3
 
 
 def test_a_net_that_sees_everything_is_warned_of(caplog):

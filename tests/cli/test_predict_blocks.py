@@ -409,11 +409,18 @@ def test_another_run_in_the_way_is_told_apart(flat, tmp_path, run, monkeypatch):
     assert again.code == 0 and "resumes an interrupted run" in again.err
 
 
+#: The program, which starts workers at once, not only where they are worth it.
+EAGER = (
+    "from embedseg.blockwise import workers; workers.START = 0.0\n"
+    "from embedseg.cli.__main__ import main; main()"
+)
+
+
 def command(model: Path, source: Path, output: Path, *more: object) -> list[str]:
     return [
         sys.executable,
-        "-m",
-        "embedseg.cli",
+        "-c",
+        EAGER,
         "predict",
         *map(
             str,
@@ -463,6 +470,16 @@ def test_two_workers_write_the_same_bytes_as_one(flat, tmp_path):
     assert any(name.startswith("1/c/") for name in found)  # of a coarser level
     assert bytes_of(tmp_path / "1/out.zarr") == found
     assert (tmp_path / "1/out.csv").read_bytes() == (tmp_path / "2/out.csv").read_bytes()
+
+
+def test_workers_that_are_not_worth_their_start_are_not_started(flat, tmp_path, run):
+    source = saved(tmp_path, image_for(flat, (130, 280)))
+    options = ("--axes", "YX", "--block", "48,48", "--threads", 1)
+    for workers in (1, 2):
+        out = tmp_path / f"{workers}.zarr"
+        done = run("predict", flat, source, "-o", out, *options, "--workers", workers)
+        assert done.code == 0 and "dashboard" not in done.err, done.err
+    assert (tmp_path / "1.csv").read_bytes() == (tmp_path / "2.csv").read_bytes()
 
 
 @pytest.mark.slow
