@@ -50,7 +50,7 @@ typer_app.registered_commands.sort(key=lambda each: COMMANDS.index(str(each.name
 
 
 def main(args: Sequence[str] | None = None) -> None:
-    """Run a command and exit: 0 is success, 1 bad data, 2 bad usage.
+    """Run a command and exit: 0 is success, 1 bad data, 2 bad usage, 130 Ctrl-C.
 
     Parameters
     ----------

@@ -8,6 +8,7 @@ from typing import Annotated, Any, TypeVar, cast
 
 import typer
 
+from embedseg.cli.console import say
 from embedseg.cli.help import GroupedCommand
 from embedseg.cli.outputs import check_outputs
 
@@ -30,6 +31,29 @@ COMMANDS = (
     "export",
     "import",
 )
+
+#: After Ctrl-C: what a command kept, and how to continue.
+NOTHING = "nothing was written"
+KEPT = {
+    "demo": "start again with --overwrite",
+    "check": NOTHING,
+    "plan": NOTHING,
+    "train": "a model in the output folder has the best weights so far; --resume continues",
+    "tune": "the model is as it was",
+    "evaluate": NOTHING,
+    "predict": "files that were written are complete; the same command continues with the others",
+    "convert": "files that were written are complete; start again with --overwrite",
+    "score": NOTHING,
+    "info": NOTHING,
+    "ensemble": NOTHING,
+    "benchmark": "models that were trained are kept; the same command continues with the others",
+    "stack": "labels.tif, if it is there, is complete; embedseg mesh makes surfaces of it",
+    "mesh": "files that were written are complete; start again with --overwrite",
+    "export": NOTHING,
+    "import": NOTHING,
+}
+#: Exit code after Ctrl-C, as shells have it: 128 and the number of the signal.
+INTERRUPTED = 130
 
 #: Plain help: it starts faster than boxes, and names in brackets stay as they are.
 app = typer.Typer(
@@ -81,8 +105,12 @@ def command(*examples: str) -> Callable[[F], F]:
 
         @wraps(function)
         def checked(**values: Any) -> None:
-            check_outputs(name, values)
-            function(**values)
+            try:
+                check_outputs(name, values)
+                function(**values)
+            except KeyboardInterrupt:
+                say(f"interrupted: {KEPT[name]}")
+                raise typer.Exit(INTERRUPTED) from None
 
         return cast("F", app.command(name, cls=CheckedCommand, epilog=epilog)(checked))
 
@@ -113,5 +141,5 @@ def root(
     """Find every object in microscopy images, in 2D and 3D.
 
     DATA is a folder with train, val and test, each with images and masks. Exit code 0 is success,
-    1 bad data, 2 bad usage.
+    1 bad data, 2 bad usage, 130 Ctrl-C.
     """

@@ -262,10 +262,25 @@ def pixel_size(image: Image, given: tuple[float, ...] | None) -> tuple[float, ..
     return spacing
 
 
-def check_axes(segmenter: Segmenter, axes: str, planes: bool | None, path: Path | None) -> None:
-    """Check that a 2D model is applied to a volume only plane by plane."""
+def check_axes(
+    segmenter: Segmenter,
+    axes: str,
+    planes: bool | None,
+    path: Path | None,
+    *,
+    flat: bool = False,
+) -> None:
+    """Check that a 2D model is applied to a volume only plane by plane.
+
+    `flat` is whether the volume has one plane, as where `--axes` names one more axis than there is.
+    """
     from embedseg.types import DataError
 
     options = segmenter.config
     if options.ndim == 2 and "Z" in axes and not (planes or options.predict.planes):
+        if flat:
+            raise DataError(
+                f"{path}: has one plane, which axes {axes} make a volume, but the model is 2D; "
+                f"expected --axes {axes.replace('Z', '')}"
+            )
         raise DataError(f"{path}: 3D ({axes}), but the model is 2D; --planes applies it to volumes")

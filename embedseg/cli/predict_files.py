@@ -281,7 +281,8 @@ def _read_image(job: _Job, path: Path) -> Image:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:
         raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")
-    check_axes(segmenter, image.axes, request.planes, path)
+    flat = "Z" in image.axes and image.data.shape[image.axes.index("Z")] == 1
+    check_axes(segmenter, image.axes, request.planes, path, flat=flat)
     if (request.spacing or image.spacing) is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
     try:

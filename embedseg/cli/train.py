@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -39,6 +40,7 @@ from embedseg.cli.plots import plot_option
 
 if TYPE_CHECKING:
     from embedseg.model import Config
+    from embedseg.segmenter import Segmenter
 
 
 @command(
@@ -170,7 +172,13 @@ def train(
     write_training_report(
         output / "report.html", model, data, folder=output, command=command_line(context)
     )
-    typer.echo(f"{output}: trained, {best_score(model.history, chosen.method.primary)}")
+    score, message = _last_score(model, chosen.method.primary)
+    typer.echo(f"{output}: trained, {message}")
+    if score == 0:
+        say(
+            "warning: the model finds nothing that is right in the validation images; train "
+            "longer, such as with --resume --time-limit 15m"
+        )
     typer.echo(
         f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES -o labels"
     )
@@ -235,6 +243,16 @@ def _resumed_config(
             "Leave them out, or train another model"
         )
     return config
+
+
+def _last_score(model: Segmenter, primary: str) -> tuple[float, str]:
+    """Return the score on the validation images, that of `embedseg evaluate`, and its text."""
+    tuned = model.tuned
+    if tuned is None or not math.isfinite(tuned.after):
+        scores = [row[f"val_{primary}"] for row in model.history if f"val_{primary}" in row]
+        return max(scores, default=math.nan), best_score(model.history, primary)
+    before = "" if tuned.after == tuned.before else f", {tuned.before:.3f} before tuning"
+    return tuned.after, f"{primary} {tuned.after:.3f} on validation images{before}"
 
 
 def best_score(history: list[dict[str, float]], primary: str) -> str:

@@ -69,7 +69,7 @@ class ProgressLines:
             log.info("%s", self.line(done, total, now - self.begun))
 
     def line(self, done: int, total: int, seconds: float) -> str:
-        """Format the line after so many seconds."""
+        """Format the line, given the seconds since the work began."""
         left = max(0, total - done) * seconds / (done - self.initial)
         hours, minutes = divmod(-(-left // 60), 60)
         duration = f"{hours:.0f} h {minutes:.0f} min" if hours else f"{minutes:.0f} min"

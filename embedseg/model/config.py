@@ -193,10 +193,12 @@ def parse_value(value: Any) -> Any:
 def parse_duration(text: float | str) -> float:
     """Return seconds from a number of seconds or a text such as "90s", "15m" or "1h30m".
 
+    A text needs a unit: people mean minutes by "15".
+
     Raises
     ------
     UsageError
-        If the text is no duration, not positive, or longer than a year.
+        If the text is no duration, has no unit, is not positive, or longer than a year.
 
     Examples
     --------
@@ -204,7 +206,9 @@ def parse_duration(text: float | str) -> float:
     (5400.0, 90.0, 5.0)
     """
     number = r"(\d+(?:\.\d+)?)"
-    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", str(text).strip())
+    if isinstance(text, str) and re.fullmatch(number, text := text.strip()):
+        raise UsageError(f"{quote(text)} has no unit; write {text}s, {text}m or {text}h")
+    found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", str(text))
     parts = [float(part or 0) for part in found.groups()] if found else [0.0]
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))
     if not 0 < seconds <= LONGEST_TRAINING:

@@ -110,15 +110,13 @@ class ObjectScoring(Scoring):
 
     def tables(self, summary: Summary) -> list[Table]:
         """Return tables of the scores by IoU threshold and of the single ones."""
+        # A line for each threshold: the table fits the screen of a phone.
         by_threshold = [
-            (
-                title,
-                *(f"{value:.3f}" for value in summary[name].values()),
-                f"{summary[mean]:.3f}" if mean else "",
-            )
-            for title, name, mean in ROWS
+            (key, *(f"{summary[name][key]:.3f}" for _, name, _ in ROWS)) for key in summary["ap"]
         ]
-        columns = ("score", *summary["ap"], ".50 to .90")
+        means = (f"{summary[mean]:.3f}" if mean else "" for _, _, mean in ROWS)
+        by_threshold.append((".50 to .90", *means))
+        columns = ("IoU", *(title for title, _, _ in ROWS))
         return [
             Table("Scores by IoU threshold", columns, by_threshold),
             Table(

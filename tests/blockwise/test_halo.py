@@ -11,7 +11,7 @@ SPEC = MapSpec("seed", "scalar", 1, "none")
 
 
 def means(reach, image):
-    """Return a function from a box of an image to maps: means over `reach` pixels to each side, or so many along each axis."""
+    """Return a function from a box of an image to maps: means over `reach` pixels to each side."""
 
     def maps(box):
         size = 2 * np.broadcast_to(reach, image.ndim) + 1

@@ -73,3 +73,19 @@ def test_traceback_is_for_debugging(data: Path, run: Run, monkeypatch: pytest.Mo
     monkeypatch.setenv("EMBEDSEG_DEBUG", "1")
     with pytest.raises(RuntimeError, match="a bug"):
         main(["check", str(data)])
+
+
+# -- Ctrl-C ----------------------------------------------------------------------------------------
+def test_ctrl_c_says_what_was_kept(
+    run: Run, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    from embedseg.cli import app, score
+
+    assert set(app.KEPT) == set(app.COMMANDS)
+
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(score, "given_options", interrupt)
+    done = run("score", tmp_path, tmp_path)
+    assert (done.code, done.last) == (130, "interrupted: nothing was written")

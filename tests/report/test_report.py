@@ -725,6 +725,12 @@ def test_dark_light_narrow_and_printed(written: Any, browser: Browser) -> None:
         mobile=False,
     )
     assert browser.run("document.documentElement.scrollWidth") <= 360
+    wide = browser.run(
+        "[...document.querySelectorAll('.scroll')]"
+        ".filter(box => box.querySelector('caption')?.textContent.includes('cores'))"
+        ".map(box => [box.querySelector('caption').textContent, box.scrollWidth - box.clientWidth])"
+    )
+    assert wide and all(over <= 0 for _, over in wide), wide
     assert browser.errors == []
 
 
