@@ -25,6 +25,7 @@ from embedseg.cli import main
         (["plan", "DATA", "--set", "train.nonsense=1"], "train.nonsense.*batch"),
         (["plan", "DATA", "--set", "train.batch=0"], r"train\.batch.*greater"),
         (["plan", "DATA", "--set", "train.batch"], "KEY=VALUE"),
+        (["train", "DATA", "-o", "OUT", "--time-limit", "15"], "'15' has no unit.*15m"),
         (["plan", "DATA", "--memory", "lots"], "lots.*4GB or 800MB"),
         (["plan", "DATA", "--memory", "1MB"], "takes at least"),
         (["train", "DATA", "-o", "OUT", "--from", "DATA"], "config.json"),

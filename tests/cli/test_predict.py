@@ -250,3 +250,10 @@ def test_objects_of_frames_are_written_with_their_frame(
         shape = ["--shape", "3,40,48", "--overwrite", "-o", tmp_path / "back.tif"]
         assert run("convert", tmp_path / f"out/movie{suffix}", *shape).code == 0
         np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)
+
+
+def test_a_flat_file_is_not_called_a_volume(model: Path, tmp_path: Path, run: Run) -> None:
+    tifffile.imwrite(tmp_path / "flat.tif", np.ones((32, 32), np.uint16))
+    done = run("predict", model, tmp_path / "flat.tif", "-o", tmp_path / "out", "--axes", "ZYX")
+    assert done.code == 1 and "flat.tif: has one plane" in done.err
+    assert "expected --axes YX" in done.err and "3D" not in done.err
