@@ -9,6 +9,8 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -45,6 +47,25 @@ def test_train_leaves_a_model_and_refuses_to_replace_it(
     )
     assert "<!-- learning rate -->" in (tmp_path / "history.svg").read_text()
     assert len((copy / "history.csv").read_text().splitlines()) == 1 + 1
+
+
+def test_one_score_is_given_and_finding_nothing_is_said(
+    data: Path, tmp_path: Path, run: Run
+) -> None:
+    import embedseg.cli.train as module
+
+    # It finds no object that is right.
+    done = run("train", data, "-o", tmp_path / "m", "--epochs", "1", "--no-tune", *TINY)
+    assert done.code == 0 and "ap_mean 0.000" in done.out
+    assert "warning: the model finds nothing" in done.err
+    tuned = SimpleNamespace(before=0.431, after=0.478)
+    model: Any = SimpleNamespace(tuned=tuned, history=[{"val_ap_mean": 0.451}])
+    assert module._last_score(model, "ap_mean") == (
+        0.478,
+        "ap_mean 0.478 on validation images, 0.431 before tuning",
+    )
+    model.tuned = None
+    assert module._last_score(model, "ap_mean") == (0.451, "ap_mean 0.451 on validation images")
 
 
 def test_fine_tuning_begins_with_a_model(model: Path, data: Path, tmp_path: Path, run: Run) -> None:
