@@ -16,6 +16,7 @@ import tifffile
 import torch
 import zarr
 
+from embedseg.export import import_objects, roi
 from embedseg.images import (
     content,
     list_fields,
@@ -254,3 +255,13 @@ def test_a_net_larger_than_its_weights_takes_no_memory(
     monkeypatch.setattr(Config, "build_net", watched)
     with pytest.raises(UsageError, match="the weights do not fit the net"):
         load_trained_net(folder, torch.device("cpu"))
+
+
+def test_rois_larger_than_the_memory_are_not_unpacked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("1.roi", " " * 10**6)
+    monkeypatch.setattr(roi, "free_memory", lambda: 10**6 - 1)
+    with pytest.raises(DataError, match=r"a\.zip: an entry of 0\.001 GB unpacked, expected"):
+        import_objects(tmp_path / "a.zip", (4, 4))

@@ -193,10 +193,7 @@ def check_memory(source: Path | str, shape: Sequence[int], dtype: np.dtype[Any])
 
     Examples
     --------
-    >>> check_memory("a.tif", (10**6, 10**9), np.dtype("uint8"))
-    Traceback (most recent call last):
-        ...
-    embedseg.types.DataError: a.tif: 1000000 x 1000000000 pixels of type uint8 take 1e+06 GB ...
+    >>> check_memory("a.tif", (40, 50), np.dtype("uint8"))
     """
     needed, free = prod(map(int, shape)) * dtype.itemsize, free_memory()
     if needed > free:
