@@ -86,10 +86,13 @@ def _plot_history(path: Path, model: Path, history: list[dict[str, float]]) -> N
 
 def _facts(folder: Path) -> dict[str, Any]:
     """Return the type, dimensions and number of parameters of a model's net."""
+    from torch import device
+
     from embedseg.model import ModelFolder
 
     config = ModelFolder(folder).config()
-    net = config.build_net(folder / "config.json")
+    with device("meta"):  # no memory is needed to count
+        net = config.build_net(folder / "config.json")
     count = sum(weight.numel() for weight in net.parameters())
     return {"net": config.net.type, "ndim": config.ndim, "parameters": count}
 

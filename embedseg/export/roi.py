@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.common import free_memory
 from embedseg.export.exporters import ObjectFormat, require
 from embedseg.export.objects import Objects, label_of
 from embedseg.export.outlines import Outline
@@ -130,6 +131,14 @@ def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
         with zipfile.ZipFile(path) as file:
             names = [name for name in file.namelist() if not name.startswith("__MACOSX")]
             found = [name for name in names if name.lower().endswith(".roi")]
+            # No more than the declared size of an entry is ever unpacked.
+            largest = max((file.getinfo(name).file_size for name in found), default=0)
+            free = free_memory()
+            if largest > free:
+                raise DataError(
+                    f"{path}: an entry of {largest / 1e9:.3g} GB unpacked, expected at most the "
+                    f"free memory of {free / 1e9:.3g} GB"
+                )
             for name in found:
                 yield name, file.read(name)
     except (zipfile.BadZipFile, EOFError, OSError, RuntimeError) as error:

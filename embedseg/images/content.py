@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from math import prod
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -11,8 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.common import format_shape, free_memory
 from embedseg.images.display import Display, log_once
-from embedseg.types import Spacing
+from embedseg.types import DataError, Spacing
 
 log = logging.getLogger("embedseg")
 
@@ -172,6 +174,34 @@ class Layout(NamedTuple):
         if self.display is None or not self.display.coloured:
             return self
         return self._replace(shape=(*self.shape, 3), axes=self.axes + "S", kept=(*self.kept, ndim))
+
+
+def check_memory(source: Path | str, shape: Sequence[int], dtype: np.dtype[Any]) -> None:
+    """Check that an array fits into the free memory, before it is read as a whole.
+
+    Parameters
+    ----------
+    source : path
+        File, for messages.
+    shape, dtype
+        As the file declares them.
+
+    Raises
+    ------
+    DataError
+        If it does not fit.
+
+    Examples
+    --------
+    >>> check_memory("a.tif", (40, 50), np.dtype("uint8"))
+    """
+    needed, free = prod(map(int, shape)) * dtype.itemsize, free_memory()
+    if needed > free:
+        raise DataError(
+            f"{source}: {format_shape(shape)} pixels of type {dtype} take {needed / 1e9:.3g} GB, "
+            f"expected at most the {free / 1e9:.3g} GB of free memory; crop it, or segment it "
+            "in blocks, with an output FILE.zarr or FILE.tif"
+        )
 
 
 def to_microns(value: object, unit: object) -> float | None:

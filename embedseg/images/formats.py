@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images.content import Content
+from embedseg.images.content import Content, check_memory
 from embedseg.images.display import few_bits_display, palette_display
 from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.microscopes import PLUGINS, read_microscope
@@ -22,6 +22,8 @@ PNG = b"\x89PNG\r\n\x1a\n"
 #: Places of the number of bits and of the type of colours in the content of the first part, and the
 #: types of greys and of palettes.
 BITS, COLOUR_TYPE, GREYS, PALETTE = 8, 9, 0, 3
+#: Samples per pixel of the other types of colours.
+SAMPLES = {2: 3, 4: 2, 6: 4}
 
 
 def read_png(path: Path, part: str | None = None) -> Content:
@@ -35,6 +37,10 @@ def read_png(path: Path, part: str | None = None) -> Content:
     only_image(path, part)
     stored, display = path.read_bytes(), None
     bits, kind = stored[len(PNG) + 8 + BITS], stored[len(PNG) + 8 + COLOUR_TYPE]
+    if stored.startswith(PNG):
+        width, height = struct.unpack_from(">II", stored, len(PNG) + 8)
+        size = (height, width, SAMPLES.get(kind, 1))
+        check_memory(path, size, np.dtype(np.uint16 if bits > 8 else np.uint8))
     single = stored.startswith(PNG) and kind in (GREYS, PALETTE)
     if single:
         stored, colours = _as_greys(stored)

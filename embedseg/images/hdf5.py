@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from embedseg.images.axes import SPACE
-from embedseg.images.content import Content, Layout, make_plain_layout, usable_sizes
+from embedseg.images.content import Content, Layout, check_memory, make_plain_layout, usable_sizes
 from embedseg.types import DataError, UsageError
 
 #: Suffixes of files that hold several arrays by name.
@@ -27,6 +27,7 @@ def read_hdf5(path: Path, name: str | None = None) -> Content:
     Without a name it is the only one, or else the one called "raw".
     """
     with open_hdf5(path, name) as (dataset, layout):
+        check_memory(path, layout.shape, dataset.dtype)
         return Content(dataset[()].reshape(layout.shape), layout.axes, layout.sizes)
 
 
@@ -40,18 +41,45 @@ def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout
     with h5py.File(path, "r") as file:
         sets: dict[str, Any] = {}
         file.visititems(
-            lambda at, item: (
-                sets.update({at: item})
-                if isinstance(item, h5py.Dataset) and item.ndim > 1
-                else None
-            )
+            lambda at, item: sets.update({at: item}) if isinstance(item, h5py.Dataset) else None
         )
-        chosen = name or (next(iter(sets)) if len(sets) == 1 else RAW)
-        if chosen not in sets:
-            names = ", ".join(sets) or "none"
+        images = {at: item for at, item in sets.items() if item.ndim > 1}
+        chosen = name or (next(iter(images)) if len(images) == 1 else RAW)
+        if chosen not in images:
+            names = ", ".join(images) or "none"
             wanted = f"a dataset {name!r}" if name else "one dataset with two axes or more"
             raise DataError(f"{path}: expected {wanted}, found {names}; {path.name}/NAME names one")
-        yield sets[chosen], _read_layout(sets[chosen])
+        _check_inside(path, chosen, sets)
+        yield images[chosen], _read_layout(images[chosen])
+
+
+def _check_inside(path: Path, chosen: str, sets: dict[str, Any]) -> None:
+    """Check that all pixels of a dataset lie in its file: it must not lead to others of the user.
+
+    A virtual dataset may be made of others in the file; links are not followed.
+
+    Raises
+    ------
+    DataError
+        If some lie elsewhere.
+    """
+    waiting, seen = [chosen], set[str]()
+    while waiting:
+        dataset = sets[name := waiting.pop()]
+        seen.add(name)
+        others = [str(part[0]) for part in dataset.external or ()]
+        if dataset.is_virtual:
+            for source in dataset.virtual_sources():
+                inside = source.dset_name.strip("/")
+                if source.file_name != "." or inside not in sets:
+                    others.append(f"{source.file_name}/{inside}")
+                elif inside not in seen:
+                    waiting.append(inside)
+        if others:
+            raise DataError(
+                f"{path}: the pixels of dataset {name!r} lie in {others[0]!r}, expected all of "
+                "them in this file; copy them into one dataset, such as with h5repack or h5py"
+            )
 
 
 def _read_layout(dataset: Any) -> Layout:

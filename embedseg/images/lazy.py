@@ -24,7 +24,7 @@ from embedseg.images.axes import (
     space_axes,
 )
 from embedseg.images.chunks import read_box
-from embedseg.images.content import Scale, first_pixel
+from embedseg.images.content import Scale, check_memory, first_pixel
 from embedseg.images.image import Image
 from embedseg.images.sources import OPENERS, StoredArray, inspect_file
 from embedseg.images.stores import inspect_store, is_lazy_source, translate_errors
@@ -266,6 +266,7 @@ def read_store(path: Path | str, axes: str | None = None, spacing: Spacing | Non
     (3, 3)
     """
     lazy = open_lazy(path, axes, spacing)
+    check_memory(path, lazy.shape, lazy.dtype)
     data = lazy.read((slice(None),) * len(lazy.shape))
     return Image(data, lazy.axes, lazy.spacing, Path(path), lazy.channels, lazy.scales)
 

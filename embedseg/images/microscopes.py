@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.images.content import check_memory
 from embedseg.images.parts import choose_part
 from embedseg.types import UsageError
 
@@ -60,6 +61,7 @@ def read_microscope(
             "pip install 'embedseg-nd[bioio]'"
         ) from error
     image.set_scene(choose_part(path, image.scenes, part))
+    check_memory(path, image.shape, image.dtype)
     axes, data = str(image.dims.order), np.asarray(image.data)
     kept = [i for i, axis in enumerate(axes) if data.shape[i] != 1 or axis in "YX"]
     pixel = image.physical_pixel_sizes

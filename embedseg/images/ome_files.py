@@ -15,6 +15,24 @@ from embedseg.types import DataError
 OME_TIFF = re.compile(r"\.ome\.tiff?$", re.IGNORECASE)
 
 
+def parse_xml(path: Path | str, xml: str) -> ElementTree.Element:
+    """Parse the XML in a file; errors as `check_xml`."""
+    check_xml(path, xml)
+    return ElementTree.fromstring(xml)
+
+
+def check_xml(path: Path | str, xml: str) -> None:
+    """Check that XML has no document type: its entities could make little text grow without end.
+
+    Raises
+    ------
+    DataError
+        If it has one.
+    """
+    if "<!DOCTYPE" in xml:
+        raise DataError(f"{path}: its XML has a <!DOCTYPE>, expected metadata without one")
+
+
 def find_metadata(path: Path, file: tifffile.TiffFile) -> tuple[Path, str | None]:
     """Return the TIFF to open for an image, and its OME-XML, which may lie in another file.
 
@@ -32,7 +50,7 @@ def find_metadata(path: Path, file: tifffile.TiffFile) -> tuple[Path, str | None
     xml = file.ome_metadata
     if xml is None or "BinaryOnly" not in xml:
         return path, xml
-    reference = ElementTree.fromstring(xml).find("{*}BinaryOnly")
+    reference = parse_xml(path, xml).find("{*}BinaryOnly")
     if reference is None:
         return path, xml
     name = reference.get("MetadataFile", "")
@@ -54,7 +72,7 @@ def list_members(path: Path, xml: str | None) -> set[str]:
     if xml is None or "FileName" not in xml:
         return set()
     members: set[str] = set()
-    for image in ElementTree.fromstring(xml).iterfind("{*}Image"):
+    for image in parse_xml(path, xml).iterfind("{*}Image"):
         names = {uuid.get("FileName", "") for uuid in image.iterfind(".//{*}TiffData/{*}UUID")}
         if path.name in names:
             members |= names - {""}

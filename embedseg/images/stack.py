@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from embedseg.common import format_shape, free_memory, write_folder
 from embedseg.geometry import resample_to_shape
+from embedseg.images.content import check_memory
 from embedseg.images.image import Image, read_image
 from embedseg.images.slices import check_slice, find_slices
 from embedseg.types import DataError, Floats, UsageError
@@ -78,6 +79,7 @@ def _joined(paths: Sequence[Path], axes: str | None, as_stored: bool) -> tuple[N
         raise DataError(
             f"{paths[0]}: shape {first.data.shape} ({first.axes}), expected a slice (YX, CYX)"
         )
+    check_memory(paths[0].parent, (len(paths), *first.data.shape), first.data.dtype)
     volume = np.empty((len(paths), *first.data.shape), first.data.dtype)
     for place, path in enumerate(paths):
         image = read_image(path, axes, as_stored=as_stored) if place else first

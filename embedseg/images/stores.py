@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -110,7 +110,7 @@ def inspect_store(source: str, level: int) -> Source:
     if not attributes.get("multiscales"):
         return inspect_store(_find_only_image(source, node, attributes), level)
     image = attributes["multiscales"][0]
-    names = [dataset["path"] for dataset in image["datasets"]]
+    names = _inside(source, (dataset["path"] for dataset in image["datasets"]))
     if not 0 <= level < len(names):
         raise DataError(f"{source}: has no level {level}, there are 0 to {len(names) - 1}")
     layout = read_image_layout(source, image, level, node[names[level]])
@@ -123,12 +123,12 @@ def inspect_store(source: str, level: int) -> Source:
 
 def _find_only_image(source: str, node: Any, attributes: dict[str, Any]) -> str:
     """Return the path of the image in a group of images, if there is just one."""
-    if fields := _list_fields(node, attributes):
+    if fields := _list_fields(source, node, attributes):
         raise DataError(
             f"{source}: a plate or well of {len(fields)} fields, expected one image; "
             f"{source}/{fields[0]} names one"
         )
-    series = _list_series(node, attributes)
+    series = _list_series(source, node, attributes)
     if len(series) == 1:
         return f"{source}/{series[0]}"
     if series:
@@ -172,34 +172,49 @@ def list_fields(source: str) -> list[str]:
     """
     with translate_errors(source):
         node = _open_node(source)
-        return _list_fields(node, _read_attributes(node))
+        return _list_fields(source, node, _read_attributes(node))
 
 
-def _list_fields(node: Any, attributes: dict[str, Any]) -> list[str]:
+def _list_fields(source: str, node: Any, attributes: dict[str, Any]) -> list[str]:
     if "plate" in attributes:
-        wells = [str(each["path"]) for each in attributes["plate"]["wells"]]
+        wells = _inside(source, (each["path"] for each in attributes["plate"]["wells"]))
         return [
             f"{well}/{field}" if field else well
             for well in wells
-            for field in (_list_images(node[well]) if well in node else [""])
+            for field in (_list_images(source, node[well]) if well in node else [""])
         ]
-    return _list_images(node)
+    return _list_images(source, node)
 
 
-def _list_images(well: Any) -> list[str]:
+def _list_images(source: str, well: Any) -> list[str]:
     images = _read_attributes(well).get("well", {}).get("images", ())
-    return [str(each["path"]) for each in images]
+    return _inside(source, (each["path"] for each in images))
 
 
-def _list_series(node: Any, attributes: dict[str, Any]) -> list[str]:
+def _list_series(source: str, node: Any, attributes: dict[str, Any]) -> list[str]:
     """Return the paths of the series in a group of bioformats2raw; none of any other group."""
     if SERIES not in attributes:
         return []
     listed = _read_attributes(node["OME"]).get("series") if "OME" in node else None
     if listed:
-        return list(map(str, listed))
+        return _inside(source, listed)
     numbers = sorted(int(name) for name, _ in node.groups() if name.isdecimal())
     return list(map(str, numbers))
+
+
+def _inside(source: str, listed: Iterable[object]) -> list[str]:
+    """Return the paths that the metadata of a store list; none may lead out of it.
+
+    Raises
+    ------
+    DataError
+        If one does.
+    """
+    paths = [str(each) for each in listed]
+    for path in paths:
+        if path.startswith("/") or ".." in path.split("/") or "\\" in path or ":" in path:
+            raise DataError(f"{source}: its metadata name {path!r}, expected a path inside it")
+    return paths
 
 
 # -- opening ---------------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ import tifffile
 from numpy.typing import NDArray
 
 from embedseg.images.axes import SPACE, space_axes
-from embedseg.images.content import Content, Layout, to_microns, usable_sizes
+from embedseg.images.content import Content, Layout, check_memory, to_microns, usable_sizes
 from embedseg.images.display import Display, inverted_display, palette_display
+from embedseg.images.ome_files import parse_xml
 from embedseg.images.tiff_series import choose_series, list_series, open_file
 from embedseg.types import DataError, Spacing
 
@@ -48,6 +49,7 @@ def read_tiff(path: Path, part: str | None = None) -> Content:
         Other errors of decoders on a broken file.
     """
     with open_tiff(path, part) as (series, layout, _):
+        check_memory(path, layout.shape, series.dtype)
         data = series.asarray(squeeze=False)
     pixels = data.reshape(layout.shape)
     return Content(pixels, layout.axes, layout.sizes, layout.channels, layout.display)
@@ -220,7 +222,7 @@ def _ome_pixels(
     file: tifffile.TiffFile, series: tifffile.TiffPageSeries
 ) -> ElementTree.Element | None:
     """Return the metadata of an image; of the first one if its own are not known."""
-    images = ElementTree.fromstring(file.ome_metadata or "").findall("{*}Image")
+    images = parse_xml(file.filehandle.path, file.ome_metadata or "").findall("{*}Image")
     pages = [each.keyframe for each, *_ in list_series(file)]
     own_page = (series.keyframe.parent.filehandle.name, series.keyframe.offset)
     place = [(page.parent.filehandle.name, page.offset) for page in pages].index(own_page)

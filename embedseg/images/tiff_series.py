@@ -9,8 +9,9 @@ import numpy as np
 import tifffile
 
 from embedseg.geometry import resample_to_shape
+from embedseg.images.content import check_memory
 from embedseg.images.display import log_once
-from embedseg.images.ome_files import check_members, find_metadata
+from embedseg.images.ome_files import check_members, check_xml, find_metadata
 from embedseg.images.parts import choose_part
 from embedseg.types import DataError, Floats
 
@@ -28,12 +29,15 @@ def open_file(path: Path | str) -> tifffile.TiffFile:
     Raises
     ------
     DataError
-        If one is missing.
+        If one is missing, or metadata have a document type.
     """
     path = Path(path)
     with ExitStack() as stack:
         file = stack.enter_context(tifffile.TiffFile(path))
+        # Of slide scanners tifffile parses the description, of some writers OME-XML.
+        check_xml(path, file.pages.first.description)
         opened, xml = find_metadata(path, file)
+        check_xml(path, xml or "")
         check_members(path, xml)
         if xml == file.ome_metadata:
             stack.pop_all()
@@ -107,5 +111,6 @@ def _is_copy(small: tifffile.TiffPageSeries, large: tifffile.TiffPageSeries) -> 
 
 
 def _as_grey(series: tifffile.TiffPageSeries) -> Floats:
+    check_memory(series.keyframe.parent.filehandle.path, series.shape, series.dtype)
     data = series.asarray().astype(np.float32)
     return data.mean(axis=-1) if data.ndim == 3 else data

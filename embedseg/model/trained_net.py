@@ -245,10 +245,13 @@ def load_trained_net(folder: ModelFolder, on: device, config: Config | None = No
         If the folder holds no model, or one whose weights do not fit.
     """
     own, weights = folder.config(), folder.weights()
-    # The weights replace what is drawn here, so the caller's generator is left alone.
-    with random.fork_rng():
-        net = own.build_net(folder.path / CONFIG)
     try:
+        # On "meta" a net takes no memory, however large a net the options ask for.
+        with device("meta"):
+            own.build_net(folder.path / CONFIG).load_state_dict(weights, assign=True)
+        # The weights replace what is drawn here, so the caller's generator is left alone.
+        with random.fork_rng():
+            net = own.build_net(folder.path / CONFIG)
         net.load_state_dict(weights)
     except RuntimeError as error:
         raise UsageError(f"{folder.path}: the weights do not fit the net ({error})") from error
