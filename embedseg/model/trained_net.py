@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import device, random
+from torch import device, nn, random
 
 from embedseg.common import Progress
 from embedseg.data import Sample, prepare_samples
@@ -236,6 +236,18 @@ def _side_views(spacing: Spacing | None) -> bool:
     return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
 
 
+def _outline(config: Config, folder: ModelFolder) -> nn.Module | None:
+    """Return a net without values, which takes no memory however large a net the options ask for.
+
+    None for a net from elsewhere that reads values while it is built.
+    """
+    try:
+        with device("meta"):
+            return config.build_net(folder.path / CONFIG)
+    except (RuntimeError, NotImplementedError):
+        return None
+
+
 def load_trained_net(folder: ModelFolder, on: device, config: Config | None = None) -> TrainedNet:
     """Read a model to work with; `config` may stand in for its own.
 
@@ -246,9 +258,8 @@ def load_trained_net(folder: ModelFolder, on: device, config: Config | None = No
     """
     own, weights = folder.config(), folder.weights()
     try:
-        # On "meta" a net takes no memory, however large a net the options ask for.
-        with device("meta"):
-            own.build_net(folder.path / CONFIG).load_state_dict(weights, assign=True)
+        if outline := _outline(own, folder):
+            outline.load_state_dict(weights, assign=True)
         # The weights replace what is drawn here, so the caller's generator is left alone.
         with random.fork_rng():
             net = own.build_net(folder.path / CONFIG)
