@@ -20,6 +20,7 @@ from .registry import Registry as Registry
 from .text import (
     format_position as format_position,
     format_shape as format_shape,
+    normal_name as normal_name,
     plural as plural,
     quote as quote,
     shorten as shorten,
