@@ -4,6 +4,7 @@ from .files import (
     check_output_file as check_output_file,
     check_output_folder as check_output_folder,
     disk_is_full as disk_is_full,
+    made_folder as made_folder,
     name_full_disk as name_full_disk,
     refuse_foreign as refuse_foreign,
     remove_partial_files as remove_partial_files,

@@ -105,7 +105,6 @@ LINE_STYLE = {"color": np.divide(MATCHED_COLOUR, 255), "linewidth": 2}
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
     """Write a figure; the suffix sets the format. `options` are those of `Figure.savefig`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_file(
         path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:], **options)
     )
