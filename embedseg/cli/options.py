@@ -126,7 +126,12 @@ LargestPiece = Annotated[
     ),
 ]
 FillHoles = Annotated[
-    bool, typer.Option("--fill-holes", help="Fill holes of objects.", rich_help_panel=TIDYING)
+    bool,
+    typer.Option(
+        "--fill-holes",
+        help="Fill holes of objects, but for holes with another object in them.",
+        rich_help_panel=TIDYING,
+    ),
 ]
 ClearBorder = Annotated[
     bool,

@@ -66,6 +66,9 @@ def check_folder(
         if checked is not None:
             facts.append(checked)
     findings += _compare(facts, instances)
+    if facts and options.ignore_label is not None and not any(fact.ignored for fact in facts):
+        found = f"no mask has the value {options.ignore_label}"
+        findings.append(make_finding("unused label", root, found))
     if instances:
         findings += _no_object_in_train(facts)
     else:

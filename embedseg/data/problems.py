@@ -89,6 +89,7 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "warning",
         "check that one label is one object; pieces that meet outside the image are fine",
     ),
+    "unused label": ("warning", "check the value of --ignore-label"),
     "gaps in numbering": ("warning", "nothing: labels are numbered anew on reading"),
     "spacing differs": (
         "warning",

@@ -104,6 +104,7 @@ GEOJSON: dict[str, tuple[Any, Expected]] = {
     "coordinates as a number": (collection({"type": "Polygon", "coordinates": 7}), ""),
     "features as a number": ({"type": "FeatureCollection", "features": 7}, ""),
     "a number": (7, ""),
+    "of labelme": ({"shapes": [{"points": SQUARE, "shape_type": "polygon"}]}, "labelme's format"),
     "an empty file": (b"", ""),
     "half a file": (b'{"type": "FeatureColl', ""),
     "deep": (b"[" * 100_000, ""),
