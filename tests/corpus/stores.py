@@ -164,7 +164,7 @@ for _version, _file, _chunk in ((2, ".zattrs", "0/0.0"), (3, "zarr.json", "0/c/0
         _v + "level without metadata": store_case(store(_version, after=remove(_array)), False),
         _v + "level of bad JSON": store_case(store(_version, after=text_in(_array, "{")), False),
         _v + "no levels": store_case(
-            store(_version, lambda m: m.update(datasets=[])), False, "metadata list none"
+            store(_version, lambda m: m.update(datasets=[])), False, "list none"
         ),
         _v + "too many axes": store_case(store(_version, axes("z", "y", "x")), False, "axes|axis"),
         _v + "an axis twice": store_case(store(_version, axes("x", "x")), False, "axes|axis"),
