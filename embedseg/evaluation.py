@@ -62,7 +62,8 @@ def score_folders(
         For files without a partner, anything that is not a label image, or different shapes.
     """
     pairs, _ = pair_folders(truth_dir, predicted_dir)
-    results, ignored = [], False
+    results: list[tuple[str, Any]] = []
+    ignored = False
     for truth, predicted in pairs:
         for name, known, found in _read_both(truth, predicted, axes, ignore_label, classes):
             ignored |= bool((known == NOT_ANNOTATED).any())
