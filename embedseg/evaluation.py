@@ -11,10 +11,17 @@ from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from embedseg.common import write_rows
-from embedseg.data import ClassOptions, Sample, pair_folders, split_frames, to_class_indices
+from embedseg.data import (
+    ClassOptions,
+    Sample,
+    pair_folders,
+    split_frames,
+    to_class_indices,
+    warn_of_unused,
+)
 from embedseg.images import Image, read_labels, stem
 from embedseg.scoring import ObjectScoring, Scoring
-from embedseg.types import DataError, Segmentation
+from embedseg.types import NOT_ANNOTATED, DataError, Segmentation
 
 if TYPE_CHECKING:
     from embedseg.segmenter import Segmenter
@@ -55,11 +62,15 @@ def score_folders(
         For files without a partner, anything that is not a label image, or different shapes.
     """
     pairs, _ = pair_folders(truth_dir, predicted_dir)
-    return [
-        (name, (scoring or ObjectScoring()).compare(*both))
-        for truth, predicted in pairs
-        for name, *both in _read_both(truth, predicted, axes, ignore_label, classes)
-    ]
+    results: list[tuple[str, Any]] = []
+    ignored = False
+    for truth, predicted in pairs:
+        for name, known, found in _read_both(truth, predicted, axes, ignore_label, classes):
+            ignored |= bool((known == NOT_ANNOTATED).any())
+            results.append((name, (scoring or ObjectScoring()).compare(known, found)))
+    if not ignored:
+        warn_of_unused(ignore_label, (), truth_dir)
+    return results
 
 
 def score_samples(

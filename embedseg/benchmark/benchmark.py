@@ -13,10 +13,11 @@ from embedseg.benchmark.entries import BenchmarkSetup, Entry
 from embedseg.benchmark.records import read_record, write_json, write_record
 from embedseg.benchmark.run import run_baseline, run_in_process, run_training
 from embedseg.common import check_output_folder, remove_partial_files
-from embedseg.data import DataOptions, Statistics
+from embedseg.data import DataOptions, Statistics, find_splits
 from embedseg.methods import METHODS
 from embedseg.model import Config, measure_data, plan_from, plan_reading
-from embedseg.types import UsageError
+from embedseg.nets import resolve_device
+from embedseg.types import DataError, UsageError
 
 log = logging.getLogger("embedseg")
 
@@ -48,6 +49,8 @@ def run_benchmark(
     DataError, UsageError
         For bad data, or an output folder with other contents.
     """
+    _check_split(setup)
+    resolve_device(setup.device)
     if overwrite or not (setup.folder / "runs").is_dir():
         check_output_folder(setup.folder, overwrite)
     setup = replace(setup, options=_data_options(setup, entries))
@@ -72,6 +75,18 @@ def run_benchmark(
         records.append(record)
     _save(setup.folder, records)
     return records
+
+
+def _check_split(setup: BenchmarkSetup) -> None:
+    """Check that there are images to score, and that none of them is trained on."""
+    if setup.split not in ("test", "val"):
+        raise UsageError(
+            f"split {setup.split!r}: expected test or val, the images of train are trained on"
+        )
+    splits = find_splits(setup.data, setup.options.masks)
+    # Without a folder val some of the train images are set apart.
+    if setup.split == "test" and "test" not in splits:
+        raise DataError(f"{setup.data}: no folder test/images; there are {', '.join(splits)}")
 
 
 def _save(folder: Path, records: Sequence[dict[str, Any]]) -> None:

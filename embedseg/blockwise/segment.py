@@ -30,7 +30,7 @@ from embedseg.blockwise.workers import (
     object_tasks,
     open_workers,
 )
-from embedseg.common import open_bar
+from embedseg.common import made_folder, open_bar
 from embedseg.geometry import Block
 from embedseg.images import Filling, LazyImage
 from embedseg.model import Config, Predictor
@@ -61,13 +61,13 @@ def segment_blocks(
         run.remove()
         return done
     resumes = not overwrite and run.interrupted()
-    # The table of a run that resumes may be there already.
-    target.check(overwrite, table=not resumes)
-    if resumes:
-        log.info("%s: resumes an interrupted run", target.scratch)
-    else:
-        run.begin(overwrite)
-    with explain_full_disk(target.scratch):
+    with explain_full_disk(target.scratch), made_folder(target.scratch.parent):
+        # The table of a run that resumes may be there already.
+        target.check(overwrite, table=not resumes)
+        if resumes:
+            log.info("%s: resumes an interrupted run", target.scratch)
+        else:
+            run.begin(overwrite)
         memory = run.memory(memory_share(options))
         plan = partial(
             plan_frame if film else plan_blocks,

@@ -19,6 +19,7 @@ from embedseg.cli.options import (
     MinSize,
     Overwrite,
     SpacingText,
+    check_spacing,
     parse_spacing,
     pixel_size,
     tidying_options,
@@ -141,6 +142,7 @@ def convert(
     if shown:
         _compare_spacing(shown, read, given)
     if kind == LABELS:
+        check_spacing(given, read.axes, source)
         write_labels(output, labels, given or read.spacing, read.axes)
     else:
         objects = Objects(

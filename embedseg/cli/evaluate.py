@@ -64,6 +64,7 @@ def evaluate(
     """Segment a split of a data folder and compare with its masks; an ensemble's members too."""
     from embedseg.data import load_split
     from embedseg.evaluation import score_samples
+    from embedseg.model import check_pixel_size
     from embedseg.report import Gallery, write_evaluation_report
     from embedseg.segmenter import Segmenter
     from embedseg.types import DataError
@@ -74,6 +75,8 @@ def evaluate(
         samples = load_split(data, split, segmenter.config.data)
     for sample in samples:
         check_axes(segmenter, "ZYX"[-sample.labels.ndim :], planes, sample.path)
+        # Again when it is segmented, without its name.
+        check_pixel_size(segmenter.predictor, sample.spacing, str(sample.path), warn=False)
     scoring, summaries = segmenter.config.method.scoring(), {}
     folders = [each.folder for each in segmenter.predictor.members]
     for folder in (*folders, model):

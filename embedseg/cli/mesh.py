@@ -51,7 +51,8 @@ Smooth = Annotated[
         "--smooth",
         min=0,
         max=1000,
-        help="Taubin iterations; 0 leaves the stairs of the voxels.",
+        help="Taubin iterations; 0 leaves the stairs of the voxels, bevelled: volumes of small "
+        "objects are then less than those of their voxels, which the table counts too.",
         rich_help_panel=SURFACES,
     ),
 ]

@@ -126,7 +126,12 @@ LargestPiece = Annotated[
     ),
 ]
 FillHoles = Annotated[
-    bool, typer.Option("--fill-holes", help="Fill holes of objects.", rich_help_panel=TIDYING)
+    bool,
+    typer.Option(
+        "--fill-holes",
+        help="Fill holes of objects, but for holes with another object in them.",
+        rich_help_panel=TIDYING,
+    ),
 ]
 ClearBorder = Annotated[
     bool,
@@ -245,7 +250,6 @@ def tidying_options(
 def pixel_size(image: Image, given: tuple[float, ...] | None) -> tuple[float, ...]:
     """Return the spacing of an image, 1 µm if unknown, and print where it is from."""
     from embedseg.images import space_axes
-    from embedseg.types import UsageError
 
     axes = space_axes(image.axes)
     spacing = given or image.spacing
@@ -253,13 +257,23 @@ def pixel_size(image: Image, given: tuple[float, ...] | None) -> tuple[float, ..
         ones = ",".join("1" * len(axes))
         say(f"{image.path}: the size of a pixel is unknown, taken to be {ones}; --spacing sets it")
         return (1.0,) * len(axes)
+    check_spacing(spacing, image.axes, image.path)
     text = ",".join(f"{size:g}" for size in spacing)
-    if len(spacing) != len(axes):
-        raise UsageError(
-            f"--spacing {text}: {len(spacing)} values, expected {len(axes)} ({', '.join(axes)})"
-        )
     say(f"spacing {text} µm, {'as given' if given else 'from the file'}")
     return spacing
+
+
+def check_spacing(spacing: tuple[float, ...] | None, axes: str, path: Path | None) -> None:
+    """Check that a spacing has a value for each space axis of a file."""
+    from embedseg.images import space_axes
+    from embedseg.types import UsageError
+
+    space = space_axes(axes)
+    if spacing and len(spacing) != len(space):
+        raise UsageError(
+            f"--spacing {','.join(f'{size:g}' for size in spacing)}: {len(spacing)} values, "
+            f"expected {len(space)} ({', '.join(space)}) for {path}"
+        )
 
 
 def check_axes(
@@ -270,17 +284,22 @@ def check_axes(
     *,
     flat: bool = False,
 ) -> None:
-    """Check that a 2D model is applied to a volume only plane by plane.
+    """Check that a 2D model is applied to a volume plane by plane, and only to a volume so.
 
     `flat` is whether the volume has one plane, as where `--axes` names one more axis than there is.
     """
     from embedseg.types import DataError
 
     options = segmenter.config
-    if options.ndim == 2 and "Z" in axes and not (planes or options.predict.planes):
+    if options.ndim != 2:
+        return
+    if "Z" in axes and not (planes or options.predict.planes):
         if flat:
             raise DataError(
                 f"{path}: has one plane, which axes {axes} make a volume, but the model is 2D; "
                 f"expected --axes {axes.replace('Z', '')}"
             )
         raise DataError(f"{path}: 3D ({axes}), but the model is 2D; --planes applies it to volumes")
+    if "Z" not in axes and (planes or options.predict.planes):
+        name = "--planes" if planes else "predict.planes"
+        raise DataError(f"{path}: 2D ({axes}), but {name} is for volumes")

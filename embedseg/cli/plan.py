@@ -174,6 +174,7 @@ def plan_config(
     """Return settings proposed from the data, with the changes asked for; statistics; reasons."""
     from embedseg.data import load_training
     from embedseg.model import (
+        ModelFolder,
         explain,
         fit_to_memory,
         measure_data,
@@ -194,6 +195,9 @@ def plan_config(
         start=asked.start,
         preset=asked.preset or "default",
     ).changed(changes)
+    if config.train.start:
+        # Read here to refuse a folder without a model.
+        ModelFolder(Path(config.train.start)).config()
     if asked.memory:
         config = fit_to_memory(config, asked.memory, stats.shapes, device)
     return config, stats, "\n".join([explain(config, stats, device), loaded.messages[-1]])

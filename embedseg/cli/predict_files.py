@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import typer
 
 from embedseg.cli.console import at_terminal, explain_error, say
-from embedseg.cli.options import check_axes, parse_list
+from embedseg.cli.options import check_axes, check_spacing, parse_list
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
 from embedseg.cli.predict_blocks import in_blocks_instead, refuse_failed, too_large
@@ -283,6 +283,7 @@ def _read_image(job: _Job, path: Path) -> Image:
         raise DataError(f"{path}: has a time axis ({image.axes}), --plot is for images and volumes")
     flat = "Z" in image.axes and image.data.shape[image.axes.index("Z")] == 1
     check_axes(segmenter, image.axes, request.planes, path, flat=flat)
+    check_spacing(request.spacing, image.axes, path)
     if (request.spacing or image.spacing) is None and segmenter.config.spacing_known:
         log.info("%s: no spacing in the file, taken to have the model's", path.name)
     try:

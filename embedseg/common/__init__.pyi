@@ -4,6 +4,7 @@ from .files import (
     check_output_file as check_output_file,
     check_output_folder as check_output_folder,
     disk_is_full as disk_is_full,
+    made_folder as made_folder,
     name_full_disk as name_full_disk,
     refuse_foreign as refuse_foreign,
     remove_partial_files as remove_partial_files,
@@ -20,6 +21,7 @@ from .registry import Registry as Registry
 from .text import (
     format_position as format_position,
     format_shape as format_shape,
+    normal_name as normal_name,
     plural as plural,
     quote as quote,
     shorten as shorten,

@@ -11,7 +11,7 @@ import re
 import shutil
 import socket
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from embedseg.types import DataError, UsageError
@@ -140,6 +140,30 @@ def _longest_name(folder: Path) -> int:
 
 
 # -- written whole or not at all -------------------------------------------------------------------
+@contextmanager
+def made_folder(folder: Path) -> Iterator[None]:
+    """Make a folder and those above it; of those made, the ones left empty go again.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> with made_folder(root / "a" / "b"):
+    ...     (root / "a" / "b").is_dir()
+    True
+    >>> (root / "a").exists()
+    False
+    """
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        with suppress(OSError):
+            for each in made:
+                each.rmdir()
+
+
 def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file whole or not at all: under a temporary name, then renamed.
 
@@ -169,15 +193,13 @@ def write_file(path: Path, write: Callable[[Path], object]) -> None:
     """
     _check_name(path, DataError)
     aside = _part(path)
-    with name_full_disk(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with name_full_disk(path), _name_output(path, aside), made_folder(path.parent):
         _remove_parts(path)
-    try:
-        with name_full_disk(path):
+        try:
             write(aside)
             aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+        finally:
+            aside.unlink(missing_ok=True)
 
 
 def write_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str]) -> None:
@@ -213,23 +235,21 @@ def write_folder(folder: Path, write: Callable[[Path], None], ours: Sequence[str
     _check_name(folder, DataError)
     aside = _part(folder)
     shutil.rmtree(aside, ignore_errors=True)
-    with name_full_disk(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
+    with name_full_disk(folder), _name_output(folder, aside), made_folder(folder.parent):
         _remove_parts(folder)
-        aside.mkdir()
-    try:
-        with name_full_disk(folder):
+        try:
+            aside.mkdir()
             write(aside)
-        if not folder.exists():
-            aside.rename(folder)
-            return
-        for pattern in ours:
-            for old in folder.glob(pattern):
-                shutil.rmtree(old) if old.is_dir() else old.unlink()
-        for new in aside.iterdir():
-            new.replace(folder / new.name)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+            if not folder.exists():
+                aside.rename(folder)
+                return
+            for pattern in ours:
+                for old in folder.glob(pattern):
+                    shutil.rmtree(old) if old.is_dir() else old.unlink()
+            for new in aside.iterdir():
+                new.replace(folder / new.name)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -275,6 +295,19 @@ def _plain_cell(value: object) -> object:
     except ValueError:
         return f"'{value}"
     return f"'{value}" if value.startswith(("\t", "\r")) else value
+
+
+@contextmanager
+def _name_output(path: Path, aside: Path) -> Iterator[None]:
+    """Name what is written in errors of the system, not its hidden name until it is whole."""
+    try:
+        yield
+    except OSError as error:
+        hidden = error.filename and Path(os.fsdecode(error.filename))
+        if not hidden or not hidden.is_relative_to(aside):
+            raise
+        name = path / hidden.relative_to(aside)
+        raise type(error)(error.errno, error.strerror, str(name)) from error
 
 
 # -- what is written so far ------------------------------------------------------------------------

@@ -9,6 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from embedseg.common.files import made_folder
 from embedseg.types import UsageError
 
 #: Name of the file that is locked; what counts is the lock, which ends with its process.
@@ -34,21 +35,17 @@ def lock_folder(folder: Path) -> Iterator[None]:
     >>> folder.exists()
     False
     """
-    made = not folder.exists()
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / LOCK
-    file = _locked(path)
-    try:
-        yield
-    finally:
-        if sys.platform == "win32":  # where an open file cannot be removed
-            file.close()
-        with suppress(OSError):
-            path.unlink()
-        file.close()
-        if made:
+    with made_folder(folder):
+        file = _locked(path)
+        try:
+            yield
+        finally:
+            if sys.platform == "win32":  # where an open file cannot be removed
+                file.close()
             with suppress(OSError):
-                folder.rmdir()
+                path.unlink()
+            file.close()
 
 
 def _locked(path: Path) -> IO[bytes]:

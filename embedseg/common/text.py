@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Iterable
 
 #: Names shown in a message, by default.
@@ -66,6 +67,19 @@ def quote(value: object) -> str:
     """
     text = repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]}{text[0]}..."
+
+
+def normal_name(name: str) -> str:
+    r"""Return a name in the one form in which names are compared.
+
+    An accent is part of its letter here; macOS writes it behind its letter in names of files.
+
+    Examples
+    --------
+    >>> len("e\u0301"), len(normal_name("e\u0301"))
+    (2, 1)
+    """
+    return unicodedata.normalize("NFC", name)
 
 
 def unknown_name(noun: str, name: object, known: Iterable[str]) -> str:

@@ -20,5 +20,6 @@ from .samples import (
     resample_sample as resample_sample,
     split_frames as split_frames,
     split_planes as split_planes,
+    warn_of_unused as warn_of_unused,
 )
 from .statistics import Statistics as Statistics, compute_statistics as compute_statistics

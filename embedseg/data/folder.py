@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from embedseg.common import shorten
+from embedseg.common import normal_name, shorten
 from embedseg.data.pairing import Pairing, Pairs, pair_by_name, unpaired_error
 from embedseg.images import CONTAINERS, LABEL, check_link, expand_inputs, stem
 from embedseg.types import DataError
@@ -136,7 +136,7 @@ def split_validation(
     """
     n = len(pairs)
     if isinstance(wanted, Sequence):
-        names = [stem(image) for image, _ in pairs]
+        names, wanted = [stem(image) for image, _ in pairs], list(map(normal_name, wanted))
         if missing := [name for name in wanted if name not in names]:
             raise DataError(f"data.val names images that do not exist: {shorten(missing)}")
         chosen = {i for i, name in enumerate(names) if name in wanted}

@@ -18,7 +18,8 @@ from embedseg.data.options import DataOptions
 from embedseg.data.pair_check import PairFacts, check_pair, measure_objects
 from embedseg.data.problems import PROBLEMS, Finding, Report, make_finding
 from embedseg.data.samples import Sample
-from embedseg.types import NOT_ANNOTATED, DataError, Spacing
+from embedseg.geometry import check_spacing
+from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError
 
 #: An object with less than this share of the median size, or this many pixels, is tiny.
 TINY_SHARE, TINY_PIXELS = 0.02, 4
@@ -65,6 +66,9 @@ def check_folder(
         if checked is not None:
             facts.append(checked)
     findings += _compare(facts, instances)
+    if facts and options.ignore_label is not None and not any(fact.ignored for fact in facts):
+        found = f"no mask has the value {options.ignore_label}"
+        findings.append(make_finding("unused label", root, found))
     if instances:
         findings += _no_object_in_train(facts)
     else:
@@ -279,16 +283,21 @@ def _spacing_problems(facts: Sequence[PairFacts]) -> Iterator[Finding]:
                 "spacing not known", facts[0].image.parents[2], "3D images without spacing"
             )
         return
-    usual = np.median([fact.spacing for fact in known if fact.ndim == known[0].ndim], axis=0)
+    # A model has the spacing of the images that it is trained on.
+    known = [fact for fact in known if fact.split == "train"] or known
+    steps = np.median([fact.spacing for fact in known if fact.ndim == known[0].ndim], axis=0)
+    usual = tuple(map(float, steps))
     for fact in facts:
         if fact.spacing is None:
             yield make_finding("spacing differs", fact.image, "none in the file")
         elif fact.ndim == len(usual) and not np.allclose(fact.spacing, usual, rtol=0.01, atol=0):
-            yield make_finding(
-                "spacing differs",
-                fact.image,
-                f"{_format_spacing(fact.spacing)} µm, median {_format_spacing(tuple(usual))} µm",
-            )
+            found = f"{_format_spacing(fact.spacing)} µm, median {_format_spacing(usual)} µm"
+            try:
+                check_spacing(fact.spacing, usual, str(fact.image), warn=False)
+            except UsageError:
+                yield make_finding("pixel size far off", fact.image, found)
+            else:
+                yield make_finding("spacing differs", fact.image, found)
 
 
 def _format_spacing(spacing: Spacing | None) -> str:

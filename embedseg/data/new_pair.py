@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.common import write_file
+from embedseg.common import normal_name, write_file
 from embedseg.data.folder import MASKS, SPLITS, Split, pair_split
 from embedseg.images import (
     READERS,
@@ -57,6 +57,7 @@ def add_pair(root: Path | str, split: str, name: str, image: Image, labels: Imag
     """
     if split not in SPLITS:
         raise UsageError(f"split {split!r}; there are {', '.join(SPLITS)}")
+    name = normal_name(name)
     if not re.fullmatch(r"[^/\\.][^/\\]*", name) or stem(f"{name}.tif") != name:
         raise UsageError(f"{name!r} is not a valid name of a file")
     space = label_axes(image.axes)

@@ -29,7 +29,8 @@ class PairFacts:
     """Facts about one image and its mask.
 
     `sizes`, `extents`, `large_pieces` and `pieces` have a row per object, in pixels. For a mask of
-    classes they are empty, and `values` holds the pixels of each value.
+    classes they are empty, and `values` holds the pixels of each value. `ignored` is whether the
+    mask has the value of `DataOptions.ignore_label`.
     """
 
     split: str
@@ -46,6 +47,7 @@ class PairFacts:
     large_pieces: NDArray[np.int64]
     pieces: NDArray[np.int64]
     values: Mapping[int, int]
+    ignored: bool
 
     @property
     def ndim(self) -> int:
@@ -126,6 +128,7 @@ def check_pair(
         large_pieces,
         pieces,
         values,
+        bool((mask.data == options.ignore_label).any()),
     )
 
 

@@ -39,6 +39,11 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     ),
     "mixed axes": ("error", "use either 2D or 3D images in one data folder"),
     "mixed channels": ("error", "use the same channels in all images"),
+    "pixel size far off": (
+        "error",
+        "correct it in the files, or pass the right one as --spacing; training with --set "
+        "predict.any_spacing=true accepts it",
+    ),
     "mask equals image": ("error", "put the mask into its folder; now the image is there too"),
     "grey mask": (
         "error",
@@ -84,6 +89,7 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "warning",
         "check that one label is one object; pieces that meet outside the image are fine",
     ),
+    "unused label": ("warning", "check the value of --ignore-label"),
     "gaps in numbering": ("warning", "nothing: labels are numbered anew on reading"),
     "spacing differs": (
         "warning",

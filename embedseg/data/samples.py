@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -29,6 +30,8 @@ from embedseg.types import (
     check_image,
     missing_pixels,
 )
+
+log = logging.getLogger("embedseg")
 
 
 @dataclass(frozen=True)
@@ -215,15 +218,25 @@ def load_training(
         if train == val:
             assert isinstance(options.val, float)
             samples = load_pairs(pairs, options, progress=progress)
+            warn_of_unused(options.ignore_label, (each.labels for each in samples), root)
             parts = [split_strip(sample, options.val) for sample in samples]
             return TrainingData(
                 [rest for rest, _ in parts], [strip for _, strip in parts], messages
             )
-    return TrainingData(
+    loaded = TrainingData(
         load_pairs(train, options, progress=progress),
         load_pairs(val, options, progress=progress),
         messages,
     )
+    all_labels = (each.labels for each in (*loaded.train, *loaded.val))
+    warn_of_unused(options.ignore_label, all_labels, root)
+    return loaded
+
+
+def warn_of_unused(ignore_label: int | None, labels: Iterable[Labels], folder: Path | str) -> None:
+    """Log a warning if no mask of a folder has the value that means "not annotated"."""
+    if ignore_label is not None and not any((each == NOT_ANNOTATED).any() for each in labels):
+        log.warning("--ignore-label %d: no mask of %s has this value", ignore_label, folder)
 
 
 def split_strip(sample: Sample, share: float) -> tuple[Sample, Sample]:

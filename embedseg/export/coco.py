@@ -223,6 +223,8 @@ def _check_keys(path: Path, read: Any) -> None:
                     f"{path}: {name}[{number}] of this COCO file has no "
                     + ", ".join(map(repr, missing))
                 )
+    if not read["images"]:
+        raise DataError(f"{path}: a COCO file without images")
 
 
 def _planes(

@@ -20,6 +20,8 @@ from embedseg.types import DataError, PerAxis
 
 #: Ids of features are derived from it and from the names of outlines.
 NAMESPACE = uuid.UUID("6f9d0f3c-9a53-5c0e-8f4e-3c2b6d1a7e55")
+#: What only labelme's files hold.
+LABELME = re.compile(r'"shape_type"\s*:')
 #: Beginning of a collection whose features can be read one by one.
 OPENING = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"FeatureCollection"\s*,\s*)?"features"\s*:\s*\[')
 #: Types of objects that may be regions, now and in older versions of QuPath.
@@ -106,9 +108,17 @@ def read_geojson(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
 def _objects(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
     count = 0
     try:
-        for feature in _features(path.read_text(encoding="utf-8-sig")):
+        text = path.read_text(encoding="utf-8-sig")
+        if LABELME.search(text):
+            raise DataError(
+                f"{path}: labelme's format, expected GeoJSON or COCO; convert it to COCO first, "
+                "as with labelme2coco"
+            )
+        for feature in _features(text):
             count += 1
             yield _drawn(feature, shape)
+    except DataError:
+        raise
     except (
         ValueError,
         TypeError,

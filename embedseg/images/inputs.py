@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from embedseg.common import normal_name
 from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import CONTAINERS
 from embedseg.images.ome_files import drop_members
@@ -17,7 +18,7 @@ from embedseg.types import DataError
 
 
 def stem(path: Path | str) -> str:
-    """Return the name of a file without its suffix; ".ome.tif" is one suffix.
+    """Return the name of a file without its suffix, as names are compared; ".ome.tif" is one.
 
     Examples
     --------
@@ -26,9 +27,9 @@ def stem(path: Path | str) -> str:
     """
     file, part = split_container(Path(path))
     name = re.sub(r"(?<=.)(\.ome)?\.[^.]+$", "", file.name, flags=re.IGNORECASE)
-    if part is None or file.suffix.lower() in CONTAINERS:
-        return name
-    return name + "_" + re.sub(r"[^\w.-]+", "_", part)
+    if part is not None and file.suffix.lower() not in CONTAINERS:
+        name += "_" + re.sub(r"[^\w.-]+", "_", part)
+    return normal_name(name)
 
 
 def split_container(path: Path) -> tuple[Path, str | None]:

@@ -241,12 +241,13 @@ def open_lazy(
     _check_values(name, stored)
     pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]
     shape = _placed(stored.shape, places)
+    steps = get_spacing(order, layout.sizes)
     return LazyImage(
         name,
         shape,
         stored.dtype.newbyteorder("="),
         order,
-        get_spacing(order, layout.sizes) if spacing is None else _check_spacing(spacing, order),
+        steps if spacing is None else _check_spacing(name, spacing, order),
         _placed(pieces, places),
         origin,
         get_channel_names(order, shape, layout.channels),
@@ -282,12 +283,12 @@ def _check_values(name: str, stored: StoredArray) -> None:
         raise DataError(f"{name}: shape {tuple(stored.shape)} holds no pixels")
 
 
-def _check_spacing(spacing: Sequence[float], axes: str) -> Spacing:
+def _check_spacing(name: str, spacing: Sequence[float], axes: str) -> Spacing:
     space = space_axes(axes)
     if len(spacing) != len(space) or not all(0 < step < np.inf for step in spacing):
         raise UsageError(
-            f"spacing {tuple(spacing)}: expected {len(space)} positive values, for "
-            f"the axes {' '.join(space)}"
+            f"{name}: spacing {','.join(f'{step:g}' for step in spacing)}, expected "
+            f"{len(space)} positive values, for the axes {', '.join(space)}"
         )
     return tuple(map(float, spacing))
 

@@ -112,7 +112,8 @@ def inspect_store(source: str, level: int) -> Source:
     image = attributes["multiscales"][0]
     names = _inside(source, (dataset["path"] for dataset in image["datasets"]))
     if not 0 <= level < len(names):
-        raise DataError(f"{source}: has no level {level}, there are 0 to {len(names) - 1}")
+        known = f"there are 0 to {len(names) - 1}" if names else "the metadata list none"
+        raise DataError(f"{source}: has no level {level}, {known}")
     layout = read_image_layout(source, image, level, node[names[level]])
     layout = layout._replace(channels=read_channel_names(attributes))
     # An axis may have length 1 in a coarse level only.

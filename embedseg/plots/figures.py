@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,19 @@ PANEL_SIDE = (480, 1000)
 PREVIEW_SIDE = (350, 350)
 MARGIN = 34
 DPI = 100
+#: Fonts of Chinese, Japanese and Korean, as systems come with them.
+SCRIPTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "Source Han Sans",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Arial Unicode MS",
+    "Yu Gothic",
+    "Microsoft YaHei",
+    "Malgun Gothic",
+    "WenQuanYi Zen Hei",
+)
 
 Colours = NDArray[np.uint8]
 Marks = Mapping[str, NDArray[np.float64]]
@@ -105,7 +119,24 @@ LINE_STYLE = {"color": np.divide(MATCHED_COLOUR, 255), "linewidth": 2}
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
     """Write a figure; the suffix sets the format. `options` are those of `Figure.savefig`."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_file(
-        path, lambda aside: figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:], **options)
-    )
+    _complete_fonts(figure)
+
+    def write(aside: Path) -> None:
+        with warnings.catch_warnings():
+            # Of names for which there is no font.
+            warnings.filterwarnings("ignore", "Glyph .* missing from font")
+            figure.savefig(aside, dpi=figure.dpi, format=path.suffix[1:], **options)
+
+    write_file(path, write)
+
+
+def _complete_fonts(figure: Figure) -> None:
+    """Give texts with characters beyond ASCII the fonts of other scripts that are installed."""
+    from matplotlib.font_manager import get_font_names
+    from matplotlib.text import Text
+
+    installed = set(get_font_names())
+    more = [name for name in SCRIPTS if name in installed]
+    for text in figure.findobj(Text):
+        if isinstance(text, Text) and not text.get_text().isascii():
+            text.set_fontfamily([*text.get_fontfamily(), *more])

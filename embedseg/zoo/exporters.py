@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from embedseg.common import Registry, check_output_file, write_file
+from embedseg.data import find_splits
 from embedseg.export import require
 from embedseg.model import ModelFolder
 from embedseg.nets import Net
@@ -140,11 +141,16 @@ def export_model(
 
     Raises
     ------
+    DataError
+        If there is no data folder.
     UsageError
         If the format is unknown, the file's name does not fit it, a library is missing, the file
         exists, or the folder holds no model or an ensemble.
     """
     folder, output = Path(folder), Path(output)
+    if about and about.data:
+        # Before libraries are imported, which takes seconds.
+        find_splits(about.data)
     kind = check_format(output, kind)
     check_output_file(output, overwrite)
     if members := ModelFolder(folder).members():

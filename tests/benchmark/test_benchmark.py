@@ -1,9 +1,11 @@
 """Benchmarks: entries, records, refused settings, and the table."""
 
 import json
+import shutil
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +23,7 @@ from embedseg.benchmark.entries import Entry
 from embedseg.data import DataOptions
 from embedseg.images import blobs, write_blobs
 from embedseg.scoring import ObjectScoring, score
-from embedseg.types import UsageError
+from embedseg.types import DataError, UsageError
 
 SMALL = {"net.width": 4, "net.depth": 2, "train.steps_per_epoch": 5, "method.radius": 4.0}
 #: Minutes; reading, training and validation.
@@ -243,3 +245,19 @@ def test_names_tell_runs_apart():
     assert Entry("boundary", "unet", 3, "paper", 0.5, 2).name == (
         "boundary-unet-3d-paper-0.5min-seed2"
     )
+
+
+def test_what_cannot_be_scored_is_refused_before_anything_is_done(data, tmp_path):
+    entries = list_entries(methods=["embedding"], minutes=[1], seeds=1)
+    setup = BenchmarkSetup(data, tmp_path / "new", "test", DataOptions(), {}, "cpu")
+    for change, problem in (
+        ({"split": "train"}, "split 'train': expected test or val"),
+        ({"split": "tset"}, "split 'tset': expected test or val"),
+        ({"device": "gpu"}, "device 'gpu' is unknown"),
+    ):
+        with pytest.raises(UsageError, match=problem):
+            run_benchmark(replace(setup, **change), entries)
+    only = shutil.copytree(data / "train", tmp_path / "data" / "train").parent
+    with pytest.raises(DataError, match="no folder test/images; there are train"):
+        run_benchmark(replace(setup, data=only), entries)
+    assert not setup.folder.exists()

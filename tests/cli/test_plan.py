@@ -58,3 +58,20 @@ def test_memory_is_a_limit_to_plan_with(data: Path, run: Run) -> None:
     )
     assert tight["train"]["batch"] < free["train"]["batch"]
     assert tight["train"]["accumulate"] > free["train"]["accumulate"]
+
+
+def test_a_folder_to_start_from_has_to_hold_a_model(data: Path, tmp_path: Path, run: Run) -> None:
+    for command in (("plan",), ("train", "-o", tmp_path / "model", "--epochs", 1, *TINY)):
+        done = run(command[0], data, *command[1:], "--set", f"train.start={data}")
+        assert done.code == 2 and f"{data}: no model here" in done.last
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_ignored_label_that_no_mask_has_is_named(data: Path, run: Run) -> None:
+    warning = "--ignore-label 77: no mask of"
+    masks = data / "test/masks"
+    assert "no mask has the value 77" in run("check", data, "--ignore-label", 77).out
+    assert "no mask has the value" not in run("check", data, "--ignore-label", 1).out
+    for command in (("plan", data), ("score", masks, masks)):
+        assert warning in run(*command, "--ignore-label", 77).err
+        assert "no mask" not in run(*command, "--ignore-label", 1).err

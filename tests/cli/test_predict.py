@@ -257,3 +257,40 @@ def test_a_flat_file_is_not_called_a_volume(model: Path, tmp_path: Path, run: Ru
     done = run("predict", model, tmp_path / "flat.tif", "-o", tmp_path / "out", "--axes", "ZYX")
     assert done.code == 1 and "flat.tif: has one plane" in done.err
     assert "expected --axes YX" in done.err and "3D" not in done.err
+
+
+@pytest.mark.parametrize(
+    "options, named",
+    [
+        ("predict MODEL IMAGE -o OUT --spacing 1,1,1", "--spacing 1,1,1: 3 values, expected 2"),
+        ("predict MODEL IMAGE -o OUT/a.zarr --spacing 1,1,1", "test0.tif: spacing 1,1,1, expected"),
+        ("predict MODEL IMAGE -o OUT/a.zarr --spacing 0", "--spacing '0'"),
+        ("predict MODEL IMAGE -o OUT/a.zarr --spacing 900,900", "test0.tif: pixels"),
+        ("predict MODEL IMAGE -o OUT/a/b.tif --block 5", "block 5"),
+        ("convert IMAGE -o OUT/a.tif --spacing 1,1,1", "--spacing 1,1,1: 3 values, expected 2"),
+        ("convert IMAGE -o OUT/a.csv --spacing 1", "--spacing 1: 1 values, expected 2"),
+    ],
+)
+def test_a_refused_option_is_named_and_leaves_no_folder(
+    model: Path, data: Path, tmp_path: Path, run: Run, options: str, named: str
+) -> None:
+    paths = {
+        "MODEL": model,
+        "IMAGE": data / "test/images/test0.tif",
+        "OUT": tmp_path / "new/out",
+    }
+    for name, path in paths.items():
+        options = options.replace(name, str(path))
+    done = run(*options.split())
+    assert done.code == 2 and named in done.last
+    assert not any(tmp_path.iterdir())
+
+
+def test_planes_of_a_flat_image_are_refused_with_its_name(
+    model: Path, data: Path, tmp_path: Path, run: Run
+) -> None:
+    image = data / "test/images/test0.tif"
+    done = run("predict", model, image, "-o", tmp_path / "out", "--planes")
+    assert done.code == 1 and f"error: {image}: 2D (YX), but --planes is for volumes" in done.err
+    done = run("evaluate", model, data, "--planes")
+    assert done.code == 1 and "test0.tif: 2D (YX), but --planes" in done.last

@@ -210,3 +210,30 @@ def test_a_broken_link_is_no_folder_to_write_to(tmp_path: Path) -> None:
     (tmp_path / "out").symlink_to(tmp_path / "gone")
     with pytest.raises(UsageError, match=r"out: broken link to .*gone, expected a folder"):
         check_output_folder(tmp_path / "out", True)
+
+
+def test_errors_name_the_output_and_not_its_hidden_name(tmp_path: Path) -> None:
+    def refuse(aside: Path) -> None:
+        inside = aside / "b.txt" if aside.is_dir() else aside
+        raise PermissionError(errno.EACCES, "Permission denied", str(inside))
+
+    with pytest.raises(PermissionError, match=r"'.*/a\.txt'$"):
+        write_file(tmp_path / "a.txt", refuse)
+    with pytest.raises(PermissionError, match=r"'.*/a/b\.txt'$"):
+        write_folder(tmp_path / "a", refuse, ())
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match=r"'.*/folder'$"):
+        write_text(tmp_path / "folder", "text")
+
+
+def test_folders_made_for_an_output_that_fails_go_again(tmp_path: Path) -> None:
+    def fail(aside: Path) -> None:
+        raise DataError("no labels")
+
+    (tmp_path / "old").mkdir()
+    for path in (tmp_path / "new" / "deep" / "a.txt", tmp_path / "old" / "a.txt"):
+        with pytest.raises(DataError):
+            write_file(path, fail)
+        with pytest.raises(DataError):
+            write_folder(path, fail, ())
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

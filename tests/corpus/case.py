@@ -100,7 +100,7 @@ def file_case(file: File) -> Case:
                 metadata={"axes": "TZYX"[-labels.ndim :]},
             )
 
-    refused = naming(file.name, file.refused)
+    refused, named = naming(file.name, file.refused), re.escape(file.name)
     labels, shape = file.labels, file.image
     solid = labels if file.solid is None else file.solid
     read: Expected = refused if labels is None else same_labels(labels)
@@ -117,20 +117,20 @@ def file_case(file: File) -> Case:
             "score IN/train/masks IN/train/masks --json": scored,
             f"predict MODEL '{image}' -o OUT/labels --device cpu": found
             if flat or not shape
-            else ".",
+            else named,
             f"predict MODEL '{image}' -o OUT/labels.zarr --block 32,32 --device cpu": found
             if flat or not shape
-            else ".",
+            else named,
             f"mesh '{mask}' -o OUT/mesh.stl --json": meshed(solid)
             if solid is not None and solid.ndim == 3
-            else ".",
+            else named,
             # A mask of several pieces with one value is refused: it tells no objects apart.
             f"check {data}": checked
             if labels is not None and labels.dtype != bool and labels.any()
-            else ".",
+            else named,
             f"evaluate MODEL {data} --split train --json --device cpu": counts(labels)
             if both
-            else ".",
+            else named,
         },
     )
 

@@ -30,3 +30,14 @@ def test_there_are_enough_of_each_command() -> None:
     lines = [line for case in cases.values() for line in case.commands]
     counts = {name: sum(line.split()[0] == name for line in lines) for name in COMMANDS}
     assert min(counts.values()) >= 5, counts
+
+
+def test_no_pattern_fits_every_message() -> None:
+    cases = list_cases(Path())
+    commands = ((name, *pair) for name, case in cases.items() for pair in case.commands.items())
+    empty = [
+        f"{name}: {line.split()[0]}"
+        for name, line, expected in commands
+        if isinstance(expected, str) and re.search(expected, "error: a.geojson a.json a.zip a.zarr")
+    ]
+    assert not empty

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from pydantic import ValidationError
 
@@ -18,6 +20,8 @@ def test_split_validation():
     assert len(split_validation(pairs, 0.01)[1]) == 1
     draws = {split_validation(pairs, 0.2, seed)[1][0][0].stem for seed in range(30)}
     assert draws == set("abcde")
+    accented = [(path, path) for path in paths(unicodedata.normalize("NFD", "é ä"))]
+    assert split_validation(accented, (unicodedata.normalize("NFC", "ä"),))[1] == accented[1:]
     with pytest.raises(DataError, match="do not exist: x"):
         split_validation(pairs, ("a", "x"))
     with pytest.raises(DataError, match="5 train images are too few to set 5 apart"):

@@ -1,15 +1,24 @@
 import json
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tifffile
 
-from embedseg.data import ClassOptions, DataOptions, check_folder, check_masks, load_training
+from embedseg.data import (
+    ClassOptions,
+    DataOptions,
+    check_folder,
+    check_masks,
+    compute_statistics,
+    load_training,
+    prepare_samples,
+)
 from embedseg.data.folder import find_pairs
 from embedseg.data.problems import PROBLEMS, Report, make_finding
-from embedseg.images import write_blobs
-from embedseg.types import DataError
+from embedseg.images import Percentile, write_blobs, write_labels
+from embedseg.types import DataError, UsageError
 
 
 def write(path, array, axes="YX"):
@@ -237,6 +246,29 @@ def test_validation_is_said_or_missed(tmp_path):
     add(tmp_path, "two", squares())
     report = check_folder(tmp_path)
     assert report.ok and "1 of 2 train images" in "\n".join(report.lines())
+
+
+@pytest.mark.parametrize("split", ["train", "val"])
+@pytest.mark.parametrize(
+    "factor, severity", [(1000, "error"), (1 / 1000, "error"), (10, "warning")]
+)
+def test_pixel_sizes_that_training_refuses_are_errors(good, split, factor, severity):
+    for path in good.glob("*/images/*.tif"):
+        step = 0.5 * factor if path == max(good.glob(f"{split}/images/*.tif")) else 0.5
+        write_labels(path, tifffile.imread(path), (step, step), "YX")
+    report = check_folder(good)
+    assert [found.severity for found in report.findings] == [severity]
+    assert "median 0.5, 0.5 µm" in report.findings[0].found
+    loaded = load_training(good)
+    spacing = compute_statistics(loaded.train).spacing
+    with pytest.raises(UsageError, match="the model's") if severity == "error" else nullcontext():
+        prepare_samples(
+            [*loaded.train, *loaded.val],
+            ndim=2,
+            channels=1,
+            normalize=Percentile(),
+            spacing=spacing,
+        )
 
 
 def test_spacing_of_volumes(tmp_path):

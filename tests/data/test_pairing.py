@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given, strategies as st
 
@@ -72,3 +74,17 @@ def test_ending_of_ome_tiff_is_no_part_of_the_name(tmp_path):
     touch(tmp_path / "masks", "a.tif", "b.png")
     pairs, rule = pair_folders(tmp_path / "images", tmp_path / "masks")
     assert rule == "equal names" and len(pairs) == 2
+
+
+@pytest.mark.parametrize("images, masks", [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_pair_however_their_accents_are_written(tmp_path, images, masks):
+    for folder, form, names in (
+        ("images", images, ("zellkörper é1", "ä2", "画像が3")),
+        ("masks", masks, ("zellkörper é1", "ä2", "画像が3")),
+        ("others", masks, ("zellkörper é1_é", "ä2_é", "画像が3_é")),
+    ):
+        touch(tmp_path / folder, *(unicodedata.normalize(form, f"{name}.tif") for name in names))
+    pairs, rule = pair_folders(tmp_path / "images", tmp_path / "masks")
+    assert rule == "equal names" and len(pairs) == 3
+    pairs, rule = pair_folders(tmp_path / "images", tmp_path / "others")
+    assert rule == "images as masks without '_é'" and len(pairs) == 3

@@ -348,7 +348,7 @@ def test_spacing_that_is_asked_for_goes_before(tmp_path: Path) -> None:
     path = ome_zarr(tmp_path / "a.zarr", ZYX)
     assert open_lazy(path, spacing=(3, 2, 1)).spacing == (3.0, 2.0, 1.0)
     for wrong in ((1.0, 1.0), (1.0, 1.0, 0.0), (1.0, 1.0, float("nan"))):
-        with pytest.raises(UsageError, match="expected 3 positive values, for the axes Z Y X"):
+        with pytest.raises(UsageError, match="expected 3 positive values, for the axes Z, Y, X"):
             open_lazy(path, spacing=wrong)
 
 

@@ -62,6 +62,14 @@ class Scenes:
     def data(self) -> Any:
         return VOLUME[None, None, :1, self.current]
 
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return tuple(self.data.shape)
+
+    @property
+    def dtype(self) -> Any:
+        return VOLUME.dtype
+
 
 def test_scenes_are_chosen_by_number_or_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -95,3 +95,14 @@ def test_what_stays_is_what_it_was(labels: np.ndarray) -> None:
         assert set(np.unique(found)) <= set(np.unique(labels)) | {0}
         np.testing.assert_array_equal(found == -1, labels == -1)
     np.testing.assert_array_equal(labels, before)
+
+
+def test_a_hole_with_another_object_in_it_is_not_filled() -> None:
+    labels = np.zeros((12, 12), np.int32)
+    labels[1:11, 1:11] = 3
+    labels[3:9, 3:9] = 0
+    labels[5:7, 5:7] = 8
+    labels[2, 2] = 0
+    expected = labels.copy()
+    expected[2, 2] = 3
+    assert np.array_equal(clean(labels, CleanOptions(fill_holes=True)), expected)

@@ -301,3 +301,10 @@ def test_an_ensemble_is_absent_until_it_is_finished(three, tmp_path):
     assert not folder.exists()
     join_models(three, folder, finish=lambda aside: (aside / "config.json").touch())
     assert not list(folder.glob(".*")) and len(Segmenter.load(folder, "cpu").predictor.members) == 3
+
+
+def test_a_model_given_twice_is_refused(three, tmp_path):
+    (tmp_path / "link").symlink_to(three[0])
+    for again in (three[0], tmp_path / "link"):
+        with pytest.raises(UsageError, match=f"{again}: given twice"):
+            join_models([three[0], three[1], again], tmp_path / "both")
