@@ -33,6 +33,7 @@ def info(
         {
             "name": each.folder.name,
             "weight": each.weight,
+            "lead": each.lead,
             **_facts(each.folder),
         }
         for each in folder.members()
@@ -61,6 +62,7 @@ def info(
         typer.echo(
             f"  {each['name']}: {each['net']} in {each['ndim']}D, "
             f"{each['parameters'] / 1e6:.2f} million parameters, weight {each['weight']:g}"
+            + (", the lead: maps are averaged on its grid" if each["lead"] else "")
         )
     typer.echo(f"spacing: {', '.join(f'{s:g}' for s in config.spacing)} {unit}")
     if history:

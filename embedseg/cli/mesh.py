@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import at_terminal, print_json
+from embedseg.cli.console import at_terminal, print_json, say
 from embedseg.cli.help import SURFACES
 from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
@@ -128,6 +128,7 @@ def mesh(
         [output.with_suffix("") if each else output, output.with_suffix(".csv")], [labels]
     )
     check_outputs(output, each=each, preview=preview, overwrite=overwrite)
+    say(f"reading {labels}")
     image = _read(labels, axes and axes.upper())
     if image.axes != "ZYX":
         raise DataError(

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import at_terminal
+from embedseg.cli.console import at_terminal, say
 from embedseg.cli.help import SURFACES, one_of
 from embedseg.cli.mesh import Decimate, Smooth, Step, Wanted, parse_labels, summarise
 from embedseg.cli.options import (
@@ -92,10 +92,13 @@ def stack(
     overwrite: Overwrite = False,
 ) -> None:
     """Segment a stack of slices: a PNG per slice, a label volume, a montage and surfaces."""
-    from embedseg.common import check_not_inputs, check_output_folder, write_folder
+    import numpy as np
+
+    from embedseg.common import check_not_inputs, check_output_folder, format_shape, write_folder
     from embedseg.data import to_mask_values
     from embedseg.export import WRITERS, MeshOptions, check_outputs, save_surfaces
     from embedseg.images import read_stack
+    from embedseg.plots import paint_labels
     from embedseg.segmenter import Segmenter
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
@@ -107,15 +110,23 @@ def stack(
     if not no_mesh:
         check_outputs(surface, overwrite=True)
     segmenter = Segmenter.load(model, device)
+    say(f"reading {source}")
     volume = read_stack(source, axes and axes.upper())
     steps = pixel_size(volume, given)
     known = given or volume.spacing
+    say(f"predicting {format_shape(volume.data.shape[-3:])} voxels with {model}")
     labels = _segment(segmenter, volume, known, size, tta)
+    say(f"writing {len(labels)} slices, labels.tif and montage.png to {output}")
     colours, classes = segmenter.config.method.colours, segmenter.config.data.classes
     painted, labels = labels, to_mask_values(labels, classes) if classes else labels
+    of_classes = [bytes.fromhex(colour[1:]) for colour in colours.values()]
+    palette = np.array([list(colour) for colour in of_classes], np.uint8) if colours else None
+    shown = paint_labels(np.arange(2**8))
+    if classes and palette is not None:
+        shown = _by_value(palette, [each.values[0] for each in classes])
     write_folder(
         output,
-        lambda aside: _write_stack(aside, volume, labels, painted, known, colours),
+        lambda aside: _write_stack(aside, volume, labels, painted, known, (palette, shown)),
         ours,
     )
     typer.echo(f"{len(labels)} slices written to {output}: slices, labels.tif, montage.png")
@@ -139,6 +150,7 @@ def _segment(
     segmenter: Segmenter, volume: Image, spacing: Spacing | None, size: int | None, tta: bool
 ) -> Any:
     """Return the labels of a volume on its own grid, (Z, Y, X) int32."""
+    from embedseg.common import format_shape
     from embedseg.geometry import resample_labels
     from embedseg.images import resize_slices
     from embedseg.labels import relabel
@@ -161,8 +173,20 @@ def _segment(
         raise DataError(f"{volume.path}: no object found in {len(labels)} slices; nothing written")
     if labels.shape == shape:
         return labels
+    say(f"joining the labels to slices of {format_shape(shape[1:])} pixels")
     labels = resample_labels(labels, shape)
     return labels if segmenter.config.data.classes else relabel(labels)
+
+
+def _by_value(colours: Any, values: Sequence[int]) -> Any:
+    """Return the colour of each value of masks, (256, 3): those of classes, and 0 is black."""
+    import numpy as np
+
+    table = np.zeros((2**8, 3), np.uint8)
+    for value, colour in zip(values, colours, strict=True):
+        if 0 < value < len(table):
+            table[value] = colour
+    return table
 
 
 def _write_stack(
@@ -171,14 +195,13 @@ def _write_stack(
     labels: Any,
     painted: Any,
     spacing: Spacing | None,
-    colours: Mapping[str, str],
+    colours: tuple[Any, Any],
 ) -> None:
     """Write slices, labels and montage into an empty folder.
 
-    `labels` are as files have them, `painted` the same or, with their `colours`, classes.
+    `labels` are as files have them, `painted` the same or classes; `colours` are those of classes,
+    if there are any, and those of the values in files.
     """
-    import numpy as np
-
     from embedseg.images import find_slices, stem, write_labels, write_slices
     from embedseg.plots import save_montage
 
@@ -189,9 +212,6 @@ def _write_stack(
         if path.is_dir()
         else [f"{stem(path)}_{place:04d}" for place in range(len(labels))]
     )
-    write_slices(folder / "slices", labels, names)
+    write_slices(folder / "slices", labels, names, colours[1])
     write_labels(folder / "labels.tif", labels, spacing, "ZYX")
-    palette = np.array([list(bytes.fromhex(colour[1:])) for colour in colours.values()], np.uint8)
-    save_montage(
-        folder / "montage.png", volume.data, painted, palette if colours else None, title=path.name
-    )
+    save_montage(folder / "montage.png", volume.data, painted, colours[0], title=path.name)

@@ -2,6 +2,7 @@
 
 ::
 
+    _drawing_kernels.py    Compiled parts of drawing surfaces
     _measuring_kernels.py  Compiled parts of measuring
     _tracing_kernels.py    Compiled parts of outline tracing
     coco.py                COCO instances, written and read
@@ -19,7 +20,7 @@
     painting.py            Label images painted from outlines
     rasterize.py           Outlines rasterised
     roi.py                 ImageJ ROIs, written and read
-    smoothing.py           Mesh smoothing and decimation
+    smoothing.py           Mesh smoothing, decimation and measures
     table.py               Tables of objects as CSV
 """
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from embedseg.common import shorten
-from embedseg.export.smoothing import decimated, smoothed, volume_of
+from embedseg.export.smoothing import decimated, edges_of, smoothed, volume_and_area
 from embedseg.labels import boxes_by_label
 from embedseg.types import Box, DataError, Spacing, UsageError, check_labels
 
@@ -229,18 +229,20 @@ def _mesh(
     voxels = int(np.count_nonzero(mask))
     corners, faces = _march(mask, options.step)
     start = [part.start for part in box]
-    vertices = ((corners + start) * spacing)[:, ::-1]
-    surface = libraries().Trimesh(vertices, faces, process=False)
+    vertices = np.ascontiguousarray(((corners + start) * spacing)[:, ::-1])
     if options.smooth:
-        reach = 0.5 * options.step * min(spacing)
-        surface = smoothed(surface, options.smooth, voxels * float(np.prod(spacing)), reach)
-    before = len(surface.faces)
-    surface = decimated(surface, options.decimate)
+        volume, reach = voxels * float(np.prod(spacing)), 0.5 * options.step * min(spacing)
+        vertices = smoothed(vertices, faces, options.smooth, volume, reach)
+    before = len(faces)
+    if options.decimate < 1:
+        surface = libraries().Trimesh(vertices, faces, process=False)
+        surface = decimated(surface, options.decimate)
+        vertices, faces = np.asarray(surface.vertices), np.asarray(surface.faces, np.int32)
     capped = any(
         part.start == 0 or part.stop == n for part, n in zip(box, labels.shape, strict=True)
     )
-    dense = len(surface.faces) > 1.5 * max(4, options.decimate * before)
-    return _measured(surface, label, voxels, capped), dense
+    dense = len(faces) > 1.5 * max(4, options.decimate * before)
+    return _measured(vertices, faces, label, voxels, capped), dense
 
 
 def _march(mask: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
@@ -255,21 +257,25 @@ def _march(mask: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDA
     vertices, faces, _, _ = marching_cubes(  # type: ignore[no-untyped-call]
         np.pad(samples, 1).astype(np.float32), LEVEL
     )
-    return (vertices.astype(np.float64) - 1) * step, np.ascontiguousarray(faces)
+    return (vertices.astype(np.float64) - 1) * step, np.ascontiguousarray(faces, np.int32)
 
 
-def _measured(surface: Any, label: int, voxels: int, capped: bool) -> Mesh:
+def _measured(
+    vertices: NDArray[np.float64],
+    faces: NDArray[np.int32],
+    label: int,
+    voxels: int,
+    capped: bool,
+) -> Mesh:
+    edges, watertight = edges_of(faces)
     measures = Measures(
         label,
         voxels,
-        volume_of(surface),
-        float(surface.area),
-        len(surface.vertices),
-        len(surface.faces),
-        bool(surface.is_watertight),
+        *volume_and_area(vertices, faces),
+        len(vertices),
+        len(faces),
+        watertight,
         capped,
-        int(surface.euler_number),
+        len(vertices) - edges + len(faces),
     )
-    return Mesh(
-        np.asarray(surface.vertices, np.float32), np.asarray(surface.faces, np.int32), measures
-    )
+    return Mesh(vertices.astype(np.float32), faces, measures)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import struct
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -17,6 +18,7 @@ from embedseg.common import (
     check_output_file,
     check_output_folder,
     free_memory,
+    plural,
     write_file,
     write_folder,
     write_rows,
@@ -30,18 +32,25 @@ from embedseg.export.mesh import (
     libraries,
     mesh_labels,
 )
-from embedseg.export.mesh_preview import FACES, FEWEST, save_mesh_preview, thinned
+from embedseg.export.mesh_preview import Preview
+from embedseg.export.smoothing import in_parts
 from embedseg.labels import boxes_by_label
 from embedseg.plots import paint_labels
-from embedseg.types import DataError, Spacing, UsageError
+from embedseg.types import Box, DataError, Spacing, UsageError
 
+log = logging.getLogger("embedseg")
+
+#: Faces of a file beyond which most programs become slow.
+MANY_FACES = 10**6
 #: Bytes per vertex and its two faces: kept until the file is written, taken by writing it, and by
 #: the object that is worked on; and bytes per voxel of the box around that.
 KEPT = 36
 WRITING = {".stl": 0, ".ply": 400, ".obj": 600, ".glb": 400}
-WORKING, BOX = 2000, 8
+WORKING, BOX = 500, 8
 #: Share of the free memory that may be used.
 SHARE = 0.7
+#: A triangle of a binary STL file.
+TRIANGLE = np.dtype([("normal", "<f4", 3), ("corners", "<f4", (3, 3)), ("attribute", "<u2")])
 #: Exponents of the unit of columns in the table.
 EXPONENTS = {"volume": 3, "area": 2}
 
@@ -109,9 +118,8 @@ def save_surfaces(
     expected = count_vertices(labels, ids)[np.searchsorted(ids, chosen)]
     largest = max(math.prod(part.stop - part.start for part in boxes[label]) for label in chosen)
     _check_memory(expected / options.step**2, largest, path.suffix.lower(), each, name)
-    budget = dict(zip(chosen, FACES * expected / expected.sum(), strict=True))
     rows: list[Measures] = []
-    shown: list[Mesh] = []
+    picture = Preview(*_extent([boxes[label] for label in chosen], spacing)) if preview else None
 
     def made() -> Iterator[Mesh]:
         meshes = mesh_labels(
@@ -119,16 +127,42 @@ def save_surfaces(
         )
         for mesh in tqdm(meshes, "surfaces", len(chosen), disable=not progress, leave=False):
             rows.append(mesh.measures)
-            if preview:
-                shown.append(thinned(mesh, max(FEWEST, int(budget[mesh.measures.label]))))
+            if picture:
+                picture.draw(mesh)
             yield mesh
+        log.info("writing %s and %s", path, path.with_suffix(".csv").name)
 
+    log.info("meshing %s", plural(len(chosen), "object"))
     write_meshes(path, made(), each=each)
+    _warn_of_many(path, [row.faces for row in rows], each)
     _write_table(path.with_suffix(".csv"), rows, "um" if spacing_known else "px")
-    if preview:
-        unit = "µm" if spacing_known else "px"
-        save_mesh_preview(preview, shown, title=Path(name).name, unit=unit)
+    if preview and picture:
+        log.info("drawing %s", preview)
+        picture.save(preview, title=Path(name).name, unit="µm" if spacing_known else "px")
     return rows
+
+
+def _extent(
+    boxes: Sequence[Box], spacing: Spacing
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the lowest and the highest x, y, z of the surfaces in some boxes."""
+    sides = np.array([[(part.start, part.stop) for part in box] for box in boxes])
+    low, high = sides[..., 0].min(0) - 0.5, sides[..., 1].max(0) - 0.5
+    return (low * spacing)[::-1], (high * spacing)[::-1]
+
+
+def _warn_of_many(path: Path, faces: Sequence[int], each: bool) -> None:
+    """Warn of a file with more faces than most programs can turn."""
+    most = max(faces) if each else sum(faces)
+    if most > MANY_FACES:
+        log.warning(
+            "%s: %s of %s faces, which many programs show slowly; --step 2 makes about a quarter "
+            "of them, --decimate %.1g keeps a share",
+            path,
+            "a surface" if each else "surfaces",
+            f"{most:,}",
+            max(0.001, 0.5 * MANY_FACES / most),
+        )
 
 
 def check_outputs(
@@ -246,13 +280,16 @@ def _painted(meshes: Iterable[Mesh]) -> list[Any]:
 
 def _write_stl(path: Path, meshes: Iterable[Mesh]) -> None:
     """Write mesh after mesh: the format is a header, a count and triangles."""
-    from trimesh.exchange.stl import export_stl
-
     count = 0
     with path.open("wb") as file:
         file.write(bytes(84))
         for mesh in meshes:
-            file.write(export_stl(_trimesh(mesh))[84:])
+            for corners in in_parts(mesh.vertices, mesh.faces):
+                part = np.zeros(len(corners), TRIANGLE)
+                normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+                long = np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-300)
+                part["normal"], part["corners"] = normals / long, corners
+                file.write(part.tobytes())
             count += len(mesh.faces)
         file.seek(80)
         file.write(struct.pack("<I", count))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,94 +9,107 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.common import plural
-from embedseg.export.mesh import Mesh, libraries
+from embedseg.export._drawing_kernels import draw_triangles
+from embedseg.export.mesh import Mesh
+from embedseg.export.smoothing import in_parts
 from embedseg.plots import paint_labels, save_figure
 
-#: Faces of a picture, and of an object in it at least; objects at most.
-FACES, FEWEST, OBJECTS = 30_000, 60, 1000
 #: Direction of view, degrees above the XY plane and around Z.
 ELEVATION, AZIMUTH = 25.0, -60.0
 #: Ticks along the longest axis, about.
 TICKS = 7
 #: Direction of the light, x, y, z; and brightness of faces that it does not reach.
 LIGHT, AMBIENT = (0.0, -0.6, 0.8), 0.45
+#: Pixels drawn per pixel of the picture, along each side.
+FINER = 2
 
 
-def thinned(mesh: Mesh, faces: int) -> Mesh:
-    """Return a mesh of about `faces` faces, closed or not, with the same measures."""
-    if len(mesh.faces) <= faces:
-        return mesh
-    surface = libraries().Trimesh(mesh.vertices, mesh.faces, process=False)
-    fewer = surface.simplify_quadric_decimation(face_count=faces)
-    return Mesh(
-        np.asarray(fewer.vertices, np.float32), np.asarray(fewer.faces, np.int32), mesh.measures
-    )
+class Preview:
+    """A picture of surfaces, each in its colour and shaded, drawn one after the other.
 
-
-def save_mesh_preview(
-    path: Path | str, meshes: Sequence[Mesh], *, title: str = "", unit: str = "µm"
-) -> None:
-    """Draw surfaces, shaded and each in its colour, into one image file.
+    All faces are drawn and none is kept, so that any number of them takes the memory of a picture.
 
     Parameters
     ----------
-    path : path
-        Its suffix selects the format.
-    meshes : sequence of Mesh
-        The largest thousand are shown, of a few ten thousand faces together.
-    title : str
-        Title above the picture.
-    unit : str
-        Unit of the axes.
+    low, high : (3,) sequence of float
+        x, y, z of the box around all surfaces.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from embedseg.export.mesh import mesh_labels
+    >>> preview = Preview((0, 0, 0), (3, 3, 3))
+    >>> for mesh in mesh_labels(np.ones((4, 4, 4), np.int32), (1.0, 1.0, 1.0)):
+    ...     preview.draw(mesh)
+    >>> preview.save(Path(tempfile.mkdtemp()) / "cube.png")
     """
-    from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
-    from mpl_toolkits.mplot3d import Axes3D
-    from mpl_toolkits.mplot3d.art3d import Poly3DCollection
 
-    shown = sorted(meshes, key=lambda mesh: -mesh.measures.volume)[:OBJECTS]
-    faces = np.array([len(mesh.faces) for mesh in shown])
-    budget = np.maximum(FEWEST, FACES * faces // faces.sum())
-    shown = [thinned(mesh, int(n)) for mesh, n in zip(shown, budget, strict=True)]
-    triangles, colours = _visible(shown)
-    low, high = triangles.min((0, 1)), triangles.max((0, 1))
-    figure = Figure(figsize=(9, 8), dpi=100, facecolor="white")
-    axes = Axes3D(figure, auto_add_to_figure=False, proj_type="ortho", elev=ELEVATION, azim=AZIMUTH)
-    figure.add_axes(axes)
-    axes.add_collection3d(
-        Poly3DCollection(triangles, facecolors=colours, edgecolors=colours, linewidths=0.5)
-    )
-    extent = np.maximum(high - low, 1e-3 * (high - low).max())
-    for axis, name, start, size in zip(
-        (axes.xaxis, axes.yaxis, axes.zaxis), "xyz", low, extent, strict=True
-    ):
-        axis.set_view_interval(start, start + size, ignore=True)
-        axis.set_major_locator(MaxNLocator(max(1, round(TICKS * size / extent.max()))))
-        axis.set_label_text(f"{name}, {unit}")
-        axis.labelpad = 10
-    # A unit is equally long along all axes.
-    axes.set_box_aspect(extent, zoom=0.9)
-    figure.suptitle(title + _count(len(shown), len(meshes)), fontsize=13)
-    # Labels of the axes of a flat volume lie beyond the figure, and most of the figure is empty.
-    save_figure(figure, Path(path), bbox_inches="tight", pad_inches=0.2)
+    def __init__(self, low: Any, high: Any) -> None:
+        from matplotlib.figure import Figure
+        from mpl_toolkits.mplot3d import Axes3D
 
+        low, high = np.asarray(low, float), np.asarray(high, float)
+        self._low, self._extent = low, np.maximum(high - low, 1e-3 * (high - low).max())
+        self._count = 0
+        self._figure = Figure(figsize=(9, 8), dpi=100, facecolor="white")
+        self._axes = Axes3D(
+            self._figure, auto_add_to_figure=False, proj_type="ortho", elev=ELEVATION, azim=AZIMUTH
+        )
+        self._figure.add_axes(self._axes)
+        # A unit is equally long along all axes; an array would be changed in place.
+        self._axes.set_box_aspect(tuple(self._extent), zoom=0.9)
+        ends = zip(low, low + self._extent, strict=True)
+        self._axes.set(**dict(zip(("xlim", "ylim", "zlim"), ends, strict=True)))
+        width, height = (FINER * int(n) for n in self._figure.bbox.size)
+        self._picture = np.zeros((height, width, 4), np.uint8)
+        self._nearest = np.full((height, width), -np.inf, np.float32)
+        self._onto_screen, self._origin = self._projection()
 
-def _count(shown: int, all_: int) -> str:
-    if shown < all_:
-        return f" (the {shown} largest of {all_} objects)"
-    return f" ({plural(all_, 'object')})"
+    def draw(self, mesh: Mesh) -> None:
+        """Draw a surface."""
+        self._count += 1
+        colour = paint_labels(np.array(mesh.measures.label % 10**5 or 1))
+        for corners in in_parts(mesh.vertices, mesh.faces):
+            normals = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
+            normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
+            bright = AMBIENT + (1 - AMBIENT) * np.clip(normals @ np.asarray(LIGHT), 0, 1)
+            paints = np.full((len(corners), 4), 255, np.uint8)
+            paints[:, :3] = np.round(bright[:, np.newaxis] * colour)
+            placed = corners @ self._onto_screen + self._origin
+            draw_triangles(placed.astype(np.float32), paints, self._nearest, self._picture)
 
+    def save(self, path: Path, *, title: str = "", unit: str = "µm") -> None:
+        """Write the picture; its suffix selects the format, and `unit` is that of the axes."""
+        from matplotlib.ticker import MaxNLocator
 
-def _visible(meshes: Sequence[Mesh]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-    """Return the triangles that face the viewer, (n, 3, 3), and their colours, (n, 3)."""
-    paints = paint_labels(np.array([mesh.measures.label % 10**5 or 1 for mesh in meshes])) / 255
-    triangles = np.concatenate([mesh.vertices[mesh.faces] for mesh in meshes])
-    colours = np.repeat(paints, [len(mesh.faces) for mesh in meshes], axis=0)
-    normals = np.cross(triangles[:, 1] - triangles[:, 0], triangles[:, 2] - triangles[:, 0])
-    normals /= np.maximum(np.linalg.norm(normals, axis=1, keepdims=True), 1e-30)
-    up, around = np.radians([ELEVATION, AZIMUTH])
-    viewer = np.array([np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)])
-    front = normals @ viewer > 0
-    lit = np.clip(normals @ np.asarray(LIGHT), 0, 1)[:, np.newaxis]
-    shaded: NDArray[Any] = colours * (AMBIENT + (1 - AMBIENT) * lit)
-    return triangles[front], shaded[front]
+        for (axis, _, size), name in zip(self._sides(), "xyz", strict=True):
+            axis.set_major_locator(MaxNLocator(max(1, round(TICKS * size / self._extent.max()))))
+            axis.set_label_text(f"{name}, {unit}")
+            axis.labelpad = 10
+        over = self._figure.add_axes((0, 0, 1, 1))
+        over.set_axis_off()
+        over.imshow(self._picture, aspect="auto", interpolation="antialiased")
+        # Labels of the axes of a flat volume lie beyond the figure, most of which is empty.
+        over.set_in_layout(False)
+        self._figure.suptitle(f"{title} ({plural(self._count, 'object')})", fontsize=13)
+        save_figure(self._figure, path, bbox_inches="tight", pad_inches=0.2)
+
+    def _sides(self) -> list[tuple[Any, float, float]]:
+        """Return each axis, where it starts and its length."""
+        axes = (self._axes.xaxis, self._axes.yaxis, self._axes.zaxis)
+        return list(zip(axes, self._low, self._extent, strict=True))
+
+    def _projection(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return matrix and shift from x, y, z to column, row and nearness."""
+        from mpl_toolkits.mplot3d.proj3d import proj_transform
+
+        self._figure.draw_without_rendering()
+        # The projection is linear: four points tell it all.
+        points = self._low + np.concatenate([np.zeros((1, 3)), np.diag(self._extent)])
+        x, y, _ = proj_transform(*points.T, self._axes.get_proj())
+        column, row = (FINER * self._axes.transData.transform(np.stack([x, y], 1))).T
+        up, around = np.radians([ELEVATION, AZIMUTH])
+        near = points @ [np.cos(up) * np.cos(around), np.cos(up) * np.sin(around), np.sin(up)]
+        placed = np.stack([column, len(self._picture) - row, near], 1)
+        matrix = (placed[1:] - placed[0]) / self._extent[:, np.newaxis]
+        return matrix, placed[0] - self._low @ matrix

@@ -67,11 +67,35 @@ def _as_greys(stored: bytes) -> tuple[bytes, NDArray[np.uint8]]:
             colours[: len(listed)] = listed
         if name == b"IHDR" and content[COLOUR_TYPE] != GREYS:
             content = content[:COLOUR_TYPE] + bytes([GREYS]) + content[COLOUR_TYPE + 1 :]
-            part = part[:8] + content + struct.pack(">I", zlib.crc32(name + content))
+            part = _part(name, content)
         # Without the others, which may make one grey or index transparent.
         if name in (b"IHDR", b"IDAT", b"IEND"):
             parts.append(part)
     return b"".join(parts), colours
+
+
+def as_palette(stored: bytes, colours: NDArray[np.uint8]) -> bytes:
+    """Return a PNG of 8-bit greys as one whose values are indices of colours, (n, 3), n <= 256.
+
+    Examples
+    --------
+    >>> from imagecodecs import png_encode
+    >>> grey = png_encode(np.array([[0, 1]], np.uint8))
+    >>> _as_greys(as_palette(grey, np.array([[0, 0, 0], [9, 8, 7]], np.uint8)))[1][1].tolist()
+    [9, 8, 7]
+    """
+    start = len(PNG) + 8
+    end = start + struct.unpack(">I", stored[len(PNG) : len(PNG) + 4])[0] + 4  # and its checksum
+    header = bytearray(stored[start : end - 4])
+    header[COLOUR_TYPE] = PALETTE
+    parts = _part(b"IHDR", bytes(header)) + _part(b"PLTE", colours.tobytes())
+    return PNG + parts + stored[end:]
+
+
+def _part(name: bytes, content: bytes) -> bytes:
+    """Return a part of a PNG."""
+    checksum = struct.pack(">I", zlib.crc32(name + content))
+    return struct.pack(">I", len(content)) + name + content + checksum
 
 
 #: The reader of a file, by its suffix; it gets the path, and number or name of the image in it.

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from embedseg.common import format_shape, free_memory, write_folder
 from embedseg.geometry import resample_to_shape
 from embedseg.images.content import check_memory
+from embedseg.images.formats import as_palette
 from embedseg.images.image import Image, read_image
 from embedseg.images.slices import check_slice, find_slices
 from embedseg.types import DataError, Floats, UsageError
@@ -133,8 +134,15 @@ def resize_slices(volume: NDArray[Any], size: int | tuple[int, int]) -> Floats:
 
 
 # -- writing ---------------------------------------------------------------------------------------
-def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str]) -> None:
+def write_slices(
+    folder: Path | str,
+    labels: NDArray[Any],
+    names: Sequence[str],
+    colours: NDArray[np.uint8] | None = None,
+) -> None:
     """Write a PNG per slice, of 8 bits where the labels fit, else 16: all of them or none.
+
+    The stored values are the labels; `read_stack` returns them with `as_stored`.
 
     Parameters
     ----------
@@ -143,6 +151,9 @@ def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str])
     labels : (Z, Y, X) integer ndarray
     names : sequence of str
         Names of the files without suffix.
+    colours : (n, 3) uint8 ndarray, optional
+        Colours in which viewers show the labels 0 to n - 1, n <= 256; default, and for labels
+        above 255: greys.
 
     Raises
     ------
@@ -160,6 +171,9 @@ def write_slices(folder: Path | str, labels: NDArray[Any], names: Sequence[str])
 
     def write(aside: Path) -> None:
         for name, plane in zip(names, labels, strict=True):
-            (aside / f"{name}.png").write_bytes(png_encode(np.ascontiguousarray(plane, kind)))
+            stored = bytes(png_encode(np.ascontiguousarray(plane, kind)))
+            if colours is not None and kind is np.uint8:
+                stored = as_palette(stored, colours)
+            (aside / f"{name}.png").write_bytes(stored)
 
     write_folder(Path(folder), write, ("*.png",))

@@ -42,8 +42,9 @@ class Ensemble:
     ----------
     config : Config
         Of the ensemble: its spacing, in which maps are averaged, and its decode options are those
-        of the first member until tuned.
+        of the lead until tuned.
     members : tuple of Member
+        In the order in which they were given; one is the lead.
     device : torch.device
     """
 
@@ -67,6 +68,16 @@ class Ensemble:
         """Folder of the ensemble."""
         return ModelFolder(self.members[0].folder.parent.parent)
 
+    @property
+    def lead(self) -> Member:
+        """The member on whose grid maps are averaged."""
+        return next(member for member in self.members if member.lead)
+
+    @property
+    def lead_first(self) -> list[Member]:
+        """The members, the lead before the others."""
+        return sorted(self.members, key=lambda member: not member.lead)
+
     def configs(self) -> list[Config]:
         """Return the configurations of the members."""
         return [ModelFolder(member.folder).config() for member in self.members]
@@ -88,7 +99,7 @@ class Ensemble:
         """Return the mean of the members' maps; parameters as in `TrainedNet.maps`."""
         total: NDArray[np.float32] | None = None
         first: Maps | None = None
-        for member in self.members:
+        for member in self.lead_first:
             if member.weight == 0:
                 continue
             maps = self.member_maps(member, image, spacing, tta, progress)
@@ -117,9 +128,9 @@ class Ensemble:
         return method.transfer.translate(maps, one.config.method, method)
 
     def pixels_seen(self, channels: int, shape: PerAxis, keep: Box) -> int:
-        """Return how many pixels the net of the first member sees for a box of an image."""
-        first = load_trained_net(ModelFolder(self.members[0].folder), self.device)
-        return first.pixels_seen(channels, shape, keep)
+        """Return how many pixels the net of the lead sees for a box of an image."""
+        lead = load_trained_net(ModelFolder(self.lead.folder), self.device)
+        return lead.pixels_seen(channels, shape, keep)
 
     def pixels_at_once(self, channels: int, memory: float) -> float:
         """Return how many pixels of an image every member can take in `memory` bytes."""
@@ -182,7 +193,8 @@ def join_models(
 ) -> Path:
     """Make an ensemble: a folder that holds copies of its members.
 
-    The first member with the most axes stands at the head: its spacing is where maps are averaged.
+    Members keep the order in which they are given. The first one with the most axes leads: maps
+    are averaged in its spacing.
 
     Parameters
     ----------
@@ -217,18 +229,17 @@ def join_models(
     for model, config in zip(models, configs, strict=True):
         if (reason := difference(configs[lead], config)) is not None:
             raise UsageError(f"{model.path} cannot be averaged with {models[lead].path}: {reason}")
-    order = [lead, *(k for k in range(len(models)) if k != lead)]
-    names = [f"{place}-{models[k].path.resolve().name}" for place, k in enumerate(order, 1)]
+    names = [f"{place}-{model.path.resolve().name}" for place, model in enumerate(models, 1)]
 
     def write(aside: Path) -> None:
-        for name, k in zip(names, order, strict=True):
+        for name, model in zip(names, models, strict=True):
             (aside / MEMBERS / name).mkdir(parents=True)
             for file in (*NEEDED, HISTORY):
-                if (models[k].path / file).is_file():
-                    shutil.copy2(models[k].path / file, aside / MEMBERS / name / file)
+                if (model.path / file).is_file():
+                    shutil.copy2(model.path / file, aside / MEMBERS / name / file)
         made = ModelFolder(aside)
         made.save_config(configs[lead])
-        made.save_members(tuple(Member(Path(name), 1.0) for name in names))
+        made.save_members(tuple(Member(Path(n), 1.0, k == lead) for k, n in enumerate(names)))
 
     with whole.replaced() as made:
         # Another process may have made one before this one held the folder.
@@ -287,9 +298,10 @@ def tune_ensemble(
     budget, progress
         As in `embedseg.model.tune`.
     """
+    ordered = ensemble.lead_first
     parts: list[list[NDArray[np.float16]]] = []
     heads: list[Maps] = []
-    for member in tqdm(ensemble.members, desc="members", disable=not progress, leave=False):
+    for member in tqdm(ordered, desc="members", disable=not progress, leave=False):
         made = [ensemble.member_maps(member, s.image, s.spacing) for s in samples]
         heads = heads or made
         parts.append(
@@ -300,7 +312,7 @@ def tune_ensemble(
         )
     truths = [resample_labels(s.labels, head.shape) for s, head in zip(samples, heads, strict=True)]
     specs, spacings = heads[0].specs, [head.spacing for head in heads]
-    weights = tuple(member.weight for member in ensemble.members)
+    weights = tuple(member.weight for member in ordered)
     if len(samples) >= ENOUGH:
         weights = _weigh(ensemble.config.method, parts, truths, specs, spacings)
     else:
@@ -315,10 +327,8 @@ def tune_ensemble(
     ]
     tuned = tune(ensemble.config.method, maps, truths, budget=budget, progress=progress)
     config = ensemble.config.model_copy(update={"method": tuned.method})
-    members = tuple(
-        replace(member, weight=weight)
-        for member, weight in zip(ensemble.members, weights, strict=True)
-    )
+    weight_of = dict(zip(ordered, weights, strict=True))
+    members = tuple(replace(each, weight=weight_of[each]) for each in ensemble.members)
     return replace(ensemble, config=config, members=members), tuned
 
 

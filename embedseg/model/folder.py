@@ -43,10 +43,21 @@ ASIDE, NEXT = ".aside", ".next"
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an ensemble: the folder of its model, and its weight in the mean."""
+    """A member of an ensemble.
+
+    Attributes
+    ----------
+    folder : Path
+        Folder of its model.
+    weight : float
+        In the mean.
+    lead : bool
+        Whether maps are averaged on its grid; so of one member.
+    """
 
     folder: Path
     weight: float
+    lead: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,7 +143,7 @@ class ModelFolder:
             return None
 
     def members(self) -> tuple[Member, ...]:
-        """Read the members of an ensemble; there are none where the folder holds one model.
+        """Read the members of an ensemble, as they were given; one model alone has none.
 
         Raises
         ------
@@ -144,11 +155,22 @@ class ModelFolder:
             return ()
         try:
             listed = json.loads(path.read_text(encoding="utf-8-sig"))
+            # Ensembles of older versions mark no lead: it came first.
+            lead = next((place for place, each in enumerate(listed) if each.get("lead")), 0)
             members = tuple(
-                Member(self._file(MEMBERS) / str(each["name"]), float(each["weight"]))
-                for each in listed
+                Member(
+                    self._file(MEMBERS) / str(each["name"]), float(each["weight"]), place == lead
+                )
+                for place, each in enumerate(listed)
             )
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+            TypeError,
+            AttributeError,
+            RecursionError,
+        ) as error:
             raise UsageError(f"{path}: no readable ensemble ({error})") from None
         weights = [member.weight for member in members]
         if not all(0 <= weight < math.inf for weight in weights) or not any(weights):
@@ -203,7 +225,9 @@ class ModelFolder:
 
     def save_members(self, members: tuple[Member, ...]) -> None:
         """Write the list of an ensemble's members."""
-        listed = [{"name": each.folder.name, "weight": each.weight} for each in members]
+        listed = [
+            {"name": each.folder.name, "weight": each.weight, "lead": each.lead} for each in members
+        ]
         write_text(self.path / ENSEMBLE, json.dumps(listed, indent=2) + "\n")
 
     def check_free(self, *, resume: bool = False, overwrite: bool = False) -> None:

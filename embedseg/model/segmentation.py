@@ -149,4 +149,5 @@ def _linked_planes(predictor: Predictor, volume: Floats, request: Request) -> Se
         else segment_image(predictor, plane, one).labels
         for plane in np.moveaxis(volume, 1, 0)
     ]
+    log.info("joining the objects of %d planes", len(planes))
     return Segmentation(link_slices(np.stack(planes)))

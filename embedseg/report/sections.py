@@ -45,7 +45,10 @@ def list_settings(segmenter: Segmenter) -> Facts:
     """List the settings of a model."""
     config = segmenter.config
     if members := segmenter.predictor.members:
-        names = ", ".join(f"{each.folder.name} (weight {each.weight:g})" for each in members)
+        names = ", ".join(
+            f"{each.folder.name} ({'lead, ' if each.lead else ''}weight {each.weight:g})"
+            for each in members
+        )
         unit = "µm" if config.spacing_known else "px"
         return [("ensemble", names), *split_facts(config.method.reasons(unit))]
     weights = sum(each.numel() for each in segmenter.net.parameters())

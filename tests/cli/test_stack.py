@@ -65,7 +65,16 @@ def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run
     labels = read_labels(out / "labels.tif")
     assert (labels.axes, labels.spacing) == ("ZYX", (2.0, 1.0, 1.0))
     np.testing.assert_array_equal(labels.data, volume_of_balls()[1])
-    np.testing.assert_array_equal(read_stack(out / "slices").data, labels.data)
+    np.testing.assert_array_equal(read_stack(out / "slices", as_stored=True).data, labels.data)
+    # Viewers show distinct colours, and the background black.
+    shown = imread(out / "slices/s20.png")[..., :3]
+    found = [np.unique(shown[labels.data[15] == label], axis=0) for label in range(3)]
+    assert [len(each) for each in found] == [1, 1, 1]
+    assert found[0].max() == 0 and min(each.max() for each in found[1:]) > 0.5
+    # A line for each stage, also where no bar is shown.
+    stages = ("reading", "predicting", "writing 30 slices", "meshing 2 objects", "drawing")
+    places = [err.index(stage) for stage in stages]
+    assert places == sorted(places)
     with (out / "surface.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     for row in rows:
@@ -153,6 +162,10 @@ def test_classes_have_their_colours(source: Path, tmp_path: Path, model: Bright,
     assert run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--no-mesh")[0] == 0
     # Files hold the values of the masks that the model was trained on.
     assert np.unique(read_labels(tmp_path / "out/labels.tif").data).tolist() == [0, 7, 20]
+    shown = np.round(255 * imread(tmp_path / "out/slices/s20.png")[..., :3]).astype(int)
+    values = read_stack(tmp_path / "out/slices", as_stored=True).data[15]
+    for value, colour in ((0, [0, 0, 0]), (7, [255, 0, 0]), (20, [1, 2, 250])):
+        assert (shown[values == value] == colour).all() and (values == value).any()
     picture = np.round(255 * imread(tmp_path / "out/montage.png")[..., :3]).astype(int)
     assert all((picture == colour).all(-1).sum() > 50 for colour in ([255, 0, 0], [1, 2, 250]))
 

@@ -19,7 +19,7 @@ from commands import Run
 from embedseg.export import MeshOptions, save_surfaces
 from embedseg.export.mesh import Mesh, mesh_labels
 from embedseg.export.mesh_files import count_vertices
-from embedseg.export.mesh_preview import save_mesh_preview, thinned
+from embedseg.export.mesh_preview import Preview
 from embedseg.images import write_labels
 from embedseg.labels import boxes_by_label
 from embedseg.types import DataError, UsageError
@@ -34,6 +34,15 @@ def alone(mask: Any, spacing: tuple[float, ...] = (1.0, 1.0, 1.0), **options: An
     labels = np.pad(np.asarray(mask, np.int32), 1)
     (mesh,) = mesh_labels(labels, spacing, options=MeshOptions(**options))
     return mesh
+
+
+def draw(path: Path, meshes: list[Mesh], **options: Any) -> None:
+    """Draw meshes into a file."""
+    corners = np.concatenate([mesh.vertices for mesh in meshes])
+    preview = Preview(corners.min(0), corners.max(0))
+    for mesh in meshes:
+        preview.draw(mesh)
+    preview.save(path, **options)
 
 
 def ellipsoid(radii: tuple[float, ...], spacing: tuple[float, ...]) -> np.ndarray:
@@ -371,7 +380,7 @@ def test_bad_input(
 
 
 def test_too_little_memory_is_said_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("embedseg.export.mesh_files.free_memory", lambda: 5 * 10**5)
+    monkeypatch.setattr("embedseg.export.mesh_files.free_memory", lambda: 2 * 10**5)
     with pytest.raises(DataError, match=r"2 objects take about .* GB .*--step.*--label.*--each"):
         save_surfaces(tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0))
     save_surfaces(
@@ -388,6 +397,18 @@ def test_missing_library_is_said_in_one_line(
         save_surfaces(tmp_path / "a.ply", two_objects(), (1.0, 1.0, 1.0))
 
 
+def test_many_faces_are_warned_of_with_the_remedy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    save_surfaces(tmp_path / "a.stl", two_objects(), (1.0, 1.0, 1.0))
+    assert "faces" not in caplog.text
+    monkeypatch.setattr("embedseg.export.mesh_files.MANY_FACES", 100)
+    rows = save_surfaces(tmp_path / "b.stl", two_objects(), (1.0, 1.0, 1.0))
+    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert f"b.stl: surfaces of {sum(row.faces for row in rows):,} faces" in record.getMessage()
+    assert "--step 2" in record.getMessage() and "--decimate" in record.getMessage()
+
+
 # -- pictures --------------------------------------------------------------------------------------
 def test_preview_shows_each_object_in_its_colour(tmp_path: Path) -> None:
     from matplotlib.colors import rgb_to_hsv
@@ -395,7 +416,7 @@ def test_preview_shows_each_object_in_its_colour(tmp_path: Path) -> None:
     from embedseg.plots import paint_labels
 
     meshes = list(mesh_labels(two_objects(), (2.0, 1.0, 1.0)))
-    save_mesh_preview(tmp_path / "new/a.png", meshes, title="two")
+    draw(tmp_path / "new/a.png", meshes, title="two")
     picture = imread(tmp_path / "new/a.png")[..., :3]
     assert min(picture.shape[:2]) >= 600
     hues = rgb_to_hsv(picture)
@@ -408,18 +429,44 @@ def test_preview_shows_each_object_in_its_colour(tmp_path: Path) -> None:
 def test_preview_of_a_flat_volume_holds_all_labels_of_axes(tmp_path: Path) -> None:
     labels = np.zeros((16, 33, 66), np.int32)
     labels[:, :, :] = 1
-    save_mesh_preview(tmp_path / "flat.png", list(mesh_labels(labels, (3.0, 3.0, 3.0))))
+    draw(tmp_path / "flat.png", list(mesh_labels(labels, (3.0, 3.0, 3.0))))
     picture = imread(tmp_path / "flat.png")[..., :3]
     for rim in (picture[:3], picture[-3:], picture[:, :3], picture[:, -3:]):
         assert rim.min() > 0.99
 
 
-def test_preview_of_many_is_of_few_faces() -> None:
-    mesh = alone(ellipsoid((15, 15, 15), (1, 1, 1)))
-    few = thinned(mesh, 500)
-    assert len(few.faces) == pytest.approx(500, rel=0.05)
-    assert few.measures == mesh.measures
-    assert thinned(few, 10**6) is few
+def test_surfaces_of_many_faces_are_drawn_without_holes(tmp_path: Path) -> None:
+    """A net of thin walls, of which a picture of few faces would be rags."""
+    walls = np.zeros((10, 200, 200), bool)
+    walls[:, ::8], walls[:, :, ::8] = True, True
+    mesh = alone(walls)
+    assert len(mesh.faces) > 2 * 10**5
+    draw(tmp_path / "walls.png", [mesh])
+    draw(tmp_path / "block.png", [alone(np.ones_like(walls))])
+    shown, whole = (imread(tmp_path / name)[..., :3] for name in ("walls.png", "block.png"))
+    assert shown.shape == whole.shape
+    coloured = [picture.max(-1) - picture.min(-1) > 0.1 for picture in (shown, whole)]
+    # What one sees of the walls fills nearly all of the outline of the block.
+    assert coloured[0].sum() > 0.9 * coloured[1].sum()
+
+
+def test_nearer_surfaces_hide_those_behind(tmp_path: Path) -> None:
+    from embedseg.plots import paint_labels
+
+    labels = np.zeros((20, 20, 20), np.int32)
+    labels[6:14, 6:14, 6:14] = 1
+    labels[:, :3], labels[17:], labels[:, :, 17:] = 2, 2, 2  # in front, above, at the right
+    meshes = list(mesh_labels(labels, (1.0, 1.0, 1.0)))
+    for order in (meshes, meshes[::-1]):
+        draw(tmp_path / "a.png", order)
+        picture = imread(tmp_path / "a.png")[..., :3]
+        hidden = paint_labels(np.array(1)) / 255
+        leaning = (
+            picture
+            @ hidden
+            / np.maximum(np.linalg.norm(picture, axis=-1) * np.linalg.norm(hidden), 1e-9)
+        )
+        assert (leaning > 0.999).sum() < 20
 
 
 # -- the command -----------------------------------------------------------------------------------

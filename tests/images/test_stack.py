@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tifffile
 from imagecodecs import png_encode
+from matplotlib.image import imread
 
 from embedseg.images import read_stack, resize_slices, write_slices
 from embedseg.types import DataError, UsageError
@@ -172,6 +173,18 @@ def test_slices_are_written_as_they_were_read(tmp_path: Path, largest: int, kind
     volume = read_stack(tmp_path / "new/out")
     assert volume.data.dtype == kind
     np.testing.assert_array_equal(volume.data, labels)
+
+
+@pytest.mark.parametrize("largest", [1, 255, 256])
+def test_slices_in_colours_hold_the_labels(tmp_path: Path, largest: int) -> None:
+    labels = np.random.default_rng(0).integers(0, largest + 1, (3, 6, 7)).astype(np.int32)
+    labels[0, 0, 0] = largest
+    colours = np.random.default_rng(1).integers(0, 256, (256, 3)).astype(np.uint8)
+    write_slices(tmp_path / "out", labels, ["z1", "z2", "z3"], colours)
+    np.testing.assert_array_equal(read_stack(tmp_path / "out", as_stored=True).data, labels)
+    if largest < 256:  # as any other program reads it
+        picture = np.round(255 * imread(tmp_path / "out/z2.png")[..., :3])
+        np.testing.assert_array_equal(picture, colours[labels[1]])
 
 
 def test_all_slices_or_none(tmp_path: Path) -> None:

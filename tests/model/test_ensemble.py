@@ -173,7 +173,7 @@ def samples(count):
 def test_weights_are_searched_only_on_images_enough(count, weights, tmp_path):
     write_blobs(tmp_path, 2)
     config = plan(tmp_path, method="semantic", options=CLASSES)
-    members = tuple(Member(Path(name), 1.0) for name in ("good", "bad"))
+    members = tuple(Member(Path(name), 1.0, name == "bad") for name in ("good", "bad"))
     both = Says(config, members, torch.device("cpu"))
     found, tuned = tune_ensemble(both, samples(count))
     assert (found.members[0].weight > found.members[1].weight) == weights
@@ -197,15 +197,15 @@ def test_from_the_command_line(three, volumes, tmp_path, run):
     assert done.code == 0 and "ensemble of 3 models" in done.out
     code, table, _ = run("evaluate", both, volumes, "--device", "cpu")
     assert code == 0
-    assert all(name in table for name in ("1-hybrid", "2-flat", "3-solid", "both", "mean IoU"))
+    assert all(name in table for name in ("1-flat", "2-hybrid", "3-solid", "both", "mean IoU"))
     done = run("evaluate", both, volumes, "--json", "--device", "cpu")
     assert done.code == 0
     found = json.loads(done.out)
-    assert list(found["members"]) == ["1-hybrid", "2-flat", "3-solid", "both"]
+    assert list(found["members"]) == ["1-flat", "2-hybrid", "3-solid", "both"]
     assert found["members"]["both"]["iou_mean"] == found["iou_mean"]
     code, words, _ = run("info", both)
     assert code == 0
-    assert "ensemble of 3 nets" in words and "2-flat: unet in 2D" in words
+    assert "ensemble of 3 nets" in words and "1-flat: unet in 2D" in words
     assert (
         run(
             "predict", both, volumes / "test/images", "-o", tmp_path / "out", "--device", "cpu"
@@ -214,6 +214,39 @@ def test_from_the_command_line(three, volumes, tmp_path, run):
     )
     done = run("train", volumes, "-o", tmp_path / "more", "--from", both)
     assert done.code == 2 and "no weights" in done.err
+
+
+def test_members_keep_their_order_and_the_lead_is_marked(three, volumes, tmp_path, run):
+    folder, names = join_models(three, tmp_path / "both"), ["1-flat", "2-hybrid", "3-solid"]
+    assert [each["name"] for each in json.loads((folder / "ensemble.json").read_text())] == names
+    _, words, _ = run("info", folder)
+    lines = [line for line in words.splitlines() if line.startswith("  ") and "weight" in line]
+    assert [line.split(":")[0].strip() for line in lines[:3]] == names
+    assert ["lead" in line for line in lines[:3]] == [False, True, False]
+    found = json.loads(run("info", folder, "--json").out)["members"]
+    assert [(each["name"], each["lead"]) for each in found] == list(
+        zip(names, (False, True, False), strict=True)
+    )
+    # Tuning and copies keep both, and maps are those of the lead's grid.
+    model = Segmenter.load(folder, "cpu")
+    model.tune(volumes, progress=False)
+    model.save(folder)
+    members = Segmenter.load(folder, "cpu").predictor.members
+    assert [(each.folder.name, each.lead) for each in members] == list(
+        zip(names, (False, True, False), strict=True)
+    )
+    image = image_of(volumes)
+    maps = Segmenter.load(folder, "cpu").predict(image.data, spacing=image.spacing)
+    assert maps.shape == image.data.shape
+
+
+def test_ensembles_without_a_mark_are_led_by_the_first(three, tmp_path):
+    folder = join_models(three[1:], tmp_path / "both")
+    listed = json.loads((folder / "ensemble.json").read_text())
+    for each in listed:
+        del each["lead"]
+    (folder / "ensemble.json").write_text(json.dumps(listed))
+    assert [each.lead for each in Segmenter.load(folder, "cpu").predictor.members] == [True, False]
 
 
 def test_regions_of_all_members_are_those_of_planes_or_of_the_volume(
@@ -234,7 +267,7 @@ def test_regions_of_all_members_are_those_of_planes_or_of_the_volume(
     labels = flat.segment(sample.image, axes="CZYX", spacing=sample.spacing, planes=True)
     expected = solid.config.method.scoring().compare(sample.labels, labels).regions
     done = run("evaluate", both, volumes, "--json", "--device", "cpu")
-    assert json.loads(done.out)["members"]["2-flat"]["regions"] == pytest.approx(expected)
+    assert json.loads(done.out)["members"]["1-flat"]["regions"] == pytest.approx(expected)
 
 
 def test_what_cannot_be_averaged_is_refused_with_the_reason(volumes, tmp_path):
@@ -279,7 +312,7 @@ def test_an_ensemble_is_one_folder(three, tmp_path, volumes):
         model.fit(volumes)
     with pytest.raises(UsageError, match="is its folder"):
         model.save(tmp_path / "elsewhere")
-    shutil.rmtree(moved / "members" / "2-flat")
+    shutil.rmtree(moved / "members" / "1-flat")
     with pytest.raises(UsageError, match="member of the ensemble is missing"):
         Segmenter.load(moved, "cpu")
     (moved / "ensemble.json").write_text("{")
