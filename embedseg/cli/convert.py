@@ -208,7 +208,7 @@ def _read(
     from dataclasses import replace
 
     from embedseg.export import IMPORTERS
-    from embedseg.images import is_lazy_source, label_axes, read_labels, read_store
+    from embedseg.images import is_lazy_source, label_axes, open_lazy, read_labels
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
@@ -220,7 +220,7 @@ def _read(
         )
     axes = axes and label_axes(axes)
     if is_lazy_source(source):
-        labels = read_store(source, axes, spacing)
+        labels = open_lazy(source, axes, spacing).load()
         labels = replace(labels, data=check_labels(labels.data, name=str(source)))
     else:
         labels = read_labels(source, axes)
@@ -270,17 +270,21 @@ def _with_channels(image: Image) -> NDArray[Any]:
 
 
 def _image(path: Path, axes: str | None) -> Image:
-    from embedseg.images import is_lazy_source, read_image, read_store
+    from embedseg.images import is_lazy_source, open_lazy, read_image
     from embedseg.types import DataError
 
-    read = read_store if is_lazy_source(path) else read_image
+    def read(axes: str | None) -> Image:
+        if is_lazy_source(path):
+            return open_lazy(path, axes).load()
+        return read_image(path, axes)
+
     try:
-        image = read(path, axes)
+        image = read(axes)
     except DataError:
         # The axes may be those of the labels only.
         if axes is None:
             raise
-        image = read(path, None)
+        image = read(None)
     if "T" in image.axes:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image

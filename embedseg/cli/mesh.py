@@ -155,10 +155,10 @@ def mesh(
 
 def _read(labels: Path, axes: str | None) -> Image:
     """Read labels from a file, a store or a folder of slices."""
-    from embedseg.images import is_lazy_source, read_labels, read_stack, read_store
+    from embedseg.images import is_lazy_source, open_lazy, read_labels, read_stack
 
     if is_lazy_source(labels):
-        return read_store(labels, axes)
+        return open_lazy(labels, axes).load()
     if labels.is_dir():
         return read_stack(labels, axes, as_stored=True)
     # Labels have no channels, and surfaces are those of a volume.

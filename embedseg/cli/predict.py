@@ -141,7 +141,7 @@ def predict(
     scheduler: Scheduler = None,
     threads: Threads = None,
     memory: Memory = None,
-    level: Level = 0,
+    level: Level = None,
     dry_run: DryRun = False,
     settings: Settings = None,
     overwrite: Overwrite = False,

@@ -15,6 +15,7 @@ from embedseg.cli.numbers import parse_as, parse_whole
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions, Result
     from embedseg.cli.predict_request import PredictRequest
+    from embedseg.images import LazyImage
     from embedseg.segmenter import Segmenter
 
 BlockSize = Annotated[
@@ -76,12 +77,13 @@ Memory = Annotated[
     ),
 ]
 Level = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--level",
         min=0,
         max=100,
-        help="Level of the pyramid of an OME-Zarr image.",
+        help="Level of the pyramid of an OME-Zarr image or a TIFF; 0 is the finest.",
+        show_default="the one that fits the model's pixel size",
         rich_help_panel=PANEL,
     ),
 ]
@@ -166,9 +168,10 @@ def segment_source(
 def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
     """Print the number of blocks, and what they take."""
     from embedseg.blockwise import estimate_blocks
-    from embedseg.images import open_lazy
+    from embedseg.images import open_fitting
 
-    image = open_lazy(source, request.axes, request.spacing, request.level)
+    target = segmenter.config.known_spacing
+    image = open_fitting(source, request.axes, request.spacing, request.level, target)
     if "T" in image.axes and request.by_frame:
         typer.echo(f"frames: {image.shape[0]}, each one:")
         image = image.at_frame(0)
@@ -259,23 +262,35 @@ def _try_field(
 
 
 # -- images that turn out to be too large ----------------------------------------------------------
-def too_large(
-    segmenter: Segmenter, path: Path, axes: str | None, spacing: tuple[float, ...] | None
-) -> bool:
+def open_divisible(request: PredictRequest, segmenter: Segmenter, path: Path) -> LazyImage | None:
+    """Open an image that can be cut into blocks; None for any other, and for what is broken.
+
+    Raises
+    ------
+    DataError
+        If it has no such level as is asked for.
+    """
+    from embedseg.images import open_fitting
+    from embedseg.types import DataError, UsageError
+
+    try:
+        target = segmenter.config.known_spacing
+        return open_fitting(path, request.axes, request.spacing, request.level, target)
+    except (DataError, UsageError):
+        if request.level:
+            raise
+        # Reading it reports what is wrong with it.
+        return None
+
+
+def too_large(segmenter: Segmenter, image: LazyImage) -> bool:
     """Return whether an image would not fit into memory as a whole, and can be cut into blocks."""
     from math import prod
 
     import torch
 
-    from embedseg.images import open_lazy
     from embedseg.nets import DECODING, IMAGE, MAPS, SHARES, available_memory
-    from embedseg.types import DataError, UsageError
 
-    try:
-        image = open_lazy(path, axes, spacing)
-    except (DataError, UsageError):
-        # Reading it reports what is wrong with it.
-        return False
     config = segmenter.config
     channels = sum(spec.channels for spec in config.method.maps(config.ndim))
     each = MAPS * channels + DECODING + IMAGE * config.channels
@@ -283,22 +298,15 @@ def too_large(
     if "T" in image.axes or needed < SHARES["cpu"] * available_memory(torch.device("cpu")):
         return False
     say(
-        f"{path.name}: would take {needed / 1e9:.0f} GB, more than is free, so it is segmented in "
-        "blocks"
+        f"{Path(image.source).name}: would take {needed / 1e9:.0f} GB, more than is free, so it "
+        "is segmented in blocks"
     )
     return True
 
 
 def in_blocks_instead(
-    segmenter: Segmenter,
-    path: Path,
-    target: Path,
-    axes: str | None,
-    spacing: tuple[float, ...] | None,
-    overwrite: bool,
+    request: PredictRequest, segmenter: Segmenter, path: Path, target: Path
 ) -> str:
     """Segment an image in blocks without being asked to; return what was found."""
-    result = segmenter.segment_blocks(
-        path, target, axes=axes, spacing=spacing, overwrite=overwrite, progress=at_terminal()
-    )
+    result = segment_source(request, segmenter, str(path), target, at_terminal())
     return f"{result.count} objects" if result.table else "classes"

@@ -68,10 +68,13 @@ def _as_greys(stored: bytes) -> tuple[bytes, NDArray[np.uint8]]:
     return b"".join(parts), colours
 
 
+#: Suffixes of slides, TIFFs with pyramids.
+SLIDES = (".svs", ".ndpi")
 #: The reader of a file, by its suffix; it gets the path, and number or name of the image in it.
 READERS: dict[str, Callable[[Path, str | None], Content]] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
+    **dict.fromkeys(SLIDES, read_tiff),
     ".png": read_png,
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
