@@ -17,7 +17,7 @@ from embedseg.images.formats import READERS, read_png
 from embedseg.images.hdf5 import CONTAINERS, open_hdf5
 from embedseg.images.inputs import check_link, split_container
 from embedseg.images.microscopes import PLUGINS
-from embedseg.images.slices import Slices
+from embedseg.images.slices import Slices, find_whole
 from embedseg.images.stores import Source, open_zarr
 from embedseg.images.tiff import find_display, open_tiff, read_tiff
 from embedseg.images.tiff_series import choose_level, choose_series, open_file
@@ -62,6 +62,8 @@ def inspect_file(source: str, wanted: str | None, level: int = 0) -> Source:
         level.
     """
     path, inside = split_container(Path(os.path.abspath(source)))
+    if path.is_dir():
+        path = find_whole(path) or path
     kind = path.suffix.lower()
     tiff = READERS.get(kind) is read_tiff
     if level and not (tiff and path.is_file()):
