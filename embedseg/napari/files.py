@@ -179,7 +179,7 @@ def _read_outlines(path: Path) -> Layer:
     layer = _find_open_image()
     axes = "" if layer is None else label_axes(list_axes(layer)[0])
     shape = None
-    if layer is not None and axes in ("YX", "ZYX"):
+    if layer is not None and axes in ("YX", "ZYX", "TYX", "TZYX"):
         own = read_pixels(layer).shape
         shape = own[: len(axes)] if getattr(layer, "rgb", False) else own[-len(axes) :]
     try:
