@@ -116,9 +116,13 @@ def mesh(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Make closed surfaces of the objects of a label volume, in µm."""
+    """Make closed surfaces of the objects of a label volume, in µm.
+
+    They lie where the labels do: the translation of an OME-Zarr store is added.
+    """
     from embedseg.common import check_not_inputs
     from embedseg.export import MeshOptions, check_outputs, save_surfaces
+    from embedseg.images import first_pixel
     from embedseg.types import DataError
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
@@ -145,6 +149,7 @@ def mesh(
         name=str(labels),
         progress=at_terminal(),
         spacing_known=(given or image.spacing) is not None,
+        offset=first_pixel(image.scales, 3),
     )
     if json:
         print_json([row._asdict() for row in rows])
