@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedseg.cli.console import at_terminal, explain_error, say
+from embedseg.cli.console import at_terminal, say
 from embedseg.cli.help import BLOCKS as PANEL
 from embedseg.cli.numbers import parse_as, parse_whole
 
@@ -23,8 +23,8 @@ BlockSize = Annotated[
     typer.Option(
         "--block",
         metavar="Z,Y,X",
-        help="Segment one image in blocks of this size, pixels, with one block in memory at a "
-        "time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then.",
+        help="Segment images in blocks of this size, pixels, with one block in memory at a "
+        "time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then, or a folder.",
         show_default="128,512,512 or 4096,4096 for zarr",
         rich_help_panel=PANEL,
     ),
@@ -121,33 +121,6 @@ def block_options(
     )
 
 
-def predict_in_blocks(request: PredictRequest) -> None:
-    """Segment one image of any size, or print what that would take."""
-    from embedseg.images import is_lazy_source, list_fields
-    from embedseg.types import UsageError
-
-    if request.needs_whole_images:
-        raise UsageError(
-            "--maps, --plot, --pieces, --also and what tidies objects are not for images in blocks"
-        )
-    if len(request.inputs) != 1:
-        raise UsageError(f"{len(request.inputs)} inputs: expected one image, to segment in blocks")
-    source, more = request.inputs[0], {}
-    fields = list_fields(source) if is_lazy_source(source) else []
-    if request.tta or request.planes:
-        more = {
-            "predict.tta": str(request.tta).lower(),
-            "predict.planes": str(request.planes).lower(),
-        }
-    segmenter = request.load_model(more)
-    if fields:
-        predict_fields(request, segmenter, fields)
-    elif request.dry_run:
-        _estimate(segmenter, source, request)
-    else:
-        _report(segment_source(request, segmenter, source, request.output, at_terminal()))
-
-
 def segment_source(
     request: PredictRequest, segmenter: Segmenter, source: str, output: Path, progress: bool
 ) -> Result:
@@ -165,7 +138,7 @@ def segment_source(
     )
 
 
-def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
+def print_estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
     """Print the number of blocks, and what they take."""
     from embedseg.blockwise import estimate_blocks
     from embedseg.images import open_fitting
@@ -179,7 +152,8 @@ def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> Non
     typer.echo("\n".join(estimate.lines()))
 
 
-def _report(result: Result) -> None:
+def print_result(result: Result) -> None:
+    """Print what was found in an image."""
     say(
         f"{result.blocks} blocks"
         + (f", {result.retried} of them with wider halos" if result.retried else "")
@@ -192,43 +166,6 @@ def _report(result: Result) -> None:
         typer.echo(f"classes written to {result.labels}")
 
 
-# -- plates ----------------------------------------------------------------------------------------
-def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
-    """Segment the fields of a plate or a well that have no labels yet."""
-    from embedseg.common import check_not_inputs, check_output_folder, plural
-    from embedseg.types import UsageError
-
-    source, output = request.inputs[0].rstrip("/"), request.output
-    plate = Path(source).resolve()
-    if output.parent.name == "labels" and output.parent.parent.resolve() == plate:
-        targets = {field: Path(source, field, "labels", output.name) for field in fields}
-    elif output.suffix:
-        raise UsageError(
-            f"{output}: expected a folder, or {source}/labels/NAME, for the labels of "
-            f"{len(fields)} fields"
-        )
-    else:
-        check_not_inputs([output], [plate])
-        check_output_folder(output, True)
-        targets = {field: output / f"{field}.zarr" for field in fields}
-    if request.dry_run:
-        typer.echo(f"fields: {len(fields)}, the first one:")
-        _estimate(segmenter, f"{source}/{fields[0]}", request)
-        return
-    missing = [each for each in fields if request.overwrite or not targets[each].exists()]
-    if skipped := len(fields) - len(missing):
-        say(f"{skipped} of {len(fields)} have labels already and are skipped")
-    failed = [
-        field
-        for number, field in enumerate(missing, 1)
-        if not _try_field(
-            request, segmenter, field, targets[field], f"[{number}/{len(missing)}] {field}"
-        )
-    ]
-    typer.echo(f"{plural(len(missing) - len(failed), 'field')} written to {output}")
-    refuse_failed("fields", failed, len(missing))
-
-
 def refuse_failed(noun: str, failed: Sequence[str], total: int) -> None:
     """Raise an error that names the first of those that failed, if any did."""
     from embedseg.types import DataError
@@ -239,26 +176,6 @@ def refuse_failed(noun: str, failed: Sequence[str], total: int) -> None:
             + ", ".join(failed[:5])
             + " ..." * (len(failed) > 5)
         )
-
-
-def _try_field(
-    request: PredictRequest, segmenter: Segmenter, field: str, target: Path, place: str
-) -> bool:
-    """Segment a field and print what was found, or what is wrong with it; return success."""
-    from embedseg.common import disk_is_full
-    from embedseg.types import DataError
-
-    source = f"{request.inputs[0].rstrip('/')}/{field}"
-    try:
-        result = segment_source(request, segmenter, source, target, progress=False)
-    except DataError as error:  # a bad field must not cost the others
-        if disk_is_full(error):
-            raise
-        say(f"{place}: failed")
-        explain_error(error)
-        return False
-    say(f"{place}: " + (f"{result.count} objects" if result.table else "classes"))
-    return True
 
 
 # -- images that turn out to be too large ----------------------------------------------------------

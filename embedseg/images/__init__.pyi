@@ -19,6 +19,7 @@ from .image import (
 from .inputs import (
     check_link as check_link,
     expand_inputs as expand_inputs,
+    expand_sources as expand_sources,
     name_outputs as name_outputs,
     split_container as split_container,
     stem as stem,
