@@ -119,6 +119,7 @@ def test_only_the_tiles_of_a_box_are_decoded(slide: Path, monkeypatch: pytest.Mo
 @pytest.mark.parametrize("source", ["folder", "a.npy"])
 def test_other_sources_have_no_levels(tmp_path: Path, source: str) -> None:
     (tmp_path / "folder").mkdir()
+    tifffile.imwrite(tmp_path / "folder/z1.tif", PIXELS[..., 0])
     np.save(tmp_path / "a.npy", PIXELS)
     with pytest.raises(DataError, match="has no level 1, only an OME-Zarr image or a TIFF has"):
         open_lazy(tmp_path / source, level=1)
