@@ -283,7 +283,7 @@ class Segmenter:
         *,
         axes: str | None = None,
         spacing: Spacing | None = None,
-        level: int = 0,
+        level: int | None = None,
         options: BlockOptions | None = None,
         frames: bool = False,
         overwrite: bool = False,
@@ -301,14 +301,15 @@ class Segmenter:
         output : path
             `*.zarr` (OME-Zarr with a pyramid), `IMAGE.zarr/labels/NAME`, or `*.tif` (BigTIFF).
             The table of objects is written beside it. Labels in a store lie where the image says
-            that its pixels lie (scale and translation of an OME-Zarr image, of the level that is
-            read), and so do the centres in the table, in µm; its boxes are in pixels.
+            that its pixels lie (scale and translation of the level that is read), and so do the
+            centres in the table, in µm; its boxes are in pixels.
         axes : str, optional
             Axes of the image, where the file does not give them.
         spacing : tuple of float, optional
             Size of a pixel along the space axes, µm, where the file has none.
         level : int
-            Level of the pyramid of an OME-Zarr image.
+            Level of the pyramid of an OME-Zarr image or a TIFF; by default the one that fits the
+            model's pixel size, see `embedseg.images.levels.open_fitting`.
         options : BlockOptions, optional
             Size of blocks, workers; see `embedseg.blockwise.BlockOptions`. With several workers
             a script has to do this under `if __name__ == "__main__"`.
@@ -331,11 +332,11 @@ class Segmenter:
         >>> model.segment_blocks("brain.zarr", "cells.zarr")  # doctest: +SKIP
         """
         from embedseg.blockwise import BlockOptions, segment_blocks
-        from embedseg.images import open_lazy
+        from embedseg.images import open_fitting
 
         return segment_blocks(
             self.predictor,
-            open_lazy(image, axes, spacing, level),
+            open_fitting(image, axes, spacing, level, self.config.known_spacing),
             Path(output),
             options or BlockOptions(),
             home=self.home,

@@ -5,7 +5,8 @@ names in `join` how these labels become those of the image:
 
 - "seed-ownership": an object is known by the pixel that it grew from. The block whose inner box
   holds that pixel numbers it, and all blocks that met it look the number up.
-- "faces": objects of neighbouring blocks are one if they share pixels on a layer that both decoded.
+- "faces": objects of neighbouring blocks are one if a piece of both is about the same on a layer
+  that both decoded.
 - "none": labels are classes and stay what they are.
 
 Numbers run from 1 to n in the order of the blocks and, in a block, of its objects: they do not
@@ -25,6 +26,7 @@ from scipy.sparse.csgraph import connected_components
 
 from embedseg.blockwise.block_objects import BlockObjects, ObjectTable, crop_objects, no_objects
 from embedseg.geometry import Block
+from embedseg.labels import label_pieces
 from embedseg.methods import JoinName
 from embedseg.types import Indices, Labels, Mask, PerAxis, Segmentation
 
@@ -197,7 +199,7 @@ JOININGS: dict[JoinName, Joining] = {
 def _shared_pixels(
     blocks: Sequence[Block], objects: Sequence[BlockObjects], start: Indices
 ) -> Indices:
-    """Return pairs of objects that share pixels on a face, (pairs, 2).
+    """Return pairs of objects that share a piece of a face, (pairs, 2).
 
     Objects of block k count from `start[k]` on; outer boxes reach at least a pixel beyond the
     inner ones.
@@ -211,10 +213,33 @@ def _shared_pixels(
             if b is None:
                 continue
             theirs = objects[b].first[axis]
-            both = (ours > 0) & (theirs > 0)
-            shared = np.stack([ours[both] - 1 + start[a], theirs[both] - 1 + start[b]], axis=1)
-            pairs.append(np.unique(shared.astype(np.int64), axis=0))
+            shared = _shared_pieces(ours, theirs).astype(np.int64) - 1
+            pairs.append(np.add(shared, (start[a], start[b])))
     return np.concatenate(pairs)
+
+
+def _shared_pieces(ours: Labels, theirs: Labels) -> Indices:
+    """Return pairs of labels in two versions of a layer of which a piece is about the same.
+
+    That is at least half of the smaller one: where two objects meet, blocks may differ in the
+    pixels between them, if what lies beyond the halo decides on these.
+
+    Examples
+    --------
+    >>> _shared_pieces(np.array([[1, 1, 1, 0, 2, 2]]), np.array([[4, 4, 4, 0, 4, 5]])).tolist()
+    [[1, 4], [2, 4], [2, 5]]
+    >>> _shared_pieces(np.array([[1, 1, 1, 2, 2, 2]]), np.array([[4, 4, 4, 4, 5, 5]])).tolist()
+    [[1, 4], [2, 5]]
+    """
+    both = (ours > 0) & (theirs > 0)
+    if not both.any():
+        return np.zeros((0, 2), np.int64)
+    pieces = [label_pieces(layer) for layer in (ours, theirs)]
+    shared = np.stack([each[both] for each in pieces])
+    pairs, first, counts = np.unique(shared, axis=1, return_index=True, return_counts=True)
+    sizes = [np.bincount(each.ravel())[own] for each, own in zip(pieces, pairs, strict=True)]
+    same = first[2 * counts >= np.minimum(*sizes)]
+    return np.stack([ours[both][same], theirs[both][same]], axis=1)
 
 
 def drop_objects(numbering: Numbering, keep: Mask) -> Numbering:

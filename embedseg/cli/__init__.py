@@ -24,6 +24,7 @@
     predict_blocks.py   Prediction of an image in blocks, and the options for it
     predict_files.py    Prediction of files one by one, with what is written beside the labels
     predict_request.py  The request of predict: all of its options, parsed
+    predict_stores.py   Prediction in blocks: of an image, of several, and of the fields of plates
     score.py            The command score: two folders of label images compared
     stack.py            The command stack: labels and surfaces of a stack of slices
     train.py            The command train: a model from a data folder

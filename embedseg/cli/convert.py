@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from embedseg.images import Image
+    from embedseg.labels import CleanOptions
 
 #: What label images are called among the formats, and how their files end.
 LABELS, SUFFIXES = "tif", (".tif", ".tiff")
@@ -87,7 +88,7 @@ def convert(
         typer.Option(
             "--shape",
             metavar="Z,Y,X",
-            help="Size of that image, pixels.",
+            help="Size of that image, pixels; T,Z,Y,X of a film of volumes.",
             show_default=False,
             rich_help_panel=OUTLINES,
         ),
@@ -125,8 +126,9 @@ def convert(
     from embedseg.common import check_output_file
     from embedseg.export import Objects, check_export, export_objects
     from embedseg.images import write_labels
-    from embedseg.labels import clean, object_ids
+    from embedseg.labels import object_ids
     from embedseg.plots import save_overlay
+    from embedseg.types import DataError
 
     given, size, kind = parse_spacing(spacing), _shape(shape), _kind(to, output)
     options = tidying_options(largest_piece, fill_holes, min_size, clear_border)
@@ -136,7 +138,12 @@ def convert(
         check_export(output, kind, overwrite=overwrite)
     drawing = _Drawing(link, keep_regions)
     read = _read(source, image, like, size, drawing, axes and axes.upper(), given)
-    labels = clean(read.data, options)
+    film = "T" in read.axes
+    if film and plot:
+        raise DataError(
+            f"{source}: drawn on a film ({read.axes}), --plot is for images and volumes"
+        )
+    labels = _tidy(read.data, options, film)
     shown = _image(image, axes and axes.upper()) if image else None
     pixels = _with_channels(shown) if shown else None
     if shown:
@@ -153,6 +160,7 @@ def convert(
             channels=shown.channels if shown else (),
             progress=at_terminal(),
             spacing_known=(given or read.spacing) is not None,
+            film=film,
             scales=read.scales,
         )
         export_objects(output, objects, kind, overwrite=overwrite)
@@ -167,6 +175,15 @@ def convert(
             title=source.name,
         )
     typer.echo(f"{plural(count, 'object')} written to {output}")
+
+
+def _tidy(labels: NDArray[Any], options: CleanOptions, film: bool) -> NDArray[Any]:
+    """Return tidied labels, of a film frame by frame."""
+    import numpy as np
+
+    from embedseg.labels import clean
+
+    return np.stack([clean(each, options) for each in labels]) if film else clean(labels, options)
 
 
 def _kind(asked: str | None, output: Path) -> str:
@@ -210,7 +227,7 @@ def _read(
     from dataclasses import replace
 
     from embedseg.export import IMPORTERS
-    from embedseg.images import is_lazy_source, label_axes, read_labels, read_store
+    from embedseg.images import is_lazy_source, label_axes, open_lazy, read_labels
     from embedseg.types import DataError, UsageError, check_labels
 
     if source.suffix.lower() in IMPORTERS:
@@ -222,7 +239,7 @@ def _read(
         )
     axes = axes and label_axes(axes)
     if is_lazy_source(source):
-        labels = read_store(source, axes, spacing)
+        labels = open_lazy(source, axes, spacing).load()
         labels = replace(labels, data=check_labels(labels.data, name=str(source)))
     else:
         labels = read_labels(source, axes)
@@ -242,27 +259,30 @@ def _drawn(
     axes: str | None,
 ) -> Image:
     from embedseg.export import import_objects
-    from embedseg.images import Image, label_axes
+    from embedseg.images import Image, axis_lengths, label_axes
     from embedseg.types import UsageError
 
     if like and shape:
         raise UsageError("--like and --shape: expected one of them")
-    size, spacing = shape, None
+    size, spacing, kept = shape, None, None
     if like:
-        image = _image(like, axes)
-        size, spacing = image.data.shape[-len(label_axes(image.axes)) :], image.spacing
+        image = _image(like, axes, films=True)
+        kept = label_axes(image.axes)
+        size, spacing = axis_lengths(image.data.shape, image.axes, kept), image.spacing
     drawn = import_objects(source, size, image=like.name if like else None, **drawing._asdict())
     for line in drawn.warnings():
         say(f"{source}: {line}")
-    return Image(drawn.labels, "ZYX"[-drawn.labels.ndim :], spacing, source)
+    return Image(drawn.labels, kept or "TZYX"[-drawn.labels.ndim :], spacing, source)
 
 
 def _shape(text: str | None) -> tuple[int, ...] | None:
     from embedseg.types import UsageError
 
     size = parse_whole("--shape", text, "1024,1024")
-    if size and len(size) not in (2, 3):
-        raise UsageError(f"--shape {text!r}: expected Y,X or Z,Y,X in pixels, such as 1024,1024")
+    if size and len(size) not in (2, 3, 4):
+        raise UsageError(
+            f"--shape {text!r}: expected Y,X or Z,Y,X or T,Z,Y,X in pixels, such as 1024,1024"
+        )
     return size
 
 
@@ -271,19 +291,23 @@ def _with_channels(image: Image) -> NDArray[Any]:
     return image.data if "C" in image.axes else image.data[None]
 
 
-def _image(path: Path, axes: str | None) -> Image:
-    from embedseg.images import is_lazy_source, read_image, read_store
+def _image(path: Path, axes: str | None, films: bool = False) -> Image:
+    from embedseg.images import is_lazy_source, open_lazy, read_image
     from embedseg.types import DataError
 
-    read = read_store if is_lazy_source(path) else read_image
+    def read(axes: str | None) -> Image:
+        if is_lazy_source(path):
+            return open_lazy(path, axes).load()
+        return read_image(path, axes)
+
     try:
-        image = read(path, axes)
+        image = read(axes)
     except DataError:
         # The axes may be those of the labels only.
         if axes is None:
             raise
-        image = read(path, None)
-    if "T" in image.axes:
+        image = read(None)
+    if "T" in image.axes and not films:
         raise DataError(f"{path}: has a time axis ({image.axes}), expected an image or a volume")
     return image
 

@@ -117,9 +117,13 @@ def mesh(
     overwrite: Overwrite = False,
     json: Json = False,
 ) -> None:
-    """Make closed surfaces of the objects of a label volume, in µm."""
+    """Make closed surfaces of the objects of a label volume, in µm.
+
+    They lie where the labels do: the translation of an OME-Zarr store is added.
+    """
     from embedseg.common import check_not_inputs
     from embedseg.export import MeshOptions, check_outputs, save_surfaces
+    from embedseg.images import first_pixel
     from embedseg.types import DataError
 
     given, asked = parse_spacing(spacing), parse_labels(wanted)
@@ -147,6 +151,7 @@ def mesh(
         name=str(labels),
         progress=at_terminal(),
         spacing_known=(given or image.spacing) is not None,
+        offset=first_pixel(image.scales, 3),
     )
     if json:
         print_json([row._asdict() for row in rows])
@@ -157,10 +162,10 @@ def mesh(
 
 def _read(labels: Path, axes: str | None) -> Image:
     """Read labels from a file, a store or a folder of slices."""
-    from embedseg.images import is_lazy_source, read_labels, read_stack, read_store
+    from embedseg.images import is_lazy_source, open_lazy, read_labels, read_stack
 
     if is_lazy_source(labels):
-        return read_store(labels, axes)
+        return open_lazy(labels, axes).load()
     if labels.is_dir():
         return read_stack(labels, axes, as_stored=True)
     # Labels have no channels, and surfaces are those of a volume.

@@ -38,10 +38,10 @@ from embedseg.cli.predict_blocks import (
     Threads,
     Workers,
     block_options,
-    predict_in_blocks,
 )
 from embedseg.cli.predict_files import parse_formats, predict_files
 from embedseg.cli.predict_request import PredictRequest
+from embedseg.cli.predict_stores import predict_in_blocks
 
 
 @command(
@@ -55,7 +55,8 @@ def predict(
     context: typer.Context,
     model: Model,
     inputs: Annotated[
-        list[str], typer.Argument(metavar="INPUT...", help="Image files, folders or patterns.")
+        list[str],
+        typer.Argument(metavar="INPUT...", help="Image files, stores, folders or patterns."),
     ],
     output: Annotated[
         Path,
@@ -64,8 +65,8 @@ def predict(
             "--output",
             metavar="OUT",
             help="Folder for the label images, <stem>.tif, of images from several folders with "
-            "these; in blocks *.zarr, IMAGE.zarr/labels/NAME or *.tif; of a plate a folder, or "
-            "PLATE.zarr/labels/NAME.",
+            "these; in blocks *.zarr, IMAGE.zarr/labels/NAME or *.tif, or a folder for "
+            "<stem>.zarr; of a plate a folder, or PLATE.zarr/labels/NAME.",
         ),
     ],
     tta: Tta = False,
@@ -141,7 +142,7 @@ def predict(
     scheduler: Scheduler = None,
     threads: Threads = None,
     memory: Memory = None,
-    level: Level = 0,
+    level: Level = None,
     dry_run: DryRun = False,
     settings: Settings = None,
     overwrite: Overwrite = False,

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedseg.cli.console import explain_error, say
+from embedseg.cli.console import say
 from embedseg.cli.help import BLOCKS as PANEL
 from embedseg.cli.numbers import parse_as, parse_whole
 
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions, Result
     from embedseg.cli.predict_request import PredictRequest
+    from embedseg.images import LazyImage
     from embedseg.segmenter import Segmenter
 
 BlockSize = Annotated[
@@ -22,8 +23,8 @@ BlockSize = Annotated[
     typer.Option(
         "--block",
         metavar="Z,Y,X",
-        help="Segment one image in blocks of this size, pixels, with one block in memory at a "
-        "time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then.",
+        help="Segment images in blocks of this size, pixels, with one block in memory at a "
+        "time; -o is *.zarr, IMAGE.zarr/labels/NAME or *.tif then, or a folder.",
         show_default="128,512,512 or 4096,4096 for zarr",
         rich_help_panel=PANEL,
     ),
@@ -76,12 +77,13 @@ Memory = Annotated[
     ),
 ]
 Level = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--level",
         min=0,
         max=100,
-        help="Level of the pyramid of an OME-Zarr image.",
+        help="Level of the pyramid of an OME-Zarr image or a TIFF; 0 is the finest.",
+        show_default="the one that fits the model's pixel size",
         rich_help_panel=PANEL,
     ),
 ]
@@ -119,33 +121,6 @@ def block_options(
     )
 
 
-def predict_in_blocks(request: PredictRequest) -> None:
-    """Segment one image of any size, or print what that would take."""
-    from embedseg.images import is_lazy_source, list_fields
-    from embedseg.types import UsageError
-
-    if request.needs_whole_images:
-        raise UsageError(
-            "--maps, --plot, --pieces, --also and what tidies objects are not for images in blocks"
-        )
-    if len(request.inputs) != 1:
-        raise UsageError(f"{len(request.inputs)} inputs: expected one image, to segment in blocks")
-    source, more = request.inputs[0], {}
-    fields = list_fields(source) if is_lazy_source(source) else []
-    if request.tta or request.planes:
-        more = {
-            "predict.tta": str(request.tta).lower(),
-            "predict.planes": str(request.planes).lower(),
-        }
-    segmenter = request.load_model(more)
-    if fields:
-        predict_fields(request, segmenter, fields)
-    elif request.dry_run:
-        _estimate(segmenter, source, request)
-    else:
-        _report(segment_source(request, segmenter, source, request.output, progress=True))
-
-
 def segment_source(
     request: PredictRequest, segmenter: Segmenter, source: str, output: Path, progress: bool
 ) -> Result:
@@ -163,12 +138,13 @@ def segment_source(
     )
 
 
-def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
+def print_estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
     """Print the number of blocks, and what they take."""
     from embedseg.blockwise import estimate_blocks
-    from embedseg.images import open_lazy
+    from embedseg.images import open_fitting
 
-    image = open_lazy(source, request.axes, request.spacing, request.level)
+    target = segmenter.config.known_spacing
+    image = open_fitting(source, request.axes, request.spacing, request.level, target)
     if "T" in image.axes and request.by_frame:
         typer.echo(f"frames: {image.shape[0]}, each one:")
         image = image.at_frame(0)
@@ -176,7 +152,8 @@ def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> Non
     typer.echo("\n".join(estimate.lines()))
 
 
-def _report(result: Result) -> None:
+def print_result(result: Result) -> None:
+    """Print what was found in an image."""
     say(
         f"{result.blocks} blocks"
         + (f", {result.retried} of them with wider halos" if result.retried else "")
@@ -187,43 +164,6 @@ def _report(result: Result) -> None:
         )
     else:
         typer.echo(f"classes written to {result.labels}")
-
-
-# -- plates ----------------------------------------------------------------------------------------
-def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
-    """Segment the fields of a plate or a well that have no labels yet."""
-    from embedseg.common import check_not_inputs, check_output_folder, plural
-    from embedseg.types import UsageError
-
-    source, output = request.inputs[0].rstrip("/"), request.output
-    plate = Path(source).resolve()
-    if output.parent.name == "labels" and output.parent.parent.resolve() == plate:
-        targets = {field: Path(source, field, "labels", output.name) for field in fields}
-    elif output.suffix:
-        raise UsageError(
-            f"{output}: expected a folder, or {source}/labels/NAME, for the labels of "
-            f"{len(fields)} fields"
-        )
-    else:
-        check_not_inputs([output], [plate])
-        check_output_folder(output, True)
-        targets = {field: output / f"{field}.zarr" for field in fields}
-    if request.dry_run:
-        typer.echo(f"fields: {len(fields)}, the first one:")
-        _estimate(segmenter, f"{source}/{fields[0]}", request)
-        return
-    missing = [each for each in fields if request.overwrite or not targets[each].exists()]
-    if skipped := len(fields) - len(missing):
-        say(f"{skipped} of {len(fields)} have labels already and are skipped")
-    failed = [
-        field
-        for number, field in enumerate(missing, 1)
-        if not _try_field(
-            request, segmenter, field, targets[field], f"[{number}/{len(missing)}] {field}"
-        )
-    ]
-    typer.echo(f"{plural(len(missing) - len(failed), 'field')} written to {output}")
-    refuse_failed("fields", failed, len(missing))
 
 
 def refuse_failed(noun: str, failed: Sequence[str], total: int) -> None:
@@ -238,44 +178,36 @@ def refuse_failed(noun: str, failed: Sequence[str], total: int) -> None:
         )
 
 
-def _try_field(
-    request: PredictRequest, segmenter: Segmenter, field: str, target: Path, place: str
-) -> bool:
-    """Segment a field and print what was found, or what is wrong with it; return success."""
-    from embedseg.common import disk_is_full
-    from embedseg.types import DataError
-
-    source = f"{request.inputs[0].rstrip('/')}/{field}"
-    try:
-        result = segment_source(request, segmenter, source, target, progress=False)
-    except DataError as error:  # a bad field must not cost the others
-        if disk_is_full(error):
-            raise
-        say(f"{place}: failed")
-        explain_error(error)
-        return False
-    say(f"{place}: " + (f"{result.count} objects" if result.table else "classes"))
-    return True
-
-
 # -- images that turn out to be too large ----------------------------------------------------------
-def too_large(
-    segmenter: Segmenter, path: Path, axes: str | None, spacing: tuple[float, ...] | None
-) -> bool:
+def open_divisible(request: PredictRequest, segmenter: Segmenter, path: Path) -> LazyImage | None:
+    """Open an image that can be cut into blocks; None for any other, and for what is broken.
+
+    Raises
+    ------
+    DataError
+        If it has no such level as is asked for.
+    """
+    from embedseg.images import open_fitting
+    from embedseg.types import DataError, UsageError
+
+    try:
+        target = segmenter.config.known_spacing
+        return open_fitting(path, request.axes, request.spacing, request.level, target)
+    except (DataError, UsageError):
+        if request.level:
+            raise
+        # Reading it reports what is wrong with it.
+        return None
+
+
+def too_large(segmenter: Segmenter, image: LazyImage) -> bool:
     """Return whether an image would not fit into memory as a whole, and can be cut into blocks."""
     from math import prod
 
     import torch
 
-    from embedseg.images import open_lazy
     from embedseg.nets import DECODING, IMAGE, MAPS, SHARES, available_memory
-    from embedseg.types import DataError, UsageError
 
-    try:
-        image = open_lazy(path, axes, spacing)
-    except (DataError, UsageError):
-        # Reading it reports what is wrong with it.
-        return False
     config = segmenter.config
     channels = sum(spec.channels for spec in config.method.maps(config.ndim))
     each = MAPS * channels + DECODING + IMAGE * config.channels
@@ -283,22 +215,15 @@ def too_large(
     if "T" in image.axes or needed < SHARES["cpu"] * available_memory(torch.device("cpu")):
         return False
     say(
-        f"{path.name}: would take {needed / 1e9:.0f} GB, more than is free, so it is segmented in "
-        "blocks"
+        f"{Path(image.source).name}: would take {needed / 1e9:.0f} GB, more than is free, so it "
+        "is segmented in blocks"
     )
     return True
 
 
 def in_blocks_instead(
-    segmenter: Segmenter,
-    path: Path,
-    target: Path,
-    axes: str | None,
-    spacing: tuple[float, ...] | None,
-    overwrite: bool,
+    request: PredictRequest, segmenter: Segmenter, path: Path, target: Path
 ) -> str:
     """Segment an image in blocks without being asked to; return what was found."""
-    result = segmenter.segment_blocks(
-        path, target, axes=axes, spacing=spacing, overwrite=overwrite, progress=True
-    )
+    result = segment_source(request, segmenter, str(path), target, progress=True)
     return f"{result.count} objects" if result.table else "classes"

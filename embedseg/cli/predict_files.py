@@ -16,7 +16,12 @@ from embedseg.cli.console import at_terminal, explain_error, say
 from embedseg.cli.options import check_axes, check_spacing, parse_list
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
-from embedseg.cli.predict_blocks import in_blocks_instead, refuse_failed, too_large
+from embedseg.cli.predict_blocks import (
+    in_blocks_instead,
+    open_divisible,
+    refuse_failed,
+    too_large,
+)
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -119,10 +124,13 @@ def _check_existing(files: Mapping[Path, Path], axes: str | None) -> None:
         except DataError as error:
             raise UsageError(f"{error}; remove it to have it made again, or --overwrite") from error
         try:
-            expected = _lengths(open_lazy(path, axes))
+            image = open_lazy(path, axes)
+            # The level that they are of depends on the model.
+            levels = [image, *(open_lazy(path, axes, None, n) for n in range(1, image.levels))]
         except (DataError, UsageError):  # an image that is only read as a whole
             continue
-        if found != expected:
+        expected = _lengths(image)
+        if found not in map(_lengths, levels):
             raise UsageError(
                 f"{target}: has {_format_lengths(found)}, expected {_format_lengths(expected)} as "
                 f"{path}; remove it to have it made again, or --overwrite"
@@ -222,23 +230,23 @@ def _try_file(job: _Job, path: Path, target: Path, place: str) -> bool:
 def _predict_file(job: _Job, path: Path, target: Path) -> str:
     """Segment a file, as a whole if it fits into memory; return what was found."""
     request, segmenter = job.request, job.segmenter
-    divisible = not (request.needs_whole_images or request.planes)
-    if divisible and too_large(segmenter, path, request.axes, request.spacing):
+    lazy = open_divisible(request, segmenter, path)
+    whole = request.needs_whole_images or request.planes
+    if lazy is not None and not whole and too_large(segmenter, lazy):
         target.parent.mkdir(parents=True, exist_ok=True)
-        return in_blocks_instead(
-            segmenter, path, target, request.axes, request.spacing, request.overwrite
-        )
-    return _predict_image(job, path, target)
+        return in_blocks_instead(request, segmenter, path, target)
+    pyramid = lazy if lazy is not None and lazy.levels > 1 else None
+    return _predict_image(job, path, target, pyramid)
 
 
-def _predict_image(job: _Job, path: Path, target: Path) -> str:
+def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | None) -> str:
     """Segment a file as a whole; return what was found."""
     from embedseg.data import to_mask_values
     from embedseg.images import label_axes, write_labels
     from embedseg.labels import clean_segmentation
 
     request, segmenter, name = job.request, job.segmenter, str(job.names[path])
-    image = _read_image(job, path)
+    image = _read_image(job, path, pyramid)
     spacing = request.spacing or image.spacing
     maps, segmentation = _segment(job, image, spacing)
     if request.maps and maps is not None:
@@ -267,14 +275,17 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
     return segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
 
 
-def _read_image(job: _Job, path: Path) -> Image:
-    """Read an image, and check that its axes are those of the request and of the model."""
+def _read_image(job: _Job, path: Path, pyramid: LazyImage | None) -> Image:
+    """Read an image, and check that its axes are those of the request and of the model.
+
+    `pyramid` is the level of a pyramid that is read.
+    """
     from embedseg.images import drop_equal_colours, read_image
     from embedseg.model import check_pixel_size
     from embedseg.types import DataError, UsageError
 
     request, segmenter = job.request, job.segmenter
-    image = read_image(path, request.axes)
+    image = read_image(path, request.axes) if pyramid is None else pyramid.load()
     if segmenter.config.channels == 1:
         image = drop_equal_colours(image)
     if "T" in image.axes and not request.by_frame:

@@ -30,7 +30,9 @@ class PredictRequest:
         What is written beside the labels: maps, pictures, pieces of classes, objects.
     tidy
         How objects are tidied.
-    blocks, level, dry_run
+    level
+        Level of a pyramid that is read; None: the one that fits the model's pixel size.
+    blocks, dry_run
         Options of images in blocks.
     command
         The command as it was typed.
@@ -53,7 +55,7 @@ class PredictRequest:
     formats: tuple[str, ...]
     tidy: CleanOptions
     blocks: BlockOptions
-    level: int
+    level: int | None
     dry_run: bool
     command: str
 
@@ -70,7 +72,6 @@ class PredictRequest:
 
         return (
             self.blocks != BlockOptions()
-            or self.level > 0
             or self.dry_run
             or self.output.suffix.lower() in (".zarr", ".tif", ".tiff")
             or is_lazy_source(self.output.parent.parent)

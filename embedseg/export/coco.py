@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -172,7 +173,7 @@ def expand(text: str) -> NDArray[np.int64]:
 
 # -- in --------------------------------------------------------------------------------------------
 def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
-    """Read the instances of one image, or of a volume whose planes are the images.
+    """Read the instances of one image, or of a volume or film whose planes are the images.
 
     Raises
     ------
@@ -204,8 +205,18 @@ def read_coco(path: Path, canvas: Canvas) -> tuple[PerAxis, Iterator[Drawn]]:
             f"{path}: is of an image of {size[0]} x {size[1]} pixels, expected "
             f"{shape[-2]} x {shape[-1]}"
         )
-    flat = len(shape) == 2 if shape is not None else not any("plane" in one for one in images)
-    return (size if flat else (len(planes), *size)), _instances(path, read, planes, size)
+    if shape is not None and len(shape) == 4:
+        full = tuple(shape)
+    elif shape is None and _is_film_of_volumes(images):
+        full = (*(1 + max(one[key] for one in images) for key in ("frame", "plane")), *size)
+    else:
+        flat = len(shape) == 2 if shape else not any("plane" in one for one in images)
+        full = size if flat else (len(planes), *size)
+    return full, _instances(path, read, planes, size)
+
+
+def _is_film_of_volumes(images: list[dict[str, Any]]) -> bool:
+    return all("frame" in one and "plane" in one for one in images)
 
 
 def _check_keys(path: Path, read: Any) -> None:
@@ -229,13 +240,17 @@ def _check_keys(path: Path, read: Any) -> None:
 
 def _planes(
     path: Path, images: list[dict[str, Any]], shape: Sequence[int] | None, name: str | None
-) -> dict[Any, int]:
-    """Return the plane of each image to read, by its id."""
-    whole = {one["id"]: place for place, one in enumerate(images)}
+) -> dict[Any, tuple[int | None, int]]:
+    """Return the frame and the plane of each image to read, by its id."""
+    if _is_film_of_volumes(images):
+        return {one["id"]: (int(one["frame"]), int(one["plane"])) for one in images}
+    whole: dict[Any, tuple[int | None, int]] = {
+        one["id"]: (None, place) for place, one in enumerate(images)
+    }
     if (
         len(images) == 1
         or all("plane" in one for one in images)
-        or (shape is not None and len(shape) == 3 and shape[0] == len(images))
+        or (shape is not None and len(shape) > 2 and math.prod(shape[:-2]) == len(images))
     ):
         return whole
     found = [one for one in images if name and stem(str(one.get("file_name", ""))) == stem(name)]
@@ -244,11 +259,14 @@ def _planes(
         raise DataError(
             f"{path}: holds {len(images)} images ({names} ...), --like names one of them"
         )
-    return {found[0]["id"]: 0}
+    return {found[0]["id"]: (None, 0)}
 
 
 def _instances(
-    path: Path, read: dict[str, Any], planes: dict[Any, int], size: tuple[int, int]
+    path: Path,
+    read: dict[str, Any],
+    planes: dict[Any, tuple[int | None, int]],
+    size: tuple[int, int],
 ) -> Iterator[Drawn]:
     listed = {one["id"] for one in read["images"]}
     for row in read["annotations"]:
@@ -262,8 +280,8 @@ def _instances(
         try:
             label = label_of(str(row.get("label", "")))
             drawn = row.get("segmentation")
-            mask = _mask(drawn, size)
-            yield Drawn(label, planes[row["image_id"]], mask, missing=not drawn)
+            frame, plane = planes[row["image_id"]]
+            yield Drawn(label, plane, _mask(drawn, size), missing=not drawn, frame=frame)
         except (ValueError, TypeError, KeyError, IndexError) as error:
             raise DataError(
                 f"{path}: annotation {row.get('id')} is no instance "

@@ -160,10 +160,10 @@ def _drawn(feature: dict[str, Any], shape: Sequence[int]) -> Drawn:
     kind = properties.get("objectType") or properties.get("object_type") or feature.get("id")
     return Drawn(
         label_of(name) if isinstance(name, str) else None,
-        # Of a film of images, frames are planes.
-        int(plane.get("z", 0)) or int(plane.get("t", 0)),
+        int(plane.get("z", 0)),
         _mask(geometry, shape),
         region=kind in REGIONS,
+        frame=int(plane.get("t", 0)),
     )
 
 

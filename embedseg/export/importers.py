@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from math import prod
 from pathlib import Path
 
+import numpy as np
+
 from embedseg.common import Registry, format_shape, free_memory
 from embedseg.export.painting import Painted, paint
 from embedseg.export.rasterize import Canvas, Drawn
@@ -64,12 +66,13 @@ def import_objects(
     path : path
         `.zip`, `.roi`, `.geojson` or `.json`.
     shape : tuple of int, optional
-        Shape of the image or volume; a COCO file holds it.
+        Shape of the image, volume or film: (Y, X), (Z, Y, X), (T, Y, X) or (T, Z, Y, X); a COCO
+        file holds it. In a film outlines of one number are one object of each frame.
     image : str, optional
         Name of the image, for a COCO file of several images.
     link : bool
         Join outlines that overlap from plane to plane of a volume into one object, whatever their
-        names.
+        names; in a film of volumes frame by frame.
     keep_regions : bool
         Make objects of such annotations, too.
 
@@ -95,8 +98,8 @@ def import_objects(
         raise UsageError(f"{path}: {IMPORTERS.unknown(suffix)}")
     if not path.is_file():
         raise DataError(f"{path}: no such file")
-    if shape is not None and (len(shape) not in (2, 3) or min(shape) < 1):
-        raise UsageError(f"shape {tuple(shape)}: expected Y,X or Z,Y,X")
+    if shape is not None and (len(shape) not in (2, 3, 4) or min(shape) < 1):
+        raise UsageError(f"shape {tuple(shape)}: expected Y,X or Z,Y,X or T,Z,Y,X")
     size, drawn = IMPORTERS[suffix](path, Canvas(shape, image))
     needed, free = prod(size) * PAINTED, free_memory()
     if needed > free:
@@ -109,8 +112,9 @@ def import_objects(
         painted = paint(drawn, size, keep_regions=keep_regions)
     except DataError as error:
         raise DataError(f"{path}: {str(error).removeprefix(f'{path}: ')}") from error
-    if link and len(size) == 3:
+    if link and len(size) > 2:
         # Then the numbers of different planes are independent.
-        labels = link_slices(painted.labels)
+        volumes = painted.labels.reshape(-1, *size[-3:])
+        labels = np.stack([link_slices(volume) for volume in volumes]).reshape(size)
         painted = painted._replace(labels=labels, objects=int(labels.max()))
     return painted

@@ -88,7 +88,7 @@ class Mesh:
     Attributes
     ----------
     vertices : (n, 3) float32 ndarray
-        x, y, z in µm; the middle of the first voxel is the origin.
+        x, y, z in µm from the middle of the first voxel, or from where its place is counted.
     faces : (m, 3) int32 ndarray
         Vertices of each triangle, anticlockwise as seen from outside.
     measures : Measures
@@ -106,6 +106,7 @@ def mesh_labels(
     wanted: Sequence[int] = (),
     options: MeshOptions | None = None,
     boxes: Mapping[int, Box] | None = None,
+    offset: Sequence[float] = (0.0, 0.0, 0.0),
     name: str = "labels",
 ) -> Iterator[Mesh]:
     """Make closed surfaces of objects, one after the other, each from the box around it.
@@ -121,6 +122,9 @@ def mesh_labels(
     options : MeshOptions, optional
     boxes : mapping of int to tuple of slice, optional
         Result of `boxes_by_label`, if known.
+    offset : sequence of float
+        Where the first voxel lies along Z, Y and X, voxels, as `embedseg.images.first_pixel` gives
+        it.
     name : str
         Name of the labels in messages, such as a file name.
 
@@ -149,7 +153,7 @@ def mesh_labels(
     boxes = boxes_by_label(labels) if boxes is None else boxes
     chosen = choose(list(boxes), wanted, name)
     for label in chosen:
-        mesh, more = _mesh(labels, label, boxes[label], spacing, options)
+        mesh, more = _mesh(labels, label, boxes[label], spacing, options, offset)
         dense += more
         yield mesh
     if dense:
@@ -222,14 +226,19 @@ def choose(there: Sequence[int], wanted: Sequence[int], name: str = "labels") ->
 
 # -- one object ------------------------------------------------------------------------------------
 def _mesh(
-    labels: NDArray[np.int32], label: int, box: Box, spacing: Spacing, options: MeshOptions
+    labels: NDArray[np.int32],
+    label: int,
+    box: Box,
+    spacing: Spacing,
+    options: MeshOptions,
+    offset: Sequence[float],
 ) -> tuple[Mesh, bool]:
     """Return the mesh of an object, and whether it has many more faces than asked."""
     mask = labels[box] == label
     voxels = int(np.count_nonzero(mask))
     corners, faces = _march(mask, options.step)
-    start = [part.start for part in box]
-    vertices = np.ascontiguousarray(((corners + start) * spacing)[:, ::-1])
+    start = np.array([part.start for part in box]) + offset
+    vertices = np.ascontiguousarray((corners * spacing)[:, ::-1])
     if options.smooth:
         volume, reach = voxels * float(np.prod(spacing)), 0.5 * options.step * min(spacing)
         vertices = smoothed(vertices, faces, options.smooth, volume, reach)
@@ -242,7 +251,8 @@ def _mesh(
         part.start == 0 or part.stop == n for part, n in zip(box, labels.shape, strict=True)
     )
     dense = len(faces) > 1.5 * max(4, options.decimate * before)
-    return _measured(vertices, faces, label, voxels, capped), dense
+    place = (start * spacing)[::-1]
+    return _measured(vertices, faces, label, voxels, capped, place), dense
 
 
 def _march(mask: NDArray[np.bool_], step: int) -> tuple[NDArray[np.float64], NDArray[np.int32]]:
@@ -266,7 +276,9 @@ def _measured(
     label: int,
     voxels: int,
     capped: bool,
+    place: NDArray[np.float64],
 ) -> Mesh:
+    """Return a mesh, moved to its place after it is measured: far from 0 digits are lost."""
     edges, watertight = edges_of(faces)
     measures = Measures(
         label,
@@ -278,4 +290,4 @@ def _measured(
         capped,
         len(vertices) - edges + len(faces),
     )
-    return Mesh(vertices.astype(np.float32), faces, measures)
+    return Mesh((vertices + place).astype(np.float32), faces, measures)

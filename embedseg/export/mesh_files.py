@@ -68,6 +68,7 @@ def save_surfaces(
     name: str = "labels",
     progress: bool = False,
     spacing_known: bool = True,
+    offset: Sequence[float] = (0.0, 0.0, 0.0),
 ) -> list[Measures]:
     """Make surfaces of the objects of a volume and write them, and a table beside them.
 
@@ -75,7 +76,7 @@ def save_surfaces(
     ----------
     path : path
         File for all surfaces, `.stl`, `.ply`, `.obj` or `.glb`; the table is `<stem>.csv`.
-    labels, spacing, wanted, options, name
+    labels, spacing, wanted, options, offset, name
         As in `embedseg.export.mesh.mesh_labels`.
     each : bool
         Write a file per object instead, `<stem>_<label>`, into the folder `<stem>`.
@@ -123,7 +124,13 @@ def save_surfaces(
 
     def made() -> Iterator[Mesh]:
         meshes = mesh_labels(
-            labels, spacing, wanted=chosen, options=options, boxes=boxes, name=name
+            labels,
+            spacing,
+            wanted=chosen,
+            options=options,
+            boxes=boxes,
+            offset=offset,
+            name=name,
         )
         for mesh in tqdm(meshes, "surfaces", len(chosen), disable=not progress, leave=False):
             rows.append(mesh.measures)

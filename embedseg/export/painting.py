@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
@@ -84,14 +85,15 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...], *, keep_regions: bool 
         Outlines without a number get the next ones after the largest, in their order. Those of one
         number are one object, unless two in a plane are farther apart than both are large.
     shape : tuple of int
-        Shape of the image or volume.
+        Shape of the image, volume or film.
     keep_regions : bool
         Whether regions that hold other outlines are objects, too.
 
     Raises
     ------
     DataError
-        If there are outlines, but no object in the image.
+        If there are outlines, but no object in the image; or those of a film of volumes, for
+        another shape.
 
     Examples
     --------
@@ -102,8 +104,8 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...], *, keep_regions: bool 
     (array([[7, 7, 0], [0, 8, 0]], dtype=int32),
      ['objects that overlap earlier ones: 1, which leave 1 pixels to these'])
     """
-    volume = np.zeros(shape if len(shape) == 3 else (1, *shape), np.int32)
-    every = list(drawn)
+    volume = np.zeros((math.prod(shape[:-2]), *shape[-2:]), np.int32)
+    every = _on_planes(list(drawn), shape[:-2])
     kept, counts = _usable(every, len(volume))
     parents = find_parents(kept)
     if not keep_regions:
@@ -127,6 +129,40 @@ def paint(drawn: Iterable[Drawn], shape: tuple[int, ...], *, keep_regions: bool 
     if every and not painted.objects:
         raise DataError("; ".join(["no outline of an object in this image", *painted.warnings()]))
     return painted
+
+
+def _on_planes(drawn: Sequence[Drawn], outer: tuple[int, ...]) -> list[Drawn]:
+    """Return outlines with their index among all planes of an image, volume or film.
+
+    Of a film of images, frames are planes.
+    """
+    if len(outer) == 2:
+        return [each._replace(plane=_of_both(each, *outer)) for each in drawn]
+    frames, planes = (
+        {each[field] for each in drawn} - {None}
+        for field in map(Drawn._fields.index, ("frame", "plane"))
+    )
+    if len(frames) > 1 and len(planes) > 1:
+        raise DataError(
+            f"outlines in {len(frames)} frames and {len(planes)} planes, expected the shape "
+            "T,Z,Y,X of a film of volumes"
+        )
+    if len(frames) > 1:
+        return [each._replace(plane=each.frame) for each in drawn]
+    if len(planes) > 1:
+        return list(drawn)
+    return [each._replace(plane=each.plane or each.frame or each.plane) for each in drawn]
+
+
+def _of_both(drawn: Drawn, frames: int, planes: int) -> int | None:
+    """Return the index of an outline among the planes of all frames; -1 if it is outside."""
+    if drawn.frame is None:
+        return drawn.plane
+    plane = 0 if planes == 1 and drawn.plane is None else drawn.plane
+    if plane is None:
+        return None
+    inside = 0 <= drawn.frame < frames and 0 <= plane < planes
+    return drawn.frame * planes + plane if inside else -1
 
 
 def _usable(drawn: Iterable[Drawn], planes: int) -> tuple[list[Drawn], Counter[str]]:

@@ -61,13 +61,16 @@ class Drawn(NamedTuple):
     label : int, optional
         Number of the object, if its name holds one; outlines of the same number are one object.
     plane : int, optional
-        Index along Z, if it is known.
+        Index along Z, if it is known; in a file that numbers all planes of a film of volumes in
+        one, among these.
     mask : Mask, optional
         None for a line or a point, which have no area.
     missing : bool
         Whether the file gives no outline at all.
     region : bool
         Whether it is a region and no object, if other outlines lie in it.
+    frame : int, optional
+        Index along T, if the file gives it.
     """
 
     label: int | None
@@ -75,6 +78,7 @@ class Drawn(NamedTuple):
     mask: Mask | None
     missing: bool = False
     region: bool = False
+    frame: int | None = None
 
 
 def fill(polygons: Sequence[Sequence[NDArray[Any]]], shape: Sequence[int]) -> Mask:

@@ -118,7 +118,11 @@ def _drawn(path: Path, shape: Sequence[int]) -> Iterator[Drawn]:
     for name, data in _entries(path):
         try:
             roi = roifile.ImagejRoi.frombytes(data)
-            yield Drawn(label_of(roi.name or Path(name).stem), _plane(roi), _mask(roi, shape))
+            label = label_of(roi.name or Path(name).stem)
+            # A stack has one number, a hyperstack one of each axis.
+            plane, frame = roi.z_position or 0, roi.t_position or 0
+            plane = plane or (0 if frame else roi.position or 0)
+            yield Drawn(label, _index(plane), _mask(roi, shape), frame=_index(frame))
         except (ValueError, IndexError, TypeError, struct.error) as error:
             raise DataError(f"{path}: {name} is no ImageJ ROI, or broken ({error})") from error
 
@@ -147,9 +151,7 @@ def _entries(path: Path) -> Iterator[tuple[str, bytes]]:
         raise DataError(f"{path}: holds no ImageJ ROI")
 
 
-def _plane(roi: ImagejRoi) -> int | None:
-    # Of a film of images, frames are planes.
-    place = roi.z_position or roi.t_position or roi.position
+def _index(place: int) -> int | None:
     return place - 1 if place > 0 else None
 
 

@@ -12,6 +12,7 @@
     inputs.py       Input files from paths, folders and patterns
     insertion.py    Labels inserted into an OME-Zarr image
     lazy.py         Images of any size, read box by box
+    levels.py       Levels of a pyramid, and the one that fits a pixel size
     microscopes.py  Microscope files (CZI, ND2, LIF) through bioio
     multiscales.py  Metadata of zarr arrays and OME-Zarr images: axes, pixel size, channels
     normalize.py    Normalisation of whole images, channel by channel
@@ -25,6 +26,7 @@
     stores.py       Zarr stores: arrays, OME-Zarr images, and groups of images
     synthetic.py    Synthetic images of blobs with known labels
     tiff.py         TIFF files: OME, ImageJ, plain
+    tiff_levels.py  Coarser levels of TIFFs: their pixel size and place
     tiff_series.py  Images of a TIFF file, and the one that is meant
     zarr_checks.py  Zarr arrays whose chunks are checked for their length before they are decoded
 """

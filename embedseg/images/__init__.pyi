@@ -6,7 +6,7 @@ from .axes import (
 )
 from .chunks import read_box as read_box
 from .content import Scale as Scale, first_pixel as first_pixel, to_microns as to_microns
-from .formats import READERS as READERS
+from .formats import READERS as READERS, SLIDES as SLIDES
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (
     Image as Image,
@@ -19,6 +19,7 @@ from .image import (
 from .inputs import (
     check_link as check_link,
     expand_inputs as expand_inputs,
+    expand_sources as expand_sources,
     name_outputs as name_outputs,
     split_container as split_container,
     stem as stem,
@@ -27,8 +28,8 @@ from .insertion import insert_labels as insert_labels
 from .lazy import (
     LazyImage as LazyImage,
     open_lazy as open_lazy,
-    read_store as read_store,
 )
+from .levels import open_fitting as open_fitting
 from .normalize import (
     Absolute as Absolute,
     Fixed as Fixed,

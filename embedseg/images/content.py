@@ -110,6 +110,8 @@ class Layout(NamedTuple):
         Index of each of these axes among all axes of the format; the others have length 1.
     scales : mapping of str to Scale
         Of each axis, if the format gives images a place.
+    levels : int
+        Levels of the image's pyramid.
     """
 
     shape: tuple[int, ...]
@@ -119,6 +121,7 @@ class Layout(NamedTuple):
     channels: tuple[str, ...] = ()
     display: Display | None = None
     scales: Mapping[str, Scale] = MappingProxyType({})
+    levels: int = 1
 
     def squeezed(self, lengths: Sequence[int] | None = None) -> Layout:
         """Return the layout without axes of length 1, save Y, X and those without a name.

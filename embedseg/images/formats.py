@@ -98,10 +98,13 @@ def _part(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + checksum
 
 
+#: Suffixes of slides, TIFFs with pyramids.
+SLIDES = (".svs", ".ndpi")
 #: The reader of a file, by its suffix; it gets the path, and number or name of the image in it.
 READERS: dict[str, Callable[[Path, str | None], Content]] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
+    **dict.fromkeys(SLIDES, read_tiff),
     ".png": read_png,
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,

@@ -131,6 +131,22 @@ def expand_inputs(inputs: Iterable[Path | str], *, check: bool = True) -> list[P
     return list(by_stem.values())
 
 
+def expand_sources(sources: Iterable[str]) -> list[str]:
+    """List images of any size: each path or URL is one, a pattern stands for those that match it.
+
+    Examples
+    --------
+    >>> expand_sources(["a.zarr", "s3://bucket/b.zarr", "a.zarr"])
+    ['a.zarr', 's3://bucket/b.zarr']
+    """
+    return list(dict.fromkeys(match for source in sources for match in _matches(source)))
+
+
+def _matches(source: str) -> list[str]:
+    found = [] if os.path.exists(source) else sorted(glob.glob(source), key=natural_key)
+    return found or [source]
+
+
 def _folder(path: Path) -> str:
     return os.path.abspath(split_container(path)[0].parent)
 

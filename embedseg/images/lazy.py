@@ -82,8 +82,10 @@ class LazyImage:
     channels : tuple of str
         Names of the channels; none unless each has one.
     scales : tuple of Scale
-        Place of the pixels along each axis but channels, as an OME-Zarr image gives it, of the
-        level that is read: translation and scale, in any unit. None if the file gives none.
+        Place of the pixels along each axis but channels, of the level that is read: translation and
+        scale, in any unit. None if the file gives none.
+    levels : int
+        Levels of the image's pyramid.
     """
 
     source: str
@@ -95,6 +97,7 @@ class LazyImage:
     origin: Origin = field(repr=False, compare=False)
     channels: tuple[str, ...] = ()
     scales: tuple[Scale, ...] = ()
+    levels: int = 1
 
     @property
     def offset(self) -> tuple[float, ...]:
@@ -179,6 +182,21 @@ class LazyImage:
         )
         return np.require(data[added], self.dtype, ["C", "W"])
 
+    def load(self) -> Image:
+        """Read all of the image; errors as in `read`.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> path = Path(tempfile.mkdtemp()) / "a.npy"
+        >>> np.save(path, np.eye(3))
+        >>> open_lazy(path).load().data.shape
+        (3, 3)
+        """
+        check_memory(self.source, self.shape, self.dtype)
+        data = self.read((slice(None),) * len(self.shape))
+        return Image(data, self.axes, self.spacing, Path(self.source), self.channels, self.scales)
+
 
 def open_lazy(
     source: Path | str, axes: str | None = None, spacing: Spacing | None = None, level: int = 0
@@ -199,7 +217,7 @@ def open_lazy(
     spacing : tuple of float, optional
         Size of a pixel along Z, Y and X as far as they occur, µm; overrides the metadata.
     level : int
-        Level of the pyramid of an OME-Zarr image; 0 is the finest.
+        Level of the pyramid of an OME-Zarr image or a TIFF; 0 is the finest.
 
     Raises
     ------
@@ -221,10 +239,8 @@ def open_lazy(
     with translate_errors(name):
         if is_lazy_source(name):
             opened = inspect_store(name, level)
-        elif level:
-            raise DataError(f"{name}: has no level {level}, only an OME-Zarr image has levels")
         else:
-            opened = inspect_file(name, wanted)
+            opened = inspect_file(name, wanted, level)
         layout = opened.layout
         name = opened.name
         order, places = locate_axes(
@@ -252,24 +268,8 @@ def open_lazy(
         origin,
         get_channel_names(order, shape, layout.channels),
         layout.place(label_axes(order), spacing),
+        layout.levels,
     )
-
-
-def read_store(path: Path | str, axes: str | None = None, spacing: Spacing | None = None) -> Image:
-    """Read all of a zarr store; parameters and errors as in `open_lazy`.
-
-    Examples
-    --------
-    >>> import tempfile, zarr
-    >>> path = tempfile.mkdtemp() + "/a.zarr"
-    >>> _ = zarr.create_array(path, data=np.eye(3))
-    >>> read_store(path).data.shape
-    (3, 3)
-    """
-    lazy = open_lazy(path, axes, spacing)
-    check_memory(path, lazy.shape, lazy.dtype)
-    data = lazy.read((slice(None),) * len(lazy.shape))
-    return Image(data, lazy.axes, lazy.spacing, Path(path), lazy.channels, lazy.scales)
 
 
 def _placed(lengths: Sequence[int], places: Places) -> tuple[int, ...]:

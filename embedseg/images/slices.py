@@ -16,6 +16,7 @@ from embedseg.images.formats import READERS
 from embedseg.images.hdf5 import CONTAINERS
 from embedseg.images.image import Image, read_image
 from embedseg.images.inputs import check_file, natural_key, stem
+from embedseg.images.ome_files import drop_members
 from embedseg.images.tiff import open_tiff
 from embedseg.types import DataError
 
@@ -23,13 +24,32 @@ log = logging.getLogger("embedseg")
 
 
 def find_slices(folder: Path) -> list[Path]:
-    """List the files of a folder of slices, in order.
+    """List the files of a folder of slices, in order; of a slice in several files the first one.
 
     Raises
     ------
     DataError
         If there are none, or a number is missing or occurs twice.
     """
+    slices = _by_number(folder, drop_members(_list_files(folder)))
+    _check_gaps(folder, slices)
+    return [slices[number] for number in sorted(slices)]
+
+
+def find_whole(folder: Path) -> Path | None:
+    """Return the first file of a folder if all of them are one OME-TIFF image; else None.
+
+    Raises
+    ------
+    DataError
+        If there are no files.
+    """
+    files = _list_files(folder)
+    first, *others = drop_members(files)
+    return None if others or len(files) == 1 else first
+
+
+def _list_files(folder: Path) -> list[Path]:
     kinds = [kind for kind in READERS if kind not in CONTAINERS]
     paths = sorted(
         (
@@ -43,9 +63,7 @@ def find_slices(folder: Path) -> list[Path]:
         check_file(path)
     if not paths:
         raise DataError(f"{folder}: no slices in this folder, expected files " + " ".join(kinds))
-    slices = _by_number(folder, paths)
-    _check_gaps(folder, slices)
-    return [slices[number] for number in sorted(slices)]
+    return paths
 
 
 def _by_number(folder: Path, paths: Sequence[Path]) -> dict[int, Path]:

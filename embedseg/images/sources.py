@@ -17,10 +17,10 @@ from embedseg.images.formats import READERS, read_png
 from embedseg.images.hdf5 import CONTAINERS, open_hdf5
 from embedseg.images.inputs import check_link, split_container
 from embedseg.images.microscopes import PLUGINS
-from embedseg.images.slices import Slices
+from embedseg.images.slices import Slices, find_whole
 from embedseg.images.stores import Source, open_zarr
-from embedseg.images.tiff import find_display, open_tiff
-from embedseg.images.tiff_series import choose_series, open_file
+from embedseg.images.tiff import find_display, open_tiff, read_tiff
+from embedseg.images.tiff_series import choose_level, choose_series, open_file
 from embedseg.types import DataError
 
 #: Largest page of a TIFF, in bytes, that is decoded whole: many small strips take longer.
@@ -43,7 +43,7 @@ class StoredArray(Protocol):
 
 
 # -- files and folders -----------------------------------------------------------------------------
-def inspect_file(source: str, wanted: str | None) -> Source:
+def inspect_file(source: str, wanted: str | None, level: int = 0) -> Source:
     """Return kind and layout of a file or a folder of slices; only a PNG is decoded.
 
     Parameters
@@ -52,13 +52,24 @@ def inspect_file(source: str, wanted: str | None) -> Source:
         Path.
     wanted : str, optional
         Axes that the user names; slices are read with them.
+    level : int
+        Level of the pyramid of a TIFF.
 
     Raises
     ------
     DataError
-        If the source is missing or incomplete, or slices are not all of one kind.
+        If the source is missing or incomplete, slices are not all of one kind, or there is no such
+        level.
     """
     path, inside = split_container(Path(os.path.abspath(source)))
+    if path.is_dir():
+        path = find_whole(path) or path
+    kind = path.suffix.lower()
+    tiff = READERS.get(kind) is read_tiff
+    if level and not (tiff and path.is_file()):
+        raise DataError(
+            f"{source}: has no level {level}, only an OME-Zarr image or a TIFF has levels"
+        )
     if path.is_dir():
         slices = Slices(path, wanted)
         slices.check()
@@ -67,16 +78,15 @@ def inspect_file(source: str, wanted: str | None) -> Source:
     check_link(path)
     if not path.is_file():
         raise DataError(f"{source}: no such file or folder")
-    kind = path.suffix.lower()
     if kind in CONTAINERS:
         with open_hdf5(path, inside) as (dataset, layout):
             return Source(source, "hdf5", str(path), dataset.name, layout)
-    if kind in (".tif", ".tiff"):
-        with open_tiff(path, inside) as (series, layout, ndim):
+    if tiff:
+        with open_tiff(path, inside, level) as (series, layout, ndim):
             log_display(path, layout.display)
             colours = series.dtype == np.uint8
             found = layout.shown(ndim)
-            return Source(source, "tiff", str(path), inside or "", found, colours)
+            return Source(source, "tiff", str(path), f"{level}/{inside or ''}", found, colours)
     if kind == ".npy":
         layout = make_plain_layout(_open_npy(str(path), "").shape)
         return Source(source, "npy", str(path), "", layout)
@@ -102,16 +112,17 @@ def _open_hdf5(path: str, inside: str) -> StoredArray:
 
 
 def _open_tiff(path: str, inside: str) -> StoredArray:
-    """Open a TIFF as it is shown."""
-    stored, display = _open_pages(path, inside or None)
+    """Open a TIFF as it is shown; `inside` is LEVEL/ or LEVEL/PART."""
+    level, _, part = inside.partition("/")
+    stored, display = _open_pages(path, part or None, int(level))
     return stored if display is None else Displayed(stored, display)
 
 
-def _open_pages(path: str, part: str | None) -> tuple[StoredArray, Display | None]:
+def _open_pages(path: str, part: str | None, level: int) -> tuple[StoredArray, Display | None]:
     """Map a TIFF into memory; if it is compressed, decode pages on demand."""
     with ExitStack() as stack:
         file = stack.enter_context(open_file(path))
-        series, shape, _ = choose_series(path, file, part)
+        series, shape, _ = choose_level(path, choose_series(path, file, part)[0], level)
         page, display = series.keyframe, find_display(series)
         if series.dataoffset is not None and page.is_memmappable:
             kind = file.byteorder + series.dtype.char

@@ -15,7 +15,7 @@ from embedseg.geometry import resample_to_shape
 from embedseg.images.content import check_memory
 from embedseg.images.formats import as_palette
 from embedseg.images.image import Image, read_image
-from embedseg.images.slices import check_slice, find_slices
+from embedseg.images.slices import check_slice, find_slices, find_whole
 from embedseg.types import DataError, Floats, UsageError
 
 #: Times that resized slices are held at once, normalised among others.
@@ -24,10 +24,11 @@ RESIZED = 3
 
 # -- reading ---------------------------------------------------------------------------------------
 def read_stack(path: Path | str, axes: str | None = None, *, as_stored: bool = False) -> Image:
-    """Read a volume: a folder with a file per slice, or one file with three axes of space.
+    """Read a volume: a folder with a file per slice, or one image with three axes of space.
 
-    Slices are put into the natural order of their names, which differ in nothing but numbers. No
-    slice may be missing or occur twice.
+    Such an image is a file, or a folder with all files of an OME-TIFF. Slices are put into the
+    natural order of their names, which differ in nothing but numbers. No slice may be missing or
+    occur twice.
 
     Parameters
     ----------
@@ -41,7 +42,7 @@ def read_stack(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     Returns
     -------
     Image
-        (Z, Y, X) or (C, Z, Y, X); a folder has no spacing, as the distance of its slices is
+        (Z, Y, X) or (C, Z, Y, X); slices have no spacing, as the distance of its slices is
         unknown.
 
     Raises
@@ -60,6 +61,8 @@ def read_stack(path: Path | str, axes: str | None = None, *, as_stored: bool = F
     ('ZYX', (3, 4, 5))
     """
     path = Path(path)
+    if path.is_dir():
+        path = find_whole(path) or path
     if path.is_dir():
         return Image(
             *_joined(find_slices(path), axes and axes.replace("Z", ""), as_stored), None, path

@@ -115,7 +115,7 @@ def inspect_store(source: str, level: int) -> Source:
         known = f"there are 0 to {len(names) - 1}" if names else "the metadata list none"
         raise DataError(f"{source}: has no level {level}, {known}")
     layout = read_image_layout(source, image, level, node[names[level]])
-    layout = layout._replace(channels=read_channel_names(attributes))
+    layout = layout._replace(channels=read_channel_names(attributes), levels=len(names))
     # An axis may have length 1 in a coarse level only.
     return Source(
         source, "zarr", _path(source), names[level], layout.squeezed(node[names[0]].shape)

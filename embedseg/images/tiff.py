@@ -18,7 +18,8 @@ from embedseg.images.axes import SPACE, space_axes
 from embedseg.images.content import Content, Layout, check_memory, to_microns, usable_sizes
 from embedseg.images.display import Display, inverted_display, palette_display
 from embedseg.images.ome_files import parse_xml
-from embedseg.images.tiff_series import choose_series, list_series, open_file
+from embedseg.images.tiff_levels import coarsen_layout
+from embedseg.images.tiff_series import choose_level, choose_series, list_series, open_file
 from embedseg.types import DataError, Spacing
 
 log = logging.getLogger("embedseg")
@@ -57,7 +58,7 @@ def read_tiff(path: Path, part: str | None = None) -> Content:
 
 @contextmanager
 def open_tiff(
-    path: Path, part: str | None = None
+    path: Path, part: str | None = None, level: int = 0
 ) -> Iterator[tuple[tifffile.TiffPageSeries, Layout, int]]:
     """Open a TIFF, check that it is complete, and return its layout, without reading pixels.
 
@@ -69,23 +70,25 @@ def open_tiff(
         As in `read_tiff`.
     """
     with _warnings_as_errors(path), open_file(path) as file:
-        series, shape, axes = choose_series(path, file, part)
+        image, full, axes = choose_series(path, file, part)
+        series, shape, _ = choose_level(path, image, level)
         _check_complete(path, series)
-        pixels = _ome_pixels(file, series) if series.kind == "ome" else None
-        named = "TCZYXS" if series.kind == "shaped" else "YX"
-        kept = tuple(i for i, axis in enumerate(axes) if shape[i] != 1 or axis in named)
-        yield (
-            series,
-            Layout(
-                tuple(shape[i] for i in kept),
-                "".join(axes[i] for i in kept),
-                _sizes(file, series, pixels),
-                kept,
-                _channels(file, series, pixels),
-                find_display(series),
-            ),
-            len(axes),
+        pixels = _ome_pixels(file, image) if image.kind == "ome" else None
+        named = "TCZYXS" if image.kind == "shaped" else "YX"
+        # An axis may have length 1 in a coarse level only.
+        kept = tuple(i for i, axis in enumerate(axes) if full[i] != 1 or axis in named)
+        layout = Layout(
+            tuple(full[i] for i in kept),
+            "".join(axes[i] for i in kept),
+            _sizes(file, image, pixels),
+            kept,
+            _channels(file, image, pixels),
+            find_display(series),
+            levels=len(image.levels),
         )
+        if level:
+            layout = coarsen_layout(layout, tuple(shape[i] for i in kept))
+        yield series, layout, len(axes)
 
 
 def find_display(series: tifffile.TiffPageSeries) -> Display | None:
@@ -167,6 +170,10 @@ def _sizes(
     kind = series.kind
     if kind == "ome":
         return _ome_sizes(file.filehandle.path, pixels)
+    if kind == "svs":
+        described = tifffile.tifffile.svs_description_metadata(series.keyframe.description)
+        size = (described.get("MPP"), "µm")
+        return usable_sizes(file.filehandle.path, {"Y": size, "X": size})
     metadata: dict[str, Any] = {}
     if kind == "imagej":
         # ImageJ leaves out a depth of 1.

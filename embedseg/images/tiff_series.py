@@ -47,12 +47,28 @@ def open_file(path: Path | str) -> tifffile.TiffFile:
 
 def list_series(file: tifffile.TiffFile) -> list[Series]:
     """List the images of a file, each with its shape and axes, lengths of 1 included."""
-    if callable(file.series):  # from tifffile 2026.5 on
-        return [(series, series.shape, series.axes) for series in file.series(squeeze=False)]
-    return [
-        (series, series.get_shape(squeeze=False), series.get_axes(squeeze=False))
-        for series in file.series
-    ]
+    # From tifffile 2026.5 on it is a function.
+    found = file.series(squeeze=False) if callable(file.series) else file.series
+    return [_with_all_axes(series) for series in found]
+
+
+def _with_all_axes(series: tifffile.TiffPageSeries) -> Series:
+    if hasattr(series, "get_shape"):  # up to tifffile 2026.4
+        return series, series.get_shape(squeeze=False), series.get_axes(squeeze=False)
+    return series, series.shape, series.axes
+
+
+def choose_level(path: Path | str, image: tifffile.TiffPageSeries, level: int) -> Series:
+    """Return a level of the pyramid of an image; 0 is the image itself.
+
+    Raises
+    ------
+    DataError
+        If there is no such level.
+    """
+    if not 0 <= level < len(image.levels):
+        raise DataError(f"{path}: has no level {level}, there are 0 to {len(image.levels) - 1}")
+    return _with_all_axes(image.levels[level])
 
 
 def choose_series(path: Path | str, file: tifffile.TiffFile, part: str | None) -> Series:

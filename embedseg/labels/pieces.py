@@ -13,8 +13,8 @@ from embedseg.labels.overlaps import overlap_table
 from embedseg.types import NOT_ANNOTATED, Indices, Labels, Mask
 
 
-def label_pieces(mask: Mask) -> Labels:
-    """Label the pieces of a mask whose pixels are connected by faces.
+def label_pieces(mask: Mask | Labels) -> Labels:
+    """Label the pieces of a mask, or of each object, whose pixels are connected by faces.
 
     Examples
     --------

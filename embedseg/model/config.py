@@ -25,7 +25,7 @@ from embedseg.methods import Method, as_method
 from embedseg.nets import Net, NetOptions, net_options
 from embedseg.prediction import PredictOptions
 from embedseg.training import TrainOptions
-from embedseg.types import LONGEST, UsageError
+from embedseg.types import LONGEST, Spacing, UsageError
 
 #: Longest duration, seconds, and bounds of memory, bytes.
 LONGEST_TRAINING = 365 * 24 * 3600.0
@@ -92,6 +92,11 @@ class Config(BaseModel):
                 f"{self.method.type} {', '.join(self.method.colours) or 'none'}"
             )
         return self
+
+    @property
+    def known_spacing(self) -> Spacing | None:
+        """The spacing that images are resampled to; None if they are not."""
+        return self.spacing if self.spacing_known else None
 
     def build_net(self, source: Path | str = "config") -> Net:
         """Return the net with fresh weights, drawn from torch's global generator.

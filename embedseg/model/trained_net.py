@@ -146,7 +146,7 @@ class TrainedNet:
             ndim=self.config.ndim,
             channels=self.config.channels,
             normalize=self.config.normalize,
-            spacing=self.config.spacing if self.config.spacing_known else None,
+            spacing=self.config.known_spacing,
             any_spacing=self.config.predict.any_spacing,
         )
 

@@ -18,6 +18,7 @@ from embedseg.images import (
     CONTAINERS,
     LABEL,
     READERS,
+    SLIDES,
     Image,
     LazyImage,
     is_lazy_source,
@@ -94,7 +95,7 @@ def read(path: str | Sequence[str]) -> list[Layer]:
     suffix = source.suffix.lower()
     if suffix in IMPORTERS:
         return [_read_outlines(source)]
-    if is_lazy_source(source):
+    if is_lazy_source(source) or suffix in SLIDES:
         return [_read_lazily(source)]
     if suffix in CONTAINERS:
         return _read_container(source)
@@ -178,7 +179,7 @@ def _read_outlines(path: Path) -> Layer:
     layer = _find_open_image()
     axes = "" if layer is None else label_axes(list_axes(layer)[0])
     shape = None
-    if layer is not None and axes in ("YX", "ZYX"):
+    if layer is not None and axes in ("YX", "ZYX", "TYX", "TZYX"):
         own = read_pixels(layer).shape
         shape = own[: len(axes)] if getattr(layer, "rgb", False) else own[-len(axes) :]
     try:

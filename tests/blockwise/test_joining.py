@@ -3,15 +3,20 @@
 from typing import get_args
 
 import cc3d
+import edt
 import numpy as np
 import pytest
 from hypothesis import given, strategies as st
+from scipy.ndimage import gaussian_filter
+from skimage.segmentation import watershed
 
 from embedseg.blockwise.block_objects import crop_objects
 from embedseg.blockwise.joining import JOININGS, Faces, SeedOwnership, drop_objects
 from embedseg.geometry import Block, split_blocks
 from embedseg.methods import METHODS, JoinName
+from embedseg.methods.boundary import Boundary
 from embedseg.methods.embedding import Embedding
+from embedseg.scoring import match_objects
 from embedseg.types import Maps, Segmentation
 
 SHAPES = {2: (50, 61), 3: (14, 30, 33)}
@@ -156,14 +161,17 @@ def test_objects_that_reach_the_end_of_what_was_read_are_marked():
 # -- pieces that hang together ---------------------------------------------------------------------
 def pieces(mask):
     labels = np.asarray(cc3d.connected_components(mask, connectivity=4 if mask.ndim == 2 else 6))
-    labels = labels.astype(np.int32)
+    return segmentation_of(labels.astype(np.int32))
+
+
+def segmentation_of(labels):
     count = int(labels.max())
     places = np.array([np.argwhere(labels == k)[0] for k in range(1, count + 1)])
     return Segmentation(
         labels,
         {
-            "position": places.reshape(-1, mask.ndim),
-            "centre": np.zeros((count, mask.ndim)),
+            "position": places.reshape(-1, labels.ndim),
+            "centre": np.zeros((count, labels.ndim)),
             "score": np.ones(count),
             "size": np.bincount(labels.ravel(), minlength=count + 1)[1:],
         },
@@ -189,3 +197,56 @@ def test_pieces_are_joined_over_faces(ndim, seed, data):
     whole = pieces(mask)
     kept = np.concatenate([[False], whole.objects["size"] > 2])[whole.labels]
     assert same_up_to_names(assembled(parts, blocks, left, shape), np.where(kept, whole.labels, 0))
+
+
+def test_objects_that_blocks_part_differently_stay_two():
+    """Two long objects side by side, whose border is a pixel off in one of the blocks."""
+    shape, blocks = (8, 20), split_blocks((8, 20), (8, 10), (0, 1), (1, 1))
+    left, right = np.ones((8, 11), np.int32), np.ones((8, 11), np.int32)
+    left[4:], right[5:] = 2, 2
+    parts, objects = zip(
+        *(
+            crop_objects(segmentation_of(labels), block, shape)
+            for labels, block in zip((left, right), blocks, strict=True)
+        ),
+        strict=True,
+    )
+    numbering = Faces().number(blocks, objects, shape)
+    labels = assembled(parts, blocks, numbering, shape)
+    assert numbering.count == 2
+    assert labels[:4].max() == 1 and labels[5:].min() == 2
+
+
+@pytest.mark.parametrize(("decoder", "least"), [("watershed", 0.86), ("boundary-watershed", 0.935)])
+def test_winding_objects_larger_than_the_halo_are_hardly_joined(decoder, least):
+    """Joined by single pixels, 0.84 and 0.92 of them would be those of the whole image."""
+    method = Boundary(decoder=decoder, min_object_size=20, sigma=2.0)
+    counts = np.zeros(2)
+    for seed in range(3):
+        maps = Maps(winding(seed), method.maps(2), (1.0, 1.0))
+        blocks = split_blocks(maps.shape, (80, 80), (6, 6), (1, 1))
+        parts, objects = in_blocks(maps, method.in_blocks(True), blocks)
+        numbering = Faces().number(blocks, objects, maps.shape)
+        labels = assembled(parts, blocks, numbering, maps.shape).astype(np.int32)
+        truth = method.decode(maps).labels
+        counts += (len(match_objects(truth, labels, 0.9)), truth.max())
+    assert counts[0] > least * counts[1]
+
+
+def winding(seed):
+    """Return maps of objects that wind and touch, with noise."""
+    rng, shape = np.random.default_rng(seed), (240, 240)
+    ground = gaussian_filter(rng.normal(size=shape), 4)
+    markers = np.zeros(shape, np.int32)
+    markers[tuple(rng.integers(0, 240, (2, 40)))] = np.arange(1, 41)
+    labels = watershed(ground, markers)
+    gaps = gaussian_filter(rng.normal(size=shape), 6)
+    labels[gaps > np.quantile(gaps, 0.75)] = 0
+    edge = (labels > 0) & (edt.edt(labels.astype(np.uint32)) <= 1.5)
+    maps = []
+    for mask, smooth, share in (((labels > 0), 1.0, 0.15), (edge, 0.7, 0.12)):
+        noise = gaussian_filter(rng.normal(size=shape), 1)
+        values = gaussian_filter(mask.astype(float), smooth) + share * noise / noise.std()
+        values = np.clip(values, 0.01, 0.99)
+        maps.append(np.log(values / (1 - values)))
+    return np.stack(maps).astype(np.float16)

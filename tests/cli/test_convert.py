@@ -15,6 +15,7 @@ import zarr
 from stores import write_store
 
 from commands import Run
+from embedseg.export import Objects, export_objects, import_objects
 from embedseg.images import blobs, open_lazy, read_image, read_labels, write_labels, write_tiff
 
 SHAPES = {2: (60, 70), 3: (8, 40, 36)}
@@ -399,3 +400,30 @@ def test_surfaces_are_made_of_stores(tmp_path: Path, run: Run) -> None:
     write_store(tmp_path / "a.zarr", labels)
     found = run("mesh", tmp_path / "a.zarr", "-o", tmp_path / "a.stl")
     assert found.code == 0 and "1 surface" in found.out, found.err
+
+
+def test_outlines_of_films_become_labels_of_frames(tmp_path: Path, run: Run) -> None:
+    film = np.zeros((2, 3, 12, 16), np.int32)
+    film[0, 0, 2:6, 2:6] = film[1, 1:, 3:9, 8:12] = 1
+    export_objects(tmp_path / "a.zip", Objects(film, (1.0,) * 3, "a", film=True), "roi")
+    image = np.zeros((2, 2, 3, 12, 16), np.float32).swapaxes(1, 2)
+    metadata = {"axes": "TZCYX", "spacing": 2, "unit": "um"}
+    pixels = {"resolution": (2, 2), "metadata": metadata}
+    tifffile.imwrite(tmp_path / "film.tif", image, imagej=True, **pixels)
+    for options in (["--like", tmp_path / "film.tif"], ["--shape", "2,3,12,16"]):
+        out = tmp_path / f"{options[0]}.tif"
+        assert run("convert", tmp_path / "a.zip", "-o", out, *options).code == 0
+        labels = read_labels(out)
+        assert labels.axes == "TZYX"
+        np.testing.assert_array_equal(labels.data, film)
+    refused = run("convert", tmp_path / "a.zip", "-o", tmp_path / "b.tif", "--shape", "3,12,16")
+    assert refused.code == 1 and "expected the shape T,Z,Y,X of a film of volumes" in refused.last
+    # Each frame is tidied by itself: as one volume both would be one object.
+    options = ["--shape", "2,3,12,16", "--min-size", "40"]
+    assert run("convert", tmp_path / "a.zip", "-o", tmp_path / "c.geojson", *options).code == 0
+    kept = import_objects(tmp_path / "c.geojson", film.shape).labels
+    assert not kept[0].any() and (kept[1] == film[1]).all()
+    refused = run(
+        "convert", tmp_path / "a.zip", "-o", tmp_path / "d.tif", *options, "--plot", "d.png"
+    )
+    assert refused.code == 1 and "drawn on a film (TZYX), --plot is for images" in refused.last

@@ -265,7 +265,7 @@ def test_what_is_there_is_not_replaced(flat, tmp_path, run):
         (["-o", "out.zarr", "--block", "8,8", "--axes", "YX"], "smaller than the halo"),
         (["-o", "out.zarr", "--block", "8", "--axes", "YX"], "expected 2 positive values"),
         (["-o", "out.zarr", "--block", "many"], "expected whole numbers such as 128,512,512"),
-        (["-o", "folder", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
+        (["-o", "out.png", "--block", "64,64", "--axes", "YX"], "expected *.zarr, *.tif or"),
         (["-o", "none.zarr/labels/x", "--axes", "YX"], "no such image to put labels into"),
         (["-o", "out.zarr", "--axes", "YX", "--plot"], "not for images in blocks"),
         (["-o", "out.zarr", "--axes", "YX", "--scheduler", "tcp://127.0.0.1:1"], "no answer"),

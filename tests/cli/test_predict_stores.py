@@ -3,6 +3,7 @@
 import csv
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 import zarr
@@ -247,3 +248,53 @@ def test_labels_of_a_plate_need_a_place_for_each_field(model, plate, tmp_path, r
     assert found.code == 2
     found = run("predict", model, plate, "-o", plate / "out")
     assert found.code == 2 and "lies inside the input" in found.last
+
+
+# -- several images --------------------------------------------------------------------------------
+def test_several_stores_are_segmented_one_after_the_other(model, tmp_path, run):
+    scale = {"Y": 1.0, "X": 1.0}
+    sources = [
+        write_store(tmp_path / f"{name}.zarr", noise(n), "YX", scale=scale)
+        for n, name in enumerate("abc")
+    ]
+    for file in (tmp_path / "c.zarr").rglob(".zarray"):
+        file.write_text("{")
+    with h5py.File(tmp_path / "d.h5", "w") as file:
+        file["raw"] = noise(3)
+    out, inputs = tmp_path / "out", [*sources, tmp_path / "d.h5"]
+    found = run("predict", model, *inputs, "--axes", "YX", "-o", out)
+    assert found.code == 1 and "1 of 4 images failed: c" in found.last, found.err
+    assert "3 images written to" in found.out
+    for source in (tmp_path / "b.zarr", tmp_path / "d.h5"):
+        own = tmp_path / f"{source.stem}-own.zarr"
+        single = run("predict", model, source, "--axes", "YX", "-o", own)
+        assert single.code == 0, single.err
+        np.testing.assert_array_equal(whole(out / f"{source.stem}.zarr"), whole(own))
+        table = out / f"{source.stem}.csv"
+        assert table.read_bytes() == own.with_suffix(".csv").read_bytes()
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}.{suffix}" for name in ("a", "b", "d") for suffix in ("zarr", "csv")
+    }
+    again = run("predict", model, tmp_path / "[ab].zarr", "-o", out)
+    assert again.code == 0 and "2 of 2 have labels already and are skipped" in again.err
+
+
+@pytest.mark.filterwarnings("ignore")  # ome-zarr's writer warns of itself
+def test_outputs_of_several_stores(model, plate, tmp_path, run):
+    (tmp_path / "day").mkdir()
+    scale = {"Y": 1.0, "X": 1.0}
+    one = write_store(tmp_path / "a.zarr", noise(), "YX", scale=scale)
+    two = write_store(tmp_path / "day/a.zarr", noise(1), "YX", scale=scale)
+    for output in ("cells.zarr", "cells.tif", "a.zarr/labels/cells"):
+        refused = run("predict", model, one, two, "-o", tmp_path / output)
+        assert refused.code == 2 and "expected a folder, for the labels of 2 images" in refused.last
+    refused = run("predict", model, one, two, "-o", one / "out")
+    assert refused.code == 2 and "lies inside the input" in refused.last
+    dry = run("predict", model, one, two, "-o", tmp_path / "none", "--dry-run")
+    assert dry.code == 0 and dry.out.startswith("images: 2, the first one:")
+    assert not (tmp_path / "none").exists()
+    out = tmp_path / "labels/all"
+    found = run("predict", model, one, two, plate, "-o", out)
+    assert found.code == 0 and "5 images written to" in found.out, found.err
+    written = {path.relative_to(out).as_posix() for path in out.rglob("*.zarr")}
+    assert written == {"a.zarr", "day/a.zarr", *(f"p/{name}.zarr" for name in NAMES)}

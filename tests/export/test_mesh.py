@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tifffile
 from matplotlib.image import imread
+from stores import write_store
 
 from commands import Run
 from embedseg.export import MeshOptions, save_surfaces
@@ -595,3 +596,24 @@ def test_steps_larger_than_an_object_leave_its_volume() -> None:
     for step in (2, 10, 1000):
         assert abs(alone(mask, step=step).measures.volume - 192) < 10
         assert abs(alone(dot, step=step).measures.volume - 1) < 0.2
+
+
+@pytest.mark.parametrize("suffix", [".stl", ".ply", ".obj", ".glb"])
+def test_surfaces_lie_where_the_labels_do(suffix: str, tmp_path: Path, run: Run) -> None:
+    import trimesh
+
+    labels = np.zeros((6, 12, 14), np.uint16)
+    labels[1:4, 2:9, 3:10] = 1
+    scale, moved = {"Z": 2000.0, "Y": 500.0, "X": 250.0}, {"Z": 40e3, "Y": -7e3, "X": 1e3}
+    place = {"scale": scale, "translation": moved, "unit": "nanometer", "levels": 1}
+    write_store(tmp_path / "a.zarr", labels, "ZYX", **place)
+    write_labels(tmp_path / "a.tif", labels.astype(np.int32), (2.0, 0.5, 0.25), "ZYX")
+    found = {}
+    for name, options in (("a.zarr", ()), ("a.tif", ()), ("a.zarr", ("--spacing", "4,1,0.5"))):
+        out = tmp_path / f"{name}{len(options)}{suffix}"
+        assert run("mesh", tmp_path / name, "-o", out, *options)[0] == 0
+        found[name, len(options)] = trimesh.load(out, force="mesh").vertices
+    here, there, given = found.values()
+    np.testing.assert_allclose(here, np.add(there, (1.0, -7.0, 40.0)), atol=1e-4)
+    # The place is then the same in voxels.
+    np.testing.assert_allclose(given, 2 * here, atol=1e-4)

@@ -793,3 +793,68 @@ def test_objects_of_a_film_have_their_frame(
     assert rows[0].startswith("frame,label,") and {row.split(",")[0] for row in rows[1:]} == {"1"}
     with pytest.raises(DataError, match="has a time axis, ome-zarr is for images"):
         export_objects(tmp_path / "a.zarr", objects, "ome-zarr")
+
+
+def film_of_volumes() -> np.ndarray:
+    """Two frames of three planes: object 1 of each is another one."""
+    film = np.zeros((2, 3, 12, 16), np.int32)
+    film[0, 0, 2:6, 2:6] = film[1, 1:, 3:9, 8:12] = 1
+    film[0, 1:, 7:11, 1:9] = 2
+    return film
+
+
+@pytest.mark.parametrize("kind", BACK)
+@pytest.mark.parametrize("link", [False, True])
+def test_frames_of_a_film_of_volumes_stay_apart(kind: str, link: bool, tmp_path: Path) -> None:
+    film = film_of_volumes()
+    path = tmp_path / f"film{BACK[kind]}"
+    export_objects(path, Objects(film, (1.0,) * 3, "a.tif", film=True), kind)
+    found = import_objects(path, film.shape, link=link)
+    np.testing.assert_array_equal(found.labels, film)
+    assert not found.warnings()
+    if kind == "coco":
+        np.testing.assert_array_equal(import_objects(path).labels, film)
+    for shape in (film.shape[1:], (6, 12, 16), film.shape[2:]):
+        with pytest.raises(DataError, match=r"in 2 frames and 3 planes, expected the shape T,Z"):
+            import_objects(path, shape)
+    # Frames and planes that there are not are outside.
+    cut = import_objects(path, (1, 2, 12, 16))
+    np.testing.assert_array_equal(cut.labels, film[:1, :2])
+    assert cut.outside == 3
+
+
+@pytest.mark.parametrize("kind", BACK)
+@pytest.mark.parametrize("channels", [1, 2])
+def test_frames_of_a_film_of_images_come_back(kind: str, channels: int, tmp_path: Path) -> None:
+    film = film_of_volumes()[:, 1]
+    path, image = tmp_path / f"film{BACK[kind]}", np.zeros((2, channels, 12, 16))
+    export_objects(path, Objects(film, (1.0,) * 2, "a.tif", image=image, film=True), kind)
+    for shape in (film.shape, (2, 1, 12, 16)):
+        np.testing.assert_array_equal(import_objects(path, shape).labels, film.reshape(shape))
+
+
+def test_a_position_of_a_stack_counts_all_planes_of_a_film(tmp_path: Path) -> None:
+    rois = []
+    for place, (z, t, position) in enumerate([(0, 0, 5), (2, 2, 0), (3, 0, 0), (1, 2, 0)]):
+        roi = roifile.ImagejRoi.frompoints([[place, 0], [place + 1, 0], [place + 1, 1], [place, 1]])
+        roi.roitype = roifile.ROI_TYPE.POLYGON
+        roi.z_position, roi.t_position, roi.position = z, t, position
+        roi.name = f"{place + 1}"
+        rois.append(roi)
+    roifile.roiwrite(tmp_path / "a.zip", rois)
+    labels = import_objects(tmp_path / "a.zip", (2, 3, 2, 5)).labels
+    assert np.argwhere(labels[:, :, 0]).tolist() == [[0, 2, 2], [1, 0, 3], [1, 1, 0], [1, 1, 1]]
+
+
+def test_frames_of_a_hyperstack_without_depth(tmp_path: Path) -> None:
+    rois = []
+    for t in (1, 2, 3):
+        roi = roifile.ImagejRoi.frompoints([[t, 0], [t + 1, 0], [t + 1, 1], [t, 1]])
+        roi.roitype, roi.z_position, roi.t_position = roifile.ROI_TYPE.POLYGON, 1, t
+        rois.append(roi)
+    roifile.roiwrite(tmp_path / "a.zip", rois)
+    assert np.argwhere(import_objects(tmp_path / "a.zip", (3, 2, 5)).labels[:, 0]).tolist() == [
+        [0, 1],
+        [1, 2],
+        [2, 3],
+    ]

@@ -10,7 +10,15 @@ import numpy as np
 import pytest
 import tifffile
 
-from embedseg.images import expand_inputs, open_lazy, read_image, read_labels, stem
+from embedseg.images import (
+    expand_inputs,
+    find_slices,
+    open_lazy,
+    read_image,
+    read_labels,
+    read_stack,
+    stem,
+)
 from embedseg.types import DataError
 from image_files import VOLUME, save, touch
 
@@ -28,25 +36,30 @@ def read_both(path: Any) -> Any:
 
 
 # -- an image in several files ---------------------------------------------------------------------
-def make_set(folder: Path, *, images: bool = False, metadata: str = "") -> list[Path]:
+def make_set(
+    folder: Path, *, images: bool = False, metadata: str = "", prefix: str = "", axis: str = "Z"
+) -> list[Path]:
     """Write planes into a file each, as one image or several; metadata in each file or another."""
     folder.mkdir(exist_ok=True)
-    names = [f"z{z}.ome.tif" for z in range(3)]
+    names = [f"{prefix}z{z}.ome.tif" for z in range(3)]
     ids = {name: f"urn:uuid:{uuid.uuid4()}" for name in names}
     pixels = (
-        '<Pixels DimensionOrder="XYZCT" Type="uint16" SizeX="7" SizeY="6" SizeZ="{0}" SizeC="1" '
+        '<Pixels DimensionOrder="XYZCT" Type="uint16" SizeX="7" SizeY="6" SizeZ="{0}" SizeC="{3}" '
         'SizeT="1" PhysicalSizeX="0.5" PhysicalSizeY="0.5" PhysicalSizeZ="{1}">'
-        '<Channel Name="DAPI" SamplesPerPixel="1"/>{2}</Pixels>'
+        "{4}{2}</Pixels>"
     )
     data = [
-        f'<TiffData FirstZ="{0 if images else z}" IFD="0" PlaneCount="1">'
+        f'<TiffData First{axis}="{0 if images else z}" IFD="0" PlaneCount="1">'
         f'<UUID FileName="{name}">{ids[name]}</UUID></TiffData>'
         for z, name in enumerate(names)
     ]
+    count = 1 if images else 3
+    depth, channels = (count, 1) if axis == "Z" else (1, count)
+    tag = '<Channel Name="DAPI" SamplesPerPixel="1"/>'
     groups = data if images else ["".join(data)]
     body = "".join(
         f'<Image Name="position {number}">'
-        + pixels.format(1 if images else 3, 2 + number, group)
+        + pixels.format(depth, 2 + number, group, channels, tag * channels)
         + "</Image>"
         for number, group in enumerate(groups)
     )
@@ -86,6 +99,31 @@ def test_a_missing_file_of_an_image_is_named(tmp_path: Path, metadata: str) -> N
         with pytest.raises(DataError, match=rf"metadata are in '{metadata}', which is missing"):
             read_image(paths[2])
     assert paths[2] in expand_inputs(paths[2:])
+
+
+@pytest.mark.parametrize("metadata", ["", "a.companion.ome", "z0.ome.tif"])
+def test_a_folder_with_the_files_of_one_image_is_that_image(tmp_path: Path, metadata: str) -> None:
+    make_set(tmp_path, metadata=metadata)
+    volume, lazy = read_stack(tmp_path), open_lazy(tmp_path)
+    for image in (volume, lazy.load()):
+        assert (image.axes, image.spacing, image.channels) == ("ZYX", (2, 0.5, 0.5), ("DAPI",))
+        np.testing.assert_array_equal(image.data, PLANES)
+
+
+def test_slices_in_several_files_each_are_put_together(tmp_path: Path) -> None:
+    for z in (8, 9, 10):
+        make_set(tmp_path, prefix=f"s{z}_", axis="C")
+    assert [path.name for path in find_slices(tmp_path)] == [f"s{z}_z0.ome.tif" for z in (8, 9, 10)]
+    for image in (read_stack(tmp_path), open_lazy(tmp_path).load()):
+        assert image.axes == "CZYX"
+        np.testing.assert_array_equal(image.data, np.repeat(PLANES[:, None], 3, axis=1))
+
+
+def test_the_files_of_one_plane_are_no_volume(tmp_path: Path) -> None:
+    make_set(tmp_path, axis="C")
+    assert open_lazy(tmp_path).axes == "CYX"
+    with pytest.raises(DataError, match=r"\(CYX\), expected a volume"):
+        read_stack(tmp_path)
 
 
 def test_files_whose_metadata_list_other_images_are_separate(tmp_path: Path) -> None:
