@@ -156,6 +156,7 @@ def segment_source(
         axes=request.axes,
         spacing=request.spacing,
         level=request.level,
+        channels=request.channels,
         options=request.blocks,
         frames=request.by_frame,
         overwrite=request.overwrite,
@@ -172,7 +173,9 @@ def _estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> Non
     if "T" in image.axes and request.by_frame:
         typer.echo(f"frames: {image.shape[0]}, each one:")
         image = image.at_frame(0)
-    estimate = estimate_blocks(segmenter.predictor, image, request.blocks, segmenter.home)
+    estimate = estimate_blocks(
+        segmenter.predictor, image, request.blocks, segmenter.home, request.channels
+    )
     typer.echo("\n".join(estimate.lines()))
 
 
@@ -259,24 +262,23 @@ def _try_field(
 
 
 # -- images that turn out to be too large ----------------------------------------------------------
-def too_large(
-    segmenter: Segmenter, path: Path, axes: str | None, spacing: tuple[float, ...] | None
-) -> bool:
+def too_large(request: PredictRequest, segmenter: Segmenter, path: Path) -> bool:
     """Return whether an image would not fit into memory as a whole, and can be cut into blocks."""
     from math import prod
 
     import torch
 
-    from embedseg.images import open_lazy
+    from embedseg.images import fit_channels, open_lazy
     from embedseg.nets import DECODING, IMAGE, MAPS, SHARES, available_memory
     from embedseg.types import DataError, UsageError
 
+    config = segmenter.config
     try:
-        image = open_lazy(path, axes, spacing)
+        image = open_lazy(path, request.axes, request.spacing)
+        image = fit_channels(image, config.channels, request.channels, config.data.channels or ())
     except (DataError, UsageError):
         # Reading it reports what is wrong with it.
         return False
-    config = segmenter.config
     channels = sum(spec.channels for spec in config.method.maps(config.ndim))
     each = MAPS * channels + DECODING + IMAGE * config.channels
     needed = prod(image.shape) / config.channels * each
@@ -290,15 +292,16 @@ def too_large(
 
 
 def in_blocks_instead(
-    segmenter: Segmenter,
-    path: Path,
-    target: Path,
-    axes: str | None,
-    spacing: tuple[float, ...] | None,
-    overwrite: bool,
+    request: PredictRequest, segmenter: Segmenter, path: Path, target: Path
 ) -> str:
     """Segment an image in blocks without being asked to; return what was found."""
     result = segmenter.segment_blocks(
-        path, target, axes=axes, spacing=spacing, overwrite=overwrite, progress=at_terminal()
+        path,
+        target,
+        axes=request.axes,
+        spacing=request.spacing,
+        channels=request.channels,
+        overwrite=request.overwrite,
+        progress=at_terminal(),
     )
     return f"{result.count} objects" if result.table else "classes"

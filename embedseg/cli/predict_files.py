@@ -223,11 +223,9 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
     """Segment a file, as a whole if it fits into memory; return what was found."""
     request, segmenter = job.request, job.segmenter
     divisible = not (request.needs_whole_images or request.planes)
-    if divisible and too_large(segmenter, path, request.axes, request.spacing):
+    if divisible and too_large(request, segmenter, path):
         target.parent.mkdir(parents=True, exist_ok=True)
-        return in_blocks_instead(
-            segmenter, path, target, request.axes, request.spacing, request.overwrite
-        )
+        return in_blocks_instead(request, segmenter, path, target)
     return _predict_image(job, path, target)
 
 
@@ -269,14 +267,14 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
 
 def _read_image(job: _Job, path: Path) -> Image:
     """Read an image, and check that its axes are those of the request and of the model."""
-    from embedseg.images import drop_equal_colours, read_image
+    from embedseg.images import fit_channels, read_image
     from embedseg.model import check_pixel_size
     from embedseg.types import DataError, UsageError
 
     request, segmenter = job.request, job.segmenter
+    config = segmenter.config
     image = read_image(path, request.axes)
-    if segmenter.config.channels == 1:
-        image = drop_equal_colours(image)
+    image = fit_channels(image, config.channels, request.channels, config.data.channels or ())
     if "T" in image.axes and not request.by_frame:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:

@@ -16,7 +16,17 @@ from embedseg.data.options import DataOptions
 from embedseg.data.problems import Finding, make_finding
 from embedseg.data.samples import choose_spacing, split_frames
 from embedseg.data.swapped import find_swap
-from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
+from embedseg.images import (
+    SPACE,
+    Image,
+    are_equal_colours,
+    axis_lengths,
+    count_channels,
+    label_axes,
+    read_image,
+    space_axes,
+    take_channels,
+)
 from embedseg.labels import box_corners, measure_pieces, object_ids
 from embedseg.types import NOT_ANNOTATED, DataError, Labels, Spacing
 
@@ -29,7 +39,8 @@ class PairFacts:
     """Facts about one image and its mask.
 
     `sizes`, `extents`, `large_pieces` and `pieces` have a row per object, in pixels. For a mask of
-    classes they are empty, and `values` holds the pixels of each value.
+    classes they are empty, and `values` holds the pixels of each value. `grey` is whether the image
+    has equal colours: a grey image that was saved as RGB or RGBA.
     """
 
     split: str
@@ -38,6 +49,8 @@ class PairFacts:
     axes: str
     shape: tuple[int, ...]
     channels: int
+    channel_names: tuple[str, ...]
+    grey: bool
     dtype: str
     spacing: Spacing | None
     mask_dtype: str
@@ -76,6 +89,8 @@ def check_pair(
     try:
         image = read_image(image_path, options.axes)
         _check_type(image)
+        if options.channels:
+            image = take_channels(image, options.channels)
         spacing = choose_spacing(image, None, options)
         findings += _image_problems(image)
     except Exception as error:  # decoders raise anything on a broken file
@@ -117,7 +132,9 @@ def check_pair(
         mask_path,
         image.axes,
         axis_lengths(image.data.shape, image.axes, SPACE),
-        image.data.shape[image.axes.index("C")] if "C" in image.axes else 1,
+        count_channels(image),
+        image.channels,
+        not options.channels and _is_grey(image),
         str(image.data.dtype),
         spacing or mask.spacing,
         str(mask.data.dtype),
@@ -127,6 +144,13 @@ def check_pair(
         pieces,
         values,
     )
+
+
+def _is_grey(image: Image) -> bool:
+    """Return whether an image has equal colours."""
+    if "C" not in image.axes:
+        return False
+    return are_equal_colours(np.moveaxis(image.data, image.axes.index("C"), 0))
 
 
 def _check_type(image: Image) -> None:
