@@ -63,7 +63,7 @@ ChannelNames = Annotated[
         "--channel",
         metavar="NAME,...",
         help="Channels of the images to read, by name or number from 0 on, such as DAPI or 0,2.",
-        show_default="those of the training, else all",
+        show_default="those of the model, else all",
         rich_help_panel=READING,
     ),
 ]

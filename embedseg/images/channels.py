@@ -166,7 +166,7 @@ def _find(image: Image | LazyImage, wanted: str) -> int | None:
 def _take(image: Picture, numbers: tuple[int, ...]) -> Picture:
     if "C" not in image.axes or numbers == tuple(range(count_channels(image))):
         return image
-    axis = image.axes.index("C")
+    axis: int = image.axes.index("C")
     names = tuple(image.channels[number] for number in numbers) if image.channels else ()
     if isinstance(image, Image):
         return replace(image, data=image.data.take(numbers, axis=axis), channels=names)

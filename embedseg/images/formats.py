@@ -90,7 +90,7 @@ def read_jpeg(path: Path, part: str | None = None) -> Content:
     data = np.asarray(jpeg_decode(stored))
     if stored.find(JPEG_END, _find_pixels(stored)) < 0:
         raise DataError(f"{path}: truncated: a JPEG without its end")
-    log_once("JPEG", f"its compression changed values, as in {path.name}; take the originals")
+    log_once("JPEG images", "their compression changed values; better take the originals")
     return Content(data, "YXS"[: data.ndim], {})
 
 
