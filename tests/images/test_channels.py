@@ -79,8 +79,8 @@ def test_channels_are_taken_by_name_and_number(opened: Any, ndim: int) -> None:
         assert taken.axes == image.axes and taken.spacing == image.spacing
         assert taken.channels == tuple(NAMES[number] for number in numbers)
         np.testing.assert_array_equal(pixels(taken), data[numbers])
-    again = take_channels(take_channels(image, ["GFP again", "DAPI"]), ["DAPI"])
-    np.testing.assert_array_equal(pixels(again), data[[1]])
+    again = take_channels(take_channels(image, ["DAPI", "GFP again"]), ["GFP again"])
+    np.testing.assert_array_equal(pixels(again), data[[3]])
 
 
 def test_a_box_of_some_channels(tmp_path: Path) -> None:
@@ -182,13 +182,13 @@ def test_a_box_that_is_not_grey_after_all_is_named(tmp_path: Path, channel: int)
     found = drop_equal_colours(open_lazy(tmp_path / "a.npy", "CYX"))
     assert found.axes == "YX"
     assert (found.read((slice(0, 100), slice(None))) == 7).all()
-    with pytest.raises(DataError, match=r"a\.npy: its 4 channels .* \[90:110, 400:600\]"):
-        found.read((slice(90, 110), slice(400, 600)))
+    with pytest.raises(DataError, match=r"a\.npy: its 4 channels .* \[100:101, 500:501\]"):
+        found.read((slice(100, 101), slice(500, 501)))
 
 
 def test_an_opacity_that_differs_between_boxes_is_not_constant(tmp_path: Path) -> None:
     full = np.full((4, 300, 2000), 7, np.uint8)
-    full[3, :, 1000:] = 9
+    full[3, :, 1500:] = 9
     np.save(tmp_path / "a.npy", full)
     image = open_lazy(tmp_path / "a.npy", "CYX")
     assert drop_equal_colours(image) is image
