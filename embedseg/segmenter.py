@@ -284,6 +284,7 @@ class Segmenter:
         axes: str | None = None,
         spacing: Spacing | None = None,
         level: int | None = None,
+        channels: Sequence[str] = (),
         options: BlockOptions | None = None,
         frames: bool = False,
         overwrite: bool = False,
@@ -310,6 +311,9 @@ class Segmenter:
         level : int
             Level of the pyramid of an OME-Zarr image or a TIFF; by default the one that fits the
             model's pixel size, see `embedseg.images.levels.open_fitting`.
+        channels : sequence of str
+            Names of the channels to read, or their numbers from 0 on, such as ["DAPI"]. Default:
+            `config.data.channels` where the image has these, else all.
         options : BlockOptions, optional
             Size of blocks, workers; see `embedseg.blockwise.BlockOptions`. With several workers
             a script has to do this under `if __name__ == "__main__"`.
@@ -340,6 +344,7 @@ class Segmenter:
             Path(output),
             options or BlockOptions(),
             home=self.home,
+            channels=channels,
             frames=frames,
             overwrite=overwrite,
             progress=progress,

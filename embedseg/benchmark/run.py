@@ -76,7 +76,7 @@ def run_training(arguments: tuple[BenchmarkSetup, Entry, Config, bool]) -> dict[
 
     last = model.history[-1]
     return asdict(entry) | {
-        **_score_split(setup, segment, config.method.scoring()),
+        **_score_split(setup, segment, config.method.scoring(), config.channels),
         "net": config.net.type,
         "ndim": config.ndim,
         "steps": int(last["step"]),
@@ -118,10 +118,13 @@ def run_baseline(setup: BenchmarkSetup) -> dict[str, Any]:
 
 
 def _score_split(
-    setup: BenchmarkSetup, segment: Callable[[Sample], Labels], scoring: Scoring
+    setup: BenchmarkSetup,
+    segment: Callable[[Sample], Labels],
+    scoring: Scoring,
+    channels: int | None = None,
 ) -> dict[str, Any]:
-    """Segment the images of the split; return their scores and the speed."""
-    samples = load_split(setup.data, setup.split, setup.options)
+    """Segment the images of the split, read for a model; return their scores and the speed."""
+    samples = load_split(setup.data, setup.split, setup.options, channels)
     segment(samples[0])  # compiles what is compiled on first use
     results, seconds = [], 0.0
     for sample in tqdm(samples, desc="segment", disable=not sys.stderr.isatty(), leave=False):

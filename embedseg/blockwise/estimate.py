@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from pathlib import Path
@@ -14,7 +15,7 @@ from embedseg.blockwise.plan import LABELS, BlockOptions, plan_blocks
 from embedseg.blockwise.steps import make_maps, release_maps
 from embedseg.blockwise.workers import object_tasks
 from embedseg.common import format_shape
-from embedseg.images import LazyImage
+from embedseg.images import LazyImage, fit_channels
 from embedseg.model import Predictor
 from embedseg.nets import DECODING, IMAGE, MAPS, PROCESS
 from embedseg.types import PerAxis
@@ -79,7 +80,11 @@ def _duration(seconds: float) -> str:
 
 
 def estimate_blocks(
-    model: Predictor, image: LazyImage, options: BlockOptions, home: Path | None = None
+    model: Predictor,
+    image: LazyImage,
+    options: BlockOptions,
+    home: Path | None = None,
+    channels: Sequence[str] = (),
 ) -> BlockEstimate:
     """Estimate what an image will take; the net is timed on a small box.
 
@@ -90,12 +95,15 @@ def estimate_blocks(
     options : BlockOptions
     home : Path, optional
         Folder of the model, which keeps the halo of the net.
+    channels : sequence of str
+        Channels to read, as in `embedseg.images.take_channels`.
 
     Raises
     ------
     DataError, UsageError
         As `embedseg.blockwise.segment_blocks`.
     """
+    image = fit_channels(image, model.config.channels, channels, model.config.data.channels or ())
     with tempfile.TemporaryDirectory() as folder:
         job = plan_blocks(model, image, Path(folder), options, home)
         speed, pixels = _net_speed(job), pixels_through_net(job)

@@ -184,13 +184,11 @@ def _decodable_pixels(memory: float, maps: Maps) -> int:
 
 def _check_image(model: Predictor, image: LazyImage, ndim: int) -> None:
     """Check that image and model fit, and can be worked on in blocks."""
-    config, channels = model.config, image.shape[0] if "C" in image.axes else 1
+    config = model.config
     if "T" in image.axes:
         raise DataError(
             f"{image.source}: has a time axis ({image.axes}); --frames segments each frame"
         )
-    if channels != config.channels:
-        raise DataError(f"{image.source}: {channels} channel(s), the model has {config.channels}")
     if ndim < config.ndim or (ndim > config.ndim and not config.predict.planes):
         raise DataError(
             f"{image.source}: {ndim}D ({image.axes}), the model is {config.ndim}D"

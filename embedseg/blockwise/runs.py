@@ -150,6 +150,7 @@ def request_of(model: Predictor, image: LazyImage, options: BlockOptions) -> dic
         "image": image.source,
         "shape": image.shape,
         "axes": image.axes,
+        "channels": image.origin.channels,
         "spacing": image.spacing,
         "block": options.block,
         "halo": options.halo,

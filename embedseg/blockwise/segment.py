@@ -32,7 +32,7 @@ from embedseg.blockwise.workers import (
 )
 from embedseg.common import made_folder, open_bar
 from embedseg.geometry import Block
-from embedseg.images import Filling, LazyImage
+from embedseg.images import Filling, LazyImage, fit_channels
 from embedseg.model import Config, Predictor
 from embedseg.types import Box, DataError, PerAxis, UsageError
 
@@ -49,11 +49,13 @@ def segment_blocks(
     options: BlockOptions,
     *,
     home: Path | None = None,
+    channels: Sequence[str] = (),
     frames: bool = False,
     overwrite: bool = False,
     progress: bool = False,
 ) -> Result:
     """Segment an image block by block; see `embedseg.segmenter.Segmenter.segment_blocks`."""
+    image = fit_channels(image, model.config.channels, channels, model.config.data.channels or ())
     target = output_at(output, image)
     film = frames and "T" in image.axes
     run = Run(target.scratch, request_of(model, image, options))

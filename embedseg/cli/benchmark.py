@@ -19,6 +19,7 @@ from embedseg.cli.help import (
 from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
     Axes,
+    ChannelNames,
     ClassesText,
     Data,
     Device,
@@ -128,6 +129,7 @@ def benchmark(
     ] = "test",
     masks: Masks = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None,
     classes: ClassesText = None,
@@ -152,7 +154,8 @@ def benchmark(
 
     check_output_folder(output, True, RESULTS)
     changes = parse_settings(settings)
-    options = reading_options(given_options(masks, axes, spacing, ignore_label, classes), changes)
+    given = given_options(masks, axes, spacing, ignore_label, classes, channel)
+    options = reading_options(given, changes)
     changes = {key: value for key, value in changes.items() if not key.startswith("data.")}
     axis_counts = parse_list(ndim)
     if set(axis_counts) - {"2", "3"}:

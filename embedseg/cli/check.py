@@ -11,6 +11,7 @@ from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, print_json
 from embedseg.cli.options import (
     Axes,
+    ChannelNames,
     ClassesText,
     Data,
     IgnoreLabel,
@@ -31,6 +32,7 @@ def check(
     method: MethodName = "embedding",
     masks: Masks = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None,
     classes: ClassesText = None,
@@ -43,7 +45,7 @@ def check(
     from embedseg.methods import METHODS
     from embedseg.types import DataError
 
-    options = DataOptions(**given_options(masks, axes, spacing, ignore_label, classes))
+    options = DataOptions(**given_options(masks, axes, spacing, ignore_label, classes, channel))
     reads = METHODS[method].reads
     report = check_folder(data, reads=reads, options=options, progress=at_terminal())
     if json:

@@ -13,6 +13,7 @@ from embedseg.cli.help import OUTLINES, one_of
 from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
     Axes,
+    ChannelNames,
     ClearBorder,
     FillHoles,
     LargestPiece,
@@ -20,6 +21,7 @@ from embedseg.cli.options import (
     Overwrite,
     SpacingText,
     check_spacing,
+    parse_channels,
     parse_spacing,
     pixel_size,
     tidying_options,
@@ -116,6 +118,7 @@ def convert(
     clear_border: ClearBorder = False,
     spacing: SpacingText = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     plot: Annotated[Path | None, plot_option("Draw the objects, over --image if given")] = None,
     overwrite: Overwrite = False,
 ) -> None:
@@ -125,10 +128,10 @@ def convert(
     """
     from embedseg.common import check_output_file
     from embedseg.export import Objects, check_export, export_objects
-    from embedseg.images import write_labels
+    from embedseg.images import take_channels, write_labels
     from embedseg.labels import object_ids
     from embedseg.plots import save_overlay
-    from embedseg.types import DataError
+    from embedseg.types import DataError, UsageError
 
     given, size, kind = parse_spacing(spacing), _shape(shape), _kind(to, output)
     options = tidying_options(largest_piece, fill_holes, min_size, clear_border)
@@ -145,6 +148,10 @@ def convert(
         )
     labels = _tidy(read.data, options, film)
     shown = _image(image, axes and axes.upper()) if image else None
+    if channel and shown is None:
+        raise UsageError("--channel is for the image of --image, which is not given")
+    if shown and channel:
+        shown = take_channels(shown, parse_channels(channel))
     pixels = _with_channels(shown) if shown else None
     if shown:
         _compare_spacing(shown, read, given)

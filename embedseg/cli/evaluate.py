@@ -11,6 +11,7 @@ from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, command_line, findings_first
 from embedseg.cli.help import WRITTEN, one_of
 from embedseg.cli.options import (
+    ChannelNames,
     Data,
     Device,
     Json,
@@ -20,6 +21,7 @@ from embedseg.cli.options import (
     Settings,
     Tta,
     check_axes,
+    parse_channels,
     parse_settings,
 )
 from embedseg.cli.plots import PlotScores, plot_scores
@@ -44,6 +46,7 @@ def evaluate(
     ] = "test",
     tta: Tta = False,
     planes: Planes = False,
+    channel: ChannelNames = None,
     settings: Settings = None,
     device: Device = "auto",
     json: Json = False,
@@ -71,8 +74,11 @@ def evaluate(
 
     segmenter = Segmenter.load(model, device).with_options(parse_settings(settings))
     gallery = Gallery(segmenter.config.method) if report else None
-    with findings_first(data, segmenter.config.data, segmenter.config.method.type):
-        samples = load_split(data, split, segmenter.config.data)
+    asked, options = parse_channels(channel), segmenter.config.data
+    if asked:
+        options = options.model_copy(update={"channels": asked})
+    with findings_first(data, options, segmenter.config.method.type):
+        samples = load_split(data, split, options, None if asked else segmenter.config.channels)
     for sample in samples:
         check_axes(segmenter, "ZYX"[-sample.labels.ndim :], planes, sample.path)
         # Again when it is segmented, without its name.

@@ -52,11 +52,12 @@ def info(
         )
         return
     unit = "µm" if config.spacing_known else "pixels (size unknown)"
+    chosen = config.data.channels
     kind = f"ensemble of {len(members)} nets" if members else config.net.type
     typer.echo(
         f"{model}: {config.method.type} with {kind} of "
         f"{parameters / 1e6:.2f} million parameters, {config.ndim}D, "
-        f"{config.channels} channel(s)"
+        f"{config.channels} channel(s)" + (f" ({', '.join(chosen)})" if chosen else "")
     )
     for each in members:
         typer.echo(

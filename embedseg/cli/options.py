@@ -57,6 +57,16 @@ SpacingText = Annotated[
         rich_help_panel=READING,
     ),
 ]
+ChannelNames = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--channel",
+        metavar="NAME,...",
+        help="Channels of the images to read, by name or number from 0 on, such as DAPI or 0,2.",
+        show_default="those of the model, else all",
+        rich_help_panel=READING,
+    ),
+]
 IgnoreLabel = Annotated[
     int | None,
     typer.Option(
@@ -179,6 +189,17 @@ def parse_list(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
+def parse_channels(texts: Sequence[str] | None) -> tuple[str, ...]:
+    """Split comma-separated lists of channels.
+
+    Examples
+    --------
+    >>> parse_channels(["DAPI,GFP", "2"]), parse_channels(None)
+    (('DAPI', 'GFP', '2'), ())
+    """
+    return tuple(part for text in texts or () for part in parse_list(text))
+
+
 def parse_settings(settings: Sequence[str] | None) -> dict[str, str]:
     """Split KEY=VALUE settings; a later one wins.
 
@@ -202,6 +223,7 @@ def given_options(
     spacing: str | None,
     ignore_label: int | None,
     classes: str | None = None,
+    channels: Sequence[str] | None = None,
 ) -> dict[str, Any]:
     """Return the given options of reading data, by the names of `DataOptions`."""
     options = {
@@ -210,6 +232,7 @@ def given_options(
         "spacing": parse_spacing(spacing),
         "ignore_label": ignore_label,
         "classes": classes,
+        "channels": parse_channels(channels) or None,
     }
     return {name: value for name, value in options.items() if value is not None}
 

@@ -14,6 +14,7 @@ from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
     METHOD_HELP,
     Axes,
+    ChannelNames,
     ClassesText,
     Data,
     Device,
@@ -126,6 +127,7 @@ def plan(
     settings: Settings = None,
     masks: Masks = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None,
     classes: ClassesText = None,
@@ -141,7 +143,7 @@ def plan(
 
     config, stats, reasons = plan_config(
         data,
-        given_options(masks, axes, spacing, ignore_label, classes),
+        given_options(masks, axes, spacing, ignore_label, classes, channel),
         parse_settings(settings),
         PlanRequest(method, net, ndim, start, memory_limit(memory), preset),
         device,

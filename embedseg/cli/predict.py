@@ -12,6 +12,7 @@ from embedseg.cli.console import command_line
 from embedseg.cli.help import READING, TIDYING, WRITTEN, objects
 from embedseg.cli.options import (
     Axes,
+    ChannelNames,
     ClearBorder,
     Device,
     FillHoles,
@@ -23,6 +24,7 @@ from embedseg.cli.options import (
     Settings,
     SpacingText,
     Tta,
+    parse_channels,
     parse_list,
     parse_settings,
     parse_spacing,
@@ -73,6 +75,7 @@ def predict(
     planes: Planes = False,
     spacing: SpacingText = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     frames: Annotated[
         bool,
         typer.Option(
@@ -164,6 +167,7 @@ def predict(
         changes=changes,
         inputs=inputs,
         axes=axes and axes.upper(),
+        channels=parse_channels(channel),
         spacing=parse_spacing(spacing),
         frames=frames,
         tta=tta,

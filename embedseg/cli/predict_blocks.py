@@ -131,6 +131,7 @@ def segment_source(
         axes=request.axes,
         spacing=request.spacing,
         level=request.level,
+        channels=request.channels,
         options=request.blocks,
         frames=request.by_frame,
         overwrite=request.overwrite,
@@ -148,7 +149,9 @@ def print_estimate(segmenter: Segmenter, source: str, request: PredictRequest) -
     if "T" in image.axes and request.by_frame:
         typer.echo(f"frames: {image.shape[0]}, each one:")
         image = image.at_frame(0)
-    estimate = estimate_blocks(segmenter.predictor, image, request.blocks, segmenter.home)
+    estimate = estimate_blocks(
+        segmenter.predictor, image, request.blocks, segmenter.home, request.channels
+    )
     typer.echo("\n".join(estimate.lines()))
 
 
@@ -200,15 +203,22 @@ def open_divisible(request: PredictRequest, segmenter: Segmenter, path: Path) ->
         return None
 
 
-def too_large(segmenter: Segmenter, image: LazyImage) -> bool:
+def too_large(request: PredictRequest, segmenter: Segmenter, image: LazyImage) -> bool:
     """Return whether an image would not fit into memory as a whole, and can be cut into blocks."""
     from math import prod
 
     import torch
 
+    from embedseg.images import fit_channels
     from embedseg.nets import DECODING, IMAGE, MAPS, SHARES, available_memory
+    from embedseg.types import DataError
 
     config = segmenter.config
+    try:
+        image = fit_channels(image, config.channels, request.channels, config.data.channels or ())
+    except DataError:
+        # Reading it reports what is wrong with it.
+        return False
     channels = sum(spec.channels for spec in config.method.maps(config.ndim))
     each = MAPS * channels + DECODING + IMAGE * config.channels
     needed = prod(image.shape) / config.channels * each

@@ -232,7 +232,7 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
     request, segmenter = job.request, job.segmenter
     lazy = open_divisible(request, segmenter, path)
     whole = request.needs_whole_images or request.planes
-    if lazy is not None and not whole and too_large(segmenter, lazy):
+    if lazy is not None and not whole and too_large(request, segmenter, lazy):
         target.parent.mkdir(parents=True, exist_ok=True)
         return in_blocks_instead(request, segmenter, path, target)
     pyramid = lazy if lazy is not None and lazy.levels > 1 else None
@@ -280,14 +280,14 @@ def _read_image(job: _Job, path: Path, pyramid: LazyImage | None) -> Image:
 
     `pyramid` is the level of a pyramid that is read.
     """
-    from embedseg.images import drop_equal_colours, read_image
+    from embedseg.images import fit_channels, read_image
     from embedseg.model import check_pixel_size
     from embedseg.types import DataError, UsageError
 
     request, segmenter = job.request, job.segmenter
+    config = segmenter.config
     image = read_image(path, request.axes) if pyramid is None else pyramid.load()
-    if segmenter.config.channels == 1:
-        image = drop_equal_colours(image)
+    image = fit_channels(image, config.channels, request.channels, config.data.channels or ())
     if "T" in image.axes and not request.by_frame:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:

@@ -20,7 +20,7 @@ class PredictRequest:
     ----------
     model, device, changes
         The model, where it runs, and settings that differ from its own.
-    inputs, axes, spacing, frames
+    inputs, axes, channels, spacing, frames
         Files, folders or patterns, and how they are read.
     tta, planes
         How maps are predicted.
@@ -43,6 +43,7 @@ class PredictRequest:
     changes: dict[str, str]
     inputs: list[str]
     axes: str | None
+    channels: tuple[str, ...]
     spacing: tuple[float, ...] | None
     frames: bool
     tta: bool

@@ -14,10 +14,12 @@ from embedseg.cli.help import SURFACES, one_of
 from embedseg.cli.mesh import Decimate, Smooth, Step, Wanted, parse_labels, summarise
 from embedseg.cli.options import (
     Axes,
+    ChannelNames,
     Device,
     Overwrite,
     SpacingText,
     Tta,
+    parse_channels,
     parse_spacing,
     pixel_size,
 )
@@ -70,6 +72,7 @@ def stack(
     ] = None,
     spacing: SpacingText = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     wanted: Wanted = None,
     step: Step = 1,
     smooth: Smooth = 15,
@@ -97,7 +100,7 @@ def stack(
     from embedseg.common import check_not_inputs, check_output_folder, format_shape, write_folder
     from embedseg.data import to_mask_values
     from embedseg.export import WRITERS, MeshOptions, check_outputs, save_surfaces
-    from embedseg.images import read_stack
+    from embedseg.images import fit_channels, read_stack
     from embedseg.plots import paint_labels
     from embedseg.segmenter import Segmenter
 
@@ -110,14 +113,18 @@ def stack(
     if not no_mesh:
         check_outputs(surface, overwrite=True)
     segmenter = Segmenter.load(model, device)
+    config = segmenter.config
     say(f"reading {source}")
     volume = read_stack(source, axes and axes.upper())
+    volume = fit_channels(
+        volume, config.channels, parse_channels(channel), config.data.channels or ()
+    )
     steps = pixel_size(volume, given)
     known = given or volume.spacing
     say(f"predicting {format_shape(volume.data.shape[-3:])} voxels with {model}")
     labels = _segment(segmenter, volume, known, size, tta)
     say(f"writing {len(labels)} slices, labels.tif and montage.png to {output}")
-    colours, classes = segmenter.config.method.colours, segmenter.config.data.classes
+    colours, classes = config.method.colours, config.data.classes
     painted, labels = labels, to_mask_values(labels, classes) if classes else labels
     of_classes = [bytes.fromhex(colour[1:]) for colour in colours.values()]
     palette = np.array([list(colour) for colour in of_classes], np.uint8) if colours else None

@@ -14,6 +14,7 @@ from embedseg.cli.help import TRAINED, TRAINING
 from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
     Axes,
+    ChannelNames,
     ClassesText,
     Data,
     Device,
@@ -106,6 +107,7 @@ def train(
     ] = None,
     masks: Masks = None,
     axes: Axes = None,
+    channel: ChannelNames = None,
     spacing: SpacingText = None,
     ignore_label: IgnoreLabel = None,
     classes: ClassesText = None,
@@ -146,7 +148,7 @@ def train(
 
     limit = None if time_limit is None else parse_as("--time-limit", time_limit, parse_duration)
     changes = parse_settings(settings) | ({} if seed is None else {"train.seed": str(seed)})
-    reading = given_options(masks, axes, spacing, ignore_label, classes)
+    reading = given_options(masks, axes, spacing, ignore_label, classes, channel)
     asked = PlanRequest(method, net, ndim, start, memory_limit(memory), preset)
     if resume and overwrite:
         raise UsageError("--resume and --overwrite: choose one")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from statistics import median_low
@@ -65,6 +66,7 @@ def check_folder(
         checked = check_pair(split, image, mask, options, findings, instances)
         if checked is not None:
             facts.append(checked)
+    facts = _as_grey(facts)
     findings += _compare(facts, instances)
     if facts and options.ignore_label is not None and not any(fact.ignored for fact in facts):
         found = f"no mask has the value {options.ignore_label}"
@@ -121,12 +123,22 @@ def _pair(split: Split, findings: list[Finding]) -> tuple[dict[str, Any], list[t
     return {"images": len(pairing.pairs), "pairing": pairing.rule}, list(pairing.pairs)
 
 
+def _as_grey(facts: list[PairFacts]) -> list[PairFacts]:
+    """Return facts with one channel of equal colours, if all train images are grey."""
+    if any(fact.channels > 1 and not fact.grey for fact in facts if fact.split == "train"):
+        return facts
+    return [replace(fact, channels=1) if fact.grey else fact for fact in facts]
+
+
 def _compare(facts: Sequence[PairFacts], instances: bool) -> Iterator[Finding]:
     """Find problems that only show when all files are compared."""
     if not facts:
         return
     yield from _mixed(facts, "mixed axes", lambda fact: f"{fact.ndim}D")
     yield from _mixed(facts, "mixed channels", lambda fact: f"{fact.channels} channel(s)")
+    for fact in facts:
+        if fact.grey and fact.channels == 1:
+            yield make_finding("equal colours", fact.image, "a grey image saved as RGB or RGBA")
     annotated = [fact for fact in facts if len(fact.sizes)]
     semantic = [fact for fact in annotated if _looks_semantic(fact.sizes, fact.large_pieces)]
     if instances and 2 * len(semantic) > len(annotated):
@@ -316,6 +328,7 @@ def _summarise(facts: Sequence[PairFacts], options: DataOptions) -> dict[str, An
         "axes": _counts(fact.axes for fact in facts),
         "dtypes": _counts(fact.dtype for fact in facts),
         "channels": _counts(str(fact.channels) for fact in facts),
+        "channel_names": _counts(name for fact in facts for name in fact.channel_names),
         "shapes": _counts("x".join(map(str, fact.shape)) for fact in facts),
         "spacings": _counts(_format_spacing(fact.spacing) for fact in facts),
         "mask_dtypes": _counts(fact.mask_dtype for fact in facts),

@@ -2,14 +2,40 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    model_validator,
+)
 
 from embedseg.data.classes import Classes
 from embedseg.types import LARGEST_PIXEL, SMALLEST_PIXEL
 
 PixelSize = Annotated[float, Field(ge=SMALLEST_PIXEL, le=LARGEST_PIXEL)]
+
+
+def _as_list(value: Any) -> Any:
+    """Return a single channel as a list: so it comes from the command line."""
+    return [value] if isinstance(value, str | int) else value
+
+
+def _all_different(channels: tuple[str, ...]) -> tuple[str, ...]:
+    if len(set(channels)) < len(channels):
+        raise ValueError("a channel is named twice")
+    return channels
+
+
+Channels = Annotated[
+    tuple[Annotated[str, Field(min_length=1)], ...],
+    Field(min_length=1),
+    BeforeValidator(_as_list),
+    AfterValidator(_all_different),
+]
 
 
 class DataOptions(BaseModel):
@@ -23,6 +49,9 @@ class DataOptions(BaseModel):
         Axes of the images, such as "ZYX", if the files do not name them.
     spacing : tuple of float, optional
         Size of a pixel along each space axis, µm; overrides the files' metadata.
+    channels : tuple of str, optional
+        Channels of the images to train on, by name or number from 0 on, such as ("DAPI",); also
+        those that are read of an image to segment, if it has them. Default: all.
     ignore_label : int, optional
         Value of pixels in masks that are not annotated, besides -1.
     classes : tuple of ClassOptions, optional
@@ -53,6 +82,7 @@ class DataOptions(BaseModel):
     masks: str = "masks"
     axes: str | None = None
     spacing: tuple[PixelSize, ...] | None = None
+    channels: Channels | None = None
     ignore_label: int | None = Field(default=None, ge=-(2**31), lt=2**32)
     classes: Classes | None = None
     fill_holes: bool = False

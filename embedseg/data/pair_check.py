@@ -16,7 +16,17 @@ from embedseg.data.options import DataOptions
 from embedseg.data.problems import Finding, make_finding
 from embedseg.data.samples import choose_spacing, split_frames
 from embedseg.data.swapped import find_swap
-from embedseg.images import SPACE, Image, axis_lengths, label_axes, read_image, space_axes
+from embedseg.images import (
+    SPACE,
+    Image,
+    are_equal_colours,
+    axis_lengths,
+    count_channels,
+    label_axes,
+    read_image,
+    space_axes,
+    take_channels,
+)
 from embedseg.labels import box_corners, measure_pieces, object_ids
 from embedseg.types import NOT_ANNOTATED, DataError, Labels, Spacing
 
@@ -30,7 +40,8 @@ class PairFacts:
 
     `sizes`, `extents`, `large_pieces` and `pieces` have a row per object, in pixels. For a mask of
     classes they are empty, and `values` holds the pixels of each value. `ignored` is whether the
-    mask has the value of `DataOptions.ignore_label`.
+    mask has the value of `DataOptions.ignore_label`; `grey` whether the image has equal colours: a
+    grey image that was saved as RGB or RGBA.
     """
 
     split: str
@@ -39,6 +50,8 @@ class PairFacts:
     axes: str
     shape: tuple[int, ...]
     channels: int
+    channel_names: tuple[str, ...]
+    grey: bool
     dtype: str
     spacing: Spacing | None
     mask_dtype: str
@@ -78,6 +91,8 @@ def check_pair(
     try:
         image = read_image(image_path, options.axes)
         _check_type(image)
+        if options.channels:
+            image = take_channels(image, options.channels)
         spacing = choose_spacing(image, None, options)
         findings += _image_problems(image)
     except Exception as error:  # decoders raise anything on a broken file
@@ -119,7 +134,9 @@ def check_pair(
         mask_path,
         image.axes,
         axis_lengths(image.data.shape, image.axes, SPACE),
-        image.data.shape[image.axes.index("C")] if "C" in image.axes else 1,
+        count_channels(image),
+        image.channels,
+        not options.channels and _is_grey(image),
         str(image.data.dtype),
         spacing or mask.spacing,
         str(mask.data.dtype),
@@ -130,6 +147,13 @@ def check_pair(
         values,
         bool((mask.data == options.ignore_label).any()),
     )
+
+
+def _is_grey(image: Image) -> bool:
+    """Return whether an image has equal colours."""
+    if "C" not in image.axes:
+        return False
+    return are_equal_colours(np.moveaxis(image.data, image.axes.index("C"), 0))
 
 
 def _check_type(image: Image) -> None:

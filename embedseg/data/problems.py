@@ -38,7 +38,10 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "2147483647 for objects; --ignore-label maps a value to -1",
     ),
     "mixed axes": ("error", "use either 2D or 3D images in one data folder"),
-    "mixed channels": ("error", "use the same channels in all images"),
+    "mixed channels": (
+        "error",
+        "use the same channels in all images; --channel chooses those to read",
+    ),
     "pixel size far off": (
         "error",
         "correct it in the files, or pass the right one as --spacing; training with --set "
@@ -75,6 +78,7 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     ),
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
     "pixels without image": ("warning", "nothing: they are left out of training and prediction"),
+    "equal colours": ("warning", "nothing: such images are read as grey"),
     "constant image": ("warning", "check that the file holds an image"),
     "tiny objects": ("warning", "remove them if they are specks left from annotation"),
     "object counts differ": (
@@ -200,10 +204,11 @@ def _describe_split(split: str, facts: dict[str, Any]) -> list[str]:
         lines.append(f"    no folder val: validation takes {facts['validation']}")
     if "objects" not in facts:
         return lines
+    named = f" ({', '.join(facts['channel_names'])})" if facts["channel_names"] else ""
     shapes = [f"{shape} ({count})" for shape, count in facts["shapes"].items()]
     lines.append(
         f"    {_join(facts['axes'])}, {_join(facts['dtypes'])}, {_join(facts['channels'])} "
-        f"channel(s), shapes {shorten(shapes, SHOWN)}; spacing {_join(facts['spacings'])}"
+        f"channel(s){named}, shapes {shorten(shapes, SHOWN)}; spacing {_join(facts['spacings'])}"
     )
     if facts.get("classes"):
         lines.append(

@@ -18,7 +18,17 @@ from embedseg.data.options import DataOptions
 from embedseg.data.problems import PROBLEMS
 from embedseg.data.swapped import find_swap
 from embedseg.geometry import resample, resample_labels
-from embedseg.images import Image, label_axes, read_image, read_labels, space_axes, stem
+from embedseg.images import (
+    Image,
+    are_equal_colours,
+    fit_channels,
+    label_axes,
+    read_image,
+    read_labels,
+    space_axes,
+    stem,
+    take_channels,
+)
 from embedseg.labels import fill_holes, relabel, split_pieces
 from embedseg.types import (
     NOT_ANNOTATED,
@@ -81,9 +91,23 @@ class TrainingData(NamedTuple):
 
 
 def load_split(
-    root: Path | str, split: str, options: DataOptions | None = None, *, progress: bool = False
+    root: Path | str,
+    split: str,
+    options: DataOptions | None = None,
+    channels: int | None = None,
+    *,
+    progress: bool = False,
 ) -> list[Sample]:
     """Read the samples of one split; of "val" without a `val` folder, as `load_training` does.
+
+    Parameters
+    ----------
+    root, split, options
+        Data folder, name of the split, and how it is read.
+    channels : int, optional
+        As in `load_pairs`.
+    progress : bool
+        Whether to show a progress bar.
 
     Raises
     ------
@@ -92,15 +116,30 @@ def load_split(
     """
     options = options or DataOptions()
     if split == "val" and "val" not in find_splits(root, options.masks):
-        return load_training(root, options, progress=progress).val
+        return load_training(root, options, channels, progress=progress).val
     pairs, _ = find_pairs(root, split, options.masks)
-    return load_pairs(pairs, options, progress=progress)
+    return load_pairs(pairs, options, channels, progress=progress)
 
 
 def load_pairs(
-    pairs: Sequence[tuple[Path, Path]], options: DataOptions, *, progress: bool = False
+    pairs: Sequence[tuple[Path, Path]],
+    options: DataOptions,
+    channels: int | None = None,
+    *,
+    progress: bool = False,
 ) -> list[Sample]:
     """Read pairs of an image and a mask; a time axis gives one sample per frame.
+
+    Parameters
+    ----------
+    pairs, options
+        Files, and how they are read.
+    channels : int, optional
+        Channels that a model takes; each image is brought to them, see `fit_channels`. Default:
+        those of `options`, else all; where each image is a grey one, some of them saved as RGB or
+        RGBA, one.
+    progress : bool
+        Whether to show a progress bar.
 
     Raises
     ------
@@ -110,8 +149,10 @@ def load_pairs(
     samples = [
         sample
         for image, mask in tqdm(pairs, desc="reading", disable=not progress)
-        for sample in read_pair(image, mask, options)
+        for sample in read_pair(image, mask, options, channels)
     ]
+    if channels is None and not options.channels:
+        samples = _as_grey(samples)
     first = samples[0]
     for sample in samples:
         if (sample.image.ndim, len(sample.image)) != (first.image.ndim, len(first.image)):
@@ -122,9 +163,31 @@ def load_pairs(
     return samples
 
 
-def read_pair(image_path: Path, mask_path: Path, options: DataOptions) -> list[Sample]:
+def _as_grey(samples: list[Sample]) -> list[Sample]:
+    """Return samples with one channel if each is grey, some of them saved as RGB or RGBA."""
+    coloured = sum(len(sample.image) > 1 for sample in samples)
+    if not coloured or not all(
+        len(sample.image) == 1 or are_equal_colours(sample.image) for sample in samples
+    ):
+        return samples
+    log.info(
+        "%s: equal colours in %d of %d images, all read as grey",
+        samples[0].path and samples[0].path.parent,
+        coloured,
+        len(samples),
+    )
+    return [replace(sample, image=sample.image[:1]) for sample in samples]
+
+
+def read_pair(
+    image_path: Path, mask_path: Path, options: DataOptions, channels: int | None = None
+) -> list[Sample]:
     """Read an image with its mask; see `load_pairs`."""
-    image = read_image(image_path, options.axes)
+    image, chosen = read_image(image_path, options.axes), options.channels or ()
+    if channels is not None:
+        image = fit_channels(image, channels, usual=chosen)
+    elif chosen:
+        image = take_channels(image, chosen)
     # A mask has the axes of its image, without channels; its shape is checked below.
     mask = read_labels(mask_path, label_axes(image.axes), options.ignore_label)
     spacing = choose_spacing(image, mask, options)
@@ -188,12 +251,25 @@ def _to_labels(values: Labels, missing: Mask, options: DataOptions, path: Path) 
 
 
 def load_training(
-    root: Path | str, options: DataOptions | None = None, *, progress: bool = False
+    root: Path | str,
+    options: DataOptions | None = None,
+    channels: int | None = None,
+    *,
+    progress: bool = False,
 ) -> TrainingData:
     """Read the samples for training and validation.
 
     Validation images are those of the `val` folder; without one, `options.val` splits some off the
-    train images, or a strip off the only one.
+    train images, or a strip off the only one. They have the channels of the train images.
+
+    Parameters
+    ----------
+    root, options
+        Data folder, and how it is read.
+    channels : int, optional
+        As in `load_pairs`.
+    progress : bool
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -217,17 +293,15 @@ def load_training(
         messages.append(f"val: no folder, so {how}")
         if train == val:
             assert isinstance(options.val, float)
-            samples = load_pairs(pairs, options, progress=progress)
+            samples = load_pairs(pairs, options, channels, progress=progress)
             warn_of_unused(options.ignore_label, (each.labels for each in samples), root)
             parts = [split_strip(sample, options.val) for sample in samples]
             return TrainingData(
                 [rest for rest, _ in parts], [strip for _, strip in parts], messages
             )
-    loaded = TrainingData(
-        load_pairs(train, options, progress=progress),
-        load_pairs(val, options, progress=progress),
-        messages,
-    )
+    samples = load_pairs(train, options, channels, progress=progress)
+    count = len(samples[0].image)
+    loaded = TrainingData(samples, load_pairs(val, options, count, progress=progress), messages)
     all_labels = (each.labels for each in (*loaded.train, *loaded.val))
     warn_of_unused(options.ignore_label, all_labels, root)
     return loaded

@@ -3,6 +3,7 @@
 ::
 
     axes.py         Axes of stored arrays, and their order (T, C, Z, Y, X)
+    channels.py     Channels of an image, chosen by name or number
     chunks.py       Chunks of stored arrays: a damaged one is named
     content.py      Content of a file: pixels, axes, pixel size, names of channels
     display.py      Stored values and what they are shown as: white as 0, palettes
@@ -18,6 +19,7 @@
     normalize.py    Normalisation of whole images, channel by channel
     ome_files.py    OME-TIFF images that lie in several files
     ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
+    origin.py       Origins of images: where their pixels lie, and how boxes of them are read
     parts.py        Images of a file that holds several, by number or name
     pyramid.py      Coarser levels of label images
     slices.py       Folders with one file per slice, read box by box

@@ -4,13 +4,19 @@ from .axes import (
     label_axes as label_axes,
     space_axes as space_axes,
 )
+from .channels import (
+    count_channels as count_channels,
+    drop_equal_colours as drop_equal_colours,
+    fit_channels as fit_channels,
+    list_channels as list_channels,
+    take_channels as take_channels,
+)
 from .chunks import read_box as read_box
 from .content import Scale as Scale, first_pixel as first_pixel, to_microns as to_microns
-from .formats import READERS as READERS, SLIDES as SLIDES
+from .formats import PICTURES as PICTURES, READERS as READERS, SLIDES as SLIDES
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (
     Image as Image,
-    drop_equal_colours as drop_equal_colours,
     read_image as read_image,
     read_label_values as read_label_values,
     read_labels as read_labels,
@@ -46,6 +52,7 @@ from .ome_zarr import (
     open_array as open_array,
     store_version as store_version,
 )
+from .origin import are_equal_colours as are_equal_colours
 from .slices import find_slices as find_slices
 from .stack import (
     read_stack as read_stack,

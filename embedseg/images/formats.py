@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.images.content import Content, check_memory
-from embedseg.images.display import few_bits_display, palette_display
+from embedseg.images.display import few_bits_display, log_once, palette_display
 from embedseg.images.hdf5 import read_hdf5
 from embedseg.images.microscopes import PLUGINS, read_microscope
 from embedseg.images.parts import only_image
 from embedseg.images.tiff import read_tiff
+from embedseg.types import DataError
 
 #: The first bytes of a PNG; the rest are parts of a length, a name, content and a checksum.
 PNG = b"\x89PNG\r\n\x1a\n"
@@ -24,6 +25,12 @@ PNG = b"\x89PNG\r\n\x1a\n"
 BITS, COLOUR_TYPE, GREYS, PALETTE = 8, 9, 0, 3
 #: Samples per pixel of the other types of colours.
 SAMPLES = {2: 3, 4: 2, 6: 4}
+#: Suffixes of files whose compression changes values, so that they hold no labels.
+LOSSY = (".jpg", ".jpeg")
+#: Suffixes of files that are only read as a whole, and have no pixel size.
+PICTURES = (".png", *LOSSY)
+#: Start of the compressed pixels of a JPEG, and its end.
+JPEG_PIXELS, JPEG_END = 0xDA, b"\xff\xd9"
 
 
 def read_png(path: Path, part: str | None = None) -> Content:
@@ -100,12 +107,42 @@ def _part(name: bytes, content: bytes) -> bytes:
 
 #: Suffixes of slides, TIFFs with pyramids.
 SLIDES = (".svs", ".ndpi")
+
+
+def read_jpeg(path: Path, part: str | None = None) -> Content:
+    """Read a JPEG; colours are samples.
+
+    Raises
+    ------
+    DataError
+        If its end is missing: the decoder would make it up.
+    """
+    from imagecodecs import jpeg_decode
+
+    only_image(path, part)
+    stored = path.read_bytes()
+    data = np.asarray(jpeg_decode(stored))
+    if stored.find(JPEG_END, _find_pixels(stored)) < 0:
+        raise DataError(f"{path}: truncated: a JPEG without its end")
+    log_once("JPEG images", "their compression changed values; better take the originals")
+    return Content(data, "YXS"[: data.ndim], {})
+
+
+def _find_pixels(stored: bytes) -> int:
+    """Return where the compressed pixels of a JPEG start; parts before may hold another one."""
+    at = 2
+    while at + 4 <= len(stored) and stored[at + 1] != JPEG_PIXELS:
+        at += 2 + int.from_bytes(stored[at + 2 : at + 4], "big")
+    return at
+
+
 #: The reader of a file, by its suffix; it gets the path, and number or name of the image in it.
 READERS: dict[str, Callable[[Path, str | None], Content]] = {
     ".tif": read_tiff,
     ".tiff": read_tiff,
     **dict.fromkeys(SLIDES, read_tiff),
     ".png": read_png,
+    **dict.fromkeys(LOSSY, read_jpeg),
     ".h5": read_hdf5,
     ".hdf5": read_hdf5,
     **dict.fromkeys(PLUGINS, lambda path, part: Content(*read_microscope(path, part))),

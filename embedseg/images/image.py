@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,13 +21,14 @@ from embedseg.images.axes import (
     reorder_axes,
 )
 from embedseg.images.content import Content, Scale
-from embedseg.images.display import log_display, log_once
-from embedseg.images.formats import READERS
+from embedseg.images.display import log_display
+from embedseg.images.formats import LOSSY, READERS
 from embedseg.images.inputs import check_file, split_container
 from embedseg.images.tiff import write_tiff
 from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError, check_labels
 
 
+@final
 @dataclass(frozen=True)
 class Image:
     """An image as read from a file.
@@ -63,7 +64,7 @@ def read_image(
     as_stored: bool = False,
     unnamed: str | None = None,
 ) -> Image:
-    """Read an image: TIFF (OME, ImageJ or plain), PNG, HDF5, or with bioio CZI, ND2 and LIF.
+    """Read an image: TIFF, PNG, JPEG, HDF5, or with bioio CZI, ND2 and LIF.
 
     Of an HDF5 file the only dataset is read, or the one called "raw"; `file.h5/group/name` names
     another. Of a TIFF or microscope file with several images, `file.czi#2` names the second one,
@@ -103,7 +104,7 @@ def read_image(
     """
     path = Path(path)
     wanted = None if axes is None else check_axes(axes)
-    content = _read(path)
+    content = _read(path, as_stored=as_stored)
     if not as_stored:
         log_display(path, content.display)
         content = content.shown()
@@ -115,27 +116,6 @@ def read_image(
     spacing = get_spacing(order, content.sizes)
     data = reorder_axes(content.data, places)
     return Image(data, order, spacing, path, get_channel_names(order, data.shape, content.channels))
-
-
-def drop_equal_colours(image: Image) -> Image:
-    """Return a grey image that was saved as RGB or RGBA as grey, and log that; others as they are.
-
-    Examples
-    --------
-    >>> grey = np.array([[3, 5]])
-    >>> drop_equal_colours(Image(np.stack([grey] * 3), "CYX")).data.tolist()
-    [[3, 5]]
-    """
-    if "C" not in image.axes:
-        return image
-    place = image.axes.index("C")
-    planes = np.moveaxis(image.data, place, 0)
-    grey = len(planes) in (3, 4) and (planes[1:3] == planes[0]).all()
-    # The fourth one is the opacity.
-    if not grey or (planes[3:] != planes[3:].max(initial=0)).any():
-        return image
-    log_once(str(image.path), f"its {len(planes)} channels are equal colours, read as grey")
-    return replace(image, data=planes[0], axes=image.axes.replace("C", ""), channels=())
 
 
 def read_labels(
@@ -177,7 +157,7 @@ def read_labels(
 
 def read_label_values(path: Path | str) -> NDArray[Any]:
     """Return the values that occur in a label file, ascending; its axes may be unknown."""
-    return np.unique(_read(Path(path)).data)
+    return np.unique(_read(Path(path), as_stored=True).data)
 
 
 def write_labels(
@@ -211,7 +191,7 @@ def write_labels(
     write_file(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))
 
 
-def _read(path: Path) -> Content:
+def _read(path: Path, *, as_stored: bool) -> Content:
     """Read a file with the reader of its suffix; every error names the file."""
     path, part = split_container(path)
     check_file(path)
@@ -219,6 +199,11 @@ def _read(path: Path) -> Content:
     if reader is None:
         raise DataError(
             f"{path}: files of type {path.suffix!r} cannot be read, expected " + " ".join(READERS)
+        )
+    if as_stored and path.suffix.lower() in LOSSY:
+        raise DataError(
+            f"{path}: a JPEG holds no labels, as its compression changes values; expected a mask "
+            "as TIFF or PNG"
         )
     try:
         with warnings.catch_warnings():

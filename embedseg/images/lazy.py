@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,43 +18,17 @@ from embedseg.images.axes import (
     get_spacing,
     label_axes,
     locate_axes,
-    reorder_axes,
     space_axes,
 )
-from embedseg.images.chunks import read_box
 from embedseg.images.content import Scale, check_memory, first_pixel
 from embedseg.images.image import Image
-from embedseg.images.sources import OPENERS, StoredArray, inspect_file
+from embedseg.images.origin import Origin
+from embedseg.images.sources import StoredArray, inspect_file
 from embedseg.images.stores import inspect_store, is_lazy_source, translate_errors
 from embedseg.types import DataError, Spacing, UsageError
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The place of an image's pixels, from which any process can open it.
-
-    Attributes
-    ----------
-    kind : str
-        Key of `embedseg.images.sources.OPENERS`.
-    path, inside : str
-        File, folder or URL; and the array in it.
-    places : tuple of int or None
-        As `embedseg.images.axes.locate_axes` returns them.
-    token : str
-        Different each time an image is opened, as the file may have changed.
-    frame : tuple of int, optional
-        A stored axis of which one index is read, and that index.
-    """
-
-    kind: str
-    path: str
-    inside: str
-    places: Places
-    token: str
-    frame: tuple[int, int] | None = None
-
-
+@final
 @dataclass(frozen=True)
 class LazyImage:
     """An image whose boxes are read on demand.
@@ -165,17 +137,7 @@ class LazyImage:
             )
         places = self.origin.places
         sides = [slice(*side.indices(n)[:2]) for side, n in zip(box, self.shape, strict=True)]
-        with translate_errors(self.source):
-            stored = _opened(self.origin, os.getpid())
-            # Axes without a place have length 1.
-            index = [slice(None)] * len(stored.shape)
-            if self.origin.frame is not None:
-                axis, frame = self.origin.frame
-                index[axis] = slice(frame, frame + 1)
-            for place, side in zip(places, sides, strict=True):
-                if place is not None:
-                    index[place] = side
-            data = reorder_axes(read_box(self.source, stored, tuple(index)), places)
+        data = self.origin.read(self.source, self.axes, sides)
         added = tuple(
             side if place is None else slice(None)
             for place, side in zip(places, sides, strict=True)
@@ -204,9 +166,9 @@ def open_lazy(
     """Open an image to read boxes of it.
 
     OME-Zarr and zarr arrays, local or at a URL of fsspec, without axes of length 1; TIFF, HDF5
-    (`file.h5/group/name` names a dataset), npy and PNG; a folder with a file per
-    slice, which adds Z. TIFF, HDF5, npy and zarr are read piece by piece; slices and PNG only as a
-    whole.
+    (`file.h5/group/name` names a dataset), npy, PNG and JPEG; a folder with a file
+    per slice, which adds Z. TIFF, HDF5, npy and zarr are read piece by piece; slices, PNG and JPEG
+    only as a whole.
 
     Parameters
     ----------
@@ -253,7 +215,7 @@ def open_lazy(
         # The opened array may have more axes than its layout keeps.
         places = tuple(None if place is None else layout.kept[place] for place in places)
         origin = Origin(opened.kind, opened.path, opened.inside, places, uuid.uuid4().hex)
-        stored = _opened(origin, os.getpid())
+        stored = origin.open()
     _check_values(name, stored)
     pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]
     shape = _placed(stored.shape, places)
@@ -291,9 +253,3 @@ def _check_spacing(name: str, spacing: Sequence[float], axes: str) -> Spacing:
             f"{len(space)} positive values, for the axes {', '.join(space)}"
         )
     return tuple(map(float, spacing))
-
-
-@lru_cache(maxsize=4)
-def _opened(origin: Origin, process: int) -> StoredArray:
-    """Open the stored array of an image, once per process: handles do not survive a fork."""
-    return OPENERS[origin.kind](origin.path, origin.inside)

@@ -154,7 +154,7 @@ class Slices:
         """
         header = _header(self.files[0])
         for path in self.files[1:]:
-            if _header(path) != header:
+            if header is None or _header(path) != header:
                 self._read(path)
 
     def __getitem__(self, box: tuple[slice, ...]) -> NDArray[Any]:
@@ -187,7 +187,7 @@ def check_slice(
 
 
 def _header(path: Path) -> object:
-    """Return the part of a header that is equal for arrays of one kind; None if it is broken."""
+    """Return the part of a header that is equal for arrays of one kind; None if not known."""
     if path.suffix.lower() == ".png":
         with open(path, "rb") as file:
             return file.read(26)

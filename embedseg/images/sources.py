@@ -13,7 +13,7 @@ import numpy as np
 
 from embedseg.images.content import make_plain_layout
 from embedseg.images.display import Display, Displayed, log_display
-from embedseg.images.formats import READERS, read_png
+from embedseg.images.formats import PICTURES, READERS
 from embedseg.images.hdf5 import CONTAINERS, open_hdf5
 from embedseg.images.inputs import check_link, split_container
 from embedseg.images.microscopes import PLUGINS
@@ -44,7 +44,7 @@ class StoredArray(Protocol):
 
 # -- files and folders -----------------------------------------------------------------------------
 def inspect_file(source: str, wanted: str | None, level: int = 0) -> Source:
-    """Return kind and layout of a file or a folder of slices; only a PNG is decoded.
+    """Return kind and layout of a file or a folder of slices; only a PNG or JPEG is decoded.
 
     Parameters
     ----------
@@ -90,12 +90,12 @@ def inspect_file(source: str, wanted: str | None, level: int = 0) -> Source:
     if kind == ".npy":
         layout = make_plain_layout(_open_npy(str(path), "").shape)
         return Source(source, "npy", str(path), "", layout)
-    if kind == ".png":
-        content = read_png(path, inside)
+    if kind in PICTURES:
+        content = READERS[kind](path, inside)
         log_display(path, content.display)
         content = content.shown()
         layout = make_plain_layout(content.data.shape)._replace(axes=content.axes)
-        return Source(source, "png", str(path), "", layout)
+        return Source(source, "picture", str(path), "", layout)
     raise DataError(
         f"{source}: files of type {kind!r} cannot be read in boxes, expected "
         + " ".join(each for each in READERS if each not in PLUGINS)
@@ -142,8 +142,8 @@ def _open_npy(path: str, inside: str) -> StoredArray:
     return data
 
 
-def _open_png(path: str, inside: str) -> StoredArray:
-    data = read_png(Path(path)).shown().data
+def _open_picture(path: str, inside: str) -> StoredArray:
+    data = READERS[Path(path).suffix.lower()](Path(path), None).shown().data
     data.flags.writeable = False
     return data
 
@@ -158,6 +158,6 @@ OPENERS: dict[str, Callable[[str, str], StoredArray]] = {
     "hdf5": _open_hdf5,
     "tiff": _open_tiff,
     "npy": _open_npy,
-    "png": _open_png,
+    "picture": _open_picture,
     "slices": _open_slices,
 }

@@ -85,6 +85,11 @@ class Config(BaseModel):
                 f"normalize.limits has {len(self.normalize.limits)} pairs of values, "
                 f"expected one per channel ({self.channels})"
             )
+        if self.data.channels and len(self.data.channels) != self.channels:
+            raise ValueError(
+                f"data.channels {', '.join(self.data.channels)}: {len(self.data.channels)}, "
+                f"expected as many as channels ({self.channels})"
+            )
         named = [each.name for each in self.data.classes or ()]
         if list(self.method.colours) != named:
             raise ValueError(

@@ -135,7 +135,7 @@ def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sampl
 
     The last value is what is kept of them as they were read.
     """
-    loaded = load_training(data, net.config.data)
+    loaded = load_training(data, net.config.data, net.config.channels)
     for message in loaded.messages:
         log.info(message)
     if net.config.method.reads == "objects":
@@ -169,7 +169,7 @@ def validation_samples(config: Config, data: Path) -> list[Sample]:
     DataError
         If there are none.
     """
-    val = annotated(load_training(data, config.data).val)
+    val = annotated(load_training(data, config.data, config.channels).val)
     if not val:
         raise DataError(f"{data}: no validation images to tune on")
     return val

@@ -272,7 +272,9 @@ def describe_data(stats: Statistics) -> list[str]:
 def describe_settings(config: Config, parameters: int) -> list[str]:
     """Describe the settings of a model in a few lines; `parameters` counts its weights."""
     train = config.train
+    chosen = config.data.channels
     return [
+        *([f"channels: {', '.join(chosen)} of each image"] if chosen else []),
         f"crops: {format_shape(train.crop)} px, {train.batch} in a batch",
         *config.method.reasons("µm" if config.spacing_known else "px"),
         f"net: {config.net.type} with {parameters / 1e6:.2f} million weights; images are "

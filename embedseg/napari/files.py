@@ -17,6 +17,7 @@ from embedseg.export import EXPORTERS, IMPORTERS, Objects, export_objects, impor
 from embedseg.images import (
     CONTAINERS,
     LABEL,
+    PICTURES,
     READERS,
     SLIDES,
     Image,
@@ -45,8 +46,8 @@ Reader = Callable[[str | Sequence[str]], list[Layer]]
 FOLDERS = ("masks", "labels")
 #: Suffixes of label images.
 TIFF = (".tif", ".tiff")
-#: Suffixes that are read; PNG is left to napari, as it has no pixel size.
-SUFFIXES = tuple(suffix for suffix in (*IMPORTERS, *READERS) if suffix != ".png")
+#: Suffixes that are read; PNG and JPEG are left to napari, as they have no pixel size.
+SUFFIXES = tuple(suffix for suffix in (*IMPORTERS, *READERS) if suffix not in PICTURES)
 
 
 # -- reading ---------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def training_page(
         The command line.
     """
     options, history = segmenter.config.data, segmenter.history
-    loaded = load_training(Path(data), options)
+    loaded = load_training(Path(data), options, segmenter.config.channels)
     stats = measure_data(loaded.train, segmenter.config.ndim, options)
     val = [sample for sample in loaded.val if sample.annotated]
     gallery = _segment_some(segmenter, val)

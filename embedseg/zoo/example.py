@@ -96,7 +96,7 @@ def smallest_sizes(config: Config, divisor: PerAxis) -> PerAxis:
 
 
 def _validation(config: Config, data: Path) -> tuple[NDArray[np.float32], str]:
-    loaded = load_training(data, config.data)
+    loaded = load_training(data, config.data, config.channels)
     samples = [*loaded.val, *loaded.train]
     sample = next((s for s in samples if (s.labels > 0).any()), samples[0])
     if sample.labels.ndim not in (config.ndim, config.ndim + 1):

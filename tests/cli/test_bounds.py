@@ -42,9 +42,9 @@ REQUIRED: dict[str, list[str]] = {
 #: Options whose text holds numbers, and those whose text holds none. --set is tested by fields.
 NUMBERS = {"--block", "--halo", "--label", "--memory", "--shape", "--spacing", "--time-limit"}
 WORDS = {
-    *("--also", "--authors", "--axes", "--classes", "--description", "--device", "--license"),
-    *("--masks", "--mesh-format", "--method", "--methods", "--name", "--net", "--nets"),
-    *("--pieces", "--preset", "--presets", "--scheduler", "--set", "--split", "--to"),
+    *("--also", "--authors", "--axes", "--channel", "--classes", "--description", "--device"),
+    *("--license", "--masks", "--mesh-format", "--method", "--methods", "--name", "--net"),
+    *("--nets", "--pieces", "--preset", "--presets", "--scheduler", "--set", "--split", "--to"),
 }
 ABSURD = ["-1000000000000000000", "1000000000000000000", "1e30", "nan", "inf", "1" * 5000]
 #: Numbers that stand for no work: values of masks, sizes of objects, seeds.

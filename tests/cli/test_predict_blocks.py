@@ -288,11 +288,12 @@ def test_what_cannot_be_is_said_before_anything_is_computed(
 
 def test_an_image_of_another_pixel_size_or_kind_is_refused(flat, tmp_path, run):
     image = image_for(flat)
-    np.save(tmp_path / "colours.npy", np.stack([image] * 3))
+    np.save(tmp_path / "colours.npy", np.stack([image, image, 2 * image]))
     found = run(
         "predict", flat, tmp_path / "colours.npy", "-o", tmp_path / "a.zarr", "--axes", "CYX"
     )
     assert found.code == 1 and "3 channel(s), the model has 1" in found.last
+    assert "--channel chooses from 0 to 2, without names" in found.last
     np.save(tmp_path / "film.npy", np.stack([image] * 3))
     found = run("predict", flat, tmp_path / "film.npy", "-o", tmp_path / "a.zarr", "--axes", "ZYX")
     assert found.code == 1 and "the model is 2D; --planes applies it to volumes" in found.last

@@ -24,7 +24,7 @@ class Bright:
 
     def __init__(self, ndim: int = 2) -> None:
         method = types.SimpleNamespace(colours={})
-        data = types.SimpleNamespace(classes=None)
+        data = types.SimpleNamespace(channels=None, classes=None)
         self.config = types.SimpleNamespace(ndim=ndim, channels=1, method=method, data=data)
         self.calls = []
 

@@ -82,7 +82,8 @@ def test_what_does_not_fit_together_is_named(tmp_path):
     with pytest.raises(DataError, match=r"a.tif: .*\(6, 8\).*\(6, 7\)"):
         load_split(tmp_path, "train")
     fill(tmp_path / "train", "a")
-    write(tmp_path / "train/images/b.tif", np.zeros((3, 6, 7), np.uint8), "CYX")
+    colours = np.arange(126, dtype=np.uint8).reshape(3, 6, 7)
+    write(tmp_path / "train/images/b.tif", colours, "CYX")
     write(tmp_path / "train/masks/b.tif", np.zeros((6, 7), np.uint8))
     with pytest.raises(DataError, match=r"b.tif.*\(3, 6, 7\).*a.tif.*\(1, 6, 7\)"):
         load_split(tmp_path, "train")

@@ -13,7 +13,7 @@ import tifffile
 from hypothesis import HealthCheck, given, settings, strategies as st
 from imagecodecs import png_encode
 
-from embedseg.images import Image, drop_equal_colours, read_image, read_labels, write_labels
+from embedseg.images import read_image, read_labels, write_labels
 from embedseg.types import DataError
 from image_files import VOLUME, imagej, save
 from strategies import spacings
@@ -186,23 +186,3 @@ def test_what_is_no_image_is_named(
 def test_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"none\.tif: no such file"):
         read_image(tmp_path / "none.tif")
-
-
-@pytest.mark.parametrize("opacity", [(), (255,)])
-def test_grey_images_saved_with_colours_are_grey(
-    opacity: tuple[int, ...], caplog: pytest.LogCaptureFixture
-) -> None:
-    grey = np.arange(42, dtype=np.uint8).reshape(2, 3, 7)
-    full = np.stack([grey] * 3 + [np.full_like(grey, value) for value in opacity], axis=1)
-    path = Path(f"{len(opacity)}.png")
-    with caplog.at_level("INFO", "embedseg"):
-        found = drop_equal_colours(Image(full, "TCYX", (1.0, 1.0), path))
-    assert (found.axes, found.spacing) == ("TYX", (1.0, 1.0))
-    np.testing.assert_array_equal(found.data, grey)
-    assert f"{path}: its {3 + len(opacity)} channels are equal colours" in caplog.text
-    for channel in range(full.shape[1]):
-        coloured = full.copy()
-        coloured[0, channel, 0, 0] ^= 1
-        assert drop_equal_colours(Image(coloured, "TCYX")).axes == "TCYX"
-    two = Image(full[:, :2], "TCYX")
-    assert drop_equal_colours(two) is two
