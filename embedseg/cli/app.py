@@ -20,6 +20,7 @@ COMMANDS = (
     "tune",
     "evaluate",
     "predict",
+    "track",
     "convert",
     "score",
     "info",

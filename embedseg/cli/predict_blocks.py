@@ -126,7 +126,8 @@ def predict_in_blocks(request: PredictRequest) -> None:
 
     if request.needs_whole_images:
         raise UsageError(
-            "--maps, --plot, --pieces, --also and what tidies objects are not for images in blocks"
+            "--maps, --plot, --pieces, --also, --track and what tidies objects are not for images "
+            "in blocks" + "; `embedseg track` links the labels that blocks give" * request.track
         )
     if len(request.inputs) != 1:
         raise UsageError(f"{len(request.inputs)} inputs: expected one image, to segment in blocks")
