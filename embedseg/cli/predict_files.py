@@ -69,6 +69,8 @@ def predict_files(request: PredictRequest) -> None:
     _check_existing(kept, request.axes)
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
+    if request.track and not all(tracks_table(target).exists() for target in kept.values()):
+        say("some of them have no tracks: `embedseg track` links the labels")
     if not missing:
         return
     if request.track:

@@ -10,7 +10,15 @@ import pytest
 import tifffile
 
 from commands import Run
-from embedseg.images import blobs, cell_film, read_image, write_labels
+from embedseg.images import (
+    add_pyramid,
+    blobs,
+    cell_film,
+    create_labels,
+    open_array,
+    read_image,
+    write_labels,
+)
 
 pytest.importorskip("laptrack", reason="needs pip install 'embedseg-nd[track]'")
 
@@ -54,6 +62,24 @@ def test_track_writes_labels_table_and_formats(film: Path, tmp_path: Path, run: 
     assert any(row["parent"] for row in rows)
 
 
+def test_track_reads_volumes_and_stores(tmp_path: Path, run: Run) -> None:
+    _, labels, _ = cell_film((12, 32, 32), 4, 10, 2, spacing=(2.0, 1.0, 1.0), radius=5.0)
+    write_labels(tmp_path / "a.tif", labels, (2.0, 1.0, 1.0), "TZYX")
+    store = tmp_path / "a.zarr"
+    chunks = (1, *labels.shape[1:])
+    create_labels(store, labels.shape, np.uint16, "TZYX", (2.0, 1.0, 1.0), chunks=chunks)
+    open_array(store)[:] = labels.astype(np.uint16)
+    add_pyramid(store)
+    found = []
+    for source in (tmp_path / "a.tif", store):
+        done = run("track", source, "-o", tmp_path / "out.tif", "--overwrite")
+        assert done.code == 0, done.err
+        found.append(read_image(tmp_path / "out.tif"))
+        assert (found[-1].axes, found[-1].spacing) == ("TZYX", pytest.approx((2.0, 1.0, 1.0)))
+    np.testing.assert_array_equal(found[0].data, found[1].data)
+    assert found[0].data.any()
+
+
 def test_track_overwrites_nothing_unasked(film: Path, tmp_path: Path, run: Run) -> None:
     for name, also in (("a_tracks.csv", []), ("a.xml", ["--also", "trackmate"])):
         (tmp_path / name).write_text("mine")
@@ -92,6 +118,9 @@ def test_predict_links_films(model: Path, tmp_path: Path, run: Run) -> None:
     # Three equal frames: every object keeps its number.
     assert labels.any() and (labels == labels[0]).all()
     assert {row["last_frame"] for row in table(out / "movie_tracks.csv")} == {2}
+    (out / "movie_tracks.csv").unlink()
+    done = run("predict", model, tmp_path / "movie.tif", "-o", out, "--track")
+    assert (done.code, "`embedseg track` links the labels" in done.err) == (0, True), done.err
 
 
 def test_predict_names_what_it_cannot_link(model: Path, tmp_path: Path, run: Run) -> None:
