@@ -59,6 +59,8 @@ def track(
         float | None,
         typer.Option(
             "--max-distance",
+            min=1e-6,
+            max=1e6,
             metavar="DISTANCE",
             help="Largest distance of an object from frame to frame, µm.",
             show_default="the diameter of the median object",

@@ -99,7 +99,7 @@ def test_track_names_what_it_cannot_take(film: Path, tmp_path: Path, run: Run) -
         ([volume, "-o", tmp_path / "a.tif"], 1, "(ZYX), expected labels of a film"),
         ([film, "-o", tmp_path / "a.png"], 2, "label films end with .tif"),
         ([film, "-o", tmp_path / "a.tif", "--also", "svg"], 2, "no format 'svg'"),
-        ([film, "-o", tmp_path / "a.tif", "--max-distance", "0"], 2, "expected a positive number"),
+        ([film, "-o", tmp_path / "a.tif", "--max-distance", "0"], 2, "--max-distance"),
     ):
         done = run("track", *args)
         assert (done.code, words in done.last) == (code, True), done.err
