@@ -22,6 +22,7 @@ EXTRAS = {
     "bioio": ["bioio>=3.0", "bioio-czi>=3.0", "bioio-lif>=2.0", "bioio-nd2>=2.0"],
     "rois": ["roifile>=2025.1"],
     "mesh": ["fast-simplification>=0.1.9", "trimesh>=5.2"],
+    "track": ["laptrack>=0.17"],
     "hdf5": ["h5py>=3.12"],
     "log": ["tensorboard>=2.19"],
     "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
@@ -45,6 +46,7 @@ TEST = [
     *EXTRAS["mesh"],
     *EXTRAS["napari"],
     *EXTRAS["rois"],
+    *EXTRAS["track"],
     *EXTRAS["zoo"],
 ]
 

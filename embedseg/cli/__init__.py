@@ -3,6 +3,7 @@
 ::
 
     app.py              The typer app: its own options, and the decorator of its commands
+    beside.py           Objects and tracks written beside labels
     benchmark.py        The command benchmark: methods and nets compared at equal time
     check.py            The command check: what a data folder holds, and its problems
     console.py          Output for people and scripts: messages, JSON, the log, errors
@@ -27,6 +28,7 @@
     predict_stores.py   Prediction in blocks: of an image, of several, and of the fields of plates
     score.py            The command score: two folders of label images compared
     stack.py            The command stack: labels and surfaces of a stack of slices
+    track.py            The command track: one number per object through a label film
     train.py            The command train: a model from a data folder
     tune.py             The command tune: decode options searched on the validation images
 

@@ -21,6 +21,7 @@ COMMANDS = (
     "tune",
     "evaluate",
     "predict",
+    "track",
     "convert",
     "score",
     "info",

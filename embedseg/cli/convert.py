@@ -199,7 +199,7 @@ def _kind(asked: str | None, output: Path) -> str:
     from embedseg.types import UsageError
 
     suffix = output.suffix.lower()
-    known = {name: exporter.suffix for name, exporter in EXPORTERS.items()}
+    known = {name: each.suffix for name, each in EXPORTERS.items() if not each.tracks}
     kind = asked or next(
         (name for name, own in known.items() if own == suffix),
         LABELS if suffix in SUFFIXES else None,

@@ -91,4 +91,4 @@ def nets(incomplete: str) -> list[str]:
 #: Recipes of training; embedseg.model.planning, which holds them, would load torch.
 presets = one_of("default", "paper")
 devices = one_of("auto", "cpu", "cuda", "mps")
-objects = one_of("roi", "geojson", "csv", "coco", "ome-zarr")
+objects = one_of("roi", "geojson", "csv", "coco", "ome-zarr", "trackmate", "ctc")

@@ -13,7 +13,7 @@ RESULT = "output"
 #: Parameters that name the folder of a model, several of them, or a data folder.
 MODEL, MODELS, DATA = ("model", "start"), "models", "data"
 #: Commands whose result is one file; and those whose result is a folder.
-PLAIN = ("export", "plan")
+PLAIN = ("export", "plan", "track")
 FOLDERS = ("benchmark", "demo", "ensemble", "import", "stack", "train")
 
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from embedseg.cli.app import command
+from embedseg.cli.beside import parse_formats
 from embedseg.cli.console import command_line
 from embedseg.cli.help import READING, TIDYING, WRITTEN, objects
 from embedseg.cli.options import (
@@ -41,7 +42,7 @@ from embedseg.cli.predict_blocks import (
     Workers,
     block_options,
 )
-from embedseg.cli.predict_files import parse_formats, predict_files
+from embedseg.cli.predict_files import predict_files
 from embedseg.cli.predict_request import PredictRequest
 from embedseg.cli.predict_stores import predict_in_blocks
 
@@ -84,6 +85,15 @@ def predict(
             rich_help_panel=READING,
         ),
     ] = False,
+    track: Annotated[
+        bool,
+        typer.Option(
+            "--track",
+            help="Segment frame by frame and link objects through time: one number each, and the "
+            "table <stem>_tracks.csv; as `embedseg track`, which has more options.",
+            rich_help_panel=WRITTEN,
+        ),
+    ] = False,
     maps: Annotated[
         bool,
         typer.Option(
@@ -118,7 +128,7 @@ def predict(
             "--also",
             metavar="FORMAT,...",
             help="Write objects beside the labels too: roi (ImageJ), "
-            "geojson (QuPath), csv (measures), coco, ome-zarr.",
+            "geojson (QuPath), csv (measures), coco, ome-zarr; with --track also trackmate, ctc.",
             show_default=False,
             rich_help_panel=WRITTEN,
             autocompletion=objects,
@@ -170,6 +180,7 @@ def predict(
         channels=parse_channels(channel),
         spacing=parse_spacing(spacing),
         frames=frames,
+        track=track,
         tta=tta,
         planes=planes,
         output=output,
@@ -177,7 +188,7 @@ def predict(
         maps=maps,
         plot=plot,
         pieces=parse_list(pieces),
-        formats=parse_formats(also_as),
+        formats=parse_formats(also_as, track),
         tidy=tidying_options(largest_piece, fill_holes, min_size, clear_border),
         blocks=block_options(block, halo, workers, scheduler, threads, memory),
         level=level,

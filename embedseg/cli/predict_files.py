@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import typer
 
+from embedseg.cli.beside import LIMITS, describe_tracks, list_beside, tracks_table
 from embedseg.cli.console import at_terminal, explain_error, say
 from embedseg.cli.options import check_axes, check_spacing, parse_list
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from embedseg.labels import CleanOptions
     from embedseg.report import Gallery
     from embedseg.segmenter import Segmenter
+    from embedseg.tracking import Tracked
     from embedseg.types import Maps, Segmentation
 
 log = logging.getLogger("embedseg")
@@ -54,6 +56,8 @@ def predict_files(request: PredictRequest) -> None:
     from embedseg.common import check_output_folder
     from embedseg.images import expand_inputs, name_outputs
     from embedseg.report import Gallery, write_prediction_report
+    from embedseg.tracking import check_tracker
+    from embedseg.types import UsageError
 
     output = request.output
     check_output_folder(output, True)
@@ -70,9 +74,15 @@ def predict_files(request: PredictRequest) -> None:
     _check_existing(kept, request.axes)
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
+    if request.track and not all(tracks_table(target).exists() for target in kept.values()):
+        say("some of them have no tracks: `embedseg track` links the labels")
     if not missing:
         return
+    if request.track:
+        check_tracker()
     segmenter = request.load_model()
+    if request.track and segmenter.config.data.classes:
+        raise UsageError("--track: the model finds classes, no objects to link")
     folders = _class_folders(segmenter, request.pieces, output)
     job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method))
     _check_beside(job, {path: files[path] for path in missing}, inputs)
@@ -91,6 +101,8 @@ def predict_files(request: PredictRequest) -> None:
         skipped=skipped,
         command=request.command,
     )
+    if request.track:
+        say(LIMITS)
     typer.echo(f"{len(missing) - len(failed)} label images written to {output}")
     refuse_failed("files", [_shown(job, path) for path in failed], len(missing))
 
@@ -161,17 +173,14 @@ def _check_beside(job: _Job, files: Mapping[Path, Path], inputs: Inputs) -> None
                 raise UsageError(f"{each}: would be written for {other} and for {path}")
         for kind in job.request.formats:
             check_export(target.with_suffix(EXPORTERS[kind].suffix), kind, overwrite=overwrite)
-        for file in _pictures_and_maps(job, path):
+        for file in _other_files(job, path):
             check_output_file(file, overwrite)
         check_against_inputs(_list_beside(job, path, target), inputs)
 
 
 def _list_beside(job: _Job, path: Path, target: Path) -> list[Path]:
     """Return all that may be written for a file besides its labels."""
-    from embedseg.export import EXPORTERS
-
-    exported = [target.with_suffix(EXPORTERS[kind].suffix) for kind in job.request.formats]
-    return [*exported, *_pictures_and_maps(job, path)]
+    return [*list_beside(target, job.request.formats), *_other_files(job, path)]
 
 
 def _shown(job: _Job, path: Path) -> str:
@@ -179,9 +188,12 @@ def _shown(job: _Job, path: Path) -> str:
     return str(job.names[path].parent / path.name)
 
 
-def _pictures_and_maps(job: _Job, path: Path) -> list[Path]:
+def _other_files(job: _Job, path: Path) -> list[Path]:
+    """Return the files with pieces of classes, tracks, maps and pictures."""
     request, config, name = job.request, job.segmenter.config, job.names[path]
     found = [folder / f"{name}.tif" for folder in job.pieces.values()]
+    if request.track:
+        found.append(tracks_table(request.output / f"{name}.tif"))
     if request.maps:
         specs = config.method.maps(config.ndim)
         found += [request.output / "maps" / f"{name}_{spec.name}.tif" for spec in specs]
@@ -244,6 +256,7 @@ def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | Non
     from embedseg.data import to_mask_values
     from embedseg.images import label_axes, write_labels
     from embedseg.labels import clean_segmentation
+    from embedseg.tracking import link_frames, write_tracks
 
     request, segmenter, name = job.request, job.segmenter, str(job.names[path])
     image = _read_image(job, path, pyramid)
@@ -264,15 +277,20 @@ def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | Non
     for index, folder in job.pieces.items():
         pieces = _pieces(labels == index, request.tidy, "T" in space)
         write_labels(folder / f"{name}.tif", pieces, spacing, space)
+    tracked = link_frames(labels, _sizes(image, spacing)) if request.track else None
     written = to_mask_values(labels, classes) if classes else labels
+    written = tracked.labels if tracked else written
     for kind in request.formats:
-        _write_beside(target, kind, image, replace(segmentation, labels=written), spacing)
+        _write_beside(target, kind, image, replace(segmentation, labels=written), spacing, tracked)
+    if tracked:
+        write_tracks(tracks_table(target), tracked.tracks)
     if request.plot:
         plot_prediction(request.output / "plots", name, image, labels, maps, segmenter)
     # Last: a file with labels counts as done.
     write_labels(target, written, spacing, space)
     job.gallery.add_frames(name, image, segmentation, spacing)
-    return segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
+    found = segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
+    return f"{found}, {describe_tracks(tracked, spacing is not None)}" if tracked else found
 
 
 def _read_image(job: _Job, path: Path, pyramid: LazyImage | None) -> Image:
@@ -288,6 +306,8 @@ def _read_image(job: _Job, path: Path, pyramid: LazyImage | None) -> Image:
     config = segmenter.config
     image = read_image(path, request.axes) if pyramid is None else pyramid.load()
     image = fit_channels(image, config.channels, request.channels, config.data.channels or ())
+    if request.track and "T" not in image.axes:
+        raise DataError(f"{path}: has no time axis ({image.axes}), --track is for films")
     if "T" in image.axes and not request.by_frame:
         raise DataError(f"{path}: has a time axis ({image.axes}); --frames segments each frame")
     if "T" in image.axes and request.plot:
@@ -340,20 +360,11 @@ def _pieces(mask: NDArray[Any], tidy: CleanOptions, frames: bool) -> NDArray[Any
 
 
 # -- other formats ---------------------------------------------------------------------------------
-def parse_formats(text: str | None) -> tuple[str, ...]:
-    """Parse the formats to write beside labels, and check them before anything is computed.
+def _sizes(image: Image, spacing: tuple[float, ...] | None) -> tuple[float, ...]:
+    """Return the spacing, 1 where it is not known."""
+    from embedseg.images import space_axes
 
-    Examples
-    --------
-    >>> parse_formats("csv, geojson"), parse_formats(None)
-    (('csv', 'geojson'), ())
-    """
-    from embedseg.export import check_format
-
-    formats = tuple(parse_list(text))
-    for kind in formats:
-        check_format(kind)
-    return formats
+    return spacing or (1.0,) * len(space_axes(image.axes))
 
 
 def _write_beside(
@@ -362,6 +373,7 @@ def _write_beside(
     image: Image,
     segmentation: Segmentation,
     spacing: tuple[float, ...] | None,
+    tracked: Tracked | None,
 ) -> None:
     """Write the objects of an image in a format, beside its labels and with their name."""
     import numpy as np
@@ -373,13 +385,14 @@ def _write_beside(
     scores = table["score"].tolist() if table is not None else []
     objects = Objects(
         segmentation.labels,
-        spacing or (1.0,) * (segmentation.labels.ndim - film),
+        _sizes(image, spacing),
         image.path.name if image.path else target.name,
         dict(enumerate(scores, 1)),
         image.data if "C" in image.axes else np.expand_dims(image.data, int(film)),
         image.channels,
         spacing_known=spacing is not None,
         film=film,
+        tracks=tracked.tracks if tracked else None,
     )
     # Checked before.
     export_objects(target.with_suffix(EXPORTERS[kind].suffix), objects, kind, overwrite=True)

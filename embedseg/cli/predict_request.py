@@ -22,6 +22,8 @@ class PredictRequest:
         The model, where it runs, and settings that differ from its own.
     inputs, axes, channels, spacing, frames
         Files, folders or patterns, and how they are read.
+    track
+        Whether the objects of films are linked.
     tta, planes
         How maps are predicted.
     output, overwrite
@@ -46,6 +48,7 @@ class PredictRequest:
     channels: tuple[str, ...]
     spacing: tuple[float, ...] | None
     frames: bool
+    track: bool
     tta: bool
     planes: bool
     output: Path
@@ -63,7 +66,7 @@ class PredictRequest:
     @property
     def by_frame(self) -> bool:
         """Whether a time axis is segmented frame by frame."""
-        return self.frames or "T" in (self.axes or "")
+        return self.frames or self.track or "T" in (self.axes or "")
 
     @property
     def in_blocks(self) -> bool:
@@ -84,7 +87,7 @@ class PredictRequest:
         """Whether something is asked for that images in blocks do not have."""
         from embedseg.labels import CleanOptions
 
-        more = self.maps or self.plot or bool(self.pieces or self.formats)
+        more = self.maps or self.plot or self.track or bool(self.pieces or self.formats)
         return more or self.tidy != CleanOptions()
 
     def load_model(self, changes: dict[str, str] | None = None) -> Segmenter:

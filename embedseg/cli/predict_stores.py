@@ -30,7 +30,8 @@ def predict_in_blocks(request: PredictRequest) -> None:
 
     if request.needs_whole_images:
         raise UsageError(
-            "--maps, --plot, --pieces, --also and what tidies objects are not for images in blocks"
+            "--maps, --plot, --pieces, --also, --track and what tidies objects are not for images "
+            "in blocks" + "; `embedseg track` links the labels that blocks give" * request.track
         )
     sources, more = expand_sources(request.inputs), {}
     fields = {each: list_fields(each) if is_lazy_source(each) else [] for each in sources}

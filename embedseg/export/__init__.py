@@ -6,6 +6,7 @@
     _measuring_kernels.py  Compiled parts of measuring
     _tracing_kernels.py    Compiled parts of outline tracing
     coco.py                COCO instances, written and read
+    ctc.py                 Label films as the Cell Tracking Challenge's folders
     exporters.py           Exporters of objects by format
     geojson.py             GeoJSON as QuPath writes and reads it
     importers.py           Importers of outlines by suffix
@@ -22,6 +23,7 @@
     roi.py                 ImageJ ROIs, written and read
     smoothing.py           Mesh smoothing, decimation and measures
     table.py               Tables of objects as CSV
+    trackmate.py           Tracks as XML that TrackMate reads
 """
 
 import lazy_loader

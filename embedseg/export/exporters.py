@@ -7,7 +7,13 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from embedseg.common import Registry, check_output_file, write_file, write_folder
+from embedseg.common import (
+    Registry,
+    check_output_file,
+    check_output_folder,
+    write_file,
+    write_folder,
+)
 from embedseg.export.objects import Objects
 from embedseg.images import check_output_store
 from embedseg.types import DataError, UsageError, check_labels
@@ -26,8 +32,12 @@ class ObjectFormat(NamedTuple):
         Library that writing needs, and the extra that installs it.
     folder : bool
         Whether it is a folder.
+    files : tuple of str
+        Patterns of the files in it; none if it is a store.
     films : bool
         Whether it holds the frames of a film.
+    tracks : bool
+        Whether it is only for films whose objects are linked.
     """
 
     suffix: str
@@ -35,7 +45,9 @@ class ObjectFormat(NamedTuple):
     module: str = ""
     extra: str = ""
     folder: bool = False
+    files: tuple[str, ...] = ()
     films: bool = False
+    tracks: bool = False
 
 
 #: A further format is one file with an `ObjectFormat` and one line here; in another package, an
@@ -49,6 +61,8 @@ EXPORTERS: Registry[ObjectFormat] = Registry(
         "csv": "embedseg.export.table:FORMAT",
         "coco": "embedseg.export.coco:FORMAT",
         "ome-zarr": "embedseg.export.ome_zarr:FORMAT",
+        "trackmate": "embedseg.export.trackmate:FORMAT",
+        "ctc": "embedseg.export.ctc:FORMAT",
     },
 )
 
@@ -72,7 +86,7 @@ def export_objects(
     ------
     DataError
         If these are no labels, or those of neither an image nor a volume, or of a film where the
-        format has no frames.
+        format has no frames; or objects that are not linked where it holds tracks.
     UsageError
         As in `check_export`.
 
@@ -100,6 +114,10 @@ def export_objects(
             f"{objects.name}: has a time axis, {kind} is for images and volumes; "
             f"frames are written as {able}"
         )
+    if exporter.tracks and objects.tracks is None:
+        raise DataError(
+            f"{objects.name}: {kind} is for linked films, as `embedseg track` writes them"
+        )
     check_labels(objects.labels, name=objects.name)
     if len(objects.spacing) != objects.ndim:
         raise UsageError(
@@ -107,7 +125,8 @@ def export_objects(
             f"the labels have {objects.ndim} axes of space"
         )
     if exporter.folder:
-        write_folder(path, lambda aside: exporter.write(aside, objects), ("*",))
+        ours = exporter.files or ("*",)
+        write_folder(path, lambda aside: exporter.write(aside, objects), ours)
     else:
         write_file(path, lambda aside: exporter.write(aside, objects))
 
@@ -125,7 +144,10 @@ def check_export(path: Path, kind: str, *, overwrite: bool = False) -> None:
     exporter = EXPORTERS[kind]
     if path.suffix.lower() != exporter.suffix:
         raise UsageError(f"{path}: files of the format {kind} end with {exporter.suffix}")
-    (check_output_store if exporter.folder else check_output_file)(path, overwrite)
+    if exporter.files:
+        check_output_folder(path, overwrite, exporter.files)
+    else:
+        (check_output_store if exporter.folder else check_output_file)(path, overwrite)
 
 
 def check_format(kind: str) -> None:

@@ -15,6 +15,7 @@ from tqdm import tqdm
 from embedseg.export.outlines import Outline, trace_outlines
 from embedseg.images import Scale
 from embedseg.labels import boxes_by_label, object_sizes
+from embedseg.tracking import Track
 from embedseg.types import Box, Spacing
 
 
@@ -47,6 +48,8 @@ class Objects:
         The frame of a film that these are the objects of, from 0.
     scales : tuple of Scale
         Place of the labels along each axis, if they are from a store that gives them one.
+    tracks : tuple of Track, optional
+        Tracks of a film whose labels are their numbers.
 
     Examples
     --------
@@ -66,6 +69,7 @@ class Objects:
     film: bool = False
     frame: int | None = None
     scales: tuple[Scale, ...] = ()
+    tracks: tuple[Track, ...] | None = None
 
     @property
     def unit(self) -> str:

@@ -7,6 +7,7 @@
     chunks.py       Chunks of stored arrays: a damaged one is named
     content.py      Content of a file: pixels, axes, pixel size, names of channels
     display.py      Stored values and what they are shown as: white as 0, palettes
+    films.py        Synthetic films of cells with known tracks
     formats.py      Readers of image files by suffix
     hdf5.py         HDF5 datasets: pixels, axes, pixel size
     image.py        Images and label images read and written

@@ -13,6 +13,7 @@ from .channels import (
 )
 from .chunks import read_box as read_box
 from .content import Scale as Scale, first_pixel as first_pixel, to_microns as to_microns
+from .films import cell_film as cell_film
 from .formats import PICTURES as PICTURES, READERS as READERS, SLIDES as SLIDES
 from .hdf5 import CONTAINERS as CONTAINERS, LABEL as LABEL
 from .image import (

@@ -19,6 +19,7 @@ from .overlaps import (
     Overlaps as Overlaps,
     assign_pairs as assign_pairs,
     count_overlaps as count_overlaps,
+    iou as iou,
     overlap_table as overlap_table,
 )
 from .pieces import (

@@ -228,7 +228,7 @@ def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     if suffix in TIFF:
         write_labels(target, labels, spacing, _parse_axes(attributes, labels.ndim))
         return [path]
-    kinds = {exporter.suffix: kind for kind, exporter in EXPORTERS.items()}
+    kinds = {each.suffix: kind for kind, each in EXPORTERS.items() if not each.tracks}
     if suffix not in kinds:
         raise UsageError(f"{path}: labels are written as {', '.join([*kinds, *TIFF])}")
     objects = Objects(

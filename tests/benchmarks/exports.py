@@ -163,7 +163,7 @@ def main() -> None:
             "| what | time, s | processor time, s | peak memory, GB | of it labels and libraries "
             "| file, MB |\n| --- | --- | --- | --- | --- | --- |"
         )
-        rows = [f"write {kind}" for kind in EXPORTERS]
+        rows = [f"write {kind}" for kind in EXPORTERS if not EXPORTERS[kind].tracks]
         rows += [
             f"read {kind}" for kind, exporter in EXPORTERS.items() if exporter.suffix in IMPORTERS
         ]

@@ -29,6 +29,7 @@ REQUIRED: dict[str, list[str]] = {
     "tune": ["MODEL", "DATA"],
     "evaluate": ["MODEL", "DATA"],
     "predict": ["MODEL", "IMAGES", "-o", "OUT"],
+    "track": ["MASK", "-o", "OUT.tif"],
     "convert": ["MASK", "-o", "OUT.csv"],
     "score": ["MASKS", "MASKS"],
     "info": ["MODEL"],

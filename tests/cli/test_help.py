@@ -121,7 +121,7 @@ def test_version(run: Run) -> None:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("embedseg tr", ["train"]),
+        ("embedseg tr", ["train", "track"]),
         ("embedseg train my_data --time", ["--time-limit"]),
         ("embedseg train my_data --net un", ["unet", "unet2d3d", "unetpp"]),
         ("embedseg train my_data --method s", ["semantic"]),

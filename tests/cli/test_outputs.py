@@ -47,6 +47,8 @@ PATHS = {
     "predict": {"model": "input", "output": "folder"},
     "score": {"truth": "input", "predicted": "input", "csv": "file", "plot": "file"},
     "stack": {"source": "input", "output": "folder", "model": "input"},
+    # --also names no path.
+    "track": {"labels": "input", "output": "file"},
     "train": {
         "data": "input",
         "output": "folder",
@@ -72,6 +74,7 @@ ARGS = {
     "predict": ["MODEL", "IMAGES"],
     "score": ["MASKS", "MASKS"],
     "stack": ["SLICES", "--model", "MODEL"],
+    "track": ["VOLUME", "--axes", "TYX"],
     "train": ["DATA"],
     "tune": ["MODEL", "DATA"],
 }
@@ -83,6 +86,7 @@ SUFFIX = {
     ("mesh", "output"): ".stl",
     ("plan", "output"): ".json",
     ("score", "csv"): ".csv",
+    ("track", "output"): ".tif",
 }
 OUTPUTS = [
     (command, name, kind)
