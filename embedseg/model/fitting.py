@@ -14,7 +14,7 @@ from embedseg.model.finetuning import start_from
 from embedseg.model.folder import Making, ModelFolder
 from embedseg.model.trained_net import TrainedNet
 from embedseg.model.tuning import Tuned
-from embedseg.training import DataPrint, Row, Run, Watch, check_checkpoint, run_training
+from embedseg.training import DataPrint, Row, Run, Watch, check_checkpoint
 from embedseg.types import DataError, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
@@ -60,6 +60,8 @@ def fit_net(
 
     A folder is to be held by this process.
     """
+    from embedseg.training import run_training
+
     started = time.monotonic()
     limit = None if time_limit is None else parse_duration(time_limit)
     config = net.config
