@@ -17,8 +17,9 @@ from embedseg.blockwise.block_objects import BlockObjects, ObjectTable
 from embedseg.blockwise.estimate import format_net_load, pixels_through_net
 from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.joining import Numbering, drop_objects
+from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.outputs import Output, output_at
-from embedseg.blockwise.plan import BlockOptions, memory_share, plan_blocks
+from embedseg.blockwise.plan import memory_share, plan_blocks
 from embedseg.blockwise.resampled import centres_in_image, table_on_grid
 from embedseg.blockwise.runs import Result, Run, explain_full_disk, request_of
 from embedseg.blockwise.scratch import Found, load_found, load_objects, save_found

@@ -10,7 +10,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 from embedseg.blockwise.job import BlockJob
-from embedseg.blockwise.plan import BlockOptions
+from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.steps import decode_block, make_maps, release_maps
 from embedseg.types import UsageError
 

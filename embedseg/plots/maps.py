@@ -135,7 +135,7 @@ def _paint_hues(vectors: NDArray[Any]) -> Colours:
     hue = np.arctan2(vectors[0], vectors[1]) / (2 * np.pi) % 1
     bright = np.clip(np.linalg.norm(vectors, axis=0), 0, 1)
     colours = hsv2rgb(np.stack([hue, np.ones_like(hue), bright], -1))
-    return np.round(255 * colours).astype(np.uint8)
+    return np.asarray(np.round(255 * colours), np.uint8)
 
 
 def _paint_values(values: NDArray[np.float32]) -> Colours:
