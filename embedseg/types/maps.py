@@ -13,9 +13,9 @@ from embedseg.types.aliases import Floats, Labels, Spacing
 
 
 def _sigmoid(raw: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
-    from scipy.special import expit
-
-    return np.asarray(expit(raw, out=out))
+    # Without scipy, whose import would take longer than all maps of an image.
+    with np.errstate(over="ignore"):
+        return np.asarray(np.divide(1, 1 + np.exp(-raw), out=out))
 
 
 def _softmax(raw: NDArray[Any]) -> NDArray[Any]:
