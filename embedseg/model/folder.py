@@ -89,6 +89,17 @@ class ModelFolder:
         return self.path / name
 
     # -- reading -----------------------------------------------------------------------------------
+    def check_there(self) -> None:
+        """Check that there is a model, or one whose training has begun.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        if not self.exists():
+            raise UsageError(f"{self.path}: no model here ({CONFIG} is missing)")
+
     def config(self) -> Config:
         """Read the configuration.
 
@@ -99,8 +110,7 @@ class ModelFolder:
         """
         from embedseg.model.config import load_config
 
-        if not self.exists():
-            raise UsageError(f"{self.path}: no model here ({CONFIG} is missing)")
+        self.check_there()
         return load_config(self._file(CONFIG))
 
     def weights(self) -> dict[str, Tensor]:
