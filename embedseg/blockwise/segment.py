@@ -33,7 +33,7 @@ from embedseg.blockwise.workers import (
     open_workers,
 )
 from embedseg.geometry import Block
-from embedseg.images import Filling, LazyImage
+from embedseg.images import Filling, LazyImage, Origin
 from embedseg.model import Config, Predictor
 from embedseg.types import Box, DataError, PerAxis, UsageError
 
@@ -53,9 +53,10 @@ def segment_blocks(
     frames: bool = False,
     overwrite: bool = False,
     progress: bool = False,
+    origin: Origin | None = None,
 ) -> Result:
     """Segment an image block by block; see `embedseg.segmenter.Segmenter.segment_blocks`."""
-    target = output_at(output, image)
+    target = output_at(output, image, origin)
     film = frames and "T" in image.axes
     run = Run(target.scratch, request_of(model, image, options))
     if not overwrite and (done := run.load_result(target)):

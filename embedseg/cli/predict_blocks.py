@@ -194,6 +194,7 @@ def _report(result: Result) -> None:
 def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[str]) -> None:
     """Segment the fields of a plate or a well that have no labels yet."""
     from embedseg.common import check_not_inputs, check_output_folder, plural
+    from embedseg.images import check_origin, identify_image
     from embedseg.types import UsageError
 
     source, output = request.inputs[0].rstrip("/"), request.output
@@ -214,6 +215,9 @@ def predict_fields(request: PredictRequest, segmenter: Segmenter, fields: list[s
         _estimate(segmenter, f"{source}/{fields[0]}", request)
         return
     missing = [each for each in fields if request.overwrite or not targets[each].exists()]
+    origin = request.origin(segmenter)
+    for field in sorted({*fields} - {*missing}):
+        check_origin(targets[field], {"image": identify_image(f"{source}/{field}"), **origin})
     if skipped := len(fields) - len(missing):
         say(f"{skipped} of {len(fields)} have labels already and are skipped")
     failed = [

@@ -34,7 +34,8 @@ log = logging.getLogger("embedseg")
 class _Job(NamedTuple):
     """A request with its model, the folders of pieces by class, and the images of the report.
 
-    `names` has the path of what is written for each file, below a folder and without suffix.
+    `origin` is what labels are made with, but for their image. `names` has the path of what is
+    written for each file, below a folder and without suffix.
     """
 
     request: PredictRequest
@@ -42,12 +43,13 @@ class _Job(NamedTuple):
     segmenter: Segmenter
     pieces: dict[int, Path]
     gallery: Gallery
+    origin: dict[str, Any]
 
 
 def predict_files(request: PredictRequest) -> None:
     """Segment the files that have no labels yet, and write a report."""
     from embedseg.common import check_output_folder
-    from embedseg.images import expand_inputs, name_outputs
+    from embedseg.images import check_origin, expand_inputs, identify_image, name_outputs
     from embedseg.report import Gallery, write_prediction_report
 
     output = request.output
@@ -63,13 +65,16 @@ def predict_files(request: PredictRequest) -> None:
     }
     missing, skipped = [path for path in files if path not in kept], len(kept)
     _check_existing(kept, request.axes)
+    segmenter = request.load_model()
+    origin = request.origin(segmenter)
+    for path, target in kept.items():
+        check_origin(target, {"image": identify_image(path), **origin})
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
     if not missing:
         return
-    segmenter = request.load_model()
     folders = _class_folders(segmenter, request.pieces, output)
-    job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method))
+    job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method), origin)
     _check_beside(job, {path: files[path] for path in missing}, inputs)
     failed = [
         path
@@ -234,7 +239,7 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
 def _predict_image(job: _Job, path: Path, target: Path) -> str:
     """Segment a file as a whole; return what was found."""
     from embedseg.data import to_mask_values
-    from embedseg.images import label_axes, write_labels
+    from embedseg.images import identify_image, label_axes, write_labels
     from embedseg.labels import clean_segmentation
 
     request, segmenter, name = job.request, job.segmenter, str(job.names[path])
@@ -262,7 +267,8 @@ def _predict_image(job: _Job, path: Path, target: Path) -> str:
     if request.plot:
         plot_prediction(request.output / "plots", name, image, labels, maps, segmenter)
     # Last: a file with labels counts as done.
-    write_labels(target, written, spacing, space)
+    origin = {"image": identify_image(path), **job.origin}
+    write_labels(target, written, spacing, space, origin=origin)
     job.gallery.add_frames(name, image, segmentation, spacing)
     return segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
 

@@ -17,6 +17,7 @@
     normalize.py    Normalisation of whole images, channel by channel
     ome_files.py    OME-TIFF images that lie in several files
     ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
+    origins.py      Origin of label images: the image, model and settings that made them
     parts.py        Images of a file that holds several, by number or name
     pyramid.py      Coarser levels of label images
     slices.py       Folders with one file per slice, read box by box

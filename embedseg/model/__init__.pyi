@@ -17,6 +17,7 @@ from .folder import (
     PARTS as PARTS,
     ModelFolder as ModelFolder,
 )
+from .origin import origin_of as origin_of
 from .planning import (
     describe_data as describe_data,
     describe_settings as describe_settings,
