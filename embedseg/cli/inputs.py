@@ -18,7 +18,7 @@ MODEL, MODELS, DATA, IMAGES = ("model", "start"), "models", "data", "inputs"
 def check_inputs(command: str, values: Mapping[str, Any]) -> None:
     """Check that what a command is to read exists.
 
-    What it holds shows where it is read: that takes the imports of seconds.
+    What it holds is checked where it is read, which takes seconds of imports.
 
     Parameters
     ----------

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from embedseg.model.config import Config
     from embedseg.model.tuning import Tuned
 
-#: Parts of a configuration that are options of their own.
+#: Parts of a configuration, each with its options.
 PARTS = ("normalize", "method", "net", "train", "predict", "data")
 #: Values of a net that are no parameters: what its normalisation has seen. The most bytes that the
 #: head of a file of weights has.
@@ -131,13 +131,13 @@ class ModelFolder:
             held = json.loads(self._file(CONFIG).read_text(encoding="utf-8-sig"))
             if isinstance(held, dict) and all(isinstance(held.get(p), dict) for p in PARTS):
                 return held
-        # Of an earlier version, or of no use: then the error says why.
+        # Of an earlier version, or not valid: then the error names what is wrong.
         return self.config().model_dump(mode="json")
 
     def parameters(self) -> int | None:
         """Count the parameters of the net by the head of the file of weights.
 
-        None where there are no weights yet, or the file is damaged; `weights` tells.
+        None where there are no weights yet, or the file is damaged.
         """
         try:
             with self._file(WEIGHTS).open("rb") as file:
