@@ -6,7 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
+import tifffile
+
+from embedseg.images import read_image
 
 #: Prints the exit code of a command, and which of some modules it imported.
 PROGRAM = """
@@ -90,6 +94,9 @@ def test_a_folder_without_data_is_noticed_before_torch(
 def test_prediction_imports_no_compiler_and_nothing_of_training(
     model: Path, data: Path, tmp_path: Path
 ) -> None:
-    image = next((data / "test/images").iterdir())
+    # Large enough that the memory of a tile is measured.
+    pixels = read_image(next((data / "test/images").iterdir())).data
+    image = tmp_path / "a.tif"
+    tifffile.imwrite(image, np.tile(pixels, (6, 6)))
     heavy = "torch,torch._dynamo,lightning_fabric,matplotlib,dask,scipy.optimize"
     assert imported(heavy, "predict", model, image, "-o", tmp_path / "o") == ["0", "torch"]
