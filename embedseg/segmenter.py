@@ -22,6 +22,7 @@ from embedseg.model import (
     decode_maps,
     fit_net,
     open_model,
+    origin_of,
     predict_maps,
     segment_image,
     start_from,
@@ -336,18 +337,29 @@ class Segmenter:
         >>> model.segment_blocks("brain.zarr", "cells.zarr")  # doctest: +SKIP
         """
         from embedseg.blockwise import BlockOptions, segment_blocks
-        from embedseg.images import open_fitting
+        from embedseg.images import identify_image, open_fitting
 
+        options = options or BlockOptions()
+        request = {
+            "axes": axes and axes.upper(),
+            "spacing": spacing,
+            "level": level,
+            "channels": tuple(channels),
+            "frames": frames,
+            "block": options.block,
+            "halo": options.halo,
+        }
         return segment_blocks(
             self.predictor,
             open_fitting(image, axes, spacing, level, self.config.known_spacing),
             Path(output),
-            options or BlockOptions(),
+            options,
             home=self.home,
             channels=channels,
             frames=frames,
             overwrite=overwrite,
             progress=progress,
+            origin={"image": identify_image(image), **origin_of(self.predictor, **request)},
         )
 
     def with_options(self, settings: Mapping[str, Any]) -> Segmenter:

@@ -8,9 +8,6 @@ from typing import Any
 import edt
 import numpy as np
 from numpy.typing import NDArray
-from skimage.feature import peak_local_max
-from skimage.filters import threshold_otsu
-from skimage.segmentation import watershed
 
 from embedseg.geometry import gaussian_smooth
 from embedseg.labels import drop_small, relabel
@@ -60,6 +57,10 @@ def otsu_watershed(
     >>> int(otsu_watershed(image, (1.0, 1.0)).max())
     2
     """
+    from skimage.feature import peak_local_max
+    from skimage.filters import threshold_otsu
+    from skimage.segmentation import watershed
+
     smooth = gaussian_smooth(np.asarray(image, np.float32).mean(axis=0), sigma, spacing)
     if smooth.min() == smooth.max():
         return np.zeros(smooth.shape, np.int32)

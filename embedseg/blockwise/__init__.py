@@ -9,6 +9,7 @@
     halo.py           Measured receptive field of a net, and the halo it implies
     job.py            A job: all that a process needs to work on any block
     joining.py        Labels of blocks joined into those of one image
+    options.py        Options of blocks
     outputs.py        Outputs: OME-Zarr, labels inside an image, BigTIFF
     plan.py           Planning of blocks and halos
     resampled.py      Images resampled box by box, and labels brought back

@@ -1,4 +1,4 @@
 from .estimate import estimate_blocks as estimate_blocks
-from .plan import BlockOptions as BlockOptions
+from .options import BlockOptions as BlockOptions
 from .runs import Result as Result
 from .segment import segment_blocks as segment_blocks

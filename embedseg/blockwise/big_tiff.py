@@ -10,14 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.images import open_array, read_box, space_axes
+from embedseg.images import Origin, open_array, origin_tag, read_box, space_axes
 from embedseg.types import Spacing
 
 #: Edge of the tiles of a TIFF, pixels; bytes of it in memory at once.
 TILE, SLAB = 512, 2**28
 
 
-def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None) -> None:
+def write_big_tiff(
+    labels: Path, path: Path, axes: str, spacing: Spacing | None, origin: Origin | None = None
+) -> None:
     """Copy level 0 into a tiled BigTIFF with OME metadata, some planes in memory at a time."""
     import tifffile
 
@@ -34,6 +36,7 @@ def write_big_tiff(labels: Path, path: Path, axes: str, spacing: Spacing | None)
             compression="zlib",
             photometric="minisblack",
             metadata=metadata,
+            software=origin_tag(origin),
         )
 
 

@@ -11,7 +11,8 @@ from math import prod
 from pathlib import Path
 
 from embedseg.blockwise.job import BlockJob, ModelMaps, load_source, read_box
-from embedseg.blockwise.plan import LABELS, BlockOptions, plan_blocks
+from embedseg.blockwise.options import BlockOptions
+from embedseg.blockwise.plan import LABELS, plan_blocks
 from embedseg.blockwise.steps import make_maps, release_maps
 from embedseg.blockwise.workers import object_tasks
 from embedseg.common import format_shape

@@ -17,14 +17,18 @@ from embedseg.common import check_not_inputs, check_output_file, write_file
 from embedseg.images import (
     Filling,
     LazyImage,
+    Origin,
     add_pyramid,
     axis_lengths,
     check_output_store,
     create_labels,
     insert_labels,
     is_lazy_source,
+    keep_origin,
     label_axes,
+    name_differences,
     open_lazy,
+    read_origin,
     store_version,
 )
 from embedseg.types import PerAxis, UsageError
@@ -42,10 +46,13 @@ class Output(ABC):
     path : Path
         Of the labels.
     image : LazyImage
+    origin : mapping, optional
+        What makes the labels, for `embedseg.images.read_origin`.
     """
 
     path: Path
     image: LazyImage
+    origin: Origin | None = None
 
     @property
     @abstractmethod
@@ -113,6 +120,11 @@ class Output(ABC):
         """
         self.check_not_image()
         parent = self.make_folder()
+        held = None if overwrite else read_origin(self.path)
+        if held and self.origin and (others := name_differences(held, self.origin)):
+            raise UsageError(
+                f"{self.path}: exists, made with {others}; choose another, or --overwrite"
+            )
         self.check_labels(overwrite)
         if table:
             check_output_file(self.table, overwrite)
@@ -179,6 +191,7 @@ class NewStore(_Standalone):
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Add coarser levels, and move the store to its place."""
         add_pyramid(labels, progress=progress, fill=fill)
+        keep_origin(labels, self.origin)
         shutil.rmtree(self.path, ignore_errors=True)
         labels.rename(self.path)
 
@@ -194,7 +207,9 @@ class BigTiff(_Standalone):
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Copy the labels into the TIFF."""
         axes, spacing = label_axes(self.image.axes), self.image.spacing
-        write_file(self.path, lambda aside: write_big_tiff(labels, aside, axes, spacing))
+        write_file(
+            self.path, lambda aside: write_big_tiff(labels, aside, axes, spacing, self.origin)
+        )
 
 
 @final
@@ -247,11 +262,12 @@ class InsideImage(Output):
     def finish(self, labels: Path, progress: bool, fill: Filling | None = None) -> None:
         """Add coarser levels, and move the labels into the image."""
         add_pyramid(labels, progress=progress, fill=fill)
+        keep_origin(labels, self.origin)
         shutil.rmtree(self.path, ignore_errors=True)
         insert_labels(labels, self.group, self.path.name)
 
 
-def output_at(path: Path, image: LazyImage) -> Output:
+def output_at(path: Path, image: LazyImage, origin: Origin | None = None) -> Output:
     """Return the output that a path asks for.
 
     Parameters
@@ -259,6 +275,8 @@ def output_at(path: Path, image: LazyImage) -> Output:
     path : Path
         `*.zarr`, `IMAGE.zarr/labels/NAME`, or `*.tif`.
     image : LazyImage
+    origin : mapping, optional
+        What makes the labels, kept with them.
 
     Raises
     ------
@@ -266,11 +284,11 @@ def output_at(path: Path, image: LazyImage) -> Output:
         For any other path.
     """
     if path.parent.name == "labels" and is_lazy_source(path.parent.parent):
-        return InsideImage(path, image)
+        return InsideImage(path, image, origin)
     if path.suffix == ".zarr":
-        return NewStore(path, image)
+        return NewStore(path, image, origin)
     if path.suffix.lower() in (".tif", ".tiff"):
-        return BigTiff(path, image)
+        return BigTiff(path, image, origin)
     raise UsageError(
         f"{path}: expected *.zarr, *.tif or IMAGE.zarr/labels/NAME for the "
         "labels of an image in blocks"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
 from math import lcm, prod
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from embedseg.blockwise.frozen_model import freeze_halo, freeze_model, sample_va
 from embedseg.blockwise.halo import box_maps, find_halo
 from embedseg.blockwise.job import MOST, BlockJob, ModelMaps, load_source
 from embedseg.blockwise.joining import JOININGS
+from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.resampled import Resampled, resample_lazily
 from embedseg.common import format_shape
 from embedseg.geometry import largest_inner_shape
@@ -35,35 +35,6 @@ REACH = 1.5
 LABELS, GRAIN = 8, 32
 #: Bytes of a process on another machine, whose memory is not known; and the least on this one.
 ELSEWHERE, LEAST = 2.5e9, 1e9
-
-
-@dataclass(frozen=True)
-class BlockOptions:
-    """How an image is cut into blocks, and by which processes they are segmented.
-
-    Attributes
-    ----------
-    block : tuple of int, optional
-        Size of the blocks, pixels; by default by the number of axes.
-    halo : tuple of int, optional
-        Pixels beyond a block up to which maps are decoded; by default by the size of the objects
-        of the training data.
-    workers : int
-        Processes on this machine; 1 works in this one.
-    scheduler : str, optional
-        Address of a dask scheduler whose workers to use instead.
-    threads : int, optional
-        Of each process; results depend on it in the last digits.
-    memory : str, optional
-        Limit of each process, such as "4GB"; by default an equal share of what is free.
-    """
-
-    block: PerAxis | None = None
-    halo: PerAxis | None = None
-    workers: int = 1
-    scheduler: str | None = None
-    threads: int | None = None
-    memory: str | None = None
 
 
 def plan_blocks(

@@ -11,8 +11,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.outputs import Output
-from embedseg.blockwise.plan import BlockOptions
 from embedseg.common import FULL, check_output_folder, write_text
 from embedseg.images import LazyImage
 from embedseg.model import Predictor

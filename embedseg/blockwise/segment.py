@@ -16,8 +16,9 @@ from embedseg.blockwise.block_objects import BlockObjects, ObjectTable
 from embedseg.blockwise.estimate import format_net_load, pixels_through_net
 from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.joining import Numbering, drop_objects
+from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.outputs import Output, output_at
-from embedseg.blockwise.plan import BlockOptions, memory_share, plan_blocks
+from embedseg.blockwise.plan import memory_share, plan_blocks
 from embedseg.blockwise.resampled import centres_in_image, table_on_grid
 from embedseg.blockwise.runs import Result, Run, explain_full_disk, request_of
 from embedseg.blockwise.scratch import Found, load_found, load_objects, save_found
@@ -32,7 +33,7 @@ from embedseg.blockwise.workers import (
 )
 from embedseg.common import made_folder, open_bar
 from embedseg.geometry import Block
-from embedseg.images import Filling, LazyImage, fit_channels
+from embedseg.images import Filling, LazyImage, Origin, fit_channels
 from embedseg.model import Config, Predictor
 from embedseg.types import Box, DataError, PerAxis, UsageError
 
@@ -53,10 +54,11 @@ def segment_blocks(
     frames: bool = False,
     overwrite: bool = False,
     progress: bool = False,
+    origin: Origin | None = None,
 ) -> Result:
     """Segment an image block by block; see `embedseg.segmenter.Segmenter.segment_blocks`."""
     image = fit_channels(image, model.config.channels, channels, model.config.data.channels or ())
-    target = output_at(output, image)
+    target = output_at(output, image, origin)
     film = frames and "T" in image.axes
     run = Run(target.scratch, request_of(model, image, options))
     if not overwrite and (done := run.load_result(target)):

@@ -13,7 +13,7 @@ from statistics import fmean
 from typing import Any, Protocol
 
 from embedseg.blockwise.job import BlockJob
-from embedseg.blockwise.plan import BlockOptions
+from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.steps import decode_block, make_maps, release_maps
 from embedseg.types import UsageError
 

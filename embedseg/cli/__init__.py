@@ -15,6 +15,7 @@
     help.py             Help in groups of options, and completion in a shell
     import_.py          The command import: a model from a package of the BioImage Model Zoo
     info.py             The command info: a model's method, net, training and settings
+    inputs.py           Inputs of all commands, checked before anything heavy is imported
     mesh.py             The command mesh: surfaces of labels
     numbers.py          Numbers in the text of options, and their bounds
     options.py          Options that several commands have, and how their values are parsed

@@ -10,6 +10,7 @@ import typer
 
 from embedseg.cli.console import say
 from embedseg.cli.help import GroupedCommand
+from embedseg.cli.inputs import check_inputs
 from embedseg.cli.outputs import check_outputs
 
 #: The commands, in the order of `--help`; each has a file of its name.
@@ -97,7 +98,7 @@ F = TypeVar("F", bound=Callable[..., None])
 def command(*examples: str) -> Callable[[F], F]:
     """Register a function as the command of its name; the help ends with the examples.
 
-    Outputs are checked before it runs.
+    Inputs and outputs are checked before it runs.
     """
 
     def register(function: F) -> F:
@@ -107,6 +108,7 @@ def command(*examples: str) -> Callable[[F], F]:
         @wraps(function)
         def checked(**values: Any) -> None:
             try:
+                check_inputs(name, values)
                 check_outputs(name, values)
                 function(**values)
             except KeyboardInterrupt:

@@ -7,11 +7,8 @@ from itertools import combinations
 from pathlib import Path
 from typing import Any, NamedTuple
 
-#: Parameters of commands that name a file to write beside the result, and the result itself.
-FILES = ("csv", "plot", "preview", "report")
-RESULT = "output"
-#: Parameters that name the folder of a model, several of them, or a data folder.
-MODEL, MODELS, DATA = ("model", "start"), "models", "data"
+from embedseg.cli.inputs import DATA, FILES, MODEL, RESULT, model_folders, path_of
+
 #: Commands whose result is one file; and those whose result is a folder.
 PLAIN = ("export", "plan", "track")
 FOLDERS = ("benchmark", "demo", "ensemble", "import", "stack", "train")
@@ -49,7 +46,7 @@ def check_outputs(command: str, values: Mapping[str, Any]) -> None:
     from embedseg.common import check_output_file
     from embedseg.types import UsageError
 
-    outputs = {name: path for name in (*FILES, RESULT) if (path := _path(values.get(name)))}
+    outputs = {name: path for name in (*FILES, RESULT) if (path := path_of(values.get(name)))}
     if not outputs or command == "predict":
         return
     for (one, first), (other, second) in combinations(outputs.items(), 2):
@@ -103,7 +100,7 @@ def list_inputs(values: Mapping[str, Any]) -> Inputs:
 
     found = Inputs([], [])
     for name, value in values.items():
-        path = _path(value)
+        path = path_of(value)
         if path is None or name in (*FILES, RESULT, *MODEL):
             continue
         if name == DATA:
@@ -111,7 +108,7 @@ def list_inputs(values: Mapping[str, Any]) -> Inputs:
             found.around.append(path)
         else:
             found.read.append(path)
-    for folder in _model_folders(values):
+    for folder in model_folders(values):
         from embedseg.model import LEFT
 
         found.read.extend(folder / name for name in LEFT)
@@ -119,18 +116,7 @@ def list_inputs(values: Mapping[str, Any]) -> Inputs:
     return found
 
 
-def _model_folders(values: Mapping[str, Any]) -> list[Path]:
-    named = [path for name in MODEL if (path := _path(values.get(name)))]
-    listed = str(values.get(MODELS) or "").split(",")
-    return [*named, *(Path(each.strip()) for each in listed if each.strip())]
-
-
 def _is_store(path: Path) -> bool:
     from embedseg.images import STORE_FILES
 
     return any((path / name).is_file() for name in STORE_FILES)
-
-
-def _path(value: Any) -> Path | None:
-    """Return the path that a parameter holds; parameters without a path hold text or numbers."""
-    return value if isinstance(value, Path) else None

@@ -161,7 +161,7 @@ def predict(
     overwrite: Overwrite = False,
     device: Device = "auto",
 ) -> None:
-    """Segment images into label images; existing ones are skipped.
+    """Segment images into label images; existing ones of the same model and settings are skipped.
 
     OUT/report.html shows what was found.
 

@@ -107,9 +107,10 @@ def block_options(
 ) -> BlockOptions:
     """Return the options of blocks, parsed."""
     from embedseg.blockwise import BlockOptions
-    from embedseg.model import parse_memory
 
     if memory is not None:
+        from embedseg.model import parse_memory
+
         parse_as("--memory", memory, parse_memory)
     return BlockOptions(
         parse_whole("--block", block, "128,512,512"),

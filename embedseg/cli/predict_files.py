@@ -14,7 +14,7 @@ import typer
 
 from embedseg.cli.beside import LIMITS, describe_tracks, list_beside, tracks_table
 from embedseg.cli.console import at_terminal, explain_error, say
-from embedseg.cli.options import check_axes, check_spacing, parse_list
+from embedseg.cli.options import check_axes, check_spacing
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
 from embedseg.cli.predict_blocks import (
@@ -41,7 +41,8 @@ log = logging.getLogger("embedseg")
 class _Job(NamedTuple):
     """A request with its model, the folders of pieces by class, and the images of the report.
 
-    `names` has the path of what is written for each file, below a folder and without suffix.
+    `origin` is what labels are made with, but for their image. `names` has the path of what is
+    written for each file, below a folder and without suffix.
     """
 
     request: PredictRequest
@@ -49,12 +50,13 @@ class _Job(NamedTuple):
     segmenter: Segmenter
     pieces: dict[int, Path]
     gallery: Gallery
+    origin: dict[str, Any]
 
 
 def predict_files(request: PredictRequest) -> None:
     """Segment the files that have no labels yet, and write a report."""
     from embedseg.common import check_output_folder
-    from embedseg.images import expand_inputs, name_outputs
+    from embedseg.images import check_origin, expand_inputs, identify_image, name_outputs
     from embedseg.report import Gallery, write_prediction_report
     from embedseg.tracking import check_tracker
     from embedseg.types import UsageError
@@ -72,6 +74,10 @@ def predict_files(request: PredictRequest) -> None:
     }
     missing, skipped = [path for path in files if path not in kept], len(kept)
     _check_existing(kept, request.axes)
+    segmenter = request.load_model()
+    origin = request.origin(segmenter)
+    for path, target in kept.items():
+        check_origin(target, {"image": identify_image(path), **origin})
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
     if request.track and not all(tracks_table(target).exists() for target in kept.values()):
@@ -80,11 +86,10 @@ def predict_files(request: PredictRequest) -> None:
         return
     if request.track:
         check_tracker()
-    segmenter = request.load_model()
     if request.track and segmenter.config.data.classes:
         raise UsageError("--track: the model finds classes, no objects to link")
     folders = _class_folders(segmenter, request.pieces, output)
-    job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method))
+    job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method), origin)
     _check_beside(job, {path: files[path] for path in missing}, inputs)
     failed = [
         path
@@ -254,7 +259,7 @@ def _predict_file(job: _Job, path: Path, target: Path) -> str:
 def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | None) -> str:
     """Segment a file as a whole; return what was found."""
     from embedseg.data import to_mask_values
-    from embedseg.images import label_axes, write_labels
+    from embedseg.images import identify_image, label_axes, write_labels
     from embedseg.labels import clean_segmentation
     from embedseg.tracking import link_frames, write_tracks
 
@@ -287,7 +292,8 @@ def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | Non
     if request.plot:
         plot_prediction(request.output / "plots", name, image, labels, maps, segmenter)
     # Last: a file with labels counts as done.
-    write_labels(target, written, spacing, space)
+    origin = {"image": identify_image(path), **job.origin}
+    write_labels(target, written, spacing, space, origin=origin)
     job.gallery.add_frames(name, image, segmentation, spacing)
     found = segmenter.config.method.describe(list(labels) if "T" in image.axes else [labels])
     return f"{found}, {describe_tracks(tracked, spacing is not None)}" if tracked else found

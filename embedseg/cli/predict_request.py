@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions
@@ -89,6 +89,25 @@ class PredictRequest:
 
         more = self.maps or self.plot or self.track or bool(self.pieces or self.formats)
         return more or self.tidy != CleanOptions()
+
+    def origin(self, segmenter: Segmenter) -> dict[str, Any]:
+        """Return what labels are made with, but for their image."""
+        from embedseg.model import origin_of
+
+        return origin_of(
+            segmenter.predictor,
+            tta=self.tta,
+            planes=self.planes,
+            axes=self.axes,
+            spacing=self.spacing,
+            level=self.level,
+            channels=self.channels,
+            track=self.track,
+            frames=self.by_frame,
+            block=self.blocks.block,
+            halo=self.blocks.halo,
+            **self.tidy.model_dump(),
+        )
 
     def load_model(self, changes: dict[str, str] | None = None) -> Segmenter:
         """Read the model, with the changes of its settings and more."""

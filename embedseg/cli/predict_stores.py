@@ -107,12 +107,17 @@ def _predict_each(
 ) -> None:
     """Segment the images that have no labels yet, one after the other."""
     from embedseg.common import plural
+    from embedseg.images import check_origin, identify_image
 
     if request.dry_run:
         typer.echo(f"{noun}s: {len(tasks)}, the first one:")
         print_estimate(segmenter, tasks[0].source, request)
         return
     missing = [task for task in tasks if request.overwrite or not task.target.exists()]
+    origin = request.origin(segmenter)
+    for task in tasks:
+        if task not in missing:
+            check_origin(task.target, {"image": identify_image(task.source), **origin})
     if skipped := len(tasks) - len(missing):
         say(f"{skipped} of {len(tasks)} have labels already and are skipped")
     failed = [

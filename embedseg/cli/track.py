@@ -107,11 +107,11 @@ def _read_film(source: Path, axes: str | None) -> Image:
     """Read a label film, with time as the first axis."""
     from dataclasses import replace
 
-    from embedseg.images import is_lazy_source, read_labels, read_store
+    from embedseg.images import is_lazy_source, open_lazy, read_labels
     from embedseg.types import DataError, check_labels
 
     if is_lazy_source(source):
-        film = read_store(source, axes)
+        film = open_lazy(source, axes).load()
         film = replace(film, data=check_labels(film.data, name=str(source)))
     else:
         film = read_labels(source, axes)

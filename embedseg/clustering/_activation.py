@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter, maximum_filter
 
 from embedseg.types import ACTIVATIONS, Floats, Mask, PerAxis
 
@@ -54,6 +53,8 @@ def background_cutoff(seed: NDArray[Any], activation: str, threshold: np.float32
 
 def find_peaks(seed: NDArray[Any], activation: str, shape: PerAxis) -> Mask:
     """Mark the local maxima of the seed map, smoothed by 1 px: (pixels,)."""
+    from scipy.ndimage import gaussian_filter, maximum_filter
+
     if seed.dtype == np.int16:
         values = activation_table(activation)[seed.view(np.uint16)]
     else:

@@ -37,7 +37,7 @@ class Registry(Mapping[str, T]):
     (['pi', 'tau'], 6.28)
     >>> constants["e"]
     Traceback (most recent call last):
-    embedseg.types.UsageError: no constant 'e'; there are pi, tau
+    embedseg.types.errors.UsageError: no constant 'e'; there are pi, tau
     """
 
     def __init__(self, noun: str, group: str, targets: Mapping[str, str]) -> None:

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy import ndimage
 
 from embedseg.common import unknown_name
 from embedseg.geometry import symmetries
@@ -167,6 +166,8 @@ class Augment(BaseModel):
         spacing: Spacing,
         rng: np.random.Generator,
     ) -> tuple[Floats, Labels]:
+        from scipy import ndimage
+
         steps, size = np.asarray(spacing), np.asarray(crop)
         middle = (np.array(labels.shape) - 1) / 2
         linear, offset = np.eye(len(crop)), np.zeros(len(crop))
@@ -236,6 +237,8 @@ class Augment(BaseModel):
     def _change_intensities(
         self, image: Floats, spacing: Spacing, rng: np.random.Generator
     ) -> Floats:
+        from scipy import ndimage
+
         def chosen(largest: float) -> bool:
             return largest > 0 and bool(rng.random() < self.chance)
 
@@ -269,6 +272,8 @@ def _cubic(points: int, pixels: int) -> NDArray[np.float64]:
     One axis at a time, a pixel costs a product per point, of which there are few; `ndimage.zoom`
     of a volume costs 64.
     """
+    from scipy import ndimage
+
     zoomed = ndimage.zoom(
         np.eye(points), (pixels / points, 1), order=3, mode="nearest", grid_mode=True
     )
@@ -309,6 +314,8 @@ def _flip(
 
 def _nearest(labels: Labels, places: NDArray[np.float64]) -> Labels:
     """Return the labels at the pixels nearest to places."""
+    from scipy import ndimage
+
     nearest: Labels = ndimage.map_coordinates(
         labels, places, order=0, mode="constant", cval=OUTSIDE
     )

@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from embedseg.data.classes import MAX_CLASSES
 from embedseg.data.options import DataOptions
@@ -262,6 +261,8 @@ def _class_problems(
 
 def measure_objects(labels: Labels, unknown: NDArray[np.bool_]) -> tuple[NDArray[np.int64], ...]:
     """Return size, extent, number of large pieces and number of pieces of each object."""
+    from scipy import ndimage
+
     pieces, piece_sizes, owners = measure_pieces(labels)
     ids, owner = np.unique(owners, return_inverse=True)
     # Pieces that touch pixels that are not annotated may meet there, so they count as one.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embedseg.common import (
     Registry,
@@ -14,9 +14,11 @@ from embedseg.common import (
     write_file,
     write_folder,
 )
-from embedseg.export.objects import Objects
 from embedseg.images import check_output_store
 from embedseg.types import DataError, UsageError, check_labels
+
+if TYPE_CHECKING:
+    from embedseg.export.objects import Objects
 
 
 class ObjectFormat(NamedTuple):

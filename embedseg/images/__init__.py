@@ -20,8 +20,9 @@
     normalize.py    Normalisation of whole images, channel by channel
     ome_files.py    OME-TIFF images that lie in several files
     ome_zarr.py     Label images as OME-Zarr: written by chunk, with coarser levels
-    origin.py       Origins of images: where their pixels lie, and how boxes of them are read
+    origins.py      Origin of label images: the image, model and settings that made them
     parts.py        Images of a file that holds several, by number or name
+    pixel_source.py  Places where the pixels of images lie, and reading of boxes there
     pyramid.py      Coarser levels of label images
     slices.py       Folders with one file per slice, read box by box
     sources.py      Sources of large images: files and folders

@@ -53,7 +53,16 @@ from .ome_zarr import (
     open_array as open_array,
     store_version as store_version,
 )
-from .origin import are_equal_colours as are_equal_colours
+from .origins import (
+    Origin as Origin,
+    check_origin as check_origin,
+    identify_image as identify_image,
+    keep_origin as keep_origin,
+    name_differences as name_differences,
+    origin_tag as origin_tag,
+    read_origin as read_origin,
+)
+from .pixel_source import are_equal_colours as are_equal_colours
 from .slices import find_slices as find_slices
 from .stack import (
     read_stack as read_stack,

@@ -11,7 +11,7 @@ import numpy as np
 from embedseg.images.display import log_once
 from embedseg.images.image import Image
 from embedseg.images.lazy import LazyImage
-from embedseg.images.origin import Colours, are_equal_colours
+from embedseg.images.pixel_source import Colours, are_equal_colours
 from embedseg.types import DataError
 
 Picture = TypeVar("Picture", Image, LazyImage)

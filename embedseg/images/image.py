@@ -24,6 +24,7 @@ from embedseg.images.content import Content, Scale
 from embedseg.images.display import log_display
 from embedseg.images.formats import LOSSY, READERS
 from embedseg.images.inputs import check_file, split_container
+from embedseg.images.origins import Origin, origin_tag
 from embedseg.images.tiff import write_tiff
 from embedseg.types import NOT_ANNOTATED, DataError, Spacing, UsageError, check_labels
 
@@ -161,7 +162,12 @@ def read_label_values(path: Path | str) -> NDArray[Any]:
 
 
 def write_labels(
-    path: Path | str, labels: NDArray[Any], spacing: Spacing | None, axes: str
+    path: Path | str,
+    labels: NDArray[Any],
+    spacing: Spacing | None,
+    axes: str,
+    *,
+    origin: Origin | None = None,
 ) -> None:
     """Write a label image as TIFF, with zlib; `read_labels` gives back its axes and spacing.
 
@@ -178,6 +184,8 @@ def write_labels(
         Size of a pixel along each axis of space, µm.
     axes : str
         "YX", "ZYX", "TYX" or "TZYX".
+    origin : mapping, optional
+        What made the labels, for `embedseg.images.read_origin`.
 
     Raises
     ------
@@ -188,7 +196,10 @@ def write_labels(
     check_label_axes(path, labels.shape, axes, spacing)
     smallest, largest = int(labels.min(initial=0)), int(labels.max(initial=0))
     fitting = np.int32 if smallest < 0 else np.uint16 if largest < 2**16 else np.uint32
-    write_file(Path(path), lambda aside: write_tiff(aside, labels.astype(fitting), spacing, axes))
+    fitted, software = labels.astype(fitting), origin_tag(origin)
+    write_file(
+        Path(path), lambda aside: write_tiff(aside, fitted, spacing, axes, software=software)
+    )
 
 
 def _read(path: Path, *, as_stored: bool) -> Content:

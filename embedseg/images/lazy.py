@@ -22,7 +22,7 @@ from embedseg.images.axes import (
 )
 from embedseg.images.content import Scale, check_memory, first_pixel
 from embedseg.images.image import Image
-from embedseg.images.origin import Origin
+from embedseg.images.pixel_source import PixelSource
 from embedseg.images.sources import StoredArray, inspect_file
 from embedseg.images.stores import inspect_store, is_lazy_source, translate_errors
 from embedseg.types import DataError, Spacing, UsageError
@@ -49,7 +49,7 @@ class LazyImage:
         Size of a pixel along Z, Y and X as far as they occur, µm; None unless all are known.
     chunks : tuple of int
         Shape of the smallest piece that is read, along `axes`.
-    origin : Origin
+    origin : PixelSource
         The place of the pixels.
     channels : tuple of str
         Names of the channels; none unless each has one.
@@ -66,7 +66,7 @@ class LazyImage:
     axes: str
     spacing: Spacing | None
     chunks: tuple[int, ...]
-    origin: Origin = field(repr=False, compare=False)
+    origin: PixelSource = field(repr=False, compare=False)
     channels: tuple[str, ...] = ()
     scales: tuple[Scale, ...] = ()
     levels: int = 1
@@ -214,7 +214,7 @@ def open_lazy(
         )
         # The opened array may have more axes than its layout keeps.
         places = tuple(None if place is None else layout.kept[place] for place in places)
-        origin = Origin(opened.kind, opened.path, opened.inside, places, uuid.uuid4().hex)
+        origin = PixelSource(opened.kind, opened.path, opened.inside, places, uuid.uuid4().hex)
         stored = origin.open()
     _check_values(name, stored)
     pieces = getattr(stored, "chunks", None) or (1,) * (len(stored.shape) - 1) + stored.shape[-1:]

@@ -250,7 +250,12 @@ def _ome_sizes(path: str, pixels: ElementTree.Element | None) -> dict[str, float
 
 # -- writing ---------------------------------------------------------------------------------------
 def write_tiff(
-    path: Path, data: NDArray[Any], spacing: Spacing | None, axes: str, channels: Sequence[str] = ()
+    path: Path,
+    data: NDArray[Any],
+    spacing: Spacing | None,
+    axes: str,
+    channels: Sequence[str] = (),
+    software: str | None = None,
 ) -> None:
     """Write an image such that `read_tiff` gives back its axes, pixel size and names of channels.
 
@@ -269,6 +274,8 @@ def write_tiff(
         Some of "TZCYX" in that order.
     channels : sequence of str
         Names of the channels.
+    software : str, optional
+        What made the image, in ASCII; default: the library that writes it.
     """
     sizes = dict(zip(space_axes(axes), spacing, strict=True)) if spacing else {}
     metadata: dict[str, Any] = {"axes": axes}
@@ -297,5 +304,6 @@ def write_tiff(
         imagej=imagej and not plain,
         ome=not (imagej or plain),
         bigtiff=data.nbytes >= CLASSIC_BYTES,
+        software=software,
         **common,
     )

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from embedseg.labels.numbering import object_ids, relabel
 from embedseg.types import Box, Labels
@@ -20,6 +19,8 @@ def boxes_by_label(labels: NDArray[Any]) -> dict[int, Box]:
     >>> boxes_by_label(np.array([[0, 7], [-1, 3]]))
     {3: (slice(1, 2, None), slice(1, 2, None)), 7: (slice(0, 1, None), slice(1, 2, None))}
     """
+    from scipy import ndimage
+
     ids = object_ids(labels)
     # The list of boxes is as long as the largest label, which may be any number.
     gaps = len(ids) and ids[-1] > 10 * len(ids)

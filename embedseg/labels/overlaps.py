@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from scipy.sparse.csgraph import min_weight_full_bipartite_matching
 
 from embedseg.types import DataError, Indices, check_labels
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 
 def overlap_table(
@@ -36,6 +37,8 @@ def overlap_table(
     >>> table.toarray(), rows, columns
     (array([[1, 0], [1, 1]]), array([-1,  5]), array([0, 3]))
     """
+    from scipy import sparse
+
     if first.shape != second.shape:
         raise ValueError(f"label images of shapes {first.shape} and {second.shape} do not overlap")
     a, b = first.ravel(), second.ravel()
@@ -64,10 +67,13 @@ def iou(shared: sparse.sparray, first: NDArray[Any], second: NDArray[Any]) -> sp
 
     Examples
     --------
+    >>> from scipy import sparse
     >>> iou(sparse.csr_array([[2, 0], [1, 3]]), np.array([2, 6]), np.array([3, 3])).toarray()
     array([[0.66666667, 0.        ], [0.125     , 0.5       ]])
     """
-    entries = sparse.coo_array(shared)
+    from scipy import sparse
+
+    entries = shared.tocoo()
     union = first[entries.row] + second[entries.col] - entries.data
     return sparse.csr_array((entries.data / union, (entries.row, entries.col)), entries.shape)
 
@@ -91,10 +97,11 @@ def assign_pairs(weights: sparse.sparray, least: float) -> Indices:
 
     Examples
     --------
+    >>> from scipy import sparse
     >>> assign_pairs(sparse.csr_array([[0.6, 0.5, 0.0], [0.5, 0.0, 0.9], [0.0, 0.0, 0.5]]), 0.5)
     array([[0, 1], [1, 0], [2, 2]])
     """
-    entries = sparse.coo_array(weights)
+    entries = weights.tocoo()
     kept = entries.data >= least
     i, j, weight = entries.row[kept], entries.col[kept], entries.data[kept]
     rivals = np.bincount(i, minlength=1)[i] + np.bincount(j, minlength=1)[j] > 2
@@ -183,6 +190,8 @@ def count_overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> Overlaps:
     >>> overlaps.shared.toarray(), overlaps.true_ids, overlaps.pred_ids
     (array([[0, 1], [1, 1]]), array([1]), array([5]))
     """
+    from scipy import sparse
+
     truth, predicted = check_labels(truth, name="truth"), check_labels(predicted, name="predicted")
     if truth.shape != predicted.shape:
         raise DataError(
@@ -195,7 +204,7 @@ def count_overlaps(truth: NDArray[Any], predicted: NDArray[Any]) -> Overlaps:
     objects, counted = true_ids > 0, (pred_ids > 0) & (2 * outside <= table.sum(axis=0))
     # Predicted objects that do not count are background where they reach annotated pixels.
     rows, columns = np.cumsum(objects) * objects, np.cumsum(counted) * counted
-    entries = sparse.coo_array(table)
+    entries = table.tocoo()
     on = true_ids[entries.row] >= 0
     places = rows[entries.row[on]], columns[entries.col[on]]
     shared = sparse.csr_array((entries.data[on], places), (1 + objects.sum(), 1 + counted.sum()))
@@ -216,6 +225,9 @@ def _annotated_planes(truth: NDArray[Any]) -> Any:
 
 def _solve(i: NDArray[Any], j: NDArray[Any], weight: NDArray[Any]) -> Indices:
     """Solve the sparse assignment problem: most pairs, then the largest sum of weights."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import min_weight_full_bipartite_matching
+
     if not len(i):
         return np.zeros((0, 2), np.int64)
     rows, i = np.unique(i, return_inverse=True)
@@ -227,6 +239,6 @@ def _solve(i: NDArray[Any], j: NDArray[Any], weight: NDArray[Any]) -> Indices:
     values = np.concatenate([costs, np.full(len(rows), 2.0)])
     places = (np.concatenate([i, alone]), np.concatenate([j, len(columns) + alone]))
     size = (len(rows), len(columns) + len(rows))
-    row, column = min_weight_full_bipartite_matching(sparse.csr_array((values, places), size))
+    row, column = min_weight_full_bipartite_matching(csr_array((values, places), size))
     pairs = column < len(columns)
     return np.stack([rows[row[pairs]], columns[column[pairs]]], axis=1)

@@ -12,8 +12,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
-from scipy.special import expit
 
 from embedseg.scoring import find_errors, match_objects
 from embedseg.types import Segmentation
@@ -50,6 +48,8 @@ def probability(evidence: NDArray[Any], weights: Sequence[float]) -> NDArray[np.
     >>> [f"{share:.2f}" for share in probability(np.array([[0.0], [2.0]]), (0.0, 1.0))]
     ['0.50', '0.88']
     """
+    from scipy.special import expit
+
     constant, *slopes = weights
     return np.asarray(
         expit(constant + np.asarray(evidence, np.float64) @ np.array(slopes)), np.float32
@@ -71,6 +71,9 @@ def learn_weights(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[floa
     >>> probability(np.array([[-2.0], [2.0]]), weights).round().tolist()
     [0.0, 1.0]
     """
+    from scipy.optimize import minimize
+    from scipy.special import expit
+
     if len(evidence) < ENOUGH:
         return None
     values = np.asarray(evidence, np.float64)

@@ -8,6 +8,7 @@
     fitting.py       Fitting: a net trained on a data folder, in its model folder
     finetuning.py    Fine-tuning: weights taken over from another model
     folder.py        The folder of a model: its files, and what may be done to them
+    origin.py        The model and settings that make labels, as their files keep them
     planning.py      Planning: a configuration proposed from the data
     predictor.py     The interface of trained nets and ensembles, and `open_model`
     segmentation.py  Segmentation of images, films and volumes by a model

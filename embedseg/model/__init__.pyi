@@ -10,7 +10,14 @@ from .costs import check_memory as check_memory, fit_to_memory as fit_to_memory
 from .ensemble import join_models as join_models
 from .finetuning import start_from as start_from
 from .fitting import fit_net as fit_net, validation_samples as validation_samples
-from .folder import LEFT as LEFT, MODEL as MODEL, NEEDED as NEEDED, ModelFolder as ModelFolder
+from .folder import (
+    LEFT as LEFT,
+    MODEL as MODEL,
+    NEEDED as NEEDED,
+    PARTS as PARTS,
+    ModelFolder as ModelFolder,
+)
+from .origin import origin_of as origin_of
 from .planning import (
     describe_data as describe_data,
     describe_settings as describe_settings,

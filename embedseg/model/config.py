@@ -30,8 +30,31 @@ from embedseg.types import LONGEST, Spacing, UsageError
 #: Longest duration, seconds, and bounds of memory, bytes.
 LONGEST_TRAINING = 365 * 24 * 3600.0
 LEAST_MEMORY, MOST_MEMORY = 1e6, 1e15
+#: Most images of a data folder.
+MOST_IMAGES = 2**40
 #: Least length of the longest axis of a crop, pixels.
 SMALLEST_CROP = 8
+
+
+class Trained(BaseModel):
+    """What a model was trained on, and when.
+
+    Attributes
+    ----------
+    data : str
+        Name of the data folder.
+    images, val_images : int
+        Samples to train on and to validate with, planes of volumes for a 2D net.
+    date : str
+        Day on which its training began or was resumed, such as "2026-03-31".
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    data: str
+    images: int = Field(ge=0, le=MOST_IMAGES)
+    val_images: int = Field(ge=0, le=MOST_IMAGES)
+    date: str
 
 
 class Config(BaseModel):
@@ -53,6 +76,8 @@ class Config(BaseModel):
         98th percentile of object extents along each axis, µm; None for classes.
     data, normalize, method, net, train, predict
         Options of the parts.
+    trained : Trained, optional
+        What it was trained on; None before, and of an ensemble, whose members have their own.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -69,6 +94,7 @@ class Config(BaseModel):
     net: Annotated[SerializeAsAny[NetOptions], BeforeValidator(net_options)]
     train: TrainOptions
     predict: PredictOptions = PredictOptions()
+    trained: Trained | None = None
 
     @model_validator(mode="after")
     def _fits(self) -> Self:

@@ -238,7 +238,7 @@ def join_models(
                 if (model.path / file).is_file():
                     shutil.copy2(model.path / file, aside / MEMBERS / name / file)
         made = ModelFolder(aside)
-        made.save_config(configs[lead])
+        made.save_config(configs[lead].model_copy(update={"trained": None}))
         made.save_members(tuple(Member(Path(n), 1.0, k == lead) for k, n in enumerate(names)))
 
     with whole.replaced() as made:

@@ -6,15 +6,16 @@ import logging
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from embedseg.data import Sample, check_masks, load_training
-from embedseg.model.config import Config, parse_duration
+from embedseg.model.config import Config, Trained, parse_duration
 from embedseg.model.finetuning import start_from
 from embedseg.model.folder import Making, ModelFolder
 from embedseg.model.trained_net import TrainedNet
 from embedseg.model.tuning import Tuned
-from embedseg.training import DataPrint, Row, Run, Watch, check_checkpoint, run_training
+from embedseg.training import DataPrint, Row, Run, Watch, check_checkpoint
 from embedseg.types import DataError, Spacing, UsageError
 
 log = logging.getLogger("embedseg")
@@ -60,6 +61,8 @@ def fit_net(
 
     A folder is to be held by this process.
     """
+    from embedseg.training import run_training
+
     started = time.monotonic()
     limit = None if time_limit is None else parse_duration(time_limit)
     config = net.config
@@ -79,6 +82,11 @@ def fit_net(
         check_checkpoint(folder.unfinished().path, kept)
     if config.train.start and not resumed:
         log.info(start_from(net.net, config, config.train.start))
+    today = datetime.now(UTC).date().isoformat()
+    name = data.resolve().name
+    trained = Trained(data=name, images=len(train), val_images=len(val), date=today)
+    config = config.model_copy(update={"trained": trained})
+    net = net.with_config(config)
     making = Making.plan(folder, config, resumed) if folder else None
     run = Run(
         net.net,

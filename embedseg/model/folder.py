@@ -7,7 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from embedseg.model.config import Config
     from embedseg.model.tuning import Tuned
 
+#: Parts of a configuration, each with its options.
+PARTS = ("normalize", "method", "net", "train", "predict", "data")
+#: Values of a net that are no parameters: what its normalisation has seen. The most bytes that the
+#: head of a file of weights has.
+STATISTICS, LARGEST_HEAD = ("running_mean", "running_var", "num_batches_tracked"), 10**8
 CONFIG, TUNING = "config.json", "tuning.json"
 #: The file that makes a folder that of an ensemble, and the folder of its members.
 ENSEMBLE, MEMBERS = "ensemble.json", "members"
@@ -100,6 +105,17 @@ class ModelFolder:
         return self.path / name
 
     # -- reading -----------------------------------------------------------------------------------
+    def check_there(self) -> None:
+        """Check that there is a model, or one whose training has begun.
+
+        Raises
+        ------
+        UsageError
+            If there is none.
+        """
+        if not self.exists():
+            raise UsageError(f"{self.path}: no model here ({CONFIG} is missing)")
+
     def config(self) -> Config:
         """Read the configuration.
 
@@ -110,9 +126,41 @@ class ModelFolder:
         """
         from embedseg.model.config import load_config
 
-        if not self.exists():
-            raise UsageError(f"{self.path}: no model here ({CONFIG} is missing)")
+        self.check_there()
         return load_config(self._file(CONFIG))
+
+    def settings(self) -> dict[str, Any]:
+        """Read the configuration as it is written, without torch and without checks of values.
+
+        Raises
+        ------
+        UsageError
+            As `config`, if it is none.
+        """
+        self.check_there()
+        with suppress(OSError, ValueError, RecursionError):
+            held = json.loads(self._file(CONFIG).read_text(encoding="utf-8-sig"))
+            if isinstance(held, dict) and all(isinstance(held.get(p), dict) for p in PARTS):
+                return held
+        # Of an earlier version, or not valid: then the error names what is wrong.
+        return self.config().model_dump(mode="json")
+
+    def parameters(self) -> int | None:
+        """Count the parameters of the net by the head of the file of weights.
+
+        None where there are no weights yet, or the file is damaged.
+        """
+        try:
+            with self._file(WEIGHTS).open("rb") as file:
+                size = int.from_bytes(file.read(8), "little")
+                head = json.loads(file.read(min(size, LARGEST_HEAD)))
+            return sum(
+                int(math.prod(entry["shape"]))
+                for name, entry in head.items()
+                if name != "__metadata__" and name.rpartition(".")[2] not in STATISTICS
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
 
     def weights(self) -> dict[str, Tensor]:
         """Read the weights, onto the CPU.

@@ -60,6 +60,11 @@ class Tracker(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self.peak = self.largest = self._now = 0
         self._held: set[int] = set()
 
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        # Else torch imports its compiler to keep it away from here, as slow as importing torch.
+        return False
+
     def add(self, tensor: Tensor) -> None:
         """Count an existing tensor."""
         storage = tensor.untyped_storage()

@@ -130,13 +130,12 @@ def paint_directions(vectors: NDArray[np.float32]) -> Colours:
 
 
 def _paint_hues(vectors: NDArray[Any]) -> Colours:
-    from matplotlib.colors import hsv_to_rgb
+    from skimage.color import hsv2rgb
 
     hue = np.arctan2(vectors[0], vectors[1]) / (2 * np.pi) % 1
     bright = np.clip(np.linalg.norm(vectors, axis=0), 0, 1)
-    return np.round(255 * hsv_to_rgb(np.stack([hue, np.ones_like(hue), bright], -1))).astype(
-        np.uint8
-    )
+    colours = hsv2rgb(np.stack([hue, np.ones_like(hue), bright], -1))
+    return np.asarray(np.round(255 * colours), np.uint8)
 
 
 def _paint_values(values: NDArray[np.float32]) -> Colours:

@@ -54,14 +54,14 @@ def paint_labels(labels: NDArray[Any]) -> Colours:
     >>> paint_labels(np.array([[0, -1]])).tolist()
     [[[0, 0, 0], [110, 110, 110]]]
     """
-    from matplotlib.colors import hsv_to_rgb
+    from skimage.color import hsv2rgb
 
     ids = np.arange(max(int(labels.max(initial=0)), 0) + 1)
     # Steps of the golden ratio spread any number of hues evenly; lightness and saturation vary
     # too, for colour-blind readers.
     value = np.array([1.0, 0.62, 0.85])[ids % 3]
     hsv = np.stack([ids * 0.618034 % 1, np.array([0.75, 0.95, 0.45])[ids // 3 % 3], value], 1)
-    palette = np.round(255 * hsv_to_rgb(hsv)).astype(np.uint8)
+    palette = np.round(255 * hsv2rgb(hsv)).astype(np.uint8)
     palette[0] = 0
     painted: Colours = palette[np.maximum(labels, 0)]
     painted[labels < 0] = NOT_ANNOTATED_COLOUR

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import logit
 
 from embedseg.types import ACTIVATIONS, MapSpec, channel_slices
 
@@ -16,11 +15,18 @@ LARGEST = float(np.finfo(np.float16).max)
 #: Keeps the inverses of activations finite.
 EPSILON = 1e-6
 
+
+def _logit(mean: NDArray[Any]) -> NDArray[Any]:
+    from scipy.special import logit
+
+    return np.asarray(logit(np.clip(mean, EPSILON, 1 - EPSILON)))
+
+
 #: Inverses of `embedseg.types.ACTIVATIONS`.
 INVERSES: Mapping[str, Callable[[Any], Any]] = {
     "none": lambda mean: mean,
     "tanh": lambda mean: np.arctanh(np.clip(mean, EPSILON - 1, 1 - EPSILON)),
-    "sigmoid": lambda mean: logit(np.clip(mean, EPSILON, 1 - EPSILON)),
+    "sigmoid": _logit,
     "softmax": lambda mean: np.log(np.maximum(mean, EPSILON)),
 }
 

@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from embedseg.plots import MATCHED_COLOUR, MISSED_COLOUR, SPURIOUS_COLOUR
 from embedseg.types import Labels
@@ -126,6 +125,8 @@ def find_outlines(labels: NDArray[Any]) -> NDArray[np.bool_]:
 
 def draw_marks(painted: Pixels, labels: Labels, ids: NDArray[np.int64], item: LegendItem) -> None:
     """Draw a mark in the middle of objects, on each plane that shows them; in place."""
+    from scipy import ndimage
+
     if not 0 < len(ids) <= MAX_MARKS:
         return
     shape = np.array([list(row) for row in MARK_PIXELS[item.mark]]) == "#"

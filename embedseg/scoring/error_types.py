@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from embedseg.labels import Overlaps, assign_pairs, count_overlaps
 from embedseg.types import Indices
@@ -123,7 +122,7 @@ def _find_merged(
     overlaps: Overlaps, free_pred: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which predicted objects are merging, and which true ones share one with another."""
-    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    entries = overlaps.shared[1:, 1:].tocoo()
     held = 2 * entries.data > overlaps.true_sizes[entries.row]
     holds = np.bincount(entries.col[held], minlength=len(overlaps.pred_ids))
     merged = np.zeros(len(overlaps.true_ids), bool)
@@ -135,7 +134,7 @@ def _find_split(
     overlaps: Overlaps, merging: NDArray[np.bool_]
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return which true objects are split, and which predicted ones are fragments."""
-    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    entries = overlaps.shared[1:, 1:].tocoo()
     inside = (2 * entries.data > overlaps.pred_sizes[entries.col]) & ~merging[entries.col]
     n = len(overlaps.true_ids)
     pieces = np.bincount(entries.row[inside], minlength=n)

@@ -9,15 +9,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from skimage.metrics import adapted_rand_error, variation_of_information
 
 from embedseg.labels import Overlaps, assign_pairs, count_overlaps
 from embedseg.types import Indices
+
+if TYPE_CHECKING:
+    from scipy import sparse
 
 #: IoU thresholds of all scores.
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
@@ -249,7 +250,7 @@ def _match(overlaps: Overlaps, threshold: float) -> Indices:
 
 
 def _seg(overlaps: Overlaps) -> float:
-    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    entries = overlaps.shared[1:, 1:].tocoo()
     size = overlaps.true_sizes[entries.row]
     value = entries.data / (size + overlaps.pred_sizes[entries.col] - entries.data)
     n_true, n_pred = len(overlaps.true_sizes), len(overlaps.pred_sizes)
@@ -257,7 +258,7 @@ def _seg(overlaps: Overlaps) -> float:
 
 
 def _aji(overlaps: Overlaps) -> float:
-    entries = sparse.coo_array(overlaps.shared[1:, 1:])
+    entries = overlaps.shared[1:, 1:].tocoo()
     union = overlaps.true_sizes[entries.row] + overlaps.pred_sizes[entries.col] - entries.data
     order = np.lexsort((entries.col, -entries.data / union, entries.row))
     taken, first = np.unique(entries.row[order], return_index=True)
@@ -272,6 +273,8 @@ def _aji(overlaps: Overlaps) -> float:
 
 
 def _rand(shared: sparse.csr_array, instead: float) -> float:
+    from skimage.metrics import adapted_rand_error
+
     # Objects of one pixel have no pair of pixels: scikit-image divides zero by zero.
     with np.errstate(divide="ignore", invalid="ignore"):
         counts = shared[1:].astype(np.float64)
@@ -280,6 +283,8 @@ def _rand(shared: sparse.csr_array, instead: float) -> float:
 
 
 def _voi(shared: sparse.csr_array) -> tuple[float, float]:
+    from skimage.metrics import variation_of_information
+
     if not shared.sum():
         return 0.0, 0.0
     # scikit-image reads the shapes of the images even if it gets their table.

@@ -6,9 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
-from skimage.metrics import adapted_rand_error
-from skimage.segmentation import watershed
 
 from embedseg.labels import label_pieces, overlap_table
 from embedseg.types import Labels, Mask
@@ -54,7 +51,7 @@ def score_regions(truth: NDArray[Any], predicted: NDArray[Any]) -> dict[str, flo
     (0.75, 1.0)
     """
     counted = truth > 0
-    shared = sparse.coo_array(overlap_table(truth[counted], predicted[counted])[0])
+    shared = overlap_table(truth[counted], predicted[counted])[0].tocoo()
     both = shared.data / max(shared.sum(), 1)
     true, pred = np.bincount(shared.row, both), np.bincount(shared.col, both)
     pairs, true_pairs, pred_pairs = ((share**2).sum() for share in (both, true, pred))
@@ -92,6 +89,8 @@ def score_thinned_regions(truth: Mask, predicted: Mask, known: Mask) -> dict[str
     >>> score_thinned_regions(mask, mask, np.ones_like(mask))["v_rand"]
     1.0
     """
+    from skimage.metrics import adapted_rand_error
+
     counted = truth & known
     true, pred = label_pieces(counted), label_pieces(predicted & known)
     scores = score_regions(true, _grow_regions(pred, known))
@@ -104,6 +103,8 @@ def score_thinned_regions(truth: Mask, predicted: Mask, known: Mask) -> dict[str
 
 def _grow_regions(regions: Labels, known: Mask) -> Labels:
     """Grow regions over the rest of the annotated pixels until none is left."""
+    from skimage.segmentation import watershed
+
     level = np.zeros(regions.shape, np.uint8)  # flooded in the order of the distance by faces
     grown = np.asarray(watershed(level, regions, mask=known))  # type: ignore[no-untyped-call]
     unreached = label_pieces(known & (grown == 0))

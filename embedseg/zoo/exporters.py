@@ -175,7 +175,7 @@ def check_format(output: Path, kind: str | None) -> str:
     --------
     >>> check_format(Path("nuclei.h5"), None)
     Traceback (most recent call last):
-    embedseg.types.UsageError: nuclei.h5: no format has this suffix; bioimageio ends with
+    embedseg.types.errors.UsageError: nuclei.h5: no format has this suffix; bioimageio ends with
     .zip, onnx with .onnx
     """
     known = ", ".join(

@@ -53,7 +53,7 @@ def test_predict_skips_what_is_there(model: Path, data: Path, tmp_path: Path, ru
     assert run("predict", model, pattern, "-o", out, "--overwrite", "--tta").code == 0
     assert first.read_bytes() != held
     first.unlink()
-    assert run("predict", model, pattern, "-o", out).code == 0 and first.exists()
+    assert run("predict", model, pattern, "-o", out, "--tta").code == 0 and first.exists()
 
 
 def test_predict_refuses_clashes_up_front(
@@ -181,10 +181,11 @@ def test_predict_writes_objects_in_other_formats(
                 == 0
             )
             np.testing.assert_array_equal(read_image(tmp_path / "back.tif").data, labels)
+    (store := tmp_path / "a.zarr").mkdir()
     for args, words in (
         ([image, "-o", out, "--also", "svg"], "no format 'svg'"),
-        (["a.zarr", "-o", "b.zarr", "--also", "roi"], "not for images in blocks"),
-        (["a.zarr", "-o", "b.zarr", "--fill-holes"], "not for images in blocks"),
+        ([store, "-o", "b.zarr", "--also", "roi"], "not for images in blocks"),
+        ([store, "-o", "b.zarr", "--fill-holes"], "not for images in blocks"),
     ):
         done = run("predict", model, *args)
         assert (done.code, words in done.last) == (2, True), done.err

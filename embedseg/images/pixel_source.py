@@ -1,4 +1,4 @@
-"""Origins of images: where their pixels lie, and how boxes of them are read."""
+"""Places where the pixels of images lie, and reading of boxes there."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class Colours:
 
 
 @dataclass(frozen=True)
-class Origin:
+class PixelSource:
     """The place of an image's pixels, from which any process can open it.
 
     Attributes
