@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import device, nn, random
+from torch.overrides import TorchFunctionMode
 
 from embedseg.common import Progress
 from embedseg.data import Sample, prepare_samples
@@ -236,13 +238,23 @@ def _side_views(spacing: Spacing | None) -> bool:
     return spacing is not None and max(spacing) <= COARSEST_SIDE_VIEW * min(spacing)
 
 
+class _Undrawn(TorchFunctionMode):
+    """Leaves weights as they are; on "meta", to draw them imports torch's compiler."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        kwargs = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
+
+
 def _outline(config: Config, folder: ModelFolder) -> nn.Module | None:
     """Return a net without values, which takes no memory however large a net the options ask for.
 
     None for a net from elsewhere that reads values while it is built.
     """
     try:
-        with device("meta"):
+        with device("meta"), _Undrawn():
             return config.build_net(folder.path / CONFIG)
     except (RuntimeError, NotImplementedError):
         return None

@@ -23,7 +23,7 @@ import zarr
 from hypothesis import given, strategies as st
 from imagecodecs import png_encode
 
-from embedseg.images import LazyImage, is_lazy_source, open_lazy, origin, read_image
+from embedseg.images import LazyImage, is_lazy_source, open_lazy, pixel_source, read_image
 from embedseg.types import DataError, UsageError
 
 VOLUME = np.arange(5 * 3 * 18 * 37, dtype=np.uint16).reshape(5, 3, 18, 37)
@@ -263,8 +263,8 @@ def test_boxes_have_a_slice_per_axis(opened: dict[str, LazyImage]) -> None:
 
 def sums(image: LazyImage) -> tuple[int, int]:
     """Return the sum of all values, and how often the source was opened for it."""
-    before = origin.opened.cache_info().misses
-    return int(whole(image).sum()), origin.opened.cache_info().misses - before
+    before = pixel_source.opened.cache_info().misses
+    return int(whole(image).sum()), pixel_source.opened.cache_info().misses - before
 
 
 def test_images_go_to_other_processes(opened: dict[str, LazyImage]) -> None:
@@ -299,7 +299,7 @@ def test_few_files_stay_open(tmp_path: Path) -> None:
     for number in range(7):
         path = tiff(tmp_path / f"{number}.tif", ZYX[0], compression="zlib", tile=(16, 16))
         open_lazy(path)
-    assert origin.opened.cache_info().currsize <= 4
+    assert pixel_source.opened.cache_info().currsize <= 4
     gc.collect()
 
 
