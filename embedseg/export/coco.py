@@ -293,6 +293,8 @@ def _mask(segmentation: Any, size: tuple[int, int]) -> Mask | None:
     if not segmentation:
         return None
     if isinstance(segmentation, list):
+        if odd := [len(ring) for ring in segmentation if len(ring) % 2]:
+            raise ValueError(f"a polygon of {odd[0]} numbers, expected pairs of x and y")
         return fill([[np.array(ring, np.float64).reshape(-1, 2)] for ring in segmentation], size)
     counts = segmentation["counts"]
     lengths = expand(counts) if isinstance(counts, str) else np.array(counts, np.int64)

@@ -22,6 +22,8 @@ from embedseg.types import DataError, PerAxis
 NAMESPACE = uuid.UUID("6f9d0f3c-9a53-5c0e-8f4e-3c2b6d1a7e55")
 #: What only labelme's files hold.
 LABELME = re.compile(r'"shape_type"\s*:')
+#: Type of a collection of features.
+COLLECTION = "FeatureCollection"
 #: Beginning of a collection whose features can be read one by one.
 OPENING = re.compile(r'\s*\{\s*(?:"type"\s*:\s*"FeatureCollection"\s*,\s*)?"features"\s*:\s*\[')
 #: Types of objects that may be regions, now and in older versions of QuPath.
@@ -138,8 +140,9 @@ def _features(text: str) -> Iterator[dict[str, Any]]:
     opening = OPENING.match(text)
     if not opening:
         read = json.loads(text)
-        features = read.get("features", [read]) if isinstance(read, dict) else read
-        yield from features
+        if isinstance(read, dict) and ("features" in read or read.get("type") == COLLECTION):
+            read = read["features"]
+        yield from [read] if isinstance(read, dict) else read
         return
     decoder, place = json.JSONDecoder(), opening.end()
     while True:
@@ -180,8 +183,12 @@ def _polygons(geometry: dict[str, Any]) -> list[list[NDArray[np.float64]]]:
     if kind not in ("Polygon", "MultiPolygon"):
         return []
     polygons = geometry["coordinates"] if kind == "MultiPolygon" else [geometry["coordinates"]]
+    return [[_ring(corners) for corners in polygon] for polygon in polygons]
+
+
+def _ring(corners: Sequence[Any]) -> NDArray[np.float64]:
     # Corners may have a third coordinate, a height.
-    return [
-        [np.array([corner[:2] for corner in ring], np.float64) for ring in polygon]
-        for polygon in polygons
-    ]
+    ring = np.array([corner[:2] for corner in corners])
+    if ring.dtype.kind not in "iuf":
+        raise ValueError(f"coordinates {ring.ravel()[:2].tolist()}, expected numbers")
+    return ring.astype(np.float64)

@@ -114,6 +114,9 @@ def inspect_store(source: str, level: int) -> Source:
     if not 0 <= level < len(names):
         known = f"there are 0 to {len(names) - 1}" if names else "the metadata list none"
         raise DataError(f"{source}: has no level {level}, {known}")
+    for name in dict.fromkeys((names[level], names[0])):
+        if name not in node:
+            raise DataError(f"{source}: its metadata list level {name!r}, which is not there")
     layout = read_image_layout(source, image, level, node[names[level]])
     layout = layout._replace(channels=read_channel_names(attributes), levels=len(names))
     # An axis may have length 1 in a coarse level only.

@@ -413,6 +413,32 @@ def test_geojson_as_people_have_it(content: Any, suffix: str, tmp_path: Path) ->
     np.testing.assert_array_equal(import_objects(path, (4, 5)).labels, expected)
 
 
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("a.geojson", {"type": "FeatureCollection"}, "no GeoJSON.*features"),
+        (
+            "a.geojson",
+            {"type": "Polygon", "coordinates": [[["1", 1], [4, 1], [4, 3], ["1", 1]]]},
+            "coordinates.*expected numbers",
+        ),
+        (
+            "a.json",
+            {
+                "images": [{"id": 1, "file_name": "a.png", "height": 4, "width": 5}],
+                "annotations": [{"id": 7, "image_id": 1, "segmentation": [[1, 1, 4, 1, 4]]}],
+            },
+            "annotation 7.*polygon of 5 numbers, expected pairs",
+        ),
+    ],
+)
+def test_why_outlines_cannot_be_read(name: str, content: Any, words: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_text(json.dumps(content))
+    with pytest.raises(DataError, match=words):
+        import_objects(path, (4, 5))
+
+
 def rectangle(x: float, y: float, width: float, height: float, **properties: Any) -> Any:
     corners = [[x, y], [x + width, y], [x + width, y + height], [x, y + height], [x, y]]
     geometry = {"type": "Polygon", "coordinates": [corners]}
@@ -619,7 +645,7 @@ RING = {"type": "Polygon", "coordinates": [[[0, 0], [1, float("nan")], [1, 1]]]}
         ("a.geojson", json.dumps(RING).encode(), "NaN or infinite coordinates"),
         ("a.geojson", b'{"type": "Point", "coordinates": [1, 2]}', "no outline.*lines and points"),
         ("a.json", b'{"images": [{}], "annotations": []}', "no 'id', 'height'"),
-        ("a.json", b'{"images": [], "annotations": []}', "no COCO file|holds 0 images"),
+        ("a.json", b'{"images": [], "annotations": []}', "no COCO file|COCO file without images"),
         (
             "a.json",
             b'{"images": [{"id": 1, "height": 4, "width": 5}], "annotations": [{"image_id": 1, '

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tifffile
+import zarr
 from slides import coarser, write_ndpi, write_ome_pyramid, write_pyramid, write_svs
 from stores import write_store
 
@@ -123,3 +124,13 @@ def test_other_sources_have_no_levels(tmp_path: Path, source: str) -> None:
     np.save(tmp_path / "a.npy", PIXELS)
     with pytest.raises(DataError, match="has no level 1, only an OME-Zarr image or a TIFF has"):
         open_lazy(tmp_path / source, level=1)
+
+
+def test_a_level_that_is_listed_but_missing_is_named(tmp_path: Path) -> None:
+    store = write_store(tmp_path / "a.zarr", np.ones((8, 8), np.uint8), "YX", "0.5")
+    group = zarr.open_group(store, mode="r+")
+    ome: Any = dict(group.attrs["ome"])
+    ome["multiscales"][0]["datasets"][0]["path"] = "nope"
+    group.attrs["ome"] = ome
+    with pytest.raises(DataError, match="list level 'nope', which is not there"):
+        open_lazy(store)
