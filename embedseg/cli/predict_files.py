@@ -58,7 +58,6 @@ def predict_files(request: PredictRequest) -> None:
     from embedseg.common import check_output_folder
     from embedseg.images import check_origin, expand_inputs, identify_image, name_outputs
     from embedseg.report import Gallery, write_prediction_report
-    from embedseg.tracking import check_tracker
     from embedseg.types import UsageError
 
     output = request.output
@@ -85,9 +84,11 @@ def predict_files(request: PredictRequest) -> None:
     if not missing:
         return
     if request.track:
+        from embedseg.tracking import check_tracker
+
         check_tracker()
-    if request.track and segmenter.config.data.classes:
-        raise UsageError("--track: the model finds classes, no objects to link")
+        if segmenter.config.data.classes:
+            raise UsageError("--track: the model finds classes, no objects to link")
     folders = _class_folders(segmenter, request.pieces, output)
     job = _Job(request, names, segmenter, folders, Gallery(segmenter.config.method), origin)
     _check_beside(job, {path: files[path] for path in missing}, inputs)
@@ -261,7 +262,6 @@ def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | Non
     from embedseg.data import to_mask_values
     from embedseg.images import identify_image, label_axes, write_labels
     from embedseg.labels import clean_segmentation
-    from embedseg.tracking import link_frames, write_tracks
 
     request, segmenter, name = job.request, job.segmenter, str(job.names[path])
     image = _read_image(job, path, pyramid)
@@ -282,7 +282,11 @@ def _predict_image(job: _Job, path: Path, target: Path, pyramid: LazyImage | Non
     for index, folder in job.pieces.items():
         pieces = _pieces(labels == index, request.tidy, "T" in space)
         write_labels(folder / f"{name}.tif", pieces, spacing, space)
-    tracked = link_frames(labels, _sizes(image, spacing)) if request.track else None
+    tracked = None
+    if request.track:
+        from embedseg.tracking import link_frames, write_tracks
+
+        tracked = link_frames(labels, _sizes(image, spacing))
     written = to_mask_values(labels, classes) if classes else labels
     written = tracked.labels if tracked else written
     for kind in request.formats:

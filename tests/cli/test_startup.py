@@ -98,5 +98,8 @@ def test_prediction_imports_no_compiler_and_nothing_of_training(
     pixels = read_image(next((data / "test/images").iterdir())).data
     image = tmp_path / "a.tif"
     tifffile.imwrite(image, np.tile(pixels, (6, 6)))
-    heavy = "torch,torch._dynamo,lightning_fabric,matplotlib,dask,scipy.optimize"
+    heavy = (
+        "torch,torch._dynamo,lightning_fabric,matplotlib,dask,scipy.optimize,"
+        "embedseg.tracking.costs"
+    )
     assert imported(heavy, "predict", model, image, "-o", tmp_path / "o") == ["0", "torch"]

@@ -119,7 +119,7 @@ def test_predict_links_films(model: Path, tmp_path: Path, run: Run) -> None:
     assert labels.any() and (labels == labels[0]).all()
     assert {row["last_frame"] for row in table(out / "movie_tracks.csv")} == {2}
     (out / "movie_tracks.csv").unlink()
-    done = run("predict", model, tmp_path / "movie.tif", "-o", out, "--track")
+    done = run("predict", model, tmp_path / "movie.tif", "-o", out, "--track", *LOOSE)
     assert (done.code, "`embedseg track` links the labels" in done.err) == (0, True), done.err
 
 
