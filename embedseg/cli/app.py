@@ -42,6 +42,7 @@ KEPT = {
     "plan": NOTHING,
     "train": "a model in the output folder has the best weights so far; --resume continues",
     "tune": "the model is as it was",
+    "track": "files that were written are complete; start again with --overwrite",
     "evaluate": NOTHING,
     "predict": "files that were written are complete; the same command continues with the others",
     "convert": "files that were written are complete; start again with --overwrite",

@@ -96,6 +96,7 @@ def export_objects(
     --------
     >>> import tempfile
     >>> import numpy as np
+    >>> from embedseg.export.objects import Objects
     >>> path = Path(tempfile.mkdtemp()) / "cells.csv"
     >>> labels = np.array([[0, 7], [7, 7]], np.int32)
     >>> export_objects(path, Objects(labels, (0.5, 0.5)), "csv")

@@ -243,7 +243,7 @@ def parse_duration(text: float | str) -> float:
     """
     number = r"(\d+(?:\.\d+)?)"
     if isinstance(text, str) and re.fullmatch(number, text := text.strip()):
-        raise UsageError(f"{quote(text)} has no unit; write {text}s, {text}m or {text}h")
+        raise UsageError(f"{quote(text)} has no unit; write 90s, 15m or 1h30m")
     found = re.fullmatch(f"(?:{number}h)?(?:{number}m)?(?:{number}s?)?", str(text))
     parts = [float(part or 0) for part in found.groups()] if found else [0.0]
     seconds = sum(part * unit for part, unit in zip(parts, (3600, 60, 1), strict=False))

@@ -217,13 +217,13 @@ def join_models(
     models, output = [ModelFolder(Path(folder)) for folder in folders], Path(output)
     if len(models) < 2:
         raise UsageError(f"{len(models)} model given, expected two or more")
+    whole = ModelFolder(output)
+    whole.check_free(overwrite=overwrite)
     seen: set[Path] = set()
     for model in models:
         if (real := model.path.resolve()) in seen:
             raise UsageError(f"{model.path}: given twice, expected different models")
         seen.add(real)
-    whole = ModelFolder(output)
-    whole.check_free(overwrite=overwrite)
     configs = [_check_member(model) for model in models]
     lead = max(range(len(models)), key=lambda k: (configs[k].ndim, -k))
     for model, config in zip(models, configs, strict=True):

@@ -135,7 +135,7 @@ def test_dry_run_and_info_know_the_channels(stained: Path, tmp_path: Path, run: 
     for options in ([], ["--channel", "GFP"]):
         found = run(*command, *options)
         assert found.code == 0 and "blocks: " in found.out, found.err
-    shown = run("info", stained).out
+    shown = run("info", stained, "--all").out
     assert "1 channel(s) (DAPI)" in shown and "data.channels = DAPI" in shown
 
 

@@ -275,7 +275,7 @@ def test_several_stores_are_segmented_one_after_the_other(model, tmp_path, run):
     assert {path.name for path in out.iterdir()} == {
         f"{name}.{suffix}" for name in ("a", "b", "d") for suffix in ("zarr", "csv")
     }
-    again = run("predict", model, tmp_path / "[ab].zarr", "-o", out)
+    again = run("predict", model, tmp_path / "[ab].zarr", "--axes", "YX", "-o", out)
     assert again.code == 0 and "2 of 2 have labels already and are skipped" in again.err
 
 

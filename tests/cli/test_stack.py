@@ -38,6 +38,7 @@ class Bright:
 def model(monkeypatch: pytest.MonkeyPatch) -> Bright:
     bright = Bright()
     monkeypatch.setattr("embedseg.segmenter.Segmenter.load", lambda folder, device: bright)
+    monkeypatch.setattr("embedseg.model.ModelFolder.check_there", lambda folder: None)
     return bright
 
 

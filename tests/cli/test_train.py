@@ -88,7 +88,8 @@ def test_fine_tuning_begins_with_a_model(model: Path, data: Path, tmp_path: Path
     assert f"from {model}: 100 % of the weights kept" in done.err
     first, second = (json.loads((m / "config.json").read_text()) for m in (model, tmp_path / "m"))
     assert second["net"] == first["net"] and second["train"]["start"] == str(model)
-    other = run("train", data, "-o", tmp_path / "m", "--resume", "--from", tmp_path)
+    copy = shutil.copytree(model, tmp_path / "copy")
+    other = run("train", data, "-o", tmp_path / "m", "--resume", "--from", copy)
     assert other.code == 2 and "--resume uses" in other.err
 
 

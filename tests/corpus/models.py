@@ -147,9 +147,9 @@ MODELS: dict[str, Broken] = {
     "deep JSON": broken(text(CONFIG, "[" * 100_000), CONFIG),
     "a list as configuration": broken(text(CONFIG, "[]"), CONFIG),
     "no method": broken(setting("method", value=None), CONFIG),
-    "an unknown net": broken(setting("net", "type", value="newnet"), "newnet"),
-    "a setting of another version": broken(setting("net", "sparkle", value=1), "sparkle"),
-    "text as a number": broken(setting("net", "width", value="wide"), "width"),
+    "an unknown net": broken(setting("net", "type", value="newnet"), "newnet", LOADING),
+    "a setting of another version": broken(setting("net", "sparkle", value=1), "sparkle", LOADING),
+    "text as a number": broken(setting("net", "width", value="wide"), "width", LOADING),
     "another width": broken(
         setting("net", "width", value=16), "m: the weights do not fit", LOADING
     ),

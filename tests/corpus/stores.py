@@ -12,7 +12,7 @@ from corpus.case import Case, Expected, File, naming
 from corpus.tiffs import FLAT, LABELS, bytes_of
 from numpy.typing import NDArray
 
-ERRORS = "corrupt|truncated|cannot read|cannot be read|missing|empty|no "
+ERRORS = "corrupt|truncated|cannot read|cannot be read|missing|empty|no |not a zarr|not there"
 
 
 # -- pictures --------------------------------------------------------------------------------------

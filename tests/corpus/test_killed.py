@@ -30,7 +30,7 @@ KILLED = {
     "evaluate MODEL DATA --csv OUT/a.csv --plot OUT/a.png --report OUT/a.html --device cpu": (
         "--overwrite"
     ),
-    "ensemble MODEL,MODEL -o OUT/both": "--overwrite",
+    "ensemble MODEL,OUT/copy -o OUT/both": "--overwrite",
     "convert VOLUME -o OUT/a.zip": "--overwrite",
     "convert VOLUME -o OUT/a.zarr": "--overwrite",
     "convert VOLUME -o OUT/a.tif": "--overwrite",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 from math import prod
 from pathlib import Path
 
@@ -392,7 +393,10 @@ def test_planes_through_the_peak_point_at_it(tta: bool) -> None:
     np.testing.assert_allclose(maps.raw("seed"), volume, atol=2e-3)
 
 
-def test_a_bar_counts_tiles_and_symmetries(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bar_counts_tiles_and_symmetries(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
     options = PredictOptions(tile=(16, 16), halo=4, tta=True)
     for progress in (False, True):
         predict(

@@ -300,7 +300,7 @@ def test_bad_requests_say_what_is_wrong(flat: Path, tmp_path: Path, run: Run) ->
 def test_ensembles_are_exported_member_by_member(flat: Path, tmp_path: Path) -> None:
     from embedseg.model import join_models
 
-    joined = join_models([flat, flat], tmp_path / "joined")
+    joined = join_models([flat, shutil.copytree(flat, tmp_path / "copy")], tmp_path / "joined")
     with pytest.raises(UsageError, match=r"is an ensemble.*one by one, from .*members"):
         export_model(joined, tmp_path / "a.onnx")
 
