@@ -255,7 +255,7 @@ REFUSED: dict[str, Expected] = {
     "track VOLUME -o OUT/t.tif --axes ZYX": "expected labels of a film",
     "track VOLUME -o OUT/t.tif --axes TYX --also pdf": "pdf",
     "track VOLUME -o OUT/t.tif --axes TYX --max-distance 0": "max-distance",
-    "track VOLUME -o VOLUME --axes TYX --overwrite": "is an input|input too",
+    "track VOLUME -o VOLUME --axes TYX --overwrite": "would replace the input",
     "mesh VOLUME -o OUT/a.xyz": "xyz",
     "mesh VOLUME -o OUT/a.stl --label x": "label",
     "mesh VOLUME -o OUT/a.stl --label 99": "99",
