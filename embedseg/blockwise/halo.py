@@ -20,7 +20,7 @@ from embedseg.blockwise.resampled import Resampled
 from embedseg.common import format_shape, write_text
 from embedseg.geometry import relative_box
 from embedseg.images import LazyImage
-from embedseg.model import ModelFolder, Predictor
+from embedseg.model import HALO, ModelFolder, Predictor
 from embedseg.types import Box, DataError, Maps, PerAxis
 
 log = logging.getLogger("embedseg")
@@ -35,8 +35,6 @@ CORE = 16
 PLACES = (0.5, 0.3, 0.7, 0.1, 0.9)
 #: Largest box that is tried, in pixels, by the number of axes.
 MOST = {2: 1024**2, 3: 200**3}
-#: File in a model's folder that keeps its halo.
-NAME = "halo.json"
 
 
 @dataclass(frozen=True)
@@ -268,7 +266,7 @@ def load_halo(folder: Path, conditions: Any) -> Halo | None:
         What else the halo depends on; it can be written as JSON.
     """
     try:
-        held = json.loads((folder / NAME).read_text(encoding="utf-8"))
+        held = json.loads((folder / HALO).read_text(encoding="utf-8"))
         if held.pop("of") == _fingerprint(folder, conditions):
             return Halo(tuple(int(n) for n in held["pixels"]), float(held["error"]))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -280,10 +278,10 @@ def save_halo(folder: Path, conditions: Any, halo: Halo) -> None:
     """Keep a halo in a model's folder, if that can be written to."""
     held = {"of": _fingerprint(folder, conditions), **asdict(halo)}
     try:
-        write_text(folder / NAME, json.dumps(held, indent=2) + "\n")
+        write_text(folder / HALO, json.dumps(held, indent=2) + "\n")
     except OSError as error:
         log.info(
-            "%s: cannot be written (%s), so the halo will be measured again", folder / NAME, error
+            "%s: cannot be written (%s), so the halo will be measured again", folder / HALO, error
         )
 
 

@@ -11,6 +11,7 @@ from .ensemble import join_models as join_models
 from .finetuning import start_from as start_from
 from .fitting import fit_net as fit_net, validation_samples as validation_samples
 from .folder import (
+    HALO as HALO,
     LEFT as LEFT,
     MODEL as MODEL,
     NEEDED as NEEDED,

@@ -17,6 +17,7 @@ from embedseg.common import (
     check_output_folder,
     lock_folder,
     name_full_disk,
+    refuse_foreign,
     write_text,
 )
 from embedseg.nets import WEIGHTS, load_weights
@@ -37,6 +38,8 @@ STATISTICS, LARGEST_HEAD = ("running_mean", "running_var", "num_batches_tracked"
 CONFIG, TUNING = "config.json", "tuning.json"
 #: The file that makes a folder that of an ensemble, and the folder of its members.
 ENSEMBLE, MEMBERS = "ensemble.json", "members"
+#: File that keeps the halo of its net, for images in blocks.
+HALO = "halo.json"
 #: Files without which there is no model, and all that go with it when it is copied.
 NEEDED = (CONFIG, WEIGHTS)
 MODEL = (*NEEDED, HISTORY, TUNING)
@@ -284,8 +287,9 @@ class ModelFolder:
         Raises
         ------
         UsageError
-            If something is in the folder and neither `resume` nor `overwrite` allows that; or a
-            model to resume is complete, and there is nothing to resume it from.
+            If something is in the folder and neither `resume` nor `overwrite` allows that; if what
+            is there is no model, or an ensemble with files of others among its members; or a model
+            to resume is complete, and there is nothing to resume it from.
         """
         if resume and self.unfinished().exists():
             if not self.unfinished().resumable() and self._complete():
@@ -298,6 +302,26 @@ class ModelFolder:
         if self.path.is_dir() and all(map(_is_leftover, self.path.iterdir())):
             return
         check_output_folder(self.path, overwrite)
+        if self.path.is_dir():
+            refuse_foreign(self.path, self._find_foreign())
+
+    def _find_foreign(self) -> Path | None:
+        """Return a file that is not to be replaced, if there is one.
+
+        Beside the files of a model there may be others, which are left alone.
+        """
+        begun = any(self._file(name).exists() for name in (ASIDE, NEXT, CHECKPOINT))
+        if not begun and not self._has_config():
+            return next(iter(sorted(self.path.iterdir())), None)
+        members = (path for path in sorted(self._file(MEMBERS).rglob("*")) if not path.is_dir())
+        return next((path for path in members if path.name not in (*MODEL, HALO)), None)
+
+    def _has_config(self) -> bool:
+        try:
+            held = json.loads(self._file(CONFIG).read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return False
+        return isinstance(held, dict) and {"method", "net"} <= held.keys()
 
     def _complete(self) -> bool:
         """Return whether there is an ensemble, or a model that a training or a package left.

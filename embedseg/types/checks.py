@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 from embedseg.types.aliases import NOT_ANNOTATED, Floats, Labels, Mask
 from embedseg.types.errors import DataError
 
+#: Pixels whose rounding is looked at, and the largest error over the standard deviation of values.
+PROBED, ROUNDING = 10**6, 0.01
+
 
 def missing_pixels(image: NDArray[Any]) -> Mask:
     """Return the pixels of (C, *space) where a channel is NaN: the image does not reach there.
@@ -56,7 +59,7 @@ def check_image(
     ------
     DataError
         For a wrong number of axes or channels, an empty image, complex or object values, infinity,
-        or NaN at all pixels.
+        NaN at all pixels, or values that differ by less than single precision can tell apart.
 
     Examples
     --------
@@ -79,12 +82,35 @@ def check_image(
         )
     if image.size == 0:
         raise DataError(f"{name}: shape {image.shape} holds no pixels")
-    image = image.astype(np.float32, copy=False)
+    with np.errstate(over="ignore"):  # what becomes infinite is refused below
+        single = image.astype(np.float32, copy=False)
+    if not part:
+        _check_precision(image, single, name)
+    image = single
     if infinite := int(np.isinf(image).sum()):
         raise DataError(f"{name}: {infinite} of {image.size} values are infinite")
     if not part and missing_pixels(image).all():
         raise DataError(f"{name}: every pixel is NaN, expected an image")
     return image
+
+
+def _check_precision(image: NDArray[Any], single: Floats, name: str) -> None:
+    """Check that rounding does not lose the image, as where each pixel has a large offset."""
+    if image.dtype.itemsize < 4 or image.dtype == single.dtype:
+        return
+    step = max(1, image.size // PROBED)
+    values, rounded = (a.ravel()[::step].astype(np.float64) for a in (image, single))
+    known = np.isfinite(values) & np.isfinite(rounded)
+    if np.isfinite(values[~known]).any():
+        largest = np.abs(values[np.isfinite(values)]).max()
+        raise DataError(f"{name}: values up to {largest:.3g}, expected at most 3.4e38")
+    error = np.abs(values - rounded)[known].max(initial=0.0)
+    spread = values[known].std() if known.any() else 0.0
+    if spread and error > ROUNDING * spread:
+        raise DataError(
+            f"{name}: values around {values[known].mean():.10g} that differ by {spread:.3g} are "
+            f"rounded to {error:.2g} in single precision; subtract a number from all of them"
+        )
 
 
 def check_labels(

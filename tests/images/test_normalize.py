@@ -123,3 +123,35 @@ def test_infinity_and_nothing_but_nan_are_errors() -> None:
         check_image(image, 2, 1, "a.tif")
     with pytest.raises(DataError, match=r"a\.tif: every pixel is NaN, expected an image"):
         check_image(np.full((4, 5), np.nan), 2, 1, "a.tif")
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.arange(250, dtype=np.uint32) + 4_000_000_000,
+        np.arange(250.0) + 1e9,
+        np.arange(250, dtype=np.int64) - 10**12,
+    ],
+)
+def test_values_that_rounding_makes_equal_are_refused(image):
+    with pytest.raises(DataError, match=r"a\.tif: values around .* in single precision"):
+        check_image(image.reshape(10, 25), 2, 1, "a.tif")
+
+
+def test_values_beyond_single_precision_are_named():
+    with pytest.raises(DataError, match=r"values up to 2.49e\+302, expected at most 3.4e38"):
+        check_image(np.arange(250.0).reshape(10, 25) * 1e300, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.arange(250, dtype=np.uint32) * 17_000_000,
+        np.full(250, 4_000_000_001, np.uint32),
+        np.linspace(0.1, 0.2, 250),
+        np.r_[np.nan, np.arange(249.0)],
+        (np.arange(250) + 60_000).astype(np.int32),
+    ],
+)
+def test_rounding_that_loses_nothing_is_accepted(image):
+    assert check_image(image.reshape(10, 25), 2, 1).dtype == np.float32

@@ -162,3 +162,33 @@ def test_a_complete_model_without_a_checkpoint_is_not_resumed(tmp_path):
     fill(folder.path, "old", WEIGHTS, "last.ckpt")
     folder.check_free(resume=True)
     assert set(held(folder.path).values()) == {"old"}
+
+
+def test_only_a_model_is_replaced(tmp_path):
+    folder = ModelFolder(tmp_path / "m")
+    fill(folder.path, '{"mine": 1}', "config.json")
+    with pytest.raises(UsageError, match=r"m: holds config\.json, which embedseg did not write"):
+        folder.check_free(overwrite=True)
+    fill(folder.path, '{"method": {}, "net": {}}', "config.json")
+    fill(folder.path, "mine", "notes.txt")
+    folder.check_free(overwrite=True)  # notes stay
+    fill(folder.path / "members" / "1-a", "old", WEIGHTS, "halo.json")
+    folder.check_free(overwrite=True)
+    fill(folder.path / "members" / "1-a", "mine", "notes.txt")
+    with pytest.raises(UsageError, match=r"m: holds members/1-a/notes\.txt, which embedseg did"):
+        folder.check_free(overwrite=True)
+
+
+def test_a_folder_of_others_does_not_become_a_model(tmp_path):
+    folder = ModelFolder(tmp_path / "data")
+    fill(folder.path / "train" / "images", "mine", "a.tif")
+    with pytest.raises(UsageError, match="data: holds train, which embedseg did not write"):
+        folder.check_free(overwrite=True)
+    shutil.rmtree(folder.path)
+    fill(folder.path / "members" / "mine", "mine", "a.txt")
+    with pytest.raises(UsageError, match="data: holds members, which embedseg did not write"):
+        folder.check_free(overwrite=True)
+    folder = ModelFolder(tmp_path / "m")
+    folder.aside().mkdir(parents=True, exist_ok=True)
+    (folder.path / "last.ckpt").write_text("")
+    folder.check_free(overwrite=True)  # of a training that was killed
