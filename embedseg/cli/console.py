@@ -103,8 +103,10 @@ def validation_lines(error: Any) -> list[str]:
 
 
 @contextmanager
-def findings_first(data: Path, options: DataOptions, method: str) -> Iterator[None]:
-    """On bad data, list everything that is wrong with the folder above the first error."""
+def findings_first(
+    data: Path, options: DataOptions, method: str, split: str | None = None
+) -> Iterator[None]:
+    """On bad data, list everything that is wrong with the folder, or a split, above the error."""
     from embedseg.types import DataError
 
     try:
@@ -114,7 +116,11 @@ def findings_first(data: Path, options: DataOptions, method: str) -> Iterator[No
         from embedseg.methods import METHODS
 
         report = check_folder(data, reads=METHODS[method].reads, options=options)
-        errors = tuple(finding for finding in report.findings if finding.severity == "error")
+        errors = tuple(
+            finding
+            for finding in report.findings
+            if finding.severity == "error" and (not split or split in Path(finding.file).parts)
+        )
         for line in replace(report, findings=errors, inventory={}).lines():
             say(line)
         raise

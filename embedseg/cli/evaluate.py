@@ -77,7 +77,7 @@ def evaluate(
     asked, options = parse_channels(channel), segmenter.config.data
     if asked:
         options = options.model_copy(update={"channels": asked})
-    with findings_first(data, options, segmenter.config.method.type):
+    with findings_first(data, options, segmenter.config.method.type, split):
         samples = load_split(data, split, options, None if asked else segmenter.config.channels)
     for sample in samples:
         check_axes(segmenter, "ZYX"[-sample.labels.ndim :], planes, sample.path)

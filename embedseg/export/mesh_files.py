@@ -184,8 +184,11 @@ def check_outputs(
     """
     if path.suffix.lower() not in WRITERS:
         raise UsageError(
-            f"{path}: surfaces cannot be written as {path.suffix or 'this'!r}, "
-            "expected " + " ".join(WRITERS)
+            f"{path}: surfaces cannot be written "
+            + (f"as {path.suffix!r}" if path.suffix else "without a suffix")
+            + ", expected "
+            + " ".join(WRITERS)
+            + ("; the folder has the name without it" if each else "")
         )
     if preview and preview.suffix.lower() != ".png":
         raise UsageError(f"{preview}: the picture of surfaces is a .png")
