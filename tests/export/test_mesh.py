@@ -366,7 +366,7 @@ def test_nothing_is_replaced_unasked(tmp_path: Path) -> None:
         (np.zeros((3, 3, 3)), {}, DataError, "no object here"),
         (np.ones((3, 3, 3)), {"wanted": [2]}, DataError, "no object 2 here, there are 1"),
         (np.ones((3, 3, 3)), {"path": "a.step"}, UsageError, r"'\.step', expected \.stl \.ply"),
-        (np.ones((3, 3, 3)), {"path": "a"}, UsageError, "'this'"),
+        (np.ones((3, 3, 3)), {"path": "a"}, UsageError, "without a suffix"),
         (np.ones((3, 3, 3)), {"preview": Path("a.xyz")}, UsageError, r"a\.xyz.* is a \.png"),
     ],
 )
