@@ -15,6 +15,7 @@ from embedseg.cli.options import (
     ClearBorder,
     Device,
     FillHoles,
+    Json,
     LargestPiece,
     MinSize,
     Model,
@@ -147,6 +148,7 @@ def predict(
     settings: Settings = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Segment images into label images; existing ones are skipped.
 
@@ -179,6 +181,7 @@ def predict(
         level=level,
         dry_run=dry_run,
         command=command_line(context),
+        json=json,
     )
     if request.in_blocks:
         predict_in_blocks(request)

@@ -10,9 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer
-
-from embedseg.cli.console import at_terminal, explain_error, say
+from embedseg.cli.console import at_terminal, explain_error, say, show_result
 from embedseg.cli.options import check_axes, check_spacing, parse_list
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
@@ -71,6 +69,8 @@ def predict_files(request: PredictRequest) -> None:
     if skipped:
         say(f"{skipped} of {len(files)} have labels already and are skipped")
     if not missing:
+        nothing: dict[str, Any] = {"written": [], "failed": [], "skipped": skipped}
+        show_result(nothing, f"0 label images written to {output}", request.json)
         return
     segmenter = request.load_model()
     folders = _class_folders(segmenter, request.pieces, output)
@@ -91,7 +91,12 @@ def predict_files(request: PredictRequest) -> None:
         skipped=skipped,
         command=request.command,
     )
-    typer.echo(f"{len(missing) - len(failed)} label images written to {output}")
+    written = [files[path] for path in missing if path not in failed]
+    show_result(
+        {"written": written, "skipped": skipped, "failed": failed},
+        f"{len(written)} label images written to {output}",
+        request.json,
+    )
     refuse_failed("files", [_shown(job, path) for path in failed], len(missing))
 
 
