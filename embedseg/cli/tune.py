@@ -5,8 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
 from embedseg.cli.app import command
 from embedseg.cli.console import at_terminal, findings_first, show_result
 from embedseg.cli.options import Data, Device, Json, Model, Overwrite

@@ -47,11 +47,18 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-#: Those that take minutes, or need an extra that few have, are run elsewhere.
-LONG = {"demo", "benchmark", "export", "import", "stack"}
+#: Not run here: they need longer trainings, or a model that finds something.
+UNTRIED = {"benchmark", "stack"}
 
 
-@pytest.mark.parametrize("name", [name for name in COMMANDS if name not in LONG])
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow if name == "demo" else ())
+        for name in COMMANDS
+        if name not in UNTRIED
+    ],
+)
 def test_stdout_is_one_object(
     name: str, data: Path, model: Path, volumes: Path, tmp_path: Path, run: Run
 ) -> None:
@@ -63,10 +70,13 @@ def test_stdout_is_one_object(
         "IMAGE": sorted((volumes / "test/masks").iterdir())[0].name,
         "MODEL": model,
         "SECOND": tmp_path / "second",
+        "PACKAGE": tmp_path / "package.zip",
         "OUT": tmp_path / "out",
     }
     if name == "ensemble":
         shutil.copytree(model, places["SECOND"])
+    if name == "import":
+        assert run("export", model, "-o", places["PACKAGE"]).code == 0
     for word, place in places.items():
         line = line.replace(word, str(place))
     done = run(name, *line.split(), *(TINY if name == "train" else []), "--json")
