@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import command_line, findings_first, print_json, say
+from embedseg.cli.console import command_line, findings_first, say, show_result
 from embedseg.cli.help import (
     COMPARED,
     methods as complete_methods,
@@ -185,10 +185,7 @@ def benchmark(
         command=command_line(context),
         title=f"Benchmark on {data.name}: {split}",
     )
-    if json:
-        print_json(records)
-    else:
-        typer.echo("\n".join(comparison_table(records)))
+    show_result({"runs": records}, "\n".join(comparison_table(records)), json)
     say(
         f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, and the "
         "models in runs"

@@ -29,11 +29,21 @@ def print_json(value: Any) -> None:
     typer.echo(json.dumps(_plain(value), indent=2, allow_nan=False))
 
 
+def show_result(values: dict[str, Any], message: str, json: bool) -> None:
+    """Print the result of a command: one JSON object for scripts, or a message for people."""
+    if json:
+        print_json(values)
+    else:
+        typer.echo(message)
+
+
 def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
+    if isinstance(value, Path):
+        return str(value)
     if hasattr(value, "item"):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value

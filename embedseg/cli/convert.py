@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import at_terminal, say
+from embedseg.cli.console import at_terminal, say, show_result
 from embedseg.cli.help import OUTLINES, one_of
 from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
@@ -16,6 +16,7 @@ from embedseg.cli.options import (
     ChannelNames,
     ClearBorder,
     FillHoles,
+    Json,
     LargestPiece,
     MinSize,
     Overwrite,
@@ -121,6 +122,7 @@ def convert(
     channel: ChannelNames = None,
     plot: Annotated[Path | None, plot_option("Draw the objects, over --image if given")] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Take label images to ImageJ, QuPath, COCO, OME-Zarr or a table; and outlines back to labels.
 
@@ -181,7 +183,11 @@ def convert(
             spacing=given or read.spacing,
             title=source.name,
         )
-    typer.echo(f"{plural(count, 'object')} written to {output}")
+    show_result(
+        {"output": output, "format": kind, "objects": count},
+        f"{plural(count, 'object')} written to {output}",
+        json,
+    )
 
 
 def _tidy(labels: NDArray[Any], options: CleanOptions, film: bool) -> NDArray[Any]:

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from embedseg.cli.app import command
+from embedseg.cli.console import show_result
 from embedseg.cli.numbers import parse_as
-from embedseg.cli.options import Device, Overwrite
+from embedseg.cli.options import Device, Json, Overwrite
 
 
 @command("embedseg demo", "embedseg demo --ndim 3 -o volume_demo")
@@ -29,6 +30,7 @@ def demo(
     ] = "200s",
     device: Device = "auto",
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Train on the images that come with the package, and segment the ones held back."""
     from embedseg.common import check_output_folder
@@ -39,10 +41,12 @@ def demo(
     seconds = parse_as("--time-limit", time_limit, parse_duration)
     check_output_folder(output, overwrite)
     summary = run_demo(output, ndim=ndim, time_limit=seconds, device=device)
-    typer.echo(object_table(summary))
-    typer.echo(
-        f"\n{output}: scores.json, labels, and in overlays a picture of every image\n"
+    show_result(
+        summary,
+        f"{object_table(summary)}\n\n"
+        f"{output}: scores.json, labels, and in overlays a picture of every image\n"
         "\nNext, with your own images:\n"
         f"  embedseg predict {output / 'model'} IMAGES -o labels\n"
-        "  embedseg train MY_DATA -o my_model --time-limit 15m"
+        "  embedseg train MY_DATA -o my_model --time-limit 15m",
+        json,
     )

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from embedseg.cli.app import command
+from embedseg.cli.console import show_result
 from embedseg.cli.help import ABOUT, one_of
-from embedseg.cli.options import Model, Overwrite, parse_list
+from embedseg.cli.options import Json, Model, Overwrite, parse_list
 
 
 @command(
@@ -84,6 +85,7 @@ def export(
         ),
     ] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Write a model for other programs: for the BioImage Model Zoo, or as ONNX.
 
@@ -100,4 +102,8 @@ def export(
         data=data,
     )
     kind = export_model(model, output, to, about, overwrite=overwrite)
-    typer.echo(f"{model} written to {output} ({kind})")
+    show_result(
+        {"model": model, "output": output, "format": kind},
+        f"{model} written to {output} ({kind})",
+        json,
+    )

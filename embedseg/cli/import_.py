@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.options import Overwrite
+from embedseg.cli.console import show_result
+from embedseg.cli.options import Json, Overwrite
 
 
 @command("embedseg import nuclei.zip -o nuclei")
@@ -20,6 +21,7 @@ def import_(
         Path, typer.Option("-o", "--output", metavar="MODEL", help="Folder for the model.")
     ],
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Take a model out of a package of the BioImage Model Zoo that embedseg made.
 
@@ -28,6 +30,8 @@ def import_(
     from embedseg.zoo import import_model
 
     import_model(package, output, overwrite=overwrite)
-    typer.echo(
-        f"{output}: the model of {package}\nnext: embedseg predict {output} IMAGES -o labels"
+    show_result(
+        {"package": package, "model": output},
+        f"{output}: the model of {package}\nnext: embedseg predict {output} IMAGES -o labels",
+        json,
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import at_terminal, print_json, say
+from embedseg.cli.console import at_terminal, say, show_result
 from embedseg.cli.help import SURFACES
 from embedseg.cli.numbers import parse_whole
 from embedseg.cli.options import (
@@ -153,11 +153,12 @@ def mesh(
         spacing_known=(given or image.spacing) is not None,
         offset=first_pixel(image.scales, 3),
     )
-    if json:
-        print_json([row._asdict() for row in rows])
-    else:
-        where = output.with_suffix("") if each else output
-        typer.echo(f"{summarise(rows)} written to {where}, {output.with_suffix('.csv').name}")
+    where = output.with_suffix("") if each else output
+    show_result(
+        {"output": where, "surfaces": [row._asdict() for row in rows]},
+        f"{summarise(rows)} written to {where}, {output.with_suffix('.csv').name}",
+        json,
+    )
 
 
 def _read(labels: Path, axes: str | None) -> Image:

@@ -17,6 +17,7 @@ from embedseg.cli.options import (
     ClearBorder,
     Device,
     FillHoles,
+    Json,
     LargestPiece,
     MinSize,
     Model,
@@ -160,6 +161,7 @@ def predict(
     settings: Settings = None,
     overwrite: Overwrite = False,
     device: Device = "auto",
+    json: Json = False,
 ) -> None:
     """Segment images into label images; existing ones of the same model and settings are skipped.
 
@@ -194,6 +196,7 @@ def predict(
         level=level,
         dry_run=dry_run,
         command=command_line(context),
+        json=json,
     )
     if request.in_blocks:
         predict_in_blocks(request)

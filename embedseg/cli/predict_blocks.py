@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from embedseg.cli.console import say
+from embedseg.cli.console import say, show_result
 from embedseg.cli.help import BLOCKS as PANEL
 from embedseg.cli.numbers import parse_as, parse_whole
 
@@ -140,34 +141,43 @@ def segment_source(
     )
 
 
-def print_estimate(segmenter: Segmenter, source: str, request: PredictRequest) -> None:
-    """Print the number of blocks, and what they take."""
+def print_estimate(
+    segmenter: Segmenter, source: str, request: PredictRequest, images: int = 1, lead: str = ""
+) -> None:
+    """Print the number of blocks, and what they take; of several images for the first one."""
     from embedseg.blockwise import estimate_blocks
     from embedseg.images import open_fitting
 
     target = segmenter.config.known_spacing
     image = open_fitting(source, request.axes, request.spacing, request.level, target)
+    frames = None
     if "T" in image.axes and request.by_frame:
-        typer.echo(f"frames: {image.shape[0]}, each one:")
+        frames = image.shape[0]
+        lead += f"frames: {frames}, each one:\n"
         image = image.at_frame(0)
     estimate = estimate_blocks(
         segmenter.predictor, image, request.blocks, segmenter.home, request.channels
     )
-    typer.echo("\n".join(estimate.lines()))
+    show_result(
+        {"images": images, "frames": frames} | asdict(estimate),
+        lead + "\n".join(estimate.lines()),
+        request.json,
+    )
 
 
-def print_result(result: Result) -> None:
+def print_result(result: Result, json: bool) -> None:
     """Print what was found in an image."""
     say(
         f"{result.blocks} blocks"
         + (f", {result.retried} of them with wider halos" if result.retried else "")
     )
-    if result.table:
-        typer.echo(
-            f"{result.count} objects written to {result.labels}, their table to {result.table}"
-        )
-    else:
-        typer.echo(f"classes written to {result.labels}")
+    show_result(
+        asdict(result),
+        f"{result.count} objects written to {result.labels}, their table to {result.table}"
+        if result.table
+        else f"classes written to {result.labels}",
+        json,
+    )
 
 
 def refuse_failed(noun: str, failed: Sequence[str], total: int) -> None:

@@ -10,10 +10,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-import typer
-
 from embedseg.cli.beside import LIMITS, describe_tracks, list_beside, tracks_table
-from embedseg.cli.console import at_terminal, explain_error, say
+from embedseg.cli.console import at_terminal, explain_error, say, show_result
 from embedseg.cli.options import check_axes, check_spacing
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
 from embedseg.cli.plots import plot_prediction, write_maps
@@ -82,6 +80,8 @@ def predict_files(request: PredictRequest) -> None:
     if request.track and not all(tracks_table(target).exists() for target in kept.values()):
         say("some of them have no tracks: `embedseg track` links the labels")
     if not missing:
+        nothing: dict[str, Any] = {"written": [], "failed": [], "skipped": skipped}
+        show_result(nothing, f"0 label images written to {output}", request.json)
         return
     if request.track:
         from embedseg.tracking import check_tracker
@@ -109,7 +109,12 @@ def predict_files(request: PredictRequest) -> None:
     )
     if request.track:
         say(LIMITS)
-    typer.echo(f"{len(missing) - len(failed)} label images written to {output}")
+    written = [files[path] for path in missing if path not in failed]
+    show_result(
+        {"written": written, "skipped": skipped, "failed": failed},
+        f"{len(written)} label images written to {output}",
+        request.json,
+    )
     refuse_failed("files", [_shown(job, path) for path in failed], len(missing))
 
 

@@ -38,6 +38,8 @@ class PredictRequest:
         Options of images in blocks.
     command
         The command as it was typed.
+    json
+        Whether the result is printed as JSON.
     """
 
     model: Path
@@ -62,6 +64,7 @@ class PredictRequest:
     level: int | None
     dry_run: bool
     command: str
+    json: bool
 
     @property
     def by_frame(self) -> bool:

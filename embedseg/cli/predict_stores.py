@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-import typer
-
-from embedseg.cli.console import explain_error, say
+from embedseg.cli.console import explain_error, say, show_result
 from embedseg.cli.predict_blocks import print_estimate, print_result, refuse_failed, segment_source
 
 if TYPE_CHECKING:
@@ -50,7 +48,9 @@ def predict_in_blocks(request: PredictRequest) -> None:
     if request.dry_run:
         print_estimate(segmenter, source, request)
     else:
-        print_result(segment_source(request, segmenter, source, output, progress=True))
+        print_result(
+            segment_source(request, segmenter, source, output, progress=True), request.json
+        )
 
 
 def _is_inside(output: Path) -> bool:
@@ -110,8 +110,8 @@ def _predict_each(
     from embedseg.images import check_origin, identify_image
 
     if request.dry_run:
-        typer.echo(f"{noun}s: {len(tasks)}, the first one:")
-        print_estimate(segmenter, tasks[0].source, request)
+        lead = f"{noun}s: {len(tasks)}, the first one:\n"
+        print_estimate(segmenter, tasks[0].source, request, len(tasks), lead)
         return
     missing = [task for task in tasks if request.overwrite or not task.target.exists()]
     origin = request.origin(segmenter)
@@ -125,7 +125,12 @@ def _predict_each(
         for number, task in enumerate(missing, 1)
         if not _try_task(request, segmenter, task, f"[{number}/{len(missing)}] {task.name}")
     ]
-    typer.echo(f"{plural(len(missing) - len(failed), noun)} written to {request.output}")
+    written = [task.target for task in missing if task.name not in failed]
+    show_result(
+        {"written": written, "skipped": skipped, "failed": failed},
+        f"{plural(len(written), noun)} written to {request.output}",
+        request.json,
+    )
     refuse_failed(f"{noun}s", failed, len(missing))
 
 

@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import at_terminal, say
+from embedseg.cli.console import at_terminal, say, show_result
 from embedseg.cli.help import SURFACES, one_of
 from embedseg.cli.mesh import Decimate, Smooth, Step, Wanted, parse_labels, summarise
 from embedseg.cli.options import (
     Axes,
     ChannelNames,
     Device,
+    Json,
     Overwrite,
     SpacingText,
     Tta,
@@ -93,6 +94,7 @@ def stack(
     tta: Tta = False,
     device: Device = "auto",
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Segment a stack of slices: a PNG per slice, a label volume, a montage and surfaces."""
     import numpy as np
@@ -136,7 +138,8 @@ def stack(
         lambda aside: _write_stack(aside, volume, labels, painted, known, (palette, shown)),
         ours,
     )
-    typer.echo(f"{len(labels)} slices written to {output}: slices, labels.tif, montage.png")
+    values: dict[str, Any] = {"output": output, "slices": len(labels)}
+    message = f"{len(labels)} slices written to {output}: slices, labels.tif, montage.png"
     if not no_mesh:
         # If this fails, the labels are kept: `embedseg mesh` makes surfaces of them.
         rows = save_surfaces(
@@ -150,7 +153,9 @@ def stack(
             progress=at_terminal(),
             spacing_known=known is not None,
         )
-        typer.echo(f"{summarise(rows)} written to {surface}, surface.csv, surface.png")
+        values["surfaces"] = [row._asdict() for row in rows]
+        message += f"\n{summarise(rows)} written to {surface}, surface.csv, surface.png"
+    show_result(values, message, json)
 
 
 def _segment(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from embedseg.cli.app import command
-from embedseg.cli.console import command_line, findings_first, say
+from embedseg.cli.console import command_line, findings_first, say, show_result
 from embedseg.cli.help import TRAINED, TRAINING
 from embedseg.cli.numbers import parse_as
 from embedseg.cli.options import (
@@ -19,6 +19,7 @@ from embedseg.cli.options import (
     Data,
     Device,
     IgnoreLabel,
+    Json,
     Masks,
     Overwrite,
     Settings,
@@ -138,6 +139,7 @@ def train(
         ),
     ] = False,
     plot: Annotated[Path | None, plot_option("Draw the training curves there too")] = None,
+    json: Json = False,
 ) -> None:
     """Train a model; Ctrl-C keeps the best so far. MODEL/report.html shows how it went."""
     from embedseg.model import ModelFolder, parse_duration
@@ -175,14 +177,16 @@ def train(
         output / "report.html", model, data, folder=output, command=command_line(context)
     )
     score, message = _last_score(model, chosen.method.primary)
-    typer.echo(f"{output}: trained, {message}")
     if score == 0:
         say(
             "warning: the model finds nothing that is right in the validation images; train "
             "longer, such as with --resume --time-limit 15m"
         )
-    typer.echo(
-        f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES -o labels"
+    show_result(
+        {"model": output, "metric": chosen.method.primary, "score": score},
+        f"{output}: trained, {message}\n"
+        f"next: embedseg evaluate {output} {data}, or embedseg predict {output} IMAGES -o labels",
+        json,
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
-
-import typer
+from typing import TYPE_CHECKING, Annotated, Any
 
 from embedseg.cli.app import command
-from embedseg.cli.console import at_terminal, findings_first
-from embedseg.cli.options import Data, Device, Model, Overwrite
+from embedseg.cli.console import at_terminal, findings_first, show_result
+from embedseg.cli.options import Data, Device, Json, Model, Overwrite
 from embedseg.cli.plots import plot_option
+
+if TYPE_CHECKING:
+    from embedseg.model import Tuned
 
 
 @command("embedseg tune nuclei my_data")
@@ -20,6 +21,7 @@ def tune(
     device: Device = "auto",
     plot: Annotated[Path | None, plot_option("Draw the scores of all options tried")] = None,
     overwrite: Overwrite = False,
+    json: Json = False,
 ) -> None:
     """Search the decode options on the validation images, and save the better ones.
 
@@ -37,4 +39,16 @@ def tune(
         segmenter.save(model)
     if plot:
         save_trials(plot, tuned.trials, tuned.method.primary, title=model.name)
-    typer.echo(tuned.message)
+    show_result({"model": model} | tuned_values(tuned), tuned.message, json)
+
+
+def tuned_values(tuned: Tuned) -> dict[str, Any]:
+    """Return what a search found, for scripts."""
+    return {
+        "metric": tuned.method.primary,
+        "before": tuned.before,
+        "after": tuned.after,
+        "spread": tuned.spread,
+        "tried": tuned.tried,
+        "method": tuned.method.model_dump(mode="json"),
+    }

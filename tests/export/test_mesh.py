@@ -508,7 +508,7 @@ def test_mesh_options(cells: Path, tmp_path: Path, run: Run) -> None:
         "--json",
     )
     assert (code, "as given" in err) == (0, True)
-    (row,) = json.loads(out)
+    (row,) = json.loads(out)["surfaces"]
     assert (row["label"], row["watertight"], row["capped"]) == (3, True, False)
     assert row["volume"] == pytest.approx(16 * row["voxels"], rel=0.1)
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["a_3.stl"]
