@@ -15,9 +15,9 @@ from embedseg.cli.beside import (
     parse_formats,
     tracks_table,
 )
-from embedseg.cli.console import say
+from embedseg.cli.console import say, show_result
 from embedseg.cli.help import objects
-from embedseg.cli.options import Axes, Overwrite, SpacingText, parse_spacing, pixel_size
+from embedseg.cli.options import Axes, Json, Overwrite, SpacingText, parse_spacing, pixel_size
 from embedseg.cli.outputs import check_against_inputs, list_inputs
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ def track(
     ] = None,
     spacing: SpacingText = None,
     axes: Axes = None,
+    json: Json = False,
     overwrite: Overwrite = False,
 ) -> None:
     """Link the objects of a label film through time: one number each, and a table of divisions.
@@ -100,7 +101,16 @@ def track(
     write_tracks(table, found.tracks)
     write_labels(output, found.labels, given or film.spacing, film.axes)
     say(LIMITS)
-    typer.echo(f"{describe_tracks(found, known)} written to {output} and {table}")
+    values = {
+        "output": output,
+        "table": table,
+        "tracks": len(found.tracks),
+        "divisions": len({track.parent for track in found.tracks if track.parent}),
+        "max_distance": found.max_distance,
+        "unit": "µm" if known else "pixels",
+    }
+    message = f"{describe_tracks(found, known)} written to {output} and {table}"
+    show_result(values, message, json)
 
 
 def _read_film(source: Path, axes: str | None) -> Image:

@@ -26,9 +26,13 @@ LINES: dict[str, tuple[str, set[str]]] = {
     "score": ("DATA/test/masks DATA/test/masks", {"ap_mean"}),
     "info": ("MODEL", {"config"}),
     "ensemble": ("MODEL,SECOND -o OUT", {"ensemble", "members"}),
-    "benchmark": ("DATA -o OUT --minutes 0.02 --device cpu", {"runs"}),
+    "benchmark": ("DATA -o OUT --methods embedding --time-limit 2s --device cpu", {"runs"}),
     "stack": ("VOLUMES/test/images/IMAGE -o OUT --model MODEL --device cpu", {"output", "slices"}),
     "mesh": ("VOLUMES/test/masks/IMAGE -o OUT.stl", {"output", "surfaces"}),
+    "track": (
+        "MASK -o OUT.tif --axes TYX",
+        {"output", "table", "tracks", "divisions", "max_distance"},
+    ),
     "export": ("MODEL -o OUT.onnx", {"model", "output", "format"}),
     "import": ("PACKAGE -o OUT", {"package", "model"}),
 }
@@ -47,16 +51,16 @@ def volumes(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-#: Not run here: they need longer trainings, or a model that finds something.
-UNTRIED = {"benchmark", "stack"}
+#: They train for some seconds; and one needs a model that finds something, see `test_stack.py`.
+SLOW, ELSEWHERE = ("demo", "benchmark"), "stack"
 
 
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow if name == "demo" else ())
+        pytest.param(name, marks=pytest.mark.slow if name in SLOW else ())
         for name in COMMANDS
-        if name not in UNTRIED
+        if name != ELSEWHERE
     ],
 )
 def test_stdout_is_one_object(
@@ -66,7 +70,7 @@ def test_stdout_is_one_object(
     places = {
         "DATA": data,
         "VOLUMES": volumes,
-        "MASK": sorted((data / "test/masks").iterdir())[0],
+        "MASK": sorted(((volumes if name == "track" else data) / "test/masks").iterdir())[0],
         "IMAGE": sorted((volumes / "test/masks").iterdir())[0].name,
         "MODEL": model,
         "SECOND": tmp_path / "second",

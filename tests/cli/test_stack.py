@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import types
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,9 @@ def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run
     code, said, err = run("stack", source, "-o", out, "--model", tmp_path, "--spacing", "2,1,1")
     assert (code, "spacing 2,1,1 µm, as given" in err) == (0, True)
     assert "30 slices written" in said and "2 surfaces of" in said
+    options = ("--spacing", "2,1,1", "--overwrite", "--json")
+    again = run("stack", source, "-o", out, "--model", tmp_path, *options)
+    assert again.code == 0 and json.loads(again.out)["slices"] == 30
     assert {path.name for path in out.iterdir()} == {
         "slices",
         "labels.tif",
