@@ -55,9 +55,6 @@ def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run
     code, said, err = run("stack", source, "-o", out, "--model", tmp_path, "--spacing", "2,1,1")
     assert (code, "spacing 2,1,1 µm, as given" in err) == (0, True)
     assert "30 slices written" in said and "2 surfaces of" in said
-    options = ("--spacing", "2,1,1", "--overwrite", "--json")
-    again = run("stack", source, "-o", out, "--model", tmp_path, *options)
-    assert again.code == 0 and json.loads(again.out)["slices"] == 30
     assert {path.name for path in out.iterdir()} == {
         "slices",
         "labels.tif",
@@ -96,6 +93,11 @@ def test_stack_to_surfaces(source: Path, tmp_path: Path, model: Bright, run: Run
             "shape": (30, 40, 60),
         }
     ]
+
+
+def test_the_result_for_scripts(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
+    done = run("stack", source, "-o", tmp_path / "out", "--model", tmp_path, "--json")
+    assert done.code == 0 and json.loads(done.out)["slices"] == 30
 
 
 def test_working_size_is_taken_back(source: Path, tmp_path: Path, model: Bright, run: Run) -> None:
