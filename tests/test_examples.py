@@ -17,7 +17,7 @@ from stores import write_plate
 
 from documented import PAGES, README, ROOT, blocks, commands, shortened
 from embedseg.cli import main
-from embedseg.images import blobs, read_image, read_labels, write_blobs
+from embedseg.images import blobs, cell_film, read_image, read_labels, write_blobs
 from embedseg.images.multiscales import read_array_layout
 
 #: What a command is not typed for, and why.
@@ -90,12 +90,30 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     stored[:] = read_image(folder / "image.tif").data
     assert read_array_layout(stored).axes == "YX"
+    shutil.copytree(folder / "brain.zarr", folder / "cortex.zarr")
+    film, found = cell_film((48, 48), frames=4, n=6)[:2]
+    for name, frames in (("film.tif", film), ("film_labels.tif", found.astype(np.uint16))):
+        tifffile.imwrite(folder / name, frames, imagej=True, metadata={"axes": "TYX"})
+    stain(folder)
     write_plate(folder / "plate.zarr", {"A/1/0": read_image(folder / "image.tif").data}, scale=1.0)
     for name in ("cells.geojson", "RoiSet.zip", "annotations.json"):
         typed(["convert", str(folder / "labels.tif"), "-o", str(folder / name)])
     for name, options in (("nuclei", ()), ("net_2d", ("--seed", "1")), ("net_3d", ("--seed", "2"))):
         typed(shortened(["train", str(folder / "my_data"), "-o", str(folder / name), *options]))
     return folder
+
+
+def stain(folder: Path) -> None:
+    """Write a data folder and new images of two channels, GFP and DAPI."""
+    shutil.copytree(folder / "my_data", folder / "stained")
+    for name in ("new_stained", "old_stained"):
+        (folder / name).mkdir()
+        shutil.copy(folder / "image.tif", folder / name / "c.tif")
+    for path in (*folder.glob("stained/*/images/*.tif"), *folder.glob("*_stained/*.tif")):
+        image = read_image(path)
+        stained = np.stack([image.data[::-1], image.data])
+        named = {} if path.parent.name == "old_stained" else {"Channel": {"Name": ["GFP", "DAPI"]}}
+        tifffile.imwrite(path, stained, ome=True, metadata={"axes": "CYX", **named})
 
 
 def em_data(folder: Path) -> None:
