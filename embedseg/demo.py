@@ -24,6 +24,9 @@ log = logging.getLogger("embedseg")
 #: Samples by number of axes.
 SAMPLES = {2: "nuclei", 3: "ovules"}
 
+#: What the demo writes into its folder.
+WRITTEN = ("model", "labels", "overlays", "scores.json", "history.png", "report.html")
+
 
 def sample_folder(name: str) -> Path:
     """Return the data folder of the samples nuclei (2D), ovules or neurites (3D).

@@ -34,12 +34,12 @@ def demo(
 ) -> None:
     """Train on the images that come with the package, and segment the ones held back."""
     from embedseg.common import check_output_folder
-    from embedseg.demo import run_demo
+    from embedseg.demo import WRITTEN, run_demo
     from embedseg.model import parse_duration
     from embedseg.scoring import object_table
 
     seconds = parse_as("--time-limit", time_limit, parse_duration)
-    check_output_folder(output, overwrite)
+    check_output_folder(output, overwrite, WRITTEN)
     summary = run_demo(output, ndim=ndim, time_limit=seconds, device=device)
     show_result(
         summary,

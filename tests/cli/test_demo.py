@@ -20,3 +20,11 @@ def test_demo(ndim: int, tmp_path: Path) -> None:
     assert len(list((tmp_path / "demo/overlays").glob("*.png"))) == scores["n_images"]
     assert len(list((tmp_path / "demo/labels").glob("*.tif"))) == scores["n_images"]
     assert "embedseg predict" in done.stdout
+
+
+def test_folders_of_others_are_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    done = shell("demo", "-o", tmp_path, "--overwrite")
+    assert done.returncode == 2
+    assert "notes.txt, which embedseg did not write" in done.stderr
+    assert [path.name for path in tmp_path.iterdir()] == ["notes.txt"]
