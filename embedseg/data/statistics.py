@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,13 @@ from numpy.typing import NDArray
 
 from embedseg.data.classes import ClassOptions
 from embedseg.data.samples import Sample
-from embedseg.labels import box_corners, complete_axes, object_sizes
+from embedseg.labels import (
+    box_corners,
+    complete_axes,
+    contact_share,
+    object_sizes,
+    object_widths,
+)
 from embedseg.types import Labels, Spacing
 
 
@@ -35,6 +41,10 @@ class Statistics:
         known axis are left out.
     volumes : (n,) float64 ndarray
         Size of each of these objects, in pixels of `spacing`, scaled up with the extent.
+    widths : (n,) float64 ndarray
+        Width of each object, the diameter of the largest ball inside, µm.
+    contact : float
+        Share of the objects' surface that touches other objects, mean over images with objects.
     counts : tuple of int
         Objects of each image.
     foreground_fraction : float
@@ -54,6 +64,8 @@ class Statistics:
     volumes: NDArray[np.float64]
     counts: tuple[int, ...]
     foreground_fraction: float
+    widths: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    contact: float = 0.0
     classes: tuple[ClassOptions, ...] = ()
     frequencies: tuple[float, ...] = ()
 
@@ -75,7 +87,7 @@ def compute_statistics(
     spacing = tuple(float(s) for s in np.median(known, axis=0)) if known else (1.0,) * ndim
     extents: list[NDArray[Any]] = [np.zeros((0, ndim))]
     volumes: list[NDArray[Any]] = [np.zeros(0)]
-    counts = []
+    counts, widths, contacts = [], [np.zeros(0)], []
     for sample in samples:
         if classes:
             counts.append(0)
@@ -87,6 +99,9 @@ def compute_statistics(
         extents.append(extent * scale)
         volumes.append(volume * np.prod(scale))
         counts.append(len(lower))
+        widths.append(object_widths(sample.labels, tuple(step)))
+        if len(lower):
+            contacts.append(contact_share(sample.labels))
     annotated = sum(int((sample.labels >= 0).sum()) for sample in samples)
     foreground = sum(int((sample.labels > 0).sum()) for sample in samples)
     return Statistics(
@@ -99,6 +114,8 @@ def compute_statistics(
         np.concatenate(volumes),
         tuple(counts),
         foreground / max(annotated, 1),
+        np.concatenate(widths),
+        float(np.mean(contacts)) if contacts else 0.0,
         tuple(classes or ()),
         _frequencies(samples, len(classes or ())),
     )

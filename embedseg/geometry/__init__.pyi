@@ -15,4 +15,8 @@ from .resampling import (
     resample_to_shape as resample_to_shape,
     spacings_agree as spacings_agree,
 )
-from .symmetry import Symmetry as Symmetry, symmetries as symmetries
+from .symmetry import (
+    Symmetry as Symmetry,
+    paired_boxes as paired_boxes,
+    symmetries as symmetries,
+)

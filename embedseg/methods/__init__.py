@@ -3,6 +3,7 @@
 ::
 
     _embedding_loss_kernels.py  Compiled parts of the embedding loss on a CPU
+    affinity.py                 Affinity method: whether two pixels belong to one object
     base.py                     The interface of a method
     boundary.py                 Boundary method: components or watershed of boundary maps
     confidence.py               Confidence: the probability that an object is a true one
@@ -10,6 +11,7 @@
     embedding_loss.py           Instance loss of the embedding method, in two equal implementations
     instances.py                Instance methods: smallest object, scores, confidence
     losses.py                   Losses as pure functions of tensors
+    pieces.py                   Tables of objects that are pieces of a foreground
     registry.py                 The methods by name
     semantic.py                 Semantic method: a probability for each class
     transfer.py                 Weights and maps of a model, brought to other options of its method

@@ -16,6 +16,7 @@ METHODS: Registry[type[Method]] = Registry(
     "method",
     "embedseg.methods",
     {
+        "affinity": "embedseg.methods.affinity:Affinity",
         "boundary": "embedseg.methods.boundary:Boundary",
         "embedding": "embedseg.methods.embedding:Embedding",
         "semantic": "embedseg.methods.semantic:Semantic",

@@ -265,7 +265,7 @@ def difference(one: Config, other: Config) -> str | None:
         names = (", ".join(each.data.channels or ("all",)) for each in (other, one))
         return "it was trained on the channels {}, not {}".format(*names)
     reason = one.method.differs(other.method)
-    lengths = any(spec.kind != "scalar" for spec in one.method.maps(one.ndim))
+    lengths = any(spec.kind in ("vector", "extent") for spec in one.method.maps(one.ndim))
     if reason is None and lengths and one.spacing_known != other.spacing_known:
         known = ("µm", "pixels") if other.spacing_known else ("pixels", "µm")
         return f"its lengths are in {known[0]}, not in {known[1]}"

@@ -113,8 +113,9 @@ class PredictedMaps:
         pictures = {}
         for spec in maps.specs:
             for channel in range(spec.channels):
-                axis = "" if spec.kind == "scalar" else " " + "ZYX"[channel - spec.channels]
-                number = f" {channel}" if spec.kind == "scalar" and spec.channels > 1 else ""
+                along = spec.kind in ("vector", "extent")
+                axis = " " + "ZYX"[channel - spec.channels] if along else ""
+                number = f" {channel}" if not along and spec.channels > 1 else ""
                 pictures[spec.name + axis + number] = self._channel(spec.name, channel)
         return pictures
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -115,8 +117,19 @@ def _lifted(
     slices = channel_slices(volume_specs)
     return np.array(
         [
-            slices[spec.name].start + (channel if spec.kind == "scalar" else seen[channel])
-            for spec in specs
-            for channel in range(spec.channels)
+            slices[spec.name].start + place
+            for spec, volume_spec in zip(specs, volume_specs, strict=True)
+            for place in _places(spec, volume_spec, seen)
         ]
     )
+
+
+def _places(spec: MapSpec, volume_spec: MapSpec, seen: PerAxis) -> Sequence[int]:
+    """Return which channel of a volume's map each channel of a plane's map is."""
+    if spec.kind == "scalar":
+        return range(spec.channels)
+    if spec.kind != "affinity":
+        return seen[: spec.channels]
+    across = next(axis for axis in range(3) if axis not in seen)
+    lifted = [(*offset[:across], 0, *offset[across:]) for offset in spec.offsets]
+    return [volume_spec.offsets.index(offset) for offset in lifted]

@@ -182,6 +182,7 @@ class TiledNet:
             symmetry
             for symmetry in symmetries(self.spacing)
             if tuple(self.divisor[axis] for axis in symmetry.permutation) == self.divisor
+            and symmetry.keeps(self.specs)
         ]
         return tuple(fitting[: None if self.options.tta else 1])
 

@@ -41,10 +41,13 @@ class MapSpec:
     ----------
     name : str
         Name under which a method asks for the map.
-    kind : {"scalar", "vector", "extent"}
+    kind : {"scalar", "vector", "extent", "affinity"}
         Behaviour under a symmetry of the grid: a flip changes the sign of a vector; an axis swap
         exchanges the channels of a vector and of an extent; a scalar is not affected. Channel d of
-        a vector or an extent belongs to array axis d.
+        a vector or an extent belongs to array axis d. Channel k of an affinity holds, at each
+        pixel, a value of the pair of this pixel and the one at `offsets[k]` from it: a flip or a
+        swap turns the offset into another one, or into the opposite of one, which is held at the
+        pair's other pixel.
     channels : int
         Number of channels.
     activation : {"none", "tanh", "sigmoid", "softmax"}
@@ -53,6 +56,8 @@ class MapSpec:
         Decoder branch of the net that outputs it. Maps are listed in the order of their heads.
     average : {"raw", "activated"}
         Whether symmetries and ensembles average before or after the activation.
+    offsets : tuple of tuple of int
+        Of an affinity: steps along the array axes, one for each channel.
 
     Examples
     --------
@@ -61,11 +66,12 @@ class MapSpec:
     """
 
     name: str
-    kind: Literal["scalar", "vector", "extent"]
+    kind: Literal["scalar", "vector", "extent", "affinity"]
     channels: int
     activation: Literal["none", "tanh", "sigmoid", "softmax"]
     head: int = 0
     average: Literal["raw", "activated"] = "raw"
+    offsets: tuple[tuple[int, ...], ...] = ()
 
 
 def channel_slices(specs: tuple[MapSpec, ...]) -> dict[str, slice]:

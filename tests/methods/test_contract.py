@@ -64,11 +64,23 @@ def ideal_semantic(method, labels, spacing):
     return np.stack([np.where(labels == k, 6.0, 0.0) for k in range(len(method.names))])
 
 
-IDEAL = {"boundary": ideal_boundary, "embedding": ideal_embedding, "semantic": ideal_semantic}
+def ideal_affinity(method, labels, spacing):
+    """Raw maps that know the targets."""
+    targets = method.targets(labels, spacing)
+    both = np.concatenate([targets["foreground"][None], targets["affinity"]])
+    return np.where(both > 0, 6.0, -6.0)
+
+
+IDEAL = {
+    "affinity": ideal_affinity,
+    "boundary": ideal_boundary,
+    "embedding": ideal_embedding,
+    "semantic": ideal_semantic,
+}
 
 
 #: IoU that ideal maps lead to at least. Boundaries do not say whose they are where objects touch.
-METHODS_AGREE = {"boundary": 0.85, "embedding": 1.0, "semantic": 1.0}
+METHODS_AGREE = {"affinity": 1.0, "boundary": 0.85, "embedding": 1.0, "semantic": 1.0}
 
 
 def example(method, ndim, seed=0):

@@ -1,0 +1,268 @@
+"""Affinity method: whether two pixels belong to one object."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from pydantic import Field, field_validator
+from torch import Tensor, nn
+
+from embedseg.geometry import paired_boxes
+from embedseg.labels import drop_small, relabel
+from embedseg.methods.base import MOST_WEIGHT, JoinName
+from embedseg.methods.instances import (
+    InstanceMethod,
+    describe_smallest,
+    sizes_to_try,
+    smallest_object,
+)
+from embedseg.methods.losses import dice, full_precision, masked_bce
+from embedseg.methods.pieces import describe_pieces
+from embedseg.types import NOT_ANNOTATED, Floats, Maps, MapSpec, Mask, Segmentation, Spacing
+
+if TYPE_CHECKING:
+    from embedseg.data import Statistics
+
+#: A step along each axis, in pixels.
+Offset = tuple[Annotated[int, Field(ge=-1000, le=1000)], ...]
+
+#: Lengths of the longer steps unless they are planned, pixels.
+LENGTHS = (3, 9)
+#: Lengths that are planned, in units of the width of an object, and bounds of them, pixels of the
+#: finest axis. A net sees no farther than its halo.
+SHARES, LEAST, MOST = (0.33, 1.0), 2, 16
+
+
+class Affinity(InstanceMethod):
+    """Affinities of pixel pairs, grouped by a mutex watershed or a multicut.
+
+    Attributes
+    ----------
+    offsets : tuple of tuple of int
+        Steps from the first pixel of a pair to the second, along each axis. The first ones, as many
+        as there are axes, lead to the neighbours. Default: neighbours, and 3 and 9 pixels.
+    affinity_weight : float
+        Weight of the affinities' part of the loss.
+    decoder : {"mutex"}
+        How pixels are grouped: neighbours attract each other by their affinity, pixels farther
+        apart repel each other by its lack; the strongest pair decides first.
+    fg_threshold : float
+        Objects lie where the foreground is above this.
+    repulsion : float
+        Weight of the repulsion against the attraction: above 1 more objects, below fewer.
+    stride : int
+        Of the repelling pairs only those that begin at every n-th pixel along each axis count.
+    min_object_size, confidence, min_score
+        See `embedseg.methods.instances.InstanceMethod`.
+
+    References
+    ----------
+    Wolf et al.: The Mutex Watershed and its objective: efficient, parameter-free graph
+    partitioning, TPAMI 43(10):3724-3738, 2021, arXiv:1904.12654.
+
+    Examples
+    --------
+    >>> Affinity().maps(ndim=2)[1].offsets
+    ((1, 0), (0, 1), (3, 0), (0, 3), (9, 0), (0, 9))
+    """
+
+    type: Literal["affinity"] = "affinity"
+    join: ClassVar[JoinName] = "faces"
+
+    offsets: tuple[Offset, ...] = ()
+    affinity_weight: float = Field(default=2.0, ge=0, le=MOST_WEIGHT)
+    decoder: Literal["mutex"] = "mutex"
+    fg_threshold: float = Field(
+        default=0.5, ge=0, le=1, description="Pixels above this belong to objects."
+    )
+    repulsion: float = Field(
+        default=1.0,
+        gt=0,
+        le=1000,
+        description="Weight of the repulsion of distant pixels: higher gives more objects.",
+    )
+    stride: int = Field(
+        default=2, ge=1, le=100, description="Every n-th of the repelling pairs counts."
+    )
+
+    @field_validator("offsets")
+    @classmethod
+    def _check_offsets(cls, offsets: tuple[Offset, ...]) -> tuple[Offset, ...]:
+        if not offsets:
+            return offsets
+        ndim = len(offsets[0])
+        if ndim not in (2, 3) or any(len(offset) != ndim for offset in offsets):
+            raise ValueError("expected steps along 2 axes each, or along 3 axes each")
+        if offsets[:ndim] != _neighbours(ndim):
+            raise ValueError(
+                f"the first {ndim} are {offsets[:ndim]}, expected those to the neighbours, "
+                f"{_neighbours(ndim)}"
+            )
+        if len({max(offset, tuple(-step for step in offset)) for offset in offsets}) < len(offsets):
+            raise ValueError("two of them are the same, or opposites")
+        if any(not any(offset) for offset in offsets):
+            raise ValueError("one of them is zero")
+        return offsets
+
+    def plan(self, stats: Statistics) -> Self:
+        """Take the smallest object and the lengths of steps from the data."""
+        width = float(np.median(stats.widths)) if len(stats.widths) else 0.0
+        finest = min(stats.spacing)
+        lengths = [float(np.clip(share * width / finest, LEAST, MOST)) * finest for share in SHARES]
+        return self.model_copy(
+            update={
+                "min_object_size": smallest_object(stats),
+                "offsets": _along_axes(lengths, stats.spacing),
+            }
+        )
+
+    def reasons(self, unit: str) -> list[str]:
+        """Describe the steps and the smallest object."""
+        longest = max((max(map(abs, offset)) for offset in self.offsets), default=LENGTHS[-1])
+        return [
+            f"affinities: {len(self.offsets)} steps of up to {longest} px (planned: to neighbours, "
+            "and a third of and a whole width of an object)",
+            describe_smallest(self.min_object_size),
+        ]
+
+    def maps(self, ndim: int) -> tuple[MapSpec, ...]:
+        """Return the foreground and the affinities, from one branch.
+
+        Those of a volume follow from those of planes: the steps within planes across each axis.
+        """
+        offsets = self.offsets or _along_axes(LENGTHS, (1.0,) * ndim)
+        if len(offsets[0]) < ndim:
+            offsets = _lift(offsets)
+        return (
+            MapSpec("foreground", "scalar", 1, "sigmoid", average="activated"),
+            MapSpec(
+                "affinity",
+                "affinity",
+                len(offsets),
+                "sigmoid",
+                average="activated",
+                offsets=offsets,
+            ),
+        )
+
+    def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
+        """Return foreground, (*space), and affinities, (n, *space), int8.
+
+        1, 0, or -1 where not known: a pixel that is not annotated, or the other one of a pair
+        outside of the crop.
+        """
+        offsets = self.maps(labels.ndim)[1].offsets
+        affinities = np.full((len(offsets), *labels.shape), NOT_ANNOTATED, np.int8)
+        for channel, offset in zip(affinities, offsets, strict=True):
+            first, second = paired_boxes(labels.shape, offset)
+            one, other = labels[first], labels[second]
+            alike = (one == other) & (one > 0)
+            channel[first] = np.where((one >= 0) & (other >= 0), alike, NOT_ANNOTATED)
+        foreground = np.where(labels < 0, NOT_ANNOTATED, labels > 0).astype(np.int8)
+        return {
+            "foreground": torch.from_numpy(foreground),
+            "affinity": torch.from_numpy(affinities),
+        }
+
+    def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
+        """Leave the biases at 0: all probabilities start at 0.5."""
+        bias = head.bias
+        assert isinstance(bias, Tensor)
+        with torch.no_grad():
+            bias.zero_()
+
+    def loss(
+        self, raw: Tensor, targets: Mapping[str, Tensor], spacing: Spacing
+    ) -> dict[str, Tensor]:
+        """Return cross entropy plus Dice loss, for the foreground and for lacks of affinity.
+
+        Pairs of two objects are few: the Dice loss is that of finding them.
+        """
+        raw = full_precision(raw)
+        truth = targets["foreground"]
+        foreground = masked_bce(raw[:, 0], truth) + dice(raw[:, 0].sigmoid(), truth)
+        pairs = targets["affinity"].flatten(0, 1)
+        cuts = torch.where(pairs < 0, pairs, 1 - pairs)
+        logits = -raw[:, 1:].flatten(0, 1)
+        affinity = masked_bce(logits, cuts) + dice(logits.sigmoid(), cuts)
+        total = foreground + self.affinity_weight * affinity
+        return {"foreground": foreground, "affinity": affinity, "total": total}
+
+    def decode(self, maps: Maps) -> Segmentation:
+        """Group the pixels of the foreground."""
+        # NaN are pixels without image: no object lies there.
+        foreground = np.nan_to_num(maps["foreground"][0], nan=0)
+        affinities = np.nan_to_num(maps["affinity"], nan=0)
+        inside = foreground > self.fg_threshold
+        grouped = DECODERS[self.decoder](self, inside, affinities, maps.spec("affinity").offsets)
+        labels = relabel(drop_small(grouped.astype(np.int32), self.min_object_size + 1))
+        ndim = labels.ndim
+        return self.judged(
+            labels, describe_pieces(labels, foreground, 1 - affinities[:ndim].mean(axis=0), maps)
+        )
+
+    def search_space(self) -> dict[str, Sequence[Any]]:
+        """Vary the repulsion, the foreground, the strides, and the smallest object."""
+        return {
+            "repulsion": (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0),
+            "fg_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
+            "stride": (1, 2, 4),
+            "min_object_size": sizes_to_try(self.min_object_size),
+        }
+
+
+def _mutex(
+    method: Affinity, inside: Mask, affinities: Floats, offsets: tuple[Offset, ...]
+) -> NDArray[Any]:
+    from bioimage_cpp.segmentation import mutex_watershed
+
+    ndim = inside.ndim
+    weights = affinities.copy()
+    weights[ndim:] = method.repulsion * (1 - weights[ndim:])
+    grouped = mutex_watershed(weights, offsets, ndim, strides=(method.stride,) * ndim, mask=inside)
+    return np.asarray(grouped)
+
+
+#: Decoders by name: from foreground and affinities to labels.
+DECODERS: dict[str, Callable[[Affinity, Mask, Floats, tuple[Offset, ...]], NDArray[Any]]] = {
+    "mutex": _mutex,
+}
+
+
+def _neighbours(ndim: int) -> tuple[Offset, ...]:
+    return tuple(tuple(int(axis == other) for other in range(ndim)) for axis in range(ndim))
+
+
+def _along_axes(lengths: Sequence[float], spacing: Spacing) -> tuple[Offset, ...]:
+    """Return the steps to the neighbours, and steps of some lengths, µm, along each axis."""
+    ndim = len(spacing)
+    found = list(_neighbours(ndim))
+    for length in lengths:
+        for axis, size in enumerate(spacing):
+            pixels = round(length / size)
+            offset = tuple(pixels * (axis == other) for other in range(ndim))
+            if pixels > 1 and offset not in found:
+                found.append(offset)
+    return tuple(found)
+
+
+def _lift(offsets: tuple[Offset, ...]) -> tuple[Offset, ...]:
+    """Return the steps of volumes that those of planes, across each axis, are.
+
+    Examples
+    --------
+    >>> _lift(((1, 0), (0, 1)))
+    ((1, 0, 0), (0, 1, 0), (0, 0, 1))
+    """
+    lifted = {lift(offset, across) for offset in offsets for across in range(3)}
+    nearest = _neighbours(3)
+    return (*nearest, *sorted(lifted.difference(nearest)))
+
+
+def lift(offset: Offset, across: int) -> Offset:
+    """Return a step within planes as one of volumes; the planes lie across an axis."""
+    return (*offset[:across], 0, *offset[across:])
