@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -51,7 +51,9 @@ def check(
     if json:
         print_json(report.to_dict())
     else:
-        typer.echo("\n".join(report.lines()))
+        typer.echo(
+            "\n".join([*report.lines(), *_advise(report.inventory.get("train", {}), method)])
+        )
     if not report.ok:
         count = sum(finding.severity == "error" for finding in report.findings)
         raise DataError(f"{data}: {plural(count, 'finding')} in the way of training")
@@ -59,3 +61,12 @@ def check(
         plot_data(plot, data, options)
     if not json:
         typer.echo(f"{data}: ready for training")
+
+
+def _advise(form: dict[str, Any], method: str) -> list[str]:
+    """Return a line about the method that fits the objects."""
+    from embedseg.methods import METHODS, choose_method
+
+    if METHODS[method].reads != "objects" or "contact" not in form:
+        return []
+    return [choose_method(form["contact"], form["elongation"]).describe()]

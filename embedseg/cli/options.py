@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from embedseg.labels import CleanOptions
     from embedseg.segmenter import Segmenter
 
-METHOD_HELP = "embedding or boundary for objects, semantic for classes."
+METHOD_HELP = "embedding, affinity or boundary for objects, semantic for classes."
 
 
 def _folder(metavar: str, text: str) -> Any:

@@ -49,7 +49,8 @@ MethodChoice = Annotated[
     typer.Option(
         "--method",
         help=METHOD_HELP,
-        show_default="embedding, or --from's",
+        show_default="auto: by the form of the objects; or --from's",
+        callback=lambda name: None if name == "auto" else name,
         rich_help_panel=TRAINED,
         autocompletion=methods,
     ),

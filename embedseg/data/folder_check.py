@@ -336,7 +336,19 @@ def _summarise(facts: Sequence[PairFacts], options: DataOptions) -> dict[str, An
         "objects_per_image": float(np.median([len(fact.sizes) for fact in facts])),
         "sizes": np.quantile(sizes, [0, 0.5, 1]).tolist() if len(sizes) else [],
         "extent": np.median(np.concatenate(extents), axis=0).tolist() if len(sizes) else [],
+        **_form(facts),
         "classes": {name: count / classes.total() for name, count in sorted(classes.items())},
+    }
+
+
+def _form(facts: Sequence[PairFacts]) -> dict[str, float]:
+    """Return what the choice of a method depends on."""
+    found = [fact for fact in facts if len(fact.sizes)]
+    if not found:
+        return {}
+    return {
+        "elongation": float(np.median(np.concatenate([fact.elongations for fact in found]))),
+        "contact": float(np.mean([fact.contact for fact in found])),
     }
 
 

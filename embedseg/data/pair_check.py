@@ -26,7 +26,13 @@ from embedseg.images import (
     space_axes,
     take_channels,
 )
-from embedseg.labels import box_corners, measure_pieces, object_ids
+from embedseg.labels import (
+    box_corners,
+    contact_share,
+    measure_pieces,
+    object_elongations,
+    object_ids,
+)
 from embedseg.types import NOT_ANNOTATED, DataError, Labels, Spacing
 
 #: Pieces of a label below this number of pixels are specks.
@@ -37,7 +43,8 @@ LARGE_PIECE = 8
 class PairFacts:
     """Facts about one image and its mask.
 
-    `sizes`, `extents`, `large_pieces` and `pieces` have a row per object, in pixels. For a mask of
+    `sizes`, `extents`, `large_pieces` and `pieces` have a row per object, in pixels, and so have
+    `elongations`; `contact` is the share of their outline that touches others. For a mask of
     classes they are empty, and `values` holds the pixels of each value. `ignored` is whether the
     mask has the value of `DataOptions.ignore_label`; `grey` whether the image has equal colours: a
     grey image that was saved as RGB or RGBA.
@@ -58,6 +65,8 @@ class PairFacts:
     extents: NDArray[np.int64]
     large_pieces: NDArray[np.int64]
     pieces: NDArray[np.int64]
+    elongations: NDArray[np.float64]
+    contact: float
     values: Mapping[int, int]
     ignored: bool
 
@@ -124,6 +133,8 @@ def check_pair(
         values = dict(zip(*(part.tolist() for part in counted), strict=True))
         findings += _class_problems(mask_path, values, options)
         measured = [measure_objects(np.zeros_like(frames[0]), frames[0] < 0)]
+    known = spacing or mask.spacing or (1.0,) * frames[0].ndim
+    shown = frames if objects else []
     sizes, extents, large_pieces, pieces = (
         np.concatenate(part) for part in zip(*measured, strict=True)
     )
@@ -143,6 +154,8 @@ def check_pair(
         extents,
         large_pieces,
         pieces,
+        np.concatenate([np.zeros(0), *(object_elongations(frame, known) for frame in shown)]),
+        float(np.mean([contact_share(frame) for frame in shown])) if shown else 0.0,
         values,
         bool((mask.data == options.ignore_label).any()),
     )

@@ -15,6 +15,7 @@ from embedseg.labels import (
     box_corners,
     complete_axes,
     contact_share,
+    object_elongations,
     object_sizes,
     object_widths,
 )
@@ -43,6 +44,8 @@ class Statistics:
         Size of each of these objects, in pixels of `spacing`, scaled up with the extent.
     widths : (n,) float64 ndarray
         Width of each object, the diameter of the largest ball inside, µm.
+    elongation : float
+        How many times as long as wide objects are, median; 1 without objects.
     contact : float
         Share of the objects' surface that touches other objects, mean over images with objects.
     counts : tuple of int
@@ -65,6 +68,7 @@ class Statistics:
     counts: tuple[int, ...]
     foreground_fraction: float
     widths: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    elongation: float = 1.0
     contact: float = 0.0
     classes: tuple[ClassOptions, ...] = ()
     frequencies: tuple[float, ...] = ()
@@ -87,7 +91,8 @@ def compute_statistics(
     spacing = tuple(float(s) for s in np.median(known, axis=0)) if known else (1.0,) * ndim
     extents: list[NDArray[Any]] = [np.zeros((0, ndim))]
     volumes: list[NDArray[Any]] = [np.zeros(0)]
-    counts, widths, contacts = [], [np.zeros(0)], []
+    counts: list[int] = []
+    widths, elongations, contacts = [np.zeros(0)], [np.zeros(0)], []
     for sample in samples:
         if classes:
             counts.append(0)
@@ -100,6 +105,7 @@ def compute_statistics(
         volumes.append(volume * np.prod(scale))
         counts.append(len(lower))
         widths.append(object_widths(sample.labels, tuple(step)))
+        elongations.append(object_elongations(sample.labels, tuple(step)))
         if len(lower):
             contacts.append(contact_share(sample.labels))
     annotated = sum(int((sample.labels >= 0).sum()) for sample in samples)
@@ -115,6 +121,7 @@ def compute_statistics(
         tuple(counts),
         foreground / max(annotated, 1),
         np.concatenate(widths),
+        float(np.median(np.concatenate(elongations))) if contacts else 1.0,
         float(np.mean(contacts)) if contacts else 0.0,
         tuple(classes or ()),
         _frequencies(samples, len(classes or ())),

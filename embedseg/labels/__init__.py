@@ -6,7 +6,7 @@
     boxes.py       Bounding boxes of objects
     centres.py     Centres of objects: centroids, medoids, medians
     cleaning.py    Cleaning of label images: pieces, holes, small objects, the border
-    contact.py     Objects' widths, and the share of their surface that touches others
+    contact.py     Forms of objects: width, elongation, and how much of them touches others
     linking.py     Objects of a volume linked from those of its planes
     numbering.py   Object numbers: listing, counting pixels, relabelling
     overlaps.py    Overlaps of two label images: shared pixels, IoU, one-to-one pairs

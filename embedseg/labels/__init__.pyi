@@ -7,7 +7,11 @@ from .cleaning import (
     clean_segmentation as clean_segmentation,
     find_border_objects as find_border_objects,
 )
-from .contact import contact_share as contact_share, object_widths as object_widths
+from .contact import (
+    contact_share as contact_share,
+    object_elongations as object_elongations,
+    object_widths as object_widths,
+)
 from .linking import link_slices as link_slices
 from .numbering import (
     drop_small as drop_small,

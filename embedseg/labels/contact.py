@@ -1,4 +1,4 @@
-"""Objects' widths, and the share of their surface that touches others."""
+"""Forms of objects: width, elongation, and the share of their surface that touches others."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from embedseg.labels.boxes import box_corners
 from embedseg.labels.numbering import object_ids
 from embedseg.types import Labels, Spacing
 
@@ -40,6 +41,30 @@ def object_widths(labels: Labels, spacing: Spacing) -> NDArray[np.float64]:
     deepest = np.asarray(ndimage.maximum(depth, objects, object_ids(labels)), np.float64)
     # Distances end at the middle of the first pixel outside, half a pixel beyond the surface.
     return np.maximum(2 * deepest.reshape(-1) - min(spacing), min(spacing))
+
+
+def object_elongations(labels: Labels, spacing: Spacing) -> NDArray[np.float64]:
+    """Return how many times as long as wide each object is.
+
+    Parameters
+    ----------
+    labels, spacing
+        As of `object_widths`.
+
+    Returns
+    -------
+    (n,) float64 ndarray
+        Longest side of the bounding box over the width, in the order of the labels: about 1 for a
+        ball or a cube, more for what is long, flat, bent or branched.
+
+    Examples
+    --------
+    >>> object_elongations(np.array([[1] * 9] * 3 + [[0] * 9] + [[2] * 3 + [0] * 6] * 3), (1, 1))
+    array([3., 1.])
+    """
+    lower, upper = box_corners(labels)
+    longest = ((upper - lower) * np.asarray(spacing)).max(axis=1, initial=0)
+    return np.asarray(longest / object_widths(labels, spacing))
 
 
 def contact_share(labels: Labels) -> float:

@@ -6,6 +6,7 @@
     affinity.py                 Affinity method: whether two pixels belong to one object
     base.py                     The interface of a method
     boundary.py                 Boundary method: components or watershed of boundary maps
+    choice.py                   The method that fits the objects of a data set
     confidence.py               Confidence: the probability that an object is a true one
     embedding.py                Embedding method: offsets, bandwidths, seediness (Lalit et al. 2021)
     embedding_loss.py           Instance loss of the embedding method, in two equal implementations

@@ -116,7 +116,8 @@ class Affinity(InstanceMethod):
         return self.model_copy(
             update={
                 "min_object_size": smallest_object(stats),
-                "offsets": _along_axes(lengths, stats.spacing),
+                # Those of a model that is trained further are what its weights know.
+                "offsets": self.offsets or _along_axes(lengths, stats.spacing),
             }
         )
 

@@ -101,6 +101,8 @@ class Method(BaseModel, ABC):
             return f"its method is {other.type}, not {self.type}"
         if list(self.colours) != list(other.colours):
             return f"its classes are {', '.join(other.colours)}, not {', '.join(self.colours)}"
+        if [spec.offsets for spec in self.maps(3)] != [spec.offsets for spec in other.maps(3)]:
+            return "its affinities are those of other pairs of pixels (method.offsets)"
         return None
 
     # -- learning ----------------------------------------------------------------------------------

@@ -19,7 +19,7 @@ from embedseg.data import (
     split_planes,
 )
 from embedseg.images import Percentile
-from embedseg.methods import METHODS, as_method
+from embedseg.methods import METHODS, as_method, choose_method
 from embedseg.model.config import Config
 from embedseg.model.costs import estimate_costs
 from embedseg.model.folder import ModelFolder
@@ -70,7 +70,8 @@ def plan(
         A data folder (`train` / `images` and `masks`), or samples already read.
     method, net : str, optional
         Names from `embedseg.methods.METHODS` and `embedseg.nets.NETS`. Default: those of `start`,
-        else the embedding method and the recipe's net. The recipe's net, asked for by its name, is
+        else the method that fits the objects (`embedseg.methods.choose_method`) and the recipe's
+        net. The recipe's net, asked for by its name, is
         that of the recipe with its settings; others have their defaults.
     ndim : {2, 3}, optional
         2 on 3D data trains on planes. Default: that of the data.
@@ -161,7 +162,8 @@ def plan_from(
     """Propose a configuration from statistics of the data; see `plan`."""
     base = ModelFolder(Path(start)).config() if start else None
     preferred, recipe = find_preset(preset)
-    planned, chosen = as_method({"type": method or "embedding"}), net_options(preferred)
+    fitting = choose_method(stats.contact, stats.elongation).name
+    planned, chosen = as_method({"type": method or fitting}), net_options(preferred)
     if base:
         chosen = base.net
         planned = base.method if method in (None, base.method.type) else planned
@@ -250,6 +252,7 @@ def explain(config: Config, stats: Statistics, device: str = "auto") -> str:
     return "\n".join(
         [
             *describe_data(stats),
+            *_describe_choice(config, stats),
             *describe_settings(config, cost.parameters),
             f"memory: about {cost.training / 1e9:.1f} GB to train, "
             f"{cost.prediction / 1e9:.1f} GB to segment the largest image",
@@ -281,6 +284,13 @@ def describe_settings(config: Config, parameters: int) -> list[str]:
         f"padded to multiples of {format_shape(config.net.divisor(config.spacing, train.crop))}",
         f"normalisation: {config.normalize.type}, of each whole image",
     ]
+
+
+def _describe_choice(config: Config, stats: Statistics) -> list[str]:
+    """Return a line on the method and the one that fits the objects; none for classes."""
+    if config.method.reads != "objects" or not len(stats.extents):
+        return []
+    return [choose_method(stats.contact, stats.elongation).describe(config.method.type)]
 
 
 def _contents(stats: Statistics) -> str:

@@ -145,6 +145,14 @@ def test_steps_are_planned_from_the_width_of_objects_and_the_spacing() -> None:
         (0, 0, 11),
     )
     assert any("up to 11 px" in line for line in method.reasons("µm"))
+    # A model that is trained further keeps its own.
+    assert Affinity(offsets=PLANE).plan(compute_statistics([sample])).offsets == PLANE
+
+
+def test_affinities_of_other_pairs_are_not_averaged() -> None:
+    one, other = Affinity(offsets=PLANE), Affinity(offsets=(*PLANE, (3, 0)))
+    assert one.differs(one) is None
+    assert "other pairs of pixels" in str(one.differs(other))
 
 
 def test_affinities_of_planes_are_those_of_a_volume() -> None:

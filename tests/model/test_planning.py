@@ -69,3 +69,16 @@ def test_what_cannot_be_planned_is_said():
         plan([empty])
     with pytest.raises(UsageError, match="no method 'magic'"):
         plan(samples((64, 64)), method="magic")
+
+
+def test_the_method_follows_the_form_of_the_objects() -> None:
+    """Blobs apart, and wavy stripes that touch each other along their sides."""
+    apart = samples((64, 64), n=3)
+    rows, columns = np.indices((64, 64))
+    stripes = ((rows + 4 * np.sin(columns / 9)) // 8 + 2).astype(np.int32)
+    touching = [Sample("a", stripes[None].astype(np.float32), stripes)]
+    names = [plan_from(compute_statistics(each)).method.type for each in (apart, touching)]
+    assert names == ["embedding", "affinity"]
+    config = plan_from(compute_statistics(touching), method="embedding")
+    assert config.method.type == "embedding"
+    assert "affinity may fit better: objects touch" in explain(config, compute_statistics(touching))
