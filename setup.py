@@ -24,6 +24,8 @@ EXTRAS = {
     "mesh": ["fast-simplification>=0.1.9", "trimesh>=5.2"],
     "track": ["laptrack>=0.17"],
     "hdf5": ["h5py>=3.12"],
+    # Has no wheels for Linux on ARM.
+    "graph": ["bioimage-cpp>=0.10"],
     "log": ["tensorboard>=2.19"],
     "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
 }
@@ -31,6 +33,7 @@ TEST = [
     "h5py>=3.12",
     "hypothesis>=6.130",
     "ipykernel>=6.29",
+    "mwatershed>=0.5",
     "mypy>=1.15",
     "nbclient>=0.10",
     "nbformat>=5.10",
@@ -41,6 +44,7 @@ TEST = [
     "ruff>=0.11",
     "typos>=1.30",
     *EXTRAS["bioio"],
+    *EXTRAS["graph"],
     *EXTRAS["large"],
     *EXTRAS["log"],
     *EXTRAS["mesh"],

@@ -19,6 +19,7 @@ from embedseg.blockwise.resampled import Resampled, resample_lazily
 from embedseg.common import format_shape
 from embedseg.geometry import largest_inner_shape
 from embedseg.images import LazyImage, label_axes
+from embedseg.methods import Method
 from embedseg.model import Config, Predictor, check_pixel_size, parse_memory
 from embedseg.nets import DECODING, MAPS, PROCESS, SHARES, available_memory
 from embedseg.types import Box, DataError, Maps, PerAxis, Spacing, UsageError, check_image
@@ -97,7 +98,7 @@ def plan_blocks(
     )
     grain = tuple(min(n, GRAIN) for n in block)
     decodable = _decodable_pixels(memory, first)
-    return BlockJob(
+    job = BlockJob(
         ready,
         source,
         method,
@@ -113,6 +114,27 @@ def plan_blocks(
         _threads(options),
         decodable if options.memory else max(decodable, MOST),
     )
+    _check_whole(job, str(image.source))
+    return job
+
+
+def _check_whole(job: BlockJob, name: str) -> None:
+    """Check that a method that needs the whole image gets it as one block."""
+    reason, count = job.method.needs_whole(), len(job.decode_blocks())
+    if reason and count > 1:
+        raise UsageError(
+            f"{name}: {count} blocks, but with {reason} an image is decoded as a whole only. "
+            f"Possible are: one block, for which --block {','.join(map(str, job.shape))} has to "
+            "fit into --memory; the image without blocks; or another "
+            f"{reason.partition('=')[0]}, such as {_joinable(job.method)}"
+        )
+
+
+def _joinable(method: Method) -> str:
+    """Return the values of the option that needs the whole image with which blocks are joined."""
+    name = next(iter(method.whole_only))
+    values = method.search_space()[name]
+    return ", ".join(str(each) for each in values if each not in method.whole_only[name])
 
 
 def _threads(options: BlockOptions) -> int | None:

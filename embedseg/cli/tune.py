@@ -38,14 +38,14 @@ def tune(
             tuned = segmenter.tune(data, progress=at_terminal())
         segmenter.save(model)
     if plot:
-        save_trials(plot, tuned.trials, tuned.method.primary, title=model.name)
+        save_trials(plot, tuned.trials, tuned.goal, title=model.name)
     show_result({"model": model} | tuned_values(tuned), tuned.message, json)
 
 
 def tuned_values(tuned: Tuned) -> dict[str, Any]:
     """Return what a search found, for scripts."""
     return {
-        "metric": tuned.method.primary,
+        "metric": tuned.goal,
         "before": tuned.before,
         "after": tuned.after,
         "spread": tuned.spread,

@@ -60,6 +60,10 @@ class Method(BaseModel, ABC):
     anywhere: ClassVar[float] = 0.1
     #: How the labels of blocks become one array.
     join: ClassVar[JoinName]
+    #: Options, and their values with which only whole images can be decoded, not blocks.
+    whole_only: ClassVar[Mapping[str, Sequence[Any]]] = {}
+    #: Options that matter only if another has one of some values: its name, and these values.
+    only_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {}
     #: How weights and maps follow from those of a model with other options.
     transfer: ClassVar[Transfer[Any]] = Unchanged()
 
@@ -133,6 +137,20 @@ class Method(BaseModel, ABC):
     @abstractmethod
     def decode(self, maps: Maps) -> Segmentation:
         """Turn the maps of one image into a segmentation."""
+
+    @final
+    def needs_whole(self) -> str | None:
+        """Return the option because of which only whole images can be decoded, if there is one."""
+        for name, values in self.whole_only.items():
+            if getattr(self, name) in values:
+                return f"method.{name}={getattr(self, name)}"
+        return None
+
+    @final
+    def matters(self, name: str) -> bool:
+        """Return whether an option plays a part, given the others."""
+        other, values = self.only_with.get(name, ("type", (self.type,)))
+        return getattr(self, other) in values
 
     @abstractmethod
     def in_blocks(self, pieces: bool) -> Self:

@@ -20,7 +20,7 @@ from embedseg.methods import Method
 from embedseg.model.config import Config
 from embedseg.model.folder import MEMBERS, NEEDED, Member, ModelFolder
 from embedseg.model.trained_net import cut_out, load_trained_net
-from embedseg.model.tuning import Tuned, tune
+from embedseg.model.tuning import Tuned, find_goal, tune
 from embedseg.nets import Net
 from embedseg.prediction import from_average, to_average, to_float16
 from embedseg.training import HISTORY
@@ -356,16 +356,17 @@ def _weigh(
     spacings: Sequence[Spacing],
 ) -> tuple[float, ...]:
     """Return weights that are better by more than the spread over the images, else equal ones."""
+    goal = find_goal(method, truths)
 
     def scores(weights: tuple[float, ...]) -> NDArray[np.float64]:
         return np.array(
             [
-                method.score(
+                goal.score(
                     truth,
                     method.decode(
                         _weighed([part[k] for part in parts], weights, specs, spacings[k])
                     ).labels,
-                )[method.primary]
+                )
                 for k, truth in enumerate(truths)
             ]
         )
@@ -392,7 +393,7 @@ def _weigh(
     log.info(
         "weights of the members: %s (%s %.3f -> %.3f)",
         ", ".join(f"{w:g}" for w in best),
-        method.primary,
+        goal.name,
         start.mean(),
         reached.mean(),
     )

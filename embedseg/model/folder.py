@@ -270,7 +270,7 @@ class ModelFolder:
 
     def save_trials(self, tuned: Tuned) -> None:
         """Write what tuning tried: its message, and each setting with its score."""
-        trials = [{**settings, tuned.method.primary: score} for settings, score in tuned.trials]
+        trials = [{**settings, tuned.goal: score} for settings, score in tuned.trials]
         text = json.dumps({"words": tuned.message, "trials": trials}, indent=2)
         write_text(self.path / TUNING, text + "\n")
 

@@ -6,18 +6,59 @@ import json
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
 from embedseg.methods import Method
+from embedseg.scoring import DENSE, object_cover, score
 from embedseg.types import Maps
 
 log = logging.getLogger("embedseg")
+
+
+class Goal(NamedTuple):
+    """What tuning maximises.
+
+    Attributes
+    ----------
+    name : str
+        Name of the score.
+    score : callable
+        Returns it, of a truth and a prediction.
+    reason : str
+        Why it is not the method's own; empty if it is.
+    """
+
+    name: str
+    score: Callable[[NDArray[Any], NDArray[Any]], float]
+    reason: str = ""
+
+
+def find_goal(method: Method, truths: Sequence[NDArray[Any]]) -> Goal:
+    """Return the primary score of a method, or -VOI where objects fill the images.
+
+    Examples
+    --------
+    >>> from embedseg.methods import as_method
+    >>> method = as_method({"type": "boundary"})
+    >>> find_goal(method, [np.array([[1, 1, 1, 2, 0]])]).name
+    '-VOI'
+    >>> find_goal(method, [np.array([[1, 0, 0, 2, 0]])]).name
+    'ap_mean'
+    """
+    if method.reads == "objects" and (cover := object_cover(truths)) > DENSE:
+        return Goal(
+            "-VOI",
+            lambda truth, predicted: -score(truth, predicted).voi,
+            f"objects cover {cover:.0%} of the annotated pixels",
+        )
+    primary = method.primary
+    return Goal(primary, lambda truth, predicted: method.score(truth, predicted)[primary])
 
 
 @dataclass(frozen=True)
@@ -39,6 +80,8 @@ class Tuned:
         The outcome, for a person.
     trials : tuple of (dict, float)
         The options that were varied, and the mean primary score with them, in the order tried.
+    goal : str
+        Name of that score: the method's `primary`, or "-VOI" where objects fill the images.
     """
 
     method: Method
@@ -48,6 +91,7 @@ class Tuned:
     tried: int
     message: str
     trials: tuple[tuple[dict[str, Any], float], ...] = ()
+    goal: str = ""
 
 
 def tune(
@@ -61,7 +105,8 @@ def tune(
     """Search the method's decode options one after the other, twice around; then learn its scores.
 
     A setting is taken over only if its mean gain over the images exceeds the standard error of
-    that gain, so a small validation set does not move the defaults by chance.
+    that gain, so a small validation set does not move the defaults by chance. Where true objects
+    cover most of the annotated pixels, -VOI is maximised instead of the method's score.
 
     Parameters
     ----------
@@ -79,7 +124,10 @@ def tune(
     if method.reads == "objects" and not any((truth > 0).any() for truth in truths):
         # Any option that finds nothing would be perfect.
         message = "tune: decode options kept, as no validation image holds an object"
-        return Tuned(method, math.nan, math.nan, math.nan, 0, message)
+        return Tuned(method, math.nan, math.nan, math.nan, 0, message, goal=method.primary)
+    goal = find_goal(method, truths)
+    if goal.reason:
+        log.info("tuning maximises %s: %s", goal.name, goal.reason)
     space = method.search_space()
     begun = time.monotonic()
     seen: dict[str, NDArray[np.float64]] = {}
@@ -89,7 +137,7 @@ def tune(
         if key not in seen:
             seen[key] = np.array(
                 [
-                    candidate.score(truth, candidate.decode(m).labels)[method.primary]
+                    goal.score(truth, candidate.decode(m).labels)
                     for m, truth in zip(maps, truths, strict=True)
                 ]
             )
@@ -104,6 +152,8 @@ def tune(
                 "tuning stopped after %.0f s with %d settings tried", max(budget, 0), len(seen)
             )
             break
+        if not best.matters(name):
+            continue
         candidate = best.model_copy(update={name: value})
         if scores(candidate).mean() > scores(best).mean():
             best = candidate
@@ -116,7 +166,7 @@ def tune(
     )
     if gain <= spread:
         message = (
-            f"tune: decode options kept ({method.primary} {start.mean():.3f}; the best gain, "
+            f"tune: decode options kept ({goal.name} {start.mean():.3f}; the best gain, "
             f"{gain:.3f}, is within the spread of {spread:.3f} over {len(gains)} images)"
         )
         return Tuned(
@@ -127,6 +177,7 @@ def tune(
             len(seen),
             message,
             trials,
+            goal.name,
         )
     changes = ", ".join(
         f"{name} {getattr(method, name)} -> {getattr(best, name)}"
@@ -134,7 +185,7 @@ def tune(
         if getattr(method, name) != getattr(best, name)
     )
     message = (
-        f"tune: {method.primary} {start.mean():.3f} -> {scores(best).mean():.3f} "
+        f"tune: {goal.name} {start.mean():.3f} -> {scores(best).mean():.3f} "
         f"on {len(gains)} validation images with {changes}"
     )
     return Tuned(
@@ -145,6 +196,7 @@ def tune(
         len(seen),
         message,
         trials,
+        goal.name,
     )
 
 

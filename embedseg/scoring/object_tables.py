@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from embedseg.common import plural
-from embedseg.scoring.objects import MEAN_OVER, Scores, rate
+from embedseg.scoring.objects import DENSE, MEAN_OVER, Scores, rate
 from embedseg.types import DataError
 
 #: Scores by IoU threshold: means over the images, as are the others.
@@ -28,11 +28,14 @@ TITLES = {
     "seg": "SEG",
     "aji": "AJI",
     "rand": "Rand",
+    "voi": "VOI",
     "voi_split": "VOI split",
     "voi_merge": "VOI merge",
 }
 #: Scores of a single value.
 SINGLE = ("ap_mean", *TITLES)
+#: Scores that come first where objects fill the image.
+REGIONS = ("voi", "voi_split", "voi_merge", "rand")
 
 
 def summarise_objects(results: Sequence[tuple[str, Scores]]) -> dict[str, Any]:
@@ -47,9 +50,10 @@ def summarise_objects(results: Sequence[tuple[str, Scores]]) -> dict[str, Any]:
     -------
     dict
         Means over the images: `ap`, `precision`, `recall`, `f1` by IoU threshold ("0.50" ...
-        "0.95"), and `ap_mean`, `pq`, `sq`, `rq`, `seg`, `aji`, `rand`, `voi_split`, `voi_merge` of
-        `Scores`. Over the objects of all images together: `pooled`, AP by threshold, and
-        `pooled_mean`, its mean over 0.50, 0.55 ... 0.90. Counts: `n_true`, `n_pred`, `n_images`.
+        "0.95"), and `ap_mean`, `pq`, `sq`, `rq`, `seg`, `aji`, `rand`, `voi`, `voi_split`,
+        `voi_merge`, `covered` of `Scores`. Over the objects of all images together: `pooled`, AP by
+        threshold, and `pooled_mean`, its mean over 0.50, 0.55 ... 0.90. Counts: `n_true`, `n_pred`,
+        `n_images`.
 
     Raises
     ------
@@ -76,13 +80,29 @@ def summarise_objects(results: Sequence[tuple[str, Scores]]) -> dict[str, Any]:
             name: {key: _mean(getattr(s, name)[key] for s in scores) for key in keys}
             for name in BY_THRESHOLD
         },
-        **{name: _mean(getattr(s, name) for s in scores) for name in SINGLE},
+        **{name: _mean(getattr(s, name) for s in scores) for name in (*SINGLE, "covered")},
         "pooled": pooled,
         "pooled_mean": _mean(pooled[key] for key in MEAN_OVER),
         "n_true": n_true,
         "n_pred": n_pred,
         "n_images": len(scores),
     }
+
+
+def split_titles(summary: dict[str, Any]) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the titles of the single scores that come first, and those of the others.
+
+    Examples
+    --------
+    >>> list(split_titles({"covered": 0.9})[0]), list(split_titles({"covered": 0.3})[0])
+    (['voi', 'voi_split', 'voi_merge', 'rand'], [])
+    """
+    # Summaries of earlier versions have no `covered`.
+    first = REGIONS if summary.get("covered", 0) > DENSE else ()
+    return (
+        {name: TITLES[name] for name in first},
+        {name: title for name, title in TITLES.items() if name not in first},
+    )
 
 
 def object_table(summary: dict[str, Any]) -> str:
@@ -99,7 +119,17 @@ def object_table(summary: dict[str, Any]) -> str:
     1 image, 1 true and 1 predicted objects; means over images, but for the pooled row
     """
     keys = list(summary["ap"])
-    lines = ["IoU".ljust(10) + "".join(f"{key:>6}" for key in keys) + " 0.5-0.9"]
+    first, others = split_titles(summary)
+    regions = [
+        _single(summary, first),
+        f"(first, as objects cover {summary['covered']:.0%} of the annotated pixels; "
+        "VOI in bits, 0 is best)",
+        "",
+    ]
+    lines = [
+        *(regions if first else []),
+        "IoU".ljust(10) + "".join(f"{key:>6}" for key in keys) + " 0.5-0.9",
+    ]
     for title, name, mean in ROWS:
         cells = "".join(f"{summary[name][key]:6.3f}" for key in keys)
         lines.append(title.ljust(10) + cells + (f"{summary[mean]:8.3f}" if mean else ""))
@@ -107,11 +137,15 @@ def object_table(summary: dict[str, Any]) -> str:
         [
             *lines,
             "",
-            "  ".join(f"{title} {summary[name]:.3f}" for name, title in TITLES.items()),
+            _single(summary, others),
             f"{plural(summary['n_images'], 'image')}, {summary['n_true']} true and "
             f"{summary['n_pred']} predicted objects; means over images, but for the pooled row",
         ]
     )
+
+
+def _single(summary: dict[str, Any], titles: dict[str, str]) -> str:
+    return "  ".join(f"{title} {summary[name]:.3f}" for name, title in titles.items())
 
 
 def _mean(values: Iterable[float]) -> float:

@@ -6,7 +6,7 @@ that touch, not objects x objects.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 THRESHOLDS = tuple(round(0.5 + 0.05 * k, 2) for k in range(10))
 #: Thresholds that `ap_mean` averages: 0.50, 0.55 ... 0.90.
 MEAN_OVER = tuple(f"{t:.2f}" for t in THRESHOLDS[:9])
+#: Objects that cover more of the annotated pixels fill an image: VOI and Rand come first.
+DENSE = 0.6
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,10 @@ class Scores:
         Parts of the variation of information [5]_, in bits, from
         `skimage.metrics.variation_of_information`: objects wrongly split and wrongly merged.
         Background counts as a segment. 0 is best.
+    covered : float
+        Share of the annotated pixels that true objects cover. Above `DENSE`, VOI and Rand are the
+        primary scores: objects that touch everywhere are large and winding, and one wrong join
+        costs AP two of them, however small the piece.
 
     References
     ----------
@@ -87,6 +93,7 @@ class Scores:
     rand: float
     voi_split: float
     voi_merge: float
+    covered: float
 
     @cached_property
     def ap(self) -> dict[str, float]:
@@ -123,10 +130,16 @@ class Scores:
         """Panoptic quality, SQ x RQ, at IoU >= 0.5."""
         return self.sq * self.rq
 
+    @property
+    def voi(self) -> float:
+        """Variation of information, bits: `voi_split` + `voi_merge`."""
+        return self.voi_split + self.voi_merge
+
     def to_dict(self) -> dict[str, Any]:
         """Return scores and counts, ready for JSON."""
         names = (
-            "ap precision recall f1 ap_mean pq sq rq seg aji rand voi_split voi_merge n_true n_pred"
+            "ap precision recall f1 ap_mean pq sq rq seg aji rand voi voi_split voi_merge covered "
+            "n_true n_pred"
         )
         return {name: getattr(self, name) for name in names.split()}
 
@@ -190,7 +203,20 @@ def score(
         rand=_rand(overlaps.shared, instead=rate(2 * len(matched), objects, objects)),
         voi_split=split,
         voi_merge=merge,
+        covered=float(overlaps.true_sizes.sum() / max(1, overlaps.shared.sum())),
     )
+
+
+def object_cover(truths: Iterable[NDArray[Any]]) -> float:
+    """Return the share of the annotated pixels of some images that objects cover.
+
+    Examples
+    --------
+    >>> object_cover([np.array([1, 1, 0, -1]), np.array([-1, 4])])
+    0.75
+    """
+    counts = [(int((each > 0).sum()), int((each >= 0).sum())) for each in truths]
+    return sum(objects for objects, _ in counts) / max(1, sum(known for _, known in counts))
 
 
 def match_objects(truth: NDArray[Any], predicted: NDArray[Any], threshold: float = 0.5) -> Indices:

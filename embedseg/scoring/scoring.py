@@ -25,8 +25,8 @@ from embedseg.scoring.object_tables import (
     BY_THRESHOLD,
     ROWS,
     SINGLE,
-    TITLES,
     object_table,
+    split_titles,
     summarise_objects,
 )
 from embedseg.scoring.objects import Scores, score
@@ -117,13 +117,15 @@ class ObjectScoring(Scoring):
         means = (f"{summary[mean]:.3f}" if mean else "" for _, _, mean in ROWS)
         by_threshold.append((".50 to .90", *means))
         columns = ("IoU", *(title for title, _, _ in ROWS))
+        first, others = (
+            [(title, f"{summary[name]:.3f}") for name, title in titles.items()]
+            for titles in split_titles(summary)
+        )
+        dense = f"Objects cover {summary.get('covered', 0):.0%} of the annotated pixels"
         return [
+            *([Table(dense, ("score", "value"), first)] if first else []),
             Table("Scores by IoU threshold", columns, by_threshold),
-            Table(
-                "Other scores",
-                ("score", "value"),
-                [(title, f"{summary[name]:.3f}") for name, title in TITLES.items()],
-            ),
+            Table("Other scores", ("score", "value"), others),
         ]
 
     def row(self, scores: Scores) -> dict[str, float]:
@@ -135,9 +137,10 @@ class ObjectScoring(Scoring):
         return columns
 
     def headline(self, summary: Summary) -> dict[str, float]:
-        """Return AP at three thresholds, its mean, and PQ."""
-        ap = summary["ap"]
+        """Return AP at three thresholds, its mean, and PQ; first VOI, if objects fill the image."""
+        ap, first = summary["ap"], split_titles(summary)[0]
         return {
+            **{title: summary[name] for name, title in first.items()},
             "AP50": ap["0.50"],
             "AP70": ap["0.70"],
             "AP90": ap["0.90"],
