@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from embedseg.geometry import paired_boxes
+from embedseg.geometry import gaussian_smooth, paired_boxes
 from embedseg.labels import drop_small, relabel
 from embedseg.methods.base import MOST_WEIGHT, JoinName
+from embedseg.methods.graph_decoding import multicut
 from embedseg.methods.instances import (
     InstanceMethod,
     describe_smallest,
@@ -22,7 +23,13 @@ from embedseg.methods.instances import (
 )
 from embedseg.methods.losses import dice, full_precision, masked_bce
 from embedseg.methods.pieces import describe_pieces
-from embedseg.types import NOT_ANNOTATED, Floats, Maps, MapSpec, Mask, Segmentation, Spacing
+from embedseg.methods.supervoxels import (
+    SupervoxelOptions,
+    build_affinity_graph,
+    build_supervoxels,
+    graph_library,
+)
+from embedseg.types import NOT_ANNOTATED, Floats, Maps, MapSpec, Segmentation, Spacing
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
@@ -32,6 +39,8 @@ Offset = tuple[Annotated[int, Field(ge=-1000, le=1000)], ...]
 
 #: Lengths of the longer steps unless they are planned, pixels.
 LENGTHS = (3, 9)
+#: Supervoxels begin where the lack of affinity, smoothed by some pixels, is below this.
+EDGE, SMOOTHING = 0.5, 1.0
 #: Lengths that are planned, in units of the width of an object, and bounds of them, pixels of the
 #: finest axis. A net sees no farther than its halo.
 SHARES, LEAST, MOST = (0.33, 1.0), 2, 16
@@ -47,15 +56,19 @@ class Affinity(InstanceMethod):
         as there are axes, lead to the neighbours. Default: neighbours, and 3 and 9 pixels.
     affinity_weight : float
         Weight of the affinities' part of the loss.
-    decoder : {"mutex"}
-        How pixels are grouped: neighbours attract each other by their affinity, pixels farther
-        apart repel each other by its lack; the strongest pair decides first.
+    decoder : {"mutex", "multicut"}
+        How pixels are grouped. "mutex": neighbours attract each other by their affinity, pixels
+        farther apart repel each other by its lack; the strongest pair decides first. "multicut":
+        supervoxels are joined by the mean affinity of all pairs across their common face.
     fg_threshold : float
         Objects lie where the foreground is above this.
     repulsion : float
         Weight of the repulsion against the attraction: above 1 more objects, below fewer.
     stride : int
         Of the repelling pairs only those that begin at every n-th pixel along each axis count.
+    beta : float
+        For "multicut": the higher, the more objects; at 0.5 supervoxels with a mean affinity of 0.5
+        neither attract nor repel each other.
     min_object_size, confidence, min_score
         See `embedseg.methods.instances.InstanceMethod`.
 
@@ -75,7 +88,11 @@ class Affinity(InstanceMethod):
 
     offsets: tuple[Offset, ...] = ()
     affinity_weight: float = Field(default=2.0, ge=0, le=MOST_WEIGHT)
-    decoder: Literal["mutex"] = "mutex"
+    decoder: Literal["mutex", "multicut"] = Field(
+        default="mutex",
+        description="How pixels are grouped: one by one by the strongest pair (mutex), or in small "
+        "regions by all pairs between them (multicut).",
+    )
     fg_threshold: float = Field(
         default=0.5, ge=0, le=1, description="Pixels above this belong to objects."
     )
@@ -87,6 +104,9 @@ class Affinity(InstanceMethod):
     )
     stride: int = Field(
         default=2, ge=1, le=100, description="Every n-th of the repelling pairs counts."
+    )
+    beta: float = Field(
+        default=0.5, ge=0.01, le=0.99, description="Multicut: the higher, the more objects."
     )
 
     @field_validator("offsets")
@@ -198,13 +218,11 @@ class Affinity(InstanceMethod):
         # NaN are pixels without image: no object lies there.
         foreground = np.nan_to_num(maps["foreground"][0], nan=0)
         affinities = np.nan_to_num(maps["affinity"], nan=0)
-        inside = foreground > self.fg_threshold
-        grouped = DECODERS[self.decoder](self, inside, affinities, maps.spec("affinity").offsets)
+        offsets = maps.spec("affinity").offsets
+        grouped = DECODERS[self.decoder](self, foreground, affinities, offsets, maps.spacing)
         labels = relabel(drop_small(grouped.astype(np.int32), self.min_object_size + 1))
-        ndim = labels.ndim
-        return self.judged(
-            labels, describe_pieces(labels, foreground, 1 - affinities[:ndim].mean(axis=0), maps)
-        )
+        boundary = 1 - affinities[: labels.ndim].mean(axis=0)
+        return self.judged(labels, describe_pieces(labels, foreground, boundary, maps))
 
     def search_space(self) -> dict[str, Sequence[Any]]:
         """Vary the repulsion, the foreground, the strides, and the smallest object."""
@@ -212,26 +230,53 @@ class Affinity(InstanceMethod):
             "repulsion": (0.5, 0.7, 0.85, 1.0, 1.2, 1.5, 2.0),
             "fg_threshold": (0.3, 0.4, 0.5, 0.6, 0.7),
             "stride": (1, 2, 4),
+            "decoder": tuple(DECODERS),
+            "beta": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
             "min_object_size": sizes_to_try(self.min_object_size),
         }
 
 
 def _mutex(
-    method: Affinity, inside: Mask, affinities: Floats, offsets: tuple[Offset, ...]
+    method: Affinity,
+    foreground: Floats,
+    affinities: Floats,
+    offsets: tuple[Offset, ...],
+    spacing: Spacing,
 ) -> NDArray[Any]:
-    from bioimage_cpp.segmentation import mutex_watershed
-
-    ndim = inside.ndim
+    ndim = foreground.ndim
     weights = affinities.copy()
     weights[ndim:] = method.repulsion * (1 - weights[ndim:])
-    grouped = mutex_watershed(weights, offsets, ndim, strides=(method.stride,) * ndim, mask=inside)
+    grouped = graph_library().segmentation.mutex_watershed(
+        weights,
+        offsets,
+        ndim,
+        strides=(method.stride,) * ndim,
+        mask=foreground > method.fg_threshold,
+    )
     return np.asarray(grouped)
 
 
+def _multicut(
+    method: Affinity,
+    foreground: Floats,
+    affinities: Floats,
+    offsets: tuple[Offset, ...],
+    spacing: Spacing,
+) -> NDArray[Any]:
+    ndim = foreground.ndim
+    edges = 1 - foreground * affinities[:ndim].mean(axis=0)
+    options = SupervoxelOptions(method.fg_threshold, EDGE, SMOOTHING, SMOOTHING)
+    inside = foreground > method.fg_threshold
+    edges = gaussian_smooth(edges, SMOOTHING, spacing)
+    supervoxels = build_supervoxels(inside, edges, spacing, options)
+    graph = build_affinity_graph(supervoxels, affinities, offsets)
+    return graph.paint(multicut(graph, method.beta))
+
+
 #: Decoders by name: from foreground and affinities to labels.
-DECODERS: dict[str, Callable[[Affinity, Mask, Floats, tuple[Offset, ...]], NDArray[Any]]] = {
-    "mutex": _mutex,
-}
+DECODERS: dict[
+    str, Callable[[Affinity, Floats, Floats, tuple[Offset, ...], Spacing], NDArray[Any]]
+] = {"mutex": _mutex, "multicut": _multicut}
 
 
 def _neighbours(ndim: int) -> tuple[Offset, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -152,11 +153,52 @@ def build_graph(supervoxels: Labels, boundary: Floats) -> RegionGraph:
     >>> graph.pairs.tolist(), graph.boundary.round(2).tolist(), graph.sizes.tolist()
     ([[0, 1]], [0.4], [1.0])
     """
-    library = graph_library()
-    adjacent = library.graph.region_adjacency_graph(supervoxels, number_of_threads=1)
-    features = library.graph.features.edge_map_features(
+    library = graph_library().graph
+    adjacent = library.region_adjacency_graph(supervoxels, number_of_threads=1)
+    features = library.features.edge_map_features(
         adjacent, supervoxels, boundary, number_of_threads=1
     )
+    return _make_graph(supervoxels, adjacent, features)
+
+
+def build_affinity_graph(
+    supervoxels: Labels, affinities: Floats, offsets: Sequence[tuple[int, ...]]
+) -> RegionGraph:
+    """Return the graph of the supervoxels that share a face, from the affinities of pixel pairs.
+
+    Parameters
+    ----------
+    supervoxels : (*space) int32 ndarray
+        0 is background, others 1 to n; two or three axes.
+    affinities : (n, *space) float32 ndarray
+        Of each pixel and the one at an offset from it.
+    offsets : sequence of tuple of int
+
+    Returns
+    -------
+    RegionGraph
+        Its boundary is 1 minus the mean affinity of all pairs with a pixel in each supervoxel, its
+        sizes are their numbers.
+
+    Examples
+    --------
+    >>> affinities = np.array([[[0, 0, 0, 0]], [[0.9, 0.2, 0.8, 0]]], np.float32)
+    >>> supervoxels = np.array([[1, 1, 2, 2]], np.int32)
+    >>> graph = build_affinity_graph(supervoxels, affinities, ((1, 0), (0, 1)))
+    >>> graph.boundary.round(2).tolist(), graph.sizes.tolist()
+    ([0.8], [1.0])
+    """
+    library = graph_library().graph
+    adjacent = library.region_adjacency_graph(supervoxels, number_of_threads=1)
+    features = library.features.affinity_features(
+        adjacent, supervoxels, affinities, offsets, number_of_threads=1
+    )
+    features[:, 0] = 1 - features[:, 0]
+    return _make_graph(supervoxels, adjacent, features)
+
+
+def _make_graph(supervoxels: Labels, adjacent: Any, features: NDArray[Any]) -> RegionGraph:
+    """Return the graph of supervoxels without the background; features are mean and size."""
     pairs = np.asarray(adjacent.uv_ids()).astype(np.int64).reshape(-1, 2)
     between = pairs.min(axis=1, initial=1) > 0
     means, sizes = features.reshape(-1, 2)[between].T
