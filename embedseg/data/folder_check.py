@@ -68,6 +68,7 @@ def check_folder(
             facts.append(checked)
     facts = _as_grey(facts)
     findings += _compare(facts, instances)
+    findings += _named_otherwise(facts, chosen=options.channels is not None)
     if facts and options.ignore_label is not None and not any(fact.ignored for fact in facts):
         found = f"no mask has the value {options.ignore_label}"
         findings.append(make_finding("unused label", root, found))
@@ -175,6 +176,25 @@ def _mixed(
             for fact in facts
             if describe(fact) != usual
         )
+
+
+def _named_otherwise(facts: Sequence[PairFacts], *, chosen: bool) -> Iterator[Finding]:
+    """Find images whose channels have other names than those of the first, or another order.
+
+    A single channel may have any name, unless it was chosen from several.
+    """
+    first = facts[0] if facts else None
+    for fact in facts:
+        if first is None or fact.channels != first.channels or (fact.channels == 1 and not chosen):
+            continue
+        if fact.channel_names != first.channel_names:
+            same = sorted(fact.channel_names) == sorted(first.channel_names)
+            named, usual = (", ".join(each.channel_names) or "no names" for each in (fact, first))
+            yield make_finding(
+                "order of channels differs" if same else "names of channels differ",
+                fact.image,
+                f"{named}, but {first.image.name} has {usual}",
+            )
 
 
 def _tiny(facts: Sequence[PairFacts]) -> Iterator[Finding]:

@@ -79,6 +79,11 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
     "pixels without image": ("warning", "nothing: they are left out of training and prediction"),
     "equal colours": ("warning", "nothing: such images are read as grey"),
+    "order of channels differs": ("warning", "nothing: channels are read by their names"),
+    "names of channels differ": (
+        "warning",
+        "check that the channels of all images show the same; --channel chooses those to read",
+    ),
     "constant image": ("warning", "check that the file holds an image"),
     "tiny objects": ("warning", "remove them if they are specks left from annotation"),
     "object counts differ": (
