@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from embedseg.data.folder import Split, find_splits, pair_split, split_validation
+from embedseg.data.folder import (
+    Split,
+    find_misnamed_splits,
+    find_splits,
+    pair_split,
+    split_validation,
+)
 from embedseg.data.options import DataOptions
 from embedseg.data.pair_check import PairFacts, check_pair, measure_objects
 from embedseg.data.problems import PROBLEMS, Finding, Report, make_finding
@@ -68,6 +74,11 @@ def check_folder(
             facts.append(checked)
     facts = _as_grey(facts)
     findings += _compare(facts, instances)
+    findings += _twice(facts)
+    findings += [
+        make_finding("folder with another name", path, f"is it meant to be {name}?")
+        for path, name in find_misnamed_splits(Path(root))
+    ]
     findings += _named_otherwise(facts, chosen=options.channels is not None)
     if facts and options.ignore_label is not None and not any(fact.ignored for fact in facts):
         found = f"no mask has the value {options.ignore_label}"
@@ -176,6 +187,15 @@ def _mixed(
             for fact in facts
             if describe(fact) != usual
         )
+
+
+def _twice(facts: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Find images with the same pixels as one before."""
+    seen: dict[str, Path] = {}
+    for fact in facts:
+        first = seen.setdefault(fact.digest, fact.image)
+        if fact.digest and first is not fact.image:
+            yield make_finding("image occurs twice", fact.image, f"the same pixels as {first}")
 
 
 def _named_otherwise(facts: Sequence[PairFacts], *, chosen: bool) -> Iterator[Finding]:

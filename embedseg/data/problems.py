@@ -15,6 +15,15 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "error",
         "make DATA/train/images and DATA/train/masks; --masks names another folder with masks",
     ),
+    "folder with another name": ("warning", "rename it; only train, val and test are read"),
+    "image occurs twice": (
+        "warning",
+        "keep one of them: scores say nothing about images that were trained on",
+    ),
+    "largest value of the type": (
+        "warning",
+        "if it marks pixels that are not annotated, pass it as --ignore-label",
+    ),
     "file without partner": (
         "error",
         "add or remove files until every image has one mask, of "
