@@ -1,3 +1,4 @@
+from .extras import missing_library as missing_library
 from .files import (
     FULL as FULL,
     check_not_inputs as check_not_inputs,
