@@ -27,10 +27,12 @@ from embedseg.report.benchmark_sections import run_sections
 from embedseg.report.charts import Chart, Series
 from embedseg.report.gallery import Gallery
 from embedseg.report.gallery_sections import (
+    MAX_ROWS,
     distribution_charts,
     format_score,
     format_sizes,
     headline_tiles,
+    images_table,
     picture_sections,
     score_sections,
 )
@@ -178,6 +180,11 @@ def prediction_page(
         [
             Section("Found", facts=facts, charts=distribution_charts(gallery)),
             *picture_sections(gallery),
+            Section(
+                "All images",
+                [f"The first {MAX_ROWS} of {n}."] if n > MAX_ROWS else [],
+                tables=[images_table(gallery)] if n else [],
+            ),
             *_model_sections(segmenter, folder),
             _reproduction_section(segmenter.device, command),
         ],
