@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,10 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm.auto import tqdm
 
-from embedseg.common import write_rows
+from embedseg.common import shorten, write_rows
 from embedseg.data import (
     ClassOptions,
     Sample,
+    find_grey,
     pair_folders,
     split_frames,
     to_class_indices,
@@ -25,6 +27,11 @@ from embedseg.types import NOT_ANNOTATED, DataError, Segmentation
 
 if TYPE_CHECKING:
     from embedseg.segmenter import Segmenter
+
+log = logging.getLogger("embedseg")
+
+#: Images that a message names.
+SHOWN = 3
 
 
 def score_folders(
@@ -54,20 +61,29 @@ def score_folders(
     Returns
     -------
     list of (str, scores)
-        Name and scores of each image; frames along a time axis are separate images.
+        Name and scores of each image; frames along a time axis are separate images. Images of which
+        nothing is annotated are left out, with a warning.
 
     Raises
     ------
     DataError
-        For files without a partner, anything that is not a label image, or different shapes.
+        For files without a partner, anything that is not a label image, different shapes, or if
+        nothing is annotated in any image.
     """
     pairs, _ = pair_folders(truth_dir, predicted_dir)
     results: list[tuple[str, Any]] = []
+    names: list[str] = []
     ignored = False
     for truth, predicted in pairs:
         for name, known, found in _read_both(truth, predicted, axes, ignore_label, classes):
             ignored |= bool((known == NOT_ANNOTATED).any())
+            if not (known > NOT_ANNOTATED).any():
+                names.append(name)
+                continue
+            if not classes and (grey := find_grey(found)):
+                log.warning("%s: is it a label image? %s: %s", predicted, *grey)
             results.append((name, (scoring or ObjectScoring()).compare(known, found)))
+    _warn_of_unannotated(names, len(results), truth_dir)
     if not ignored:
         warn_of_unused(ignore_label, (), truth_dir)
     return results
@@ -100,12 +116,38 @@ def score_samples(
     Yields
     ------
     Sample, Segmentation, scores
-        The sample, its segmentation, and its scores by `scoring`.
+        The sample, its segmentation, and its scores by `scoring`. Samples of which nothing is
+        annotated are left out, with a warning.
+
+    Raises
+    ------
+    DataError
+        If nothing is annotated in any sample.
     """
     scoring = scoring or segmenter.config.method.scoring()
-    for sample in tqdm(samples, desc="segment", disable=not progress, leave=False):
+    annotated = [sample for sample in samples if sample.annotated]
+    names = [sample.name for sample in samples if not sample.annotated]
+    _warn_of_unannotated(names, len(annotated), "the masks")
+    for sample in tqdm(annotated, desc="segment", disable=not progress, leave=False):
         segmentation = segment_sample_objects(segmenter, sample, tta=tta, planes=planes)
         yield sample, segmentation, scoring.compare(sample.labels, segmentation.labels)
+
+
+def _warn_of_unannotated(names: Sequence[str], scored: int, where: Path | str) -> None:
+    """Warn of images of which nothing is annotated: they say nothing about a segmentation.
+
+    Raises
+    ------
+    DataError
+        If no other ones are scored.
+    """
+    if names and not scored:
+        raise DataError(
+            f"{where}: nothing to score, as all pixels of {shorten(names, SHOWN)} are -1, not "
+            "annotated; expected some of 0, background, or above"
+        )
+    if names:
+        log.warning("%s: not annotated at all (-1), not scored", shorten(names, SHOWN))
 
 
 def segment_sample(

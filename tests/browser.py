@@ -16,7 +16,16 @@ from typing import Any
 NAMES = ("chromium", "chromium-headless-shell", "chromium-browser", "google-chrome", "chrome")
 #: Seconds to wait for an answer; machines may be busy.
 PATIENCE = 60.0
-KEYS = {"Tab": 9, "Enter": 13, " ": 32, "ArrowLeft": 37, "ArrowRight": 39, "End": 35, "Home": 36}
+KEYS = {
+    "Escape": 27,
+    "Tab": 9,
+    "Enter": 13,
+    " ": 32,
+    "ArrowLeft": 37,
+    "ArrowRight": 39,
+    "End": 35,
+    "Home": 36,
+}
 
 
 def find_browser() -> str | None:

@@ -178,3 +178,36 @@ def test_models_are_compared_by_one_scoring():
         for planes in (True, False)
     )
     assert by_plane.regions["v_rand_merge"] > by_volume.regions["v_rand_merge"]
+
+
+def test_images_without_annotation_are_not_scored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """They say nothing, neither good nor bad."""
+    for folder, images in (("truth", {"a": TWO, "b": EMPTY - 1}), ("found", {"a": ONE, "b": ONE})):
+        (tmp_path / folder).mkdir()
+        for name, labels in images.items():
+            tifffile.imwrite(tmp_path / folder / f"{name}.tif", labels)
+    results = score_folders(tmp_path / "truth", tmp_path / "found", axes="YX")
+    assert [name for name, _ in results] == ["a"]
+    assert "b: not annotated at all (-1), not scored" in caplog.text
+    (tmp_path / "truth/a.tif").unlink()
+    (tmp_path / "found/a.tif").unlink()
+    with pytest.raises(DataError, match="nothing to score, as all pixels of b are -1"):
+        score_folders(tmp_path / "truth", tmp_path / "found", axes="YX")
+    image = np.zeros((1, *EMPTY.shape), np.float32)
+    with pytest.raises(DataError, match="nothing to score"):
+        list(
+            score_samples(
+                SimpleNamespace(), [Sample("b", image, EMPTY - 1)], scoring=ObjectScoring()
+            )
+        )
+
+
+def test_images_in_place_of_labels_are_remarked_on(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    noise = np.random.default_rng(0).integers(100, 160, (40, 60))
+    truth = write(tmp_path / "truth", a=TWO.repeat(10, 0).repeat(10, 1))
+    score_folders(truth, write(tmp_path / "images", a=noise))
+    assert "a.tif: is it a label image? grey mask" in caplog.text

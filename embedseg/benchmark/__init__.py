@@ -6,6 +6,7 @@
     benchmark.py   The benchmark: all entries trained for equal time and scored alike
     comparison.py  Comparison of runs: table and curves
     entries.py     Entries of a benchmark, and the setup that its runs share
+    predicted.py   Label images that the runs of a benchmark made
     records.py     Records of runs: grouped, named, read and written
     run.py         One run: training and scoring in a separate process
 """

@@ -5,6 +5,7 @@ from .comparison import (
     save_curves as save_curves,
 )
 from .entries import BenchmarkSetup as BenchmarkSetup, list_entries as list_entries
+from .predicted import read_predicted as read_predicted, run_config as run_config
 from .records import (
     GROUP_KEYS as GROUP_KEYS,
     Record as Record,

@@ -68,8 +68,8 @@ class BenchmarkSetup:
     data : Path
         Data folder.
     folder : Path
-        Output folder: `benchmark.json`, `benchmark.md`, `benchmark.png`, and a model per run in
-        `runs`.
+        Output folder: `benchmark.json`, `benchmark.md`, `benchmark.png`, a model per run in
+        `runs`, and its label images of the split in `labels`.
     split : str
         Split that is scored.
     options : DataOptions
@@ -91,6 +91,10 @@ class BenchmarkSetup:
     def baseline(self) -> str:
         """Name of the baseline without training."""
         return MOST_FREQUENT if self.options.classes else OTSU
+
+    def predicted(self, run: str) -> Path:
+        """Return the folder with the label images of a run, by its name."""
+        return self.folder / "labels" / (run or "-")
 
     def shared_settings(self) -> dict[str, Any]:
         """Return the settings that runs must share to be compared."""

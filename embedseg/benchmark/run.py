@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Any
@@ -19,6 +19,7 @@ from tqdm.auto import tqdm
 
 from embedseg.benchmark.baseline import otsu_watershed, predict_most_frequent
 from embedseg.benchmark.entries import BenchmarkSetup, Entry
+from embedseg.benchmark.predicted import write_predicted
 from embedseg.data import Sample, load_split
 from embedseg.evaluation import segment_sample
 from embedseg.model import Config, measure_data
@@ -76,7 +77,14 @@ def run_training(arguments: tuple[BenchmarkSetup, Entry, Config, bool]) -> dict[
 
     last = model.history[-1]
     return asdict(entry) | {
-        **_score_split(setup, segment, config.method.scoring(), config.channels),
+        "name": entry.name,
+        **_score_split(
+            replace(setup, options=config.data),
+            entry.name,
+            segment,
+            config.method.scoring(),
+            config.channels,
+        ),
         "net": config.net.type,
         "ndim": config.ndim,
         "steps": int(last["step"]),
@@ -95,12 +103,14 @@ def run_baseline(setup: BenchmarkSetup) -> dict[str, Any]:
         scoring: Scoring = ClassScoring(tuple(each.name for each in classes))
         scored = _score_split(
             setup,
+            setup.baseline,
             lambda sample: predict_most_frequent(sample.labels.shape, stats.frequencies),
             scoring,
         )
     else:
         scored = _score_split(
             setup,
+            setup.baseline,
             lambda sample: otsu_watershed(
                 sample.image, sample.spacing or (1.0,) * sample.labels.ndim
             ),
@@ -108,6 +118,7 @@ def run_baseline(setup: BenchmarkSetup) -> dict[str, Any]:
         )
     entry = asdict(Entry(setup.baseline, preset="", minutes=0))
     return entry | {
+        "name": setup.baseline,
         "steps": 0,
         "trained": 0.0,
         "parameters": 0,
@@ -119,12 +130,20 @@ def run_baseline(setup: BenchmarkSetup) -> dict[str, Any]:
 
 def _score_split(
     setup: BenchmarkSetup,
+    run: str,
     segment: Callable[[Sample], Labels],
     scoring: Scoring,
     channels: int | None = None,
 ) -> dict[str, Any]:
-    """Segment the images of the split, read for a model; return their scores and the speed."""
-    samples = load_split(setup.data, setup.split, setup.options, channels)
+    """Segment the images of the split, read for a model; return their scores and the speed.
+
+    The labels are written to the folder of the run.
+    """
+    samples = [
+        sample
+        for sample in load_split(setup.data, setup.split, setup.options, channels)
+        if sample.annotated
+    ]
     segment(samples[0])  # compiles what is compiled on first use
     results, seconds = [], 0.0
     for sample in tqdm(samples, desc="segment", disable=not sys.stderr.isatty(), leave=False):
@@ -132,6 +151,7 @@ def _score_split(
         labels = segment(sample)
         seconds += time.perf_counter() - begun
         results.append((sample.name, scoring.compare(sample.labels, labels)))
+        write_predicted(setup, run, sample, labels)
     pixels, summary = sum(sample.labels.size for sample in samples), scoring.summarise(results)
     return {
         "ndim": samples[0].labels.ndim,

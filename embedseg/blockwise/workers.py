@@ -15,6 +15,7 @@ from typing import Any, Protocol
 from embedseg.blockwise.job import BlockJob
 from embedseg.blockwise.options import BlockOptions
 from embedseg.blockwise.steps import decode_block, make_maps, release_maps
+from embedseg.common import missing_library
 from embedseg.types import UsageError
 
 log = logging.getLogger("embedseg")
@@ -241,8 +242,8 @@ def _on_worker(job: BlockJob) -> BlockJob:
 def _import_dask() -> tuple[Any, Any]:
     try:
         return import_module("dask"), import_module("distributed")
-    except ImportError:
-        raise UsageError("several workers need dask: pip install 'embedseg-nd[large]'") from None
+    except ImportError as error:
+        raise missing_library("several workers need", error, "large") from None
 
 
 def _client(options: BlockOptions) -> AbstractContextManager[Any]:

@@ -37,7 +37,7 @@ from embedseg.cli.options import (
 from embedseg.cli.plots import plot_option
 
 #: Files and the folder that are written.
-RESULTS = ("benchmark.json", "benchmark.md", "benchmark.png", "report.html", "runs")
+RESULTS = ("benchmark.json", "benchmark.md", "benchmark.png", "report.html", "labels", "runs")
 
 
 @command(
@@ -184,9 +184,10 @@ def benchmark(
         records,
         command=command_line(context),
         title=f"Benchmark on {data.name}: {split}",
+        setup=bench,
     )
     show_result({"runs": records}, "\n".join(comparison_table(records)), json)
     say(
-        f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, and the "
-        "models in runs"
+        f"written to {output}: benchmark.json, benchmark.md, benchmark.png, report.html, the "
+        "models in runs and their labels"
     )

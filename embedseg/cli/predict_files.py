@@ -229,6 +229,20 @@ def _class_folders(segmenter: Segmenter, classes: list[str], output: Path) -> di
 # -- one file --------------------------------------------------------------------------------------
 def _try_file(job: _Job, path: Path, target: Path, place: str) -> bool:
     """Segment a file and print what was found, or what is wrong with it; return success."""
+    from embedseg.common import lock_output
+    from embedseg.images import check_origin, identify_image
+
+    with lock_output(target):
+        # Since the first look at the folder, another process may have made them.
+        if not job.request.overwrite and target.exists():
+            check_origin(target, {"image": identify_image(path), **job.origin})
+            say(f"{place} {_shown(job, path)}: made meanwhile by another process")
+            return True
+        return _try_alone(job, path, target, place)
+
+
+def _try_alone(job: _Job, path: Path, target: Path, place: str) -> bool:
+    """Segment a file that no other process segments; see `_try_file`."""
     from embedseg.common import disk_is_full
     from embedseg.types import UsageError
 

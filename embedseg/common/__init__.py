@@ -2,6 +2,7 @@
 
 ::
 
+    extras.py    Libraries that are not installed with the package, but with one of its extras
     files.py     Files and folders: what may be written, and written whole or not at all
     locking.py   Locks: one process at a time works in a folder
     machine.py   Memory of the machine

@@ -1,3 +1,4 @@
+from .extras import missing_library as missing_library
 from .files import (
     FULL as FULL,
     check_not_inputs as check_not_inputs,
@@ -13,7 +14,7 @@ from .files import (
     write_rows as write_rows,
     write_text as write_text,
 )
-from .locking import LOCK as LOCK, lock_folder as lock_folder
+from .locking import LOCK as LOCK, lock_folder as lock_folder, lock_output as lock_output
 from .machine import free_memory as free_memory, total_memory as total_memory
 from .picking import pick_evenly as pick_evenly
 from .progress import Progress as Progress, Stopped as Stopped, open_bar as open_bar

@@ -319,10 +319,10 @@ def remove_partial_files(folder: Path) -> None:
 
 def _part(path: Path) -> Path:
     """Return the hidden name under which this process writes a file."""
-    return path.with_name(f"{_hidden(path)}.{os.getpid()}-{_host()}.part")
+    return path.with_name(f"{hidden_name(path)}.{os.getpid()}-{_host()}.part")
 
 
-def _hidden(path: Path) -> str:
+def hidden_name(path: Path) -> str:
     """Return the beginning of that name; shortened if need be, so that the whole is allowed."""
     # The longest number of a process has 10 digits, or "-" and "." more around a host of 8.
     room = _longest_name(path.parent) - len("..1234567890-12345678.part")
@@ -339,7 +339,7 @@ def _host() -> str:
 
 def _remove_parts(path: Path) -> None:
     """Remove what killed processes left of a file or a folder."""
-    start = _hidden(path)
+    start = hidden_name(path)
     for part in path.parent.glob(f"{glob.escape(start)}.*.part"):
         if re.fullmatch(re.escape(start) + r"\.\d+(-[0-9a-f]{8})?\.part", part.name):
             _remove_if_left(part)

@@ -23,3 +23,4 @@ from .samples import (
     warn_of_unused as warn_of_unused,
 )
 from .statistics import Statistics as Statistics, compute_statistics as compute_statistics
+from .swapped import find_grey as find_grey

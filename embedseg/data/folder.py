@@ -14,6 +14,14 @@ from embedseg.images import CONTAINERS, LABEL, check_link, expand_inputs, stem
 from embedseg.types import DataError
 
 SPLITS = ("train", "val", "test")
+#: Other names, in lower case, that people give to these folders.
+OTHER_NAMES = {
+    **{name: name for name in SPLITS},
+    "training": "train",
+    "valid": "val",
+    "validation": "val",
+    "testing": "test",
+}
 #: Folder of the masks beside `images`.
 MASKS = "masks"
 
@@ -58,6 +66,27 @@ def find_splits(root: Path | str, masks: str = MASKS) -> dict[str, Split]:
             "(and perhaps the same under val and test)"
         )
     return splits
+
+
+def find_misnamed_splits(root: Path) -> list[tuple[Path, str]]:
+    """Return folders with images that are no splits by their names, and the names that are meant.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> root = Path(tempfile.mkdtemp())
+    >>> (root / "Validation" / "images").mkdir(parents=True)
+    >>> [(path.name, name) for path, name in find_misnamed_splits(root)]
+    [('Validation', 'val')]
+    """
+    if not root.is_dir():
+        return []
+    found = {path.name: path for path in sorted(root.iterdir()) if (path / "images").is_dir()}
+    return [
+        (path, OTHER_NAMES[name.lower()])
+        for name, path in found.items()
+        if name not in SPLITS and name.lower() in OTHER_NAMES
+    ]
 
 
 def find_pairs(root: Path | str, split: str, masks: str = MASKS) -> tuple[Pairs, str]:

@@ -14,7 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from embedseg.data.folder import Split, find_splits, pair_split, split_validation
+from embedseg.data.folder import (
+    Split,
+    find_misnamed_splits,
+    find_splits,
+    pair_split,
+    split_validation,
+)
 from embedseg.data.options import DataOptions
 from embedseg.data.pair_check import PairFacts, check_pair, measure_objects
 from embedseg.data.problems import PROBLEMS, Finding, Report, make_finding
@@ -68,6 +74,12 @@ def check_folder(
             facts.append(checked)
     facts = _as_grey(facts)
     findings += _compare(facts, instances)
+    findings += _twice(facts)
+    findings += [
+        make_finding("folder with another name", path, f"is it meant to be {name}?")
+        for path, name in find_misnamed_splits(Path(root))
+    ]
+    findings += _named_otherwise(facts, chosen=options.channels is not None)
     if facts and options.ignore_label is not None and not any(fact.ignored for fact in facts):
         found = f"no mask has the value {options.ignore_label}"
         findings.append(make_finding("unused label", root, found))
@@ -175,6 +187,34 @@ def _mixed(
             for fact in facts
             if describe(fact) != usual
         )
+
+
+def _twice(facts: Sequence[PairFacts]) -> Iterator[Finding]:
+    """Find images with the same pixels as one before."""
+    seen: dict[str, Path] = {}
+    for fact in facts:
+        first = seen.setdefault(fact.digest, fact.image)
+        if fact.digest and first is not fact.image:
+            yield make_finding("image occurs twice", fact.image, f"the same pixels as {first}")
+
+
+def _named_otherwise(facts: Sequence[PairFacts], *, chosen: bool) -> Iterator[Finding]:
+    """Find images whose channels have other names than those of the first, or another order.
+
+    A single channel may have any name, unless it was chosen from several.
+    """
+    first = facts[0] if facts else None
+    for fact in facts:
+        if first is None or fact.channels != first.channels or (fact.channels == 1 and not chosen):
+            continue
+        if fact.channel_names != first.channel_names:
+            same = sorted(fact.channel_names) == sorted(first.channel_names)
+            named, usual = (", ".join(each.channel_names) or "no names" for each in (fact, first))
+            yield make_finding(
+                "order of channels differs" if same else "names of channels differ",
+                fact.image,
+                f"{named}, but {first.image.name} has {usual}",
+            )
 
 
 def _tiny(facts: Sequence[PairFacts]) -> Iterator[Finding]:

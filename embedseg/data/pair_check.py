@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -47,7 +48,8 @@ class PairFacts:
     `elongations`; `contact` is the share of their outline that touches others. For a mask of
     classes they are empty, and `values` holds the pixels of each value. `ignored` is whether the
     mask has the value of `DataOptions.ignore_label`; `grey` whether the image has equal colours: a
-    grey image that was saved as RGB or RGBA.
+    grey image that was saved as RGB or RGBA. Images with equal pixels have the same `digest`;
+    it is empty for constant ones.
     """
 
     split: str
@@ -69,6 +71,7 @@ class PairFacts:
     contact: float
     values: Mapping[int, int]
     ignored: bool
+    digest: str
 
     @property
     def ndim(self) -> int:
@@ -127,6 +130,7 @@ def check_pair(
     values: dict[int, int] = {}
     if objects:
         findings += _label_warnings(mask_path, frames)
+        findings += _largest_value(mask, options)
         measured = [measure_objects(np.maximum(frame, 0), frame < 0) for frame in frames]
     else:
         counted = np.unique(np.stack(frames), return_counts=True)
@@ -158,6 +162,7 @@ def check_pair(
         float(np.mean([contact_share(frame) for frame in shown])) if shown else 0.0,
         values,
         bool((mask.data == options.ignore_label).any()),
+        _digest(image.data),
     )
 
 
@@ -255,6 +260,24 @@ def _label_warnings(path: Path, frames: Sequence[Labels]) -> Iterator[Finding]:
     if gaps := sum(int(ids[-1]) - len(ids) for ids in map(object_ids, frames) if len(ids)):
         yield make_finding(
             "gaps in numbering", path, f"{gaps} numbers below the highest are not used"
+        )
+
+
+def _digest(data: NDArray[Any]) -> str:
+    """Return what pixels have in common with equal ones only; empty for a constant image."""
+    varied = data.size and (data != data.flat[0]).any()
+    return hashlib.blake2b(np.ascontiguousarray(data)).hexdigest() if varied else ""
+
+
+def _largest_value(mask: Image, options: DataOptions) -> Iterator[Finding]:
+    """Find labels that may have been -1 before they were saved as 16 bits without a sign."""
+    largest = np.iinfo(np.uint16).max
+    if mask.data.dtype != np.uint16 or options.ignore_label == largest:
+        return
+    pixels = int((mask.data == largest).sum())
+    if pixels and len(np.unique(mask.data)) < largest / 2:
+        yield make_finding(
+            "largest value of the type", mask.path or "", f"{pixels} pixels are {largest}"
         )
 
 

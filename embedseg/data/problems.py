@@ -15,6 +15,15 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
         "error",
         "make DATA/train/images and DATA/train/masks; --masks names another folder with masks",
     ),
+    "folder with another name": ("warning", "rename it; only train, val and test are read"),
+    "image occurs twice": (
+        "warning",
+        "keep one of them: scores say nothing about images that were trained on",
+    ),
+    "largest value of the type": (
+        "warning",
+        "if it marks pixels that are not annotated, pass it as --ignore-label",
+    ),
     "file without partner": (
         "error",
         "add or remove files until every image has one mask, of "
@@ -79,6 +88,11 @@ PROBLEMS: dict[str, tuple[Literal["error", "warning"], str]] = {
     "float mask": ("warning", "nothing: all values are whole numbers; integers are smaller"),
     "pixels without image": ("warning", "nothing: they are left out of training and prediction"),
     "equal colours": ("warning", "nothing: such images are read as grey"),
+    "order of channels differs": ("warning", "nothing: channels are read by their names"),
+    "names of channels differ": (
+        "warning",
+        "check that the channels of all images show the same; --channel chooses those to read",
+    ),
     "constant image": ("warning", "check that the file holds an image"),
     "tiny objects": ("warning", "remove them if they are specks left from annotation"),
     "object counts differ": (

@@ -63,6 +63,8 @@ class Sample:
         File of the image.
     semantic : bool
         Whether the labels are classes.
+    channels : tuple of str
+        Names of the channels; empty unless all are known.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Sample:
     spacing: Spacing | None = None
     path: Path | None = None
     semantic: bool = False
+    channels: tuple[str, ...] = ()
 
     @property
     def annotated(self) -> bool:
@@ -151,8 +154,8 @@ def load_pairs(
         for image, mask in tqdm(pairs, desc="reading", disable=not progress)
         for sample in read_pair(image, mask, options, channels)
     ]
-    if channels is None and not options.channels:
-        samples = _as_grey(samples)
+    if channels is None:
+        samples = _in_one_order(samples if options.channels else _as_grey(samples))
     first = samples[0]
     for sample in samples:
         if (sample.image.ndim, len(sample.image)) != (first.image.ndim, len(first.image)):
@@ -176,7 +179,50 @@ def _as_grey(samples: list[Sample]) -> list[Sample]:
         coloured,
         len(samples),
     )
-    return [replace(sample, image=sample.image[:1]) for sample in samples]
+    return [replace(sample, image=sample.image[:1], channels=()) for sample in samples]
+
+
+def common_channels(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """Return the names of the channels of all samples, as in the first; empty if some differ.
+
+    Examples
+    --------
+    >>> image, labels = np.zeros((2, 1, 1), np.float32), np.ones((1, 1), np.int32)
+    >>> one = Sample("a", image, labels, channels=("DAPI", "GFP"))
+    >>> common_channels([one, Sample("b", image, labels, channels=("GFP", "DAPI"))])
+    ('DAPI', 'GFP')
+    >>> common_channels([one, Sample("b", image, labels)])
+    ()
+    """
+    first = samples[0].channels
+    same = len(set(first)) == len(first) and all(
+        sorted(sample.channels) == sorted(first) for sample in samples
+    )
+    return first if same else ()
+
+
+def _in_one_order(samples: list[Sample]) -> list[Sample]:
+    """Return samples whose channels lie in the order of the first, if all have the same names."""
+    first = samples[0].channels
+    others = [sample for sample in samples if sample.channels != first]
+    if not others or any(len(sample.image) != len(samples[0].image) for sample in others):
+        return samples
+    listed = " and ".join(
+        ", ".join(each.channels) or "no names" for each in (samples[0], others[0])
+    )
+    where = f"{samples[0].path} and {others[0].path} name their channels {listed}"
+    if not common_channels(samples):
+        log.warning("%s: they are read in the order of the files", where)
+        return samples
+    log.warning("%s: read by name", where)
+    return [
+        replace(
+            sample,
+            image=sample.image[[sample.channels.index(name) for name in first]],
+            channels=first,
+        )
+        for sample in samples
+    ]
 
 
 def read_pair(
@@ -212,6 +258,7 @@ def read_pair(
             spacing,
             image_path,
             options.classes is not None,
+            image.channels,
         )
         for name, frame, labels in zip(names, pixels, masks, strict=True)
     ]

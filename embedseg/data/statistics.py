@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.data.classes import ClassOptions
-from embedseg.data.samples import Sample
+from embedseg.data.samples import Sample, common_channels
 from embedseg.labels import (
     box_corners,
     complete_axes,
@@ -56,6 +56,8 @@ class Statistics:
         Classes of masks that hold classes; then there are no objects.
     frequencies : tuple of float
         Share of the annotated pixels that belong to each class.
+    channel_names : tuple of str
+        Names of several channels, if all images have the same.
     """
 
     ndim: int
@@ -72,6 +74,7 @@ class Statistics:
     contact: float = 0.0
     classes: tuple[ClassOptions, ...] = ()
     frequencies: tuple[float, ...] = ()
+    channel_names: tuple[str, ...] = ()
 
 
 def compute_statistics(
@@ -125,6 +128,7 @@ def compute_statistics(
         float(np.mean(contacts)) if contacts else 0.0,
         tuple(classes or ()),
         _frequencies(samples, len(classes or ())),
+        common_channels(samples) if len(samples[0].image) > 1 else (),
     )
 
 

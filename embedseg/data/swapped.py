@@ -46,10 +46,11 @@ def find_swap(image: NDArray[Any], labels: Labels, *, objects: bool) -> tuple[st
     varied = labels.size and labels.min() != labels.max()
     if varied and any(np.array_equal(channel, labels) for channel in image):
         return "mask equals image", "the same values in both"
-    return _grey(labels) if objects else None
+    return find_grey(labels) if objects else None
 
 
-def _grey(labels: Labels) -> tuple[str, str] | None:
+def find_grey(labels: Labels) -> tuple[str, str] | None:
+    """Return the problem if labels look like an image, and what shows it; see `find_swap`."""
     _, piece_sizes, owners = measure_pieces(labels)
     _, owner = np.unique(owners, return_inverse=True)
     sizes = np.bincount(owner, piece_sizes)

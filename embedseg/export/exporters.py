@@ -11,6 +11,7 @@ from embedseg.common import (
     Registry,
     check_output_file,
     check_output_folder,
+    missing_library,
     write_file,
     write_folder,
 )
@@ -177,4 +178,4 @@ def require(module: str, extra: str) -> Any:
     try:
         return import_module(module)
     except ImportError as error:
-        raise UsageError(f"this needs {error.name}: pip install 'embedseg-nd[{extra}]'") from error
+        raise missing_library("this needs", error, extra) from error

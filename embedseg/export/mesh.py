@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from embedseg.common import shorten
+from embedseg.common import missing_library, shorten
 from embedseg.export.smoothing import decimated, edges_of, smoothed, volume_and_area
 from embedseg.labels import boxes_by_label
 from embedseg.types import Box, DataError, Spacing, UsageError, check_labels
@@ -177,7 +177,7 @@ def libraries() -> Any:
         import fast_simplification  # noqa: F401
         import trimesh
     except ImportError as error:
-        raise UsageError(f"meshes need {error.name}: pip install 'embedseg-nd[mesh]'") from error
+        raise missing_library("meshes need", error, "mesh") from error
     return trimesh
 
 

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from embedseg.common import missing_library
 from embedseg.images.axes import SPACE
 from embedseg.images.content import Content, Layout, check_memory, make_plain_layout, usable_sizes
-from embedseg.types import DataError, UsageError
+from embedseg.types import DataError
 
 #: Suffixes of files that hold several arrays by name.
 CONTAINERS = (".h5", ".hdf5")
@@ -37,7 +38,7 @@ def open_hdf5(path: Path, name: str | None = None) -> Iterator[tuple[Any, Layout
     try:
         import h5py
     except ImportError as error:
-        raise UsageError(f"{path}: needs h5py: pip install 'embedseg-nd[hdf5]'") from error
+        raise missing_library(f"{path}: needs", error, "hdf5") from error
     with h5py.File(path, "r") as file:
         sets: dict[str, Any] = {}
         file.visititems(

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.common import missing_library
 from embedseg.images.content import check_memory
 from embedseg.images.parts import choose_part
-from embedseg.types import UsageError
 
 #: The bioio plugin for each suffix.
 PLUGINS = {".czi": "bioio-czi", ".nd2": "bioio-nd2", ".lif": "bioio-lif"}
@@ -50,16 +50,12 @@ def read_microscope(
         from bioio import BioImage
         from bioio_base.exceptions import UnsupportedFileFormatError
     except ImportError as error:
-        raise UsageError(
-            f"{path}: needs bioio and {plugin}: pip install 'embedseg-nd[bioio]'"
-        ) from error
+        raise missing_library(f"{path}: needs {plugin} and", error, "bioio") from error
     try:
         image = BioImage(path)
     except UnsupportedFileFormatError as error:
-        raise UsageError(
-            f"{path}: {plugin} cannot read it, or is not installed: "
-            "pip install 'embedseg-nd[bioio]'"
-        ) from error
+        needs = f"{path}: cannot be read by {plugin}, or needs"
+        raise missing_library(needs, ImportError(name=plugin), "bioio") from error
     image.set_scene(choose_part(path, image.scenes, part))
     check_memory(path, image.shape, image.dtype)
     axes, data = str(image.dims.order), np.asarray(image.data)

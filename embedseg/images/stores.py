@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from embedseg.common import missing_library
 from embedseg.images.chunks import unreadable
 from embedseg.images.content import Layout
 from embedseg.images.multiscales import read_array_layout, read_channel_names, read_image_layout
@@ -51,8 +52,7 @@ def translate_errors(source: str) -> Iterator[None]:
     except (DataError, UsageError):
         raise
     except ImportError as error:
-        needs = f"needs {error.name}" if error.name else str(error)
-        raise UsageError(f"{source}: {needs}: pip install 'embedseg-nd[large]'") from error
+        raise missing_library(f"{source}: needs", error, "large") from error
     except Exception as error:  # decoders and networks raise anything
         raise unreadable(f"{source}:", error) from error
 

@@ -261,7 +261,10 @@ def difference(one: Config, other: Config) -> str | None:
     """Return the reason why maps of two models cannot be averaged; None if they can."""
     if other.channels != one.channels:
         return f"it takes images of {other.channels} channel(s), not {one.channels}"
-    if other.data.channels != one.data.channels:
+    if other.data.channels != one.data.channels and None not in (
+        other.data.channels,
+        one.data.channels,
+    ):
         names = (", ".join(each.data.channels or ("all",)) for each in (other, one))
         return "it was trained on the channels {}, not {}".format(*names)
     reason = one.method.differs(other.method)

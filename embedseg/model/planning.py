@@ -170,6 +170,10 @@ def plan_from(
     planned = planned.plan(stats)
     # The net of the recipe asked for by its name is that of the recipe, not a bare one.
     chosen = chosen if net in (None, chosen.type) else net_options({"type": net})
+    reading = options or DataOptions()
+    if stats.channel_names and reading.channels is None:
+        # New images may hold them in another order.
+        reading = reading.model_copy(update={"channels": stats.channel_names})
     crop = chosen.fit_crop(_crop(stats), stats.spacing)
     batch = int(np.clip(round(BATCH_PIXELS[stats.ndim] / np.prod(crop)), 1, 16))
     config = Config(
@@ -178,7 +182,7 @@ def plan_from(
         spacing=stats.spacing,
         spacing_known=stats.spacing_known,
         extent=_extent(stats),
-        data=options or DataOptions(),
+        data=reading,
         normalize=base.normalize if base else Percentile(),
         method=planned,
         net=chosen,

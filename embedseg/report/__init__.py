@@ -2,6 +2,7 @@
 
 ::
 
+    benchmark_sections.py  Sections of a benchmark: errors and pictures of each kind of run
     charts.py            Charts as inline SVG
     contents.py          Contents of the pages, by command
     gallery.py           Galleries: numbers of all images, pictures of a few

@@ -13,6 +13,7 @@ import torch
 
 from embedseg.benchmark import (
     GROUP_KEYS,
+    BenchmarkSetup,
     Record,
     comparison_cells,
     format_curve_label,
@@ -22,13 +23,16 @@ from embedseg.common import __version__, pick_evenly, plural
 from embedseg.data import Sample, compute_statistics, load_training
 from embedseg.evaluation import segment_sample_objects
 from embedseg.model import ModelFolder, describe_data, measure_data
+from embedseg.report.benchmark_sections import run_sections
 from embedseg.report.charts import Chart, Series
 from embedseg.report.gallery import Gallery
 from embedseg.report.gallery_sections import (
+    MAX_ROWS,
     distribution_charts,
     format_score,
     format_sizes,
     headline_tiles,
+    images_table,
     picture_sections,
     score_sections,
 )
@@ -176,6 +180,11 @@ def prediction_page(
         [
             Section("Found", facts=facts, charts=distribution_charts(gallery)),
             *picture_sections(gallery),
+            Section(
+                "All images",
+                [f"The first {MAX_ROWS} of {n}."] if n > MAX_ROWS else [],
+                tables=[images_table(gallery)] if n else [],
+            ),
             *_model_sections(segmenter, folder),
             _reproduction_section(segmenter.device, command),
         ],
@@ -183,7 +192,13 @@ def prediction_page(
     )
 
 
-def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") -> Page:
+def benchmark_page(
+    records: Sequence[Record],
+    *,
+    title: str,
+    command: str = "",
+    setup: BenchmarkSetup | None = None,
+) -> Page:
     """Return the report of a benchmark.
 
     Parameters
@@ -191,6 +206,8 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
     records : sequence of dict
         As `embedseg.benchmark.run_benchmark` returns them.
     title, command : str
+    setup : BenchmarkSetup, optional
+        Of the benchmark: errors and pictures are made from its folder and data.
     """
     trained = [run for run in records if run["minutes"]]
     name, meaning = records[0]["main"]
@@ -210,6 +227,7 @@ def benchmark_page(records: Sequence[Record], *, title: str, command: str = "") 
         [
             Section("Comparison", tables=[comparison_cells(records)], charts=charts),
             Section("Runs", tables=[_runs_table(records)]),
+            *(run_sections(setup, records) if setup else []),
             _reproduction_section("cpu", command),
         ],
         _make_footer(),

@@ -24,22 +24,6 @@ def score_sections(gallery: Gallery) -> list[Section]:
     scoring, n = gallery.scoring, len(gallery.results)
     summary = scoring.summarise(gallery.results)
     ranks = [entry.rank for entry in gallery.entries if np.isfinite(entry.rank)]
-    rows = sorted(gallery.entries, key=lambda entry: (not np.isfinite(entry.rank), entry.rank))
-    heads = list(dict.fromkeys(key for entry in rows for key in entry.columns))
-    table = Table(
-        "Images, the worst first",
-        ("image", "size", "true", "found", *heads),
-        [
-            (
-                entry.name,
-                format_shape(entry.shape),
-                entry.truth,
-                entry.contents,
-                *(entry.columns.get(key, "") for key in heads),
-            )
-            for entry in rows[:MAX_ROWS]
-        ],
-    )
     paragraphs = [f"The {MAX_ROWS} worst of {n} images."] if n > MAX_ROWS else []
     by_image = (
         [
@@ -71,8 +55,29 @@ def score_sections(gallery: Gallery) -> list[Section]:
             charts=distribution_charts(gallery),
         ),
         *picture_sections(gallery),
-        Section("All images", paragraphs, tables=[table]),
+        Section("All images", paragraphs, tables=[images_table(gallery)]),
     ]
+
+
+def images_table(gallery: Gallery) -> Table:
+    """Return a table with a row for each image: what was found, and how good it is if known."""
+    truth = bool(gallery.results)
+    rows = sorted(gallery.entries, key=lambda entry: (not np.isfinite(entry.rank), entry.rank))
+    heads = list(dict.fromkeys(key for entry in rows for key in entry.columns))
+    return Table(
+        "Images, the worst first" if truth else "Images",
+        ("image", "size", *(["true"] if truth else []), "found", *heads),
+        [
+            (
+                entry.name,
+                format_shape(entry.shape),
+                *([entry.truth] if truth else []),
+                entry.contents,
+                *(entry.columns.get(key, "") for key in heads),
+            )
+            for entry in rows[:MAX_ROWS]
+        ],
+    )
 
 
 def picture_sections(gallery: Gallery) -> list[Section]:

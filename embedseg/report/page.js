@@ -1,5 +1,6 @@
 "use strict";
-// Buttons show and hide layers, of one image or of all; a slider moves through a volume.
+// Buttons show and hide layers, of one image or of all; a slider moves through a volume; a click on
+// an image, or its button, makes it as large as the window, and Escape takes that back.
 const press = (button, on) => button.setAttribute("aria-pressed", String(on));
 const pressed = (button) => button.getAttribute("aria-pressed") === "true";
 
@@ -12,8 +13,24 @@ function show(picture, layer, on) {
   picture.querySelector(".layers").textContent = seen.join(", ") || "nothing";
 }
 
+function enlarge(picture, on) {
+  for (const other of document.querySelectorAll(".picture.large")) other.classList.remove("large");
+  picture.classList.toggle("large", on);
+  document.body.classList.toggle("covered", on);
+  for (const button of document.querySelectorAll(".enlarge"))
+    press(button, on && picture.contains(button));
+}
+
+document.addEventListener("keydown", (event) => {
+  const picture = document.querySelector(".picture.large");
+  if (event.key === "Escape" && picture) enlarge(picture, false);
+});
+
 for (const picture of document.querySelectorAll(".picture")) {
-  for (const button of picture.querySelectorAll("button")) {
+  const toggle = () => enlarge(picture, !picture.classList.contains("large"));
+  picture.querySelector(".stack").addEventListener("click", toggle);
+  picture.querySelector(".enlarge").addEventListener("click", toggle);
+  for (const button of picture.querySelectorAll("button[data-layer]")) {
     show(picture, button.dataset.layer, pressed(button));
     button.addEventListener("click", () => show(picture, button.dataset.layer, !pressed(button)));
   }

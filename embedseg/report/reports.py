@@ -79,7 +79,7 @@ def write_prediction_report(
 
 
 def write_benchmark_report(
-    path: Path | str, records: Sequence[Record], *, title: str = "Benchmark", command: str = ""
+    path: Path | str, records: Sequence[Record], *, title: str = "Benchmark", **known: Any
 ) -> bool:
     """Write the report of a benchmark; see `write_training_report`."""
-    return write_page(path, lambda: benchmark_page(records, title=title, command=command))
+    return write_page(path, lambda: benchmark_page(records, title=title, **known))

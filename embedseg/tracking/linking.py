@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from embedseg.common import missing_library
 from embedseg.labels import assign_pairs
 from embedseg.tracking.costs import (
     Costs,
@@ -58,7 +59,7 @@ def check_tracker() -> None:
     try:
         import laptrack  # noqa: F401
     except ImportError as error:
-        raise UsageError(f"tracks need {error.name}: pip install 'embedseg-nd[track]'") from error
+        raise missing_library("tracks need", error, "track") from error
 
 
 def link_frames(

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from embedseg.types import UsageError
+from embedseg.common import missing_library
 
 #: Name of the folder of a log in that of a model.
 LOGS = "tensorboard"
@@ -35,10 +35,8 @@ class Board:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", DeprecationWarning)  # of TensorBoard's own parts
                 from torch.utils.tensorboard import SummaryWriter
-        except ImportError:
-            raise UsageError(
-                "train.tensorboard needs TensorBoard: pip install 'embedseg-nd[log]'"
-            ) from None
+        except ImportError as error:
+            raise missing_library("train.tensorboard needs", error, "log") from None
         self.writer = SummaryWriter(str(folder))
 
     def row(self, row: Mapping[str, float]) -> None:

@@ -1,6 +1,7 @@
 """Benchmarks: entries, records, refused settings, and the table."""
 
 import json
+import re
 import shutil
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from embedseg.benchmark.baseline import otsu_watershed
 from embedseg.benchmark.entries import Entry
 from embedseg.data import DataOptions
 from embedseg.images import blobs, write_blobs
+from embedseg.report import write_benchmark_report
 from embedseg.scoring import ObjectScoring, score
 from embedseg.types import DataError, UsageError
 
@@ -150,6 +152,15 @@ def test_a_comparison_is_kept_and_goes_on(data, tmp_path):
         assert run["steps"] > 0 and run["trained"] < 1 and run["parameters"] > 1000
     assert json.loads((setup.folder / "benchmark.json").read_text()) == first
     assert (setup.folder / "benchmark.png").stat().st_size > 10_000
+    # Each has its label images, and the page shows the same images and the errors of each.
+    names = sorted(path.name for path in (data / "test/images").iterdir())
+    for run in first:
+        assert sorted(path.name for path in setup.predicted(run["name"]).iterdir()) == names
+    assert write_benchmark_report(tmp_path / "report.html", first, setup=setup)
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    for label in ("otsu-watershed 2D", "embedding unet 2D", "boundary unet 2D"):
+        assert f">Errors: {label}</h2>" in page and f">Images: {label}</h2>" in page
+    assert len(re.findall('<img[^>]*data-layer="truth"', page)) == 3 * len(names)
     # The settings that only one of the two methods has did not keep the other from running.
     held = json.loads(
         (

@@ -327,20 +327,20 @@ def test_nothing_is_replaced_unasked(tmp_path: Path, run: Run) -> None:
 
 
 @pytest.mark.parametrize(
-    ("library", "name", "extra"),
+    ("library", "name", "command"),
     [
-        ("roifile", "a.zip", "rois"),
-        ("zarr", "a.zarr", "large"),
+        ("roifile", "a.zip", "pip install roifile"),
+        ("zarr", "a.zarr", "pip install bokeh 'dask[distributed]' ome-zarr zarr"),
     ],
 )
 def test_a_missing_library_is_said_in_one_line(
-    library: str, name: str, extra: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+    library: str, name: str, command: str, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_labels(tmp_path / "a.tif", np.ones((5, 6), np.int32), None, "YX")
     monkeypatch.setitem(sys.modules, library, None)
     done = run("convert", tmp_path / "a.tif", "-o", tmp_path / name)
     assert done.code == 2
-    assert done.last == f"error: this needs {library}: pip install 'embedseg-nd[{extra}]'"
+    assert done.last == f"error: this needs {library}: {command}"
 
 
 def test_another_spacing_of_the_image_is_remarked_on(tmp_path: Path, run: Run) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -142,3 +143,34 @@ def test_what_made_a_label_image_leaves_its_metadata(
     assert read_origin(tmp_path / "a.tif") == origin and read_origin(tmp_path / "b.tif") is None
     with tifffile.TiffFile(tmp_path / "a.tif") as one, tifffile.TiffFile(tmp_path / "b.tif") as two:
         assert one.flags == two.flags
+
+
+def test_two_runs_do_not_make_one_file(
+    model: Path, image: Path, tmp_path: Path, run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from embedseg.cli import predict_files
+    from embedseg.common import lock_output
+
+    out = tmp_path / "out"
+    with lock_output(out / "a.tif"):
+        done = run("predict", model, image, "-o", out)
+    assert (done.code, "a.tif: another process is making it" in done.last) == (2, True)
+    # One that makes the second file while this one makes the first.
+    second, alone = Path(shutil.copy(image, tmp_path / "b.tif")), predict_files._predict_file
+    for origin, code, words in (
+        ("b.tif", 0, "b.tif: made meanwhile by another process"),
+        ("a.tif", 2, "b.tif: made with image"),
+    ):
+        assert run("predict", model, second, "-o", tmp_path / "made").code == 0
+        assert run("predict", model, image, "-o", tmp_path / "made").code == 0
+
+        def meanwhile(*given: Any, origin: str = origin) -> str:
+            out.mkdir(exist_ok=True)
+            shutil.copy(tmp_path / "made" / origin, out / "b.tif")
+            return alone(*given)
+
+        monkeypatch.setattr(predict_files, "_predict_file", meanwhile)
+        shutil.rmtree(out, ignore_errors=True)
+        done = run("predict", model, image, second, "-o", out)
+        monkeypatch.undo()
+        assert (done.code, words in done.err) == (code, True)

@@ -20,7 +20,7 @@ from embedseg.images import (
     write_labels,
 )
 
-pytest.importorskip("laptrack", reason="needs pip install 'embedseg-nd[track]'")
+pytest.importorskip("laptrack", reason="needs pip install '.[track]'")
 
 LIMITS = "tracks are guesses"
 #: The model is hardly trained: so that it finds anything.

@@ -147,3 +147,38 @@ def test_grey_images_may_be_saved_in_both_ways(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"v\.tif: 3 channel\(s\), the model has 1"):
         load_training(tmp_path)
     assert "mixed channels" in {each.problem for each in check_folder(tmp_path).findings}
+
+
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_channels_are_known_by_their_names_without_being_asked_for(
+    tmp_path: Path, ndim: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A model of all channels finds them in images that hold them in another order."""
+    image = pixels(ndim, 2)
+    add(tmp_path / "train", "one", image, ("DAPI", "GFP"))
+    add(tmp_path / "train", "two", image[::-1], ("GFP", "DAPI"))
+    add(tmp_path / "val", "one", image[::-1], ("GFP", "DAPI"))
+    loaded = load_training(tmp_path)
+    assert all(np.array_equal(sample.image[0], image[0]) for sample in loaded.train)
+    assert "two.tif name their channels DAPI, GFP and GFP, DAPI: read by name" in caplog.text
+    config = plan(tmp_path)
+    assert config.data.channels == ("DAPI", "GFP")
+    (val,) = load_split(tmp_path, "val", config.data, config.channels)
+    assert np.array_equal(val.image[0], image[0])
+    found = [(each.problem, each.file[-7:]) for each in check_folder(tmp_path).findings]
+    assert found.count(("order of channels differs", "two.tif")) == 1
+
+
+def test_channels_of_other_names_are_said(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    for name, channels in (("one", ("DAPI", "GFP")), ("two", ("DAPI", "RFP")), ("six", ())):
+        add(tmp_path / "train", name, pixels(2, 2), channels)
+    assert plan(tmp_path, options=DataOptions(val=1)).data.channels is None
+    assert "in the order of the files" in caplog.text
+    report = check_folder(tmp_path)
+    assert sum(each.problem == "names of channels differ" for each in report.findings) == 2
+    # One channel chosen by its number, of other images than one thinks.
+    add(tmp_path / "train", "six", pixels(2, 2)[::-1], ("GFP", "DAPI"))
+    report = check_folder(tmp_path, options=DataOptions(channels=("0",)))
+    assert [each.file[-7:] for each in report.findings if "channels differ" in each.problem] == [
+        "six.tif"
+    ]

@@ -36,7 +36,8 @@ def squares(shape=(40, 40), n=4):
 
 def add(root, name, mask, image=None, axes="YX", mask_axes=None, split="train"):
     if image is None:
-        image = np.random.default_rng(0).integers(0, 255, (40,) * len(axes)).astype(np.uint8)
+        rng = np.random.default_rng(list(f"{split}{name}".encode()))
+        image = rng.integers(0, 255, (40,) * len(axes)).astype(np.uint8)
     write(root / split / "images" / f"{name}.tif", image, axes)
     write(root / split / "masks" / f"{name}.tif", mask, mask_axes or axes)
 
@@ -198,7 +199,7 @@ def test_specks_and_many_torn_objects_are_not_semantic(tmp_path):
             tmp_path,
             f"many{i}",
             many.astype(np.uint16),
-            np.arange(60 * 40).reshape(60, 40).astype(np.uint16),
+            np.arange(i, i + 60 * 40).reshape(60, 40).astype(np.uint16),
         )
     report = check_folder(tmp_path)
     assert report.ok
@@ -317,3 +318,28 @@ def test_training_refuses_masks_that_tell_no_objects_apart(tmp_path: Path) -> No
         tifffile.imwrite(path, 255 * (tifffile.imread(path) > 0).astype(np.uint8))
     with pytest.raises(DataError, match=r"of 2 have few labels in many pieces; give every object"):
         check_masks(load_training(tmp_path).train)
+
+
+def test_an_image_that_occurs_twice_is_found(good):
+    """It would be trained on and scored."""
+    image = tifffile.imread(good / "train/images/good0.tif")
+    add(good, "other", squares(), image, split="test")
+    (found,) = check_folder(good).findings
+    assert (found.problem, found.severity) == ("image occurs twice", "warning")
+    assert found.file.endswith("test/images/other.tif") and "train/images/good0.tif" in found.found
+
+
+def test_folders_with_other_names_are_found(good):
+    (good / "val").rename(good / "Validation")
+    (good / "train").joinpath("notes").mkdir()
+    (found,) = check_folder(good).findings
+    assert found.file.endswith("Validation") and "meant to be val" in found.found
+
+
+def test_minus_one_saved_without_a_sign_is_found(good):
+    mask = squares()
+    mask[:3] = 65535
+    add(good, "marked", mask)
+    assert ("largest value of the type", "marked.tif") in problems(check_folder(good))
+    ignoring = check_folder(good, options=DataOptions(ignore_label=65535))
+    assert "largest value of the type" not in {each.problem for each in ignoring.findings}

@@ -635,4 +635,7 @@ def test_what_is_not_installed_is_named(
     monkeypatch.setitem(sys.modules, module, None)
     with pytest.raises(UsageError) as error:
         open_lazy(path)
-    assert str(error.value) == f"{path}: needs zarr: pip install 'embedseg-nd[large]'"
+    assert (
+        str(error.value)
+        == f"{path}: needs zarr: pip install bokeh 'dask[distributed]' ome-zarr zarr"
+    )

@@ -24,7 +24,7 @@ def test_files_of_microscopes_need_bioio(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_czi(tmp_path: Path) -> None:
-    czi = pytest.importorskip("pylibCZIrw.czi", reason="needs pip install 'embedseg-nd[bioio]'")
+    czi = pytest.importorskip("pylibCZIrw.czi", reason="needs pip install '.[bioio]'")
     with czi.create_czi(str(tmp_path / "a.czi")) as file:
         for z, c in np.ndindex(VOLUME.shape[:2]):
             file.write(VOLUME[z, c][..., np.newaxis], plane={"C": c, "Z": z, "T": 0})
@@ -74,7 +74,7 @@ class Scenes:
 def test_scenes_are_chosen_by_number_or_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bioio = pytest.importorskip("bioio", reason="needs pip install 'embedseg-nd[bioio]'")
+    bioio = pytest.importorskip("bioio", reason="needs pip install '.[bioio]'")
     monkeypatch.setattr(bioio, "BioImage", Scenes)
     touch(tmp_path, "a.lif")
     path = tmp_path / "a.lif"

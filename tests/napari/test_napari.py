@@ -33,9 +33,7 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 _settings = tempfile.TemporaryDirectory()
 atexit.register(_settings.cleanup)
 os.environ["NAPARI_CONFIG"] = str(Path(_settings.name) / "napari.yaml")
-pytest.importorskip(
-    "napari", reason="needs napari: pip install 'embedseg-nd[napari]'", exc_type=ImportError
-)
+pytest.importorskip("napari", reason="needs napari: pip install '.[napari]'", exc_type=ImportError)
 pytest.importorskip("pytestqt", reason="needs pytest-qt")
 _probe = subprocess.run(
     [sys.executable, "-c", "from qtpy.QtWidgets import QApplication; QApplication([])"],

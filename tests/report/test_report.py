@@ -656,7 +656,7 @@ def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser)
 
     def pressed(which: str) -> list[str]:
         found: list[str] = browser.run(
-            f"[...document.querySelectorAll('{which} button')]"
+            f"[...document.querySelectorAll('{which} button[data-layer]')]"
             ".map(b => b.getAttribute('aria-pressed'))"
         )
         return found
@@ -677,6 +677,19 @@ def test_layers_and_slices_by_mouse_and_keyboard(written: Any, browser: Browser)
     assert "3px" in browser.run("getComputedStyle(document.activeElement).outlineWidth")
     browser.click(".all button[data-layer=errors]")
     assert pressed(".all")[3] == pressed("#image-1")[3] == pressed("#image-3")[3] == "false"
+    # A click makes an image as large as the window, with its buttons; Escape takes that back.
+    width = "document.querySelector('#image-1 .stack').getBoundingClientRect().width"
+    large = "document.querySelector('#image-1 .enlarge').getAttribute('aria-pressed')"
+    before = browser.run(width)
+    browser.click("#image-1 .stack")
+    assert browser.run(large) == "true" and browser.run(width) > 1.2 * before
+    browser.press("Escape")
+    assert browser.run(large) == "false" and browser.run(width) == before
+    browser.run("document.querySelector('#image-1 .enlarge').focus()")
+    browser.press("Enter")
+    assert browser.run(large) == "true"
+    browser.press("Enter")
+    assert browser.run(large) == "false"
     if ndim == 3:
         browser.run("document.querySelector('#image-1 input').focus()")
         browser.press("Home")

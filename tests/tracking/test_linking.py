@@ -17,7 +17,7 @@ from embedseg.labels import assign_pairs, count_overlaps, object_ids
 from embedseg.tracking import Track, link_frames, list_tracks, split_gaps
 from embedseg.types import DataError, Labels, UsageError
 
-pytest.importorskip("laptrack", reason="needs pip install 'embedseg-nd[track]'")
+pytest.importorskip("laptrack", reason="needs pip install '.[track]'")
 
 #: Shape of a frame, and spacing.
 SPACES = [((128, 128), (1.0, 1.0)), ((32, 64, 64), (2.0, 1.0, 1.0))]

@@ -313,7 +313,7 @@ def test_missing_libraries_are_named(
         monkeypatch.setitem(sys.modules, library, None)
     found = run("export", flat, "-o", tmp_path / f"a{EXPORTERS[kind].suffix}")
     assert found.code == 2 and found.err.count("\n") == 1
-    assert "pip install 'embedseg-nd[zoo]'" in found.last
+    assert "pip install bioimageio.core onnx" in found.last
 
 
 # -- import ----------------------------------------------------------------------------------------

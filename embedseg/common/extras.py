@@ -1,0 +1,40 @@
+"""Libraries that are not installed with the package, but with one of its extras."""
+
+from __future__ import annotations
+
+import shlex
+
+from embedseg.types import UsageError
+
+#: Libraries of each extra that functions ask for; a test holds them to `setup.py`.
+EXTRAS: dict[str, tuple[str, ...]] = {
+    "bioio": ("bioio", "bioio-czi", "bioio-lif", "bioio-nd2"),
+    "hdf5": ("h5py",),
+    "large": ("bokeh", "dask[distributed]", "ome-zarr", "zarr"),
+    "log": ("tensorboard",),
+    "mesh": ("fast-simplification", "trimesh"),
+    "rois": ("roifile",),
+    "track": ("laptrack",),
+    "zoo": ("bioimageio.core", "onnx", "onnxruntime", "onnxscript", "pydantic<2.14"),
+}
+
+
+def missing_library(what: str, error: ImportError | None, extra: str) -> UsageError:
+    """Return an error that says how to install what is missing.
+
+    Parameters
+    ----------
+    what : str
+        What needs it, with a verb: "meshes need".
+    error : ImportError, optional
+        Of the import; names the library.
+    extra : str
+        The extra that installs it.
+
+    Examples
+    --------
+    >>> print(missing_library("meshes need", ImportError(name="trimesh"), "mesh"))
+    meshes need trimesh: pip install fast-simplification trimesh
+    """
+    name = (error and error.name) or EXTRAS[extra][0]
+    return UsageError(f"{what} {name}: pip install {shlex.join(EXTRAS[extra])}")
