@@ -68,7 +68,9 @@ def plan_blocks(
     """
     config, ndim = model.config, len(label_axes(image.axes))
     joining = JOININGS[config.method.join]
-    method = config.method.in_blocks(joining.joins_pieces)
+    # What needs the whole image gets it: its block holds no pieces.
+    pieces = joining.joins_pieces and not config.method.needs_whole()
+    method = config.method.in_blocks(pieces)
     _check_image(model, image, ndim)
     divisor = _divisor(model, ndim)
     load_source.cache_clear()

@@ -18,7 +18,7 @@ from embedseg.geometry import gaussian_smooth
 from embedseg.labels import centroids, drop_small, label_pieces, relabel
 from embedseg.methods.base import MOST_WEIGHT, JoinName
 from embedseg.methods.confidence import log_odds
-from embedseg.methods.graph_decoding import gasp, has_graphs, multicut
+from embedseg.methods.graph_decoding import gasp, has_graphs, join_small, multicut
 from embedseg.methods.instances import (
     InstanceMethod,
     describe_smallest,
@@ -70,14 +70,14 @@ class Boundary(InstanceMethod):
         pixels outside of them; or minima of the smoothed boundary map. From there objects grow over
         the foreground: along the boundary map, or along the distance for "watershed". "multicut"
         and "gasp" split the foreground into supervoxels and join those that no boundary separates,
-        see `embedseg.methods.graph_decoding`.
+        see `embedseg.methods.graph_decoding`; objects that are too small are joined to a neighbour.
     fg_threshold, boundary_threshold : float
         Foreground is above the first; seeds have a boundary value below the second.
     sigma : float
         Gaussian smoothing before extrema are sought, pixels of the finest axis.
     beta : float
-        For "multicut" and "gasp": the higher, the more objects; at 0.5 supervoxels with a mean
-        boundary of 0.5 between them neither attract nor repel each other.
+        For "multicut" and "gasp": the higher, the more objects. Supervoxels with a mean boundary of
+        1 - beta between them neither attract nor repel each other.
     supervoxel_size : int
         Supervoxels of fewer pixels are given to their neighbours.
     supervoxel_planes : bool
@@ -130,7 +130,7 @@ class Boundary(InstanceMethod):
         "pixels of the finest axis.",
     )
     beta: float = Field(
-        default=0.5,
+        default=0.4,
         ge=0.01,
         le=0.99,
         description="Multicut and gasp: the higher, the more objects.",
@@ -272,7 +272,8 @@ def _join_supervoxels(
         method.supervoxel_planes,
     )
     graph = graph_of(foreground, boundary, spacing, options)
-    return graph.paint(GRAPH_DECODERS[method.decoder](graph, method.beta))
+    clusters = GRAPH_DECODERS[method.decoder](graph, method.beta)
+    return graph.paint(join_small(graph, clusters, method.min_object_size))
 
 
 #: Decoders that join supervoxels, by name: from their graph and `beta` to clusters.

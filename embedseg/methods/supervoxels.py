@@ -187,7 +187,9 @@ def graph_of(
     >>> graph_of(np.ones((1, 7), np.float32), boundary, (1.0, 1.0), options).supervoxels.tolist()
     [[1, 1, 1, 2, 2, 2, 2]]
     """
-    digests = (hashlib.blake2b(np.ascontiguousarray(m)).digest() for m in (foreground, boundary))
+    digests = (
+        hashlib.blake2b(np.ascontiguousarray(m).data).digest() for m in (foreground, boundary)
+    )
     key = (*digests, foreground.shape, spacing, options)
     if key in _KEPT:
         _KEPT.move_to_end(key)
@@ -243,9 +245,9 @@ def _split(inside: Mask, edges: Floats, spacing: Spacing, options: SupervoxelOpt
     small = np.bincount(labels.ravel()) < options.smallest
     if small[1:].any() and not small[1:].all():
         labels = grow(height, np.where(small[labels], 0, labels).astype(np.int32), mask=inside)
-    # Pieces of the foreground without a core are regions of their own.
+    # Pieces of the foreground without a core are regions, too.
     rest = label_pieces(inside & (labels == 0))
-    return np.where(rest > 0, rest + labels.max(initial=0), labels).astype(np.int32)
+    return np.asarray(np.where(rest > 0, rest + labels.max(initial=0), labels), np.int32)
 
 
 def find_maxima(values: Floats) -> Mask:
