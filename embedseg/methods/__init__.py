@@ -5,6 +5,7 @@
     _embedding_loss_kernels.py  Compiled parts of the embedding loss on a CPU
     base.py                     The interface of a method
     boundary.py                 Boundary method: components, watershed or graph partition of maps
+    boundary_objects.py         Objects of boundary maps: their table, the evidence for each
     confidence.py               Confidence: the probability that an object is a true one
     embedding.py                Embedding method: offsets, bandwidths, seediness (Lalit et al. 2021)
     embedding_loss.py           Instance loss of the embedding method, in two equal implementations

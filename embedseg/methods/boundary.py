@@ -10,14 +10,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from pydantic import Field
-from scipy import ndimage
 from skimage.segmentation import watershed
 from torch import Tensor, nn
 
 from embedseg.geometry import gaussian_smooth
-from embedseg.labels import centroids, drop_small, label_pieces, relabel
+from embedseg.labels import drop_small, label_pieces, relabel
 from embedseg.methods.base import MOST_WEIGHT, JoinName
-from embedseg.methods.confidence import log_odds
+from embedseg.methods.boundary_objects import measure_objects
 from embedseg.methods.graph_decoding import gasp, has_graphs, join_small, multicut
 from embedseg.methods.instances import (
     InstanceMethod,
@@ -211,7 +210,7 @@ class Boundary(InstanceMethod):
         boundary = np.nan_to_num(maps["boundary"][0], nan=1)
         grown = DECODERS[self.decoder](self, foreground, boundary, maps.spacing)
         labels = relabel(drop_small(grown.astype(np.int32), self.min_object_size + 1))
-        table = _table(labels, foreground, boundary, maps.spacing)
+        table = measure_objects(labels, foreground, boundary, maps.spacing)
         start = np.multiply(maps.origin or (0,) * labels.ndim, maps.spacing)
         centres = (table["centre"] + start).astype(np.float32)
         return self.judged(labels, table | {"centre": centres})
@@ -293,33 +292,3 @@ DECODERS: dict[str, Callable[[Boundary, Floats, Floats, Spacing], NDArray[Any]]]
 
 def _grow(height: Floats, markers: NDArray[Any], inside: Mask) -> NDArray[Any]:
     return np.asarray(watershed(height, markers, mask=inside))  # type: ignore[no-untyped-call]
-
-
-def _table(
-    labels: NDArray[np.int32], foreground: Floats, boundary: Floats, spacing: Spacing
-) -> dict[str, NDArray[Any]]:
-    """Return one row per object; its position is the pixel of the highest confidence."""
-    numbers = np.arange(1, int(labels.max(initial=0)) + 1)
-    surest = ndimage.maximum_position(foreground - boundary, labels, numbers)
-    sizes = np.bincount(labels.ravel(), minlength=len(numbers) + 1)[1:].astype(np.int64)
-    inside, edge = (
-        np.array(ndimage.mean(values, labels, numbers), np.float32).reshape(-1)
-        for values in (foreground, boundary)
-    )
-    most = np.array(ndimage.maximum(foreground - boundary, labels, numbers)).reshape(-1)
-    return {
-        "position": np.array(surest, np.int64).reshape(-1, labels.ndim),
-        "centre": centroids(labels, spacing).astype(np.float32),
-        "score": inside,
-        "size": sizes,
-        # Mean foreground, lack of boundary inside, highest confidence, size.
-        "evidence": np.stack(
-            [
-                log_odds(inside),
-                -log_odds(edge),
-                log_odds((most + 1) / 2),
-                np.log(np.maximum(sizes, 1)),
-            ],
-            axis=1,
-        ).astype(np.float32),
-    }
