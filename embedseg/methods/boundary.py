@@ -75,8 +75,8 @@ class Boundary(InstanceMethod):
     sigma : float
         Gaussian smoothing before extrema are sought, pixels of the finest axis.
     beta : float
-        For "multicut" and "gasp": the higher, the more objects. Supervoxels with a mean boundary of
-        1 - beta between them neither attract nor repel each other.
+        For "multicut" and "gasp": the higher, the more objects. Supervoxels with a boundary of
+        1 - beta, as `RegionGraph` measures it, neither attract nor repel each other.
     supervoxel_size : int
         Supervoxels of fewer pixels are given to their neighbours.
     supervoxel_planes : bool
@@ -129,7 +129,7 @@ class Boundary(InstanceMethod):
         "pixels of the finest axis.",
     )
     beta: float = Field(
-        default=0.4,
+        default=0.65,
         ge=0.01,
         le=0.99,
         description="Multicut and gasp: the higher, the more objects.",
@@ -224,7 +224,7 @@ class Boundary(InstanceMethod):
                 name for name in DECODERS if has_graphs() or name not in GRAPH_DECODERS
             ),
             "sigma": (0.5, 1.0, 2.0, 3.0),
-            "beta": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+            "beta": (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9),
             "supervoxel_size": sizes_to_try(self.supervoxel_size),
             "min_object_size": sizes_to_try(self.min_object_size),
         }

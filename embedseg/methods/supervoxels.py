@@ -33,7 +33,8 @@ class RegionGraph:
     pairs : (m, 2) int64 ndarray
         Supervoxels that touch: their numbers less 1, the smaller first; sorted.
     boundary : (m,) float64 ndarray
-        Mean of the boundary map over the pixels on both sides of their common face.
+        Mean of the boundary map on both sides of their common face, from 0, if it is as high in the
+        region with less of it, to 1: in dark regions it is high everywhere, which parts nothing.
     sizes : (m,) float64 ndarray
         Pairs of pixels that meet there.
     """
@@ -147,10 +148,10 @@ def build_graph(supervoxels: Labels, boundary: Floats) -> RegionGraph:
 
     Examples
     --------
-    >>> boundary = np.array([[0.1, 0.2, 0.6, 0.1]])
+    >>> boundary = np.array([[0.0, 0.2, 0.6, 0.1]])
     >>> graph = build_graph(np.array([[1, 1, 2, 0]], np.int32), boundary)
     >>> graph.pairs.tolist(), graph.boundary.round(2).tolist(), graph.sizes.tolist()
-    ([[0, 1]], [0.4], [1.0])
+    ([[0, 1]], [0.33], [1.0])
     """
     library = graph_library()
     adjacent = library.graph.region_adjacency_graph(supervoxels, number_of_threads=1)
@@ -159,10 +160,13 @@ def build_graph(supervoxels: Labels, boundary: Floats) -> RegionGraph:
     )
     pairs = np.asarray(adjacent.uv_ids()).astype(np.int64).reshape(-1, 2)
     between = pairs.min(axis=1, initial=1) > 0
-    means, sizes = features.reshape(-1, 2)[between].T
-    return RegionGraph(
-        supervoxels, int(supervoxels.max(initial=0)), pairs[between] - 1, means, sizes
-    )
+    pairs, (means, sizes) = pairs[between] - 1, features.reshape(-1, 2)[between].T
+    flat, count = supervoxels.ravel(), int(supervoxels.max(initial=0))
+    pixels = np.bincount(flat, minlength=count + 1)[1:]
+    inside = np.bincount(flat, boundary.ravel(), count + 1)[1:] / np.maximum(pixels, 1)
+    least = inside[pairs].min(axis=1, initial=1)
+    relative = np.clip((means - least) / np.maximum(1 - least, 1e-6), 0, 1)
+    return RegionGraph(supervoxels, count, pairs, relative, sizes)
 
 
 def graph_of(

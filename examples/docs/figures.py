@@ -64,16 +64,6 @@ def main() -> None:
         for method in ("embedding", "boundary")
     }
     draw_methods(both)
-    # 300 steps in 3D.
-    draw_decoders(
-        trained(
-            asked.models / "volumes",
-            ROOT / "data/neurites",
-            {"epochs": 6},
-            method="boundary",
-            ndim=3,
-        )
-    )
 
 
 def trained(folder: Path, data: Path, length: dict[str, Any], **planned: Any) -> embedseg.Segmenter:
@@ -212,37 +202,6 @@ def draw_methods(models: dict[str, embedseg.Segmenter]) -> None:
         labels = found[len(planes) // 2]
         show(panel, painted(image, matched(sample.labels, labels)), f"{name}: AP50 {ap:.2f}")
     save(figure, "methods")
-
-
-def draw_decoders(model: embedseg.Segmenter) -> None:
-    """Draw neurites as decoded by components and by a multicut, each tuned."""
-    (sample,) = load_split(ROOT / "data/neurites", "test", model.config.data)
-    (val,) = load_split(ROOT / "data/neurites", "val", model.config.data)
-    maps, known = (model.predict(each.image, axes="CZYX") for each in (sample, val))
-    plane = len(sample.labels) // 2
-    image = grey(sample.image[:, plane])
-    figure, axes = panels(5, 2.6)
-    show(axes[0], image, "image")
-    show(axes[1], maps["boundary"][0, plane], "boundary map")
-    show(axes[2], painted(image, sample.labels[plane]), "truth")
-    for panel, decoder in zip(axes[3:], ("components", "multicut"), strict=True):
-        tried = [
-            model.with_options(
-                {
-                    "method.decoder": decoder,
-                    "method.boundary_threshold": edge,
-                    "method.fg_threshold": inside,
-                }
-            )
-            for edge in (0.2, 0.3, 0.4, 0.5, 0.6)
-            for inside in (0.3, 0.5)
-        ]
-        best = min(tried, key=lambda one: score(val.labels, one.decode(known).labels).voi)
-        found = best.decode(maps).labels
-        voi = score(sample.labels, found).voi
-        labels = matched(sample.labels, found)[plane]
-        show(panel, painted(image, labels), f"{decoder}: VOI {voi:.2f}")
-    save(figure, "decoders")
 
 
 # -- parts -----------------------------------------------------------------------------------------
