@@ -24,7 +24,7 @@ EXTRAS = {
     "mesh": ["fast-simplification>=0.1.9", "trimesh>=5.2"],
     "track": ["laptrack>=0.17"],
     "hdf5": ["h5py>=3.12"],
-    # Has no wheels for Linux on ARM.
+    # Is installed without the extra too where there are wheels.
     "graph": ["bioimage-cpp>=0.10"],
     "log": ["tensorboard>=2.19"],
     "docs": ["mkdocs-material>=9.6", "mkdocstrings-python>=1.16"],
@@ -82,6 +82,8 @@ setup(
         "embedseg.samples": ["*/README.md", "*/**/*.tif"],
     },
     install_requires=[
+        # For Linux on ARM there are no wheels: methods on graphs are missing there.
+        "bioimage-cpp>=0.10; sys_platform != 'linux' or platform_machine == 'x86_64'",
         "connected-components-3d>=3.20",
         "edt>=3.0",
         "imagecodecs>=2024.12",

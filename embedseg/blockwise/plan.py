@@ -68,7 +68,9 @@ def plan_blocks(
     """
     config, ndim = model.config, len(label_axes(image.axes))
     joining = JOININGS[config.method.join]
-    method = config.method.in_blocks(joining.joins_pieces)
+    # What needs the whole image gets it: its block holds no pieces.
+    pieces = joining.joins_pieces and not config.method.needs_whole()
+    method = config.method.in_blocks(pieces)
     _check_image(model, image, ndim)
     divisor = _divisor(model, ndim)
     load_source.cache_clear()
@@ -125,16 +127,17 @@ def _check_whole(job: BlockJob, name: str) -> None:
         raise UsageError(
             f"{name}: {count} blocks, but with {reason} an image is decoded as a whole only. "
             f"Possible are: one block, for which --block {','.join(map(str, job.shape))} has to "
-            "fit into --memory; the image without blocks; or another "
-            f"{reason.partition('=')[0]}, such as {_joinable(job.method)}"
+            f"fit into --memory; the image without blocks; or {_joinable(job.method, reason)}"
         )
 
 
-def _joinable(method: Method) -> str:
+def _joinable(method: Method, reason: str) -> str:
     """Return the values of the option that needs the whole image with which blocks are joined."""
     name = next(iter(method.whole_only))
-    values = method.search_space()[name]
-    return ", ".join(str(each) for each in values if each not in method.whole_only[name])
+    values = [v for v in method.search_space()[name] if v not in method.whole_only[name]]
+    if not values:
+        return "a model of another method"
+    return f"another {reason.partition('=')[0]}, such as {', '.join(map(str, values))}"
 
 
 def _threads(options: BlockOptions) -> int | None:

@@ -9,6 +9,7 @@ from embedseg.types import UsageError
 #: Libraries of each extra that functions ask for; a test holds them to `setup.py`.
 EXTRAS: dict[str, tuple[str, ...]] = {
     "bioio": ("bioio", "bioio-czi", "bioio-lif", "bioio-nd2"),
+    "graph": ("bioimage-cpp",),
     "hdf5": ("h5py",),
     "large": ("bokeh", "dask[distributed]", "ome-zarr", "zarr"),
     "log": ("tensorboard",),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from embedseg.geometry import gaussian_smooth, paired_boxes
 from embedseg.labels import drop_small, relabel
 from embedseg.methods.base import MOST_WEIGHT, JoinName
-from embedseg.methods.graph_decoding import multicut
+from embedseg.methods.graph_decoding import join_small, multicut
 from embedseg.methods.instances import (
     InstanceMethod,
     describe_smallest,
@@ -85,6 +85,12 @@ class Affinity(InstanceMethod):
 
     type: Literal["affinity"] = "affinity"
     join: ClassVar[JoinName] = "faces"
+    whole_only: ClassVar[Mapping[str, Sequence[Any]]] = {"decoder": ("mutex", "multicut")}
+    only_with: ClassVar[Mapping[str, tuple[str, Sequence[Any]]]] = {
+        "repulsion": ("decoder", ("mutex",)),
+        "stride": ("decoder", ("mutex",)),
+        "beta": ("decoder", ("multicut",)),
+    }
 
     offsets: tuple[Offset, ...] = ()
     affinity_weight: float = Field(default=2.0, ge=0, le=MOST_WEIGHT)
@@ -270,7 +276,7 @@ def _multicut(
     edges = gaussian_smooth(edges, SMOOTHING, spacing)
     supervoxels = build_supervoxels(inside, edges, spacing, options)
     graph = build_affinity_graph(supervoxels, affinities, offsets)
-    return graph.paint(multicut(graph, method.beta))
+    return graph.paint(join_small(graph, multicut(graph, method.beta), method.min_object_size))
 
 
 #: Decoders by name: from foreground and affinities to labels.

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from embedseg.geometry import gaussian_smooth
 from embedseg.labels import drop_small, label_pieces, relabel
 from embedseg.methods.base import MOST_WEIGHT, JoinName
-from embedseg.methods.graph_decoding import gasp, has_graphs, multicut
+from embedseg.methods.graph_decoding import gasp, has_graphs, join_small, multicut
 from embedseg.methods.instances import (
     InstanceMethod,
     describe_smallest,
@@ -69,14 +69,14 @@ class Boundary(InstanceMethod):
         pixels outside of them; or minima of the smoothed boundary map. From there objects grow over
         the foreground: along the boundary map, or along the distance for "watershed". "multicut"
         and "gasp" split the foreground into supervoxels and join those that no boundary separates,
-        see `embedseg.methods.graph_decoding`.
+        see `embedseg.methods.graph_decoding`; objects that are too small are joined to a neighbour.
     fg_threshold, boundary_threshold : float
         Foreground is above the first; seeds have a boundary value below the second.
     sigma : float
         Gaussian smoothing before extrema are sought, pixels of the finest axis.
     beta : float
-        For "multicut" and "gasp": the higher, the more objects; at 0.5 supervoxels with a mean
-        boundary of 0.5 between them neither attract nor repel each other.
+        For "multicut" and "gasp": the higher, the more objects. Supervoxels with a boundary of
+        1 - beta, as `RegionGraph` measures it, neither attract nor repel each other.
     supervoxel_size : int
         Supervoxels of fewer pixels are given to their neighbours.
     supervoxel_planes : bool
@@ -129,7 +129,7 @@ class Boundary(InstanceMethod):
         "pixels of the finest axis.",
     )
     beta: float = Field(
-        default=0.5,
+        default=0.65,
         ge=0.01,
         le=0.99,
         description="Multicut and gasp: the higher, the more objects.",
@@ -221,7 +221,7 @@ class Boundary(InstanceMethod):
                 name for name in DECODERS if has_graphs() or name not in GRAPH_DECODERS
             ),
             "sigma": (0.5, 1.0, 2.0, 3.0),
-            "beta": (0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8),
+            "beta": (0.3, 0.4, 0.5, 0.6, 0.65, 0.7, 0.8, 0.9),
             "supervoxel_size": sizes_to_try(self.supervoxel_size),
             "min_object_size": sizes_to_try(self.min_object_size),
         }
@@ -268,7 +268,8 @@ def _join_supervoxels(
         method.supervoxel_planes,
     )
     graph = graph_of(foreground, boundary, spacing, options)
-    return graph.paint(GRAPH_DECODERS[method.decoder](graph, method.beta))
+    clusters = GRAPH_DECODERS[method.decoder](graph, method.beta)
+    return graph.paint(join_small(graph, clusters, method.min_object_size))
 
 
 #: Decoders that join supervoxels, by name: from their graph and `beta` to clusters.

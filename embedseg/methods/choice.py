@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from embedseg.methods.graph_decoding import has_graphs
+
 #: Objects are grouped by affinities if they touch others along more than this share of their
 #: outline, and are more than this many times as long as wide.
 TOUCHING, LONG = 0.3, 2.0
@@ -36,7 +38,7 @@ class MethodChoice(NamedTuple):
 
 
 def choose_method(contact: float, elongation: float) -> MethodChoice:
-    """Choose a method by the form of the objects.
+    """Choose a method by the form of the objects, of those whose libraries are installed.
 
     Parameters
     ----------
@@ -61,6 +63,5 @@ def choose_method(contact: float, elongation: float) -> MethodChoice:
         f"objects touch others along {100 * contact:.0f} % of their outline and are "
         f"{elongation:.1f} times as long as wide"
     )
-    return MethodChoice(
-        "affinity" if contact > TOUCHING and elongation > LONG else "embedding", form
-    )
+    fits = has_graphs() and contact > TOUCHING and elongation > LONG
+    return MethodChoice("affinity" if fits else "embedding", form)

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from embedseg.methods.supervoxels import RegionGraph, graph_library
 from embedseg.types import Indices
@@ -166,6 +168,54 @@ def agglomerate(
         return np.arange(count)
     policy = graph_library().graph.agglomeration.GaspClusterPolicy(linkage="mean")
     return _numbered(policy.optimize(_graph(count, pairs), costs, edge_sizes=sizes))
+
+
+def join_small(graph: RegionGraph, clusters: Indices, most: int) -> Indices:
+    """Join small clusters to the neighbour that the faintest boundary parts them from.
+
+    Each round joins all that are small, until those that are left touch nothing.
+
+    Parameters
+    ----------
+    graph : RegionGraph
+        Of n supervoxels.
+    clusters : (n,) int64 ndarray
+        Cluster of each supervoxel, from 0 on.
+    most : int
+        Clusters of up to this many pixels are small.
+
+    Returns
+    -------
+    (n,) int64 ndarray
+        Clusters, numbered from 0 on.
+
+    Examples
+    --------
+    >>> pairs, sizes = np.array([[0, 1], [1, 2]]), np.ones(2)
+    >>> image = np.array([[1, 1, 2, 3, 3]], np.int32)
+    >>> graph = RegionGraph(image, 3, pairs, np.array([0.7, 0.9]), sizes)
+    >>> join_small(graph, np.arange(3), most=1).tolist()
+    [0, 0, 1]
+    """
+    pixels = np.bincount(graph.supervoxels.ravel(), minlength=graph.count + 1)[1:]
+    while True:
+        count = int(clusters.max(initial=-1)) + 1
+        small = np.bincount(clusters, pixels, count) <= most
+        ends = np.sort(clusters[graph.pairs], axis=1)
+        apart = ends[:, 0] != ends[:, 1]
+        touching, edge = np.unique(ends[apart], axis=0, return_inverse=True)
+        sizes = np.bincount(edge.ravel(), graph.sizes[apart])
+        means = np.bincount(edge.ravel(), (graph.sizes * graph.boundary)[apart]) / sizes
+        # For each small cluster its edge of the lowest mean.
+        owner, row = np.concatenate([touching[:, 0], touching[:, 1]]), np.tile(means, 2)
+        order = np.lexsort((row, owner))
+        order = order[small[owner[order]]]
+        if not len(order):
+            return _numbered(clusters)
+        _, first = np.unique(owner[order], return_index=True)
+        chosen = touching[order[first] % len(touching)]
+        joined = coo_array((np.ones(len(chosen)), chosen.T), shape=(count, count))
+        clusters = connected_components(joined, directed=False)[1][clusters].astype(np.int64)
 
 
 def _graph(count: int, pairs: Indices) -> Any:

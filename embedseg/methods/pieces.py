@@ -31,6 +31,15 @@ def describe_pieces(
     -------
     dict of str to ndarray
         One row per object; its position is the pixel of the highest confidence.
+
+    Examples
+    --------
+    >>> from embedseg.types import MapSpec
+    >>> maps = Maps(np.zeros((1, 1, 4), np.float16), (MapSpec("a", "scalar", 1, "none"),), (1, 1))
+    >>> labels, ones = np.array([[0, 1, 1, 2]], np.int32), np.ones((1, 4), np.float32)
+    >>> table = describe_pieces(labels, ones, 0 * ones, maps)
+    >>> table["position"].tolist(), table["score"].tolist(), table["size"].tolist()
+    ([[0, 1], [0, 3]], [1.0, 1.0], [2, 1])
     """
     spacing = maps.spacing
     numbers = np.arange(1, int(labels.max(initial=0)) + 1)

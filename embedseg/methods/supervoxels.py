@@ -13,9 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.morphology import local_maxima
 
+from embedseg.common import missing_library
 from embedseg.geometry import gaussian_smooth
 from embedseg.labels import label_pieces, relabel
-from embedseg.types import Floats, Indices, Labels, Mask, Spacing, UsageError
+from embedseg.types import Floats, Indices, Labels, Mask, Spacing
 
 #: Bytes of graphs that are kept: those of validation images, but not of a large volume.
 KEPT_BYTES = 2**27
@@ -34,7 +35,8 @@ class RegionGraph:
     pairs : (m, 2) int64 ndarray
         Supervoxels that touch: their numbers less 1, the smaller first; sorted.
     boundary : (m,) float64 ndarray
-        Mean of the boundary map over the pixels on both sides of their common face.
+        Mean of the boundary map on both sides of their common face, from 0, if it is as high in the
+        region with less of it, to 1: in dark regions it is high everywhere, which parts nothing.
     sizes : (m,) float64 ndarray
         Pairs of pixels that meet there.
     """
@@ -148,10 +150,10 @@ def build_graph(supervoxels: Labels, boundary: Floats) -> RegionGraph:
 
     Examples
     --------
-    >>> boundary = np.array([[0.1, 0.2, 0.6, 0.1]])
+    >>> boundary = np.array([[0.0, 0.2, 0.6, 0.1]])
     >>> graph = build_graph(np.array([[1, 1, 2, 0]], np.int32), boundary)
     >>> graph.pairs.tolist(), graph.boundary.round(2).tolist(), graph.sizes.tolist()
-    ([[0, 1]], [0.4], [1.0])
+    ([[0, 1]], [0.33], [1.0])
     """
     library = graph_library().graph
     adjacent = library.region_adjacency_graph(supervoxels, number_of_threads=1)
@@ -201,10 +203,13 @@ def _make_graph(supervoxels: Labels, adjacent: Any, features: NDArray[Any]) -> R
     """Return the graph of supervoxels without the background; features are mean and size."""
     pairs = np.asarray(adjacent.uv_ids()).astype(np.int64).reshape(-1, 2)
     between = pairs.min(axis=1, initial=1) > 0
-    means, sizes = features.reshape(-1, 2)[between].T
-    return RegionGraph(
-        supervoxels, int(supervoxels.max(initial=0)), pairs[between] - 1, means, sizes
-    )
+    pairs, (means, sizes) = pairs[between] - 1, features.reshape(-1, 2)[between].T
+    flat, count = supervoxels.ravel(), int(supervoxels.max(initial=0))
+    pixels = np.bincount(flat, minlength=count + 1)[1:]
+    inside = np.bincount(flat, boundary.ravel(), count + 1)[1:] / np.maximum(pixels, 1)
+    least = inside[pairs].min(axis=1, initial=1)
+    relative = np.clip((means - least) / np.maximum(1 - least, 1e-6), 0, 1)
+    return RegionGraph(supervoxels, count, pairs, relative, sizes)
 
 
 def graph_of(
@@ -229,7 +234,9 @@ def graph_of(
     >>> graph_of(np.ones((1, 7), np.float32), boundary, (1.0, 1.0), options).supervoxels.tolist()
     [[1, 1, 1, 2, 2, 2, 2]]
     """
-    digests = (hashlib.blake2b(np.ascontiguousarray(m)).digest() for m in (foreground, boundary))
+    digests = (
+        hashlib.blake2b(np.ascontiguousarray(m).data).digest() for m in (foreground, boundary)
+    )
     key = (*digests, foreground.shape, spacing, options)
     if key in _KEPT:
         _KEPT.move_to_end(key)
@@ -266,10 +273,7 @@ def graph_library() -> Any:
     try:
         import bioimage_cpp
     except ImportError as error:
-        raise UsageError(
-            "the decoders multicut and gasp need bioimage-cpp: pip install 'embedseg-nd[graph]', "
-            "or choose another: --set method.decoder=watershed"
-        ) from error
+        raise missing_library("affinities, multicut and gasp need", error, "graph") from error
     return bioimage_cpp
 
 
@@ -285,9 +289,9 @@ def _split(inside: Mask, edges: Floats, spacing: Spacing, options: SupervoxelOpt
     small = np.bincount(labels.ravel()) < options.smallest
     if small[1:].any() and not small[1:].all():
         labels = grow(height, np.where(small[labels], 0, labels).astype(np.int32), mask=inside)
-    # Pieces of the foreground without a core are regions of their own.
+    # Pieces of the foreground without a core are regions, too.
     rest = label_pieces(inside & (labels == 0))
-    return np.where(rest > 0, rest + labels.max(initial=0), labels).astype(np.int32)
+    return np.asarray(np.where(rest > 0, rest + labels.max(initial=0), labels), np.int32)
 
 
 def find_maxima(values: Floats) -> Mask:

@@ -37,15 +37,17 @@ def main() -> None:
     parser.add_argument("models", type=Path, nargs="+")
     parser.add_argument("data", type=Path)
     parser.add_argument("--val", action="store_true", help="score validation images only")
+    parser.add_argument("--tta", action="store_true", help="average maps over symmetries")
     parser.add_argument("--large", type=int, nargs="+", help="shape of a volume of tiled maps")
     parser.add_argument("--decoders", nargs="+", default=list(DECODERS))
     asked = parser.parse_args()
     print("| model | decoder | AP50 | mean .50-.90 | VOI split | VOI merge | VOI | objects | s |")
     for folder in asked.models:
         model = Segmenter.load(folder, "cpu")
+        axes = "C" + "ZYX"[-model.config.ndim :]
         splits = {
             split: [
-                (model.predict(each.image, axes="C" + "ZYX"[-model.config.ndim :]), each.labels)
+                (model.predict(each.image, axes=axes, tta=asked.tta), each.labels)
                 for each in load_split(asked.data, split, model.config.data)
             ]
             for split in ("val", "test")

@@ -99,6 +99,40 @@ def test_maps_of_blocks_are_those_of_the_whole_image(model, tmp_path):
     assert (model / "halo.json").is_file()
 
 
+@pytest.mark.parametrize("decoder", ["multicut", "gasp"])
+def test_decoders_that_need_the_whole_image_refuse_several_blocks(decoder, tmp_path, run):
+    write_blobs(tmp_path / "data", 2, splits={"train": 2, "val": 1})
+    config = plan(tmp_path / "data", method="boundary").changed(
+        {
+            "net.width": 8,
+            "net.depth": 2,
+            "train.crop": CROPS[2],
+            "spacing": [1.0, 1.0],
+            "method.decoder": decoder,
+            "method.fg_threshold": 0.1,
+            "method.boundary_threshold": 0.9,
+            "method.min_object_size": 3,
+        }
+    )
+    Segmenter.new(config, "cpu").save(tmp_path / "m")
+    image = tmp_path / "image.tif"
+    values = np.random.default_rng(0).normal(100, 20, (80, 90)).astype(np.float32)
+    tifffile.imwrite(image, values, metadata={"axes": "YX"})
+    given = ["predict", tmp_path / "m", image, "--axes", "YX", "--spacing", "1,1"]
+    failed = run(*given, "-o", tmp_path / "some.tif", "--block", "64,48", "--halo", "8,8")
+    assert failed.code != 0 and not list(tmp_path.glob("some*"))
+    message = " ".join(failed.err.split())
+    assert "blocks, but with" in message and f"method.decoder={decoder}" in message
+    assert "--block 80,90" in message and "such as components, watershed, bound" in message
+    one = run(*given, "-o", tmp_path / "one.tif", "--block", "96,96", "--halo", "8,8")
+    assert one.code == 0, one.err
+    whole = run(*given, "-o", tmp_path / "whole")
+    assert whole.code == 0, whole.err
+    labels = read_labels(tmp_path / "whole/image.tif").data
+    assert labels.max() > 3
+    assert same_objects(labels, read_labels(tmp_path / "one.tif").data) > 0.99
+
+
 def test_a_small_image_is_normalised_like_a_whole_one_and_a_large_one_by_a_sample(tmp_path):
     image = np.random.default_rng(0).gamma(2, 50, (3, 40, 50)).astype(np.uint16)
     np.save(tmp_path / "a.npy", image)

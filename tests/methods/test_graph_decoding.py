@@ -15,8 +15,14 @@ from embedseg.data import Sample, compute_statistics
 from embedseg.images import blobs
 from embedseg.methods import supervoxels
 from embedseg.methods.boundary import DECODERS, GRAPH_DECODERS, Boundary
-from embedseg.methods.graph_decoding import agglomerate, edge_costs, solve_multicut
-from embedseg.methods.supervoxels import SupervoxelOptions, build_graph, build_supervoxels, graph_of
+from embedseg.methods.graph_decoding import agglomerate, edge_costs, join_small, solve_multicut
+from embedseg.methods.supervoxels import (
+    RegionGraph,
+    SupervoxelOptions,
+    build_graph,
+    build_supervoxels,
+    graph_of,
+)
 from embedseg.types import Maps, UsageError
 
 every = pytest.mark.parametrize("decoder", GRAPH_DECODERS)
@@ -116,6 +122,21 @@ def test_the_gap_between_two_rims_is_no_way_through():
     for decoder in GRAPH_DECODERS:
         found = decoded(Boundary(decoder=decoder), foreground, boundary, (1.0, 1.0)).labels
         assert found.max() == 2 and (found[:, :9] == 1).all() and (found[:, 11:] == 2).all()
+
+
+def test_small_clusters_join_where_the_boundary_is_faintest():
+    image = np.array([[1, 1, 1, 1, 2, 3, 4, 4, 4, 4, 0, 5]], np.int32)
+    pairs = np.array([[0, 1], [1, 2], [2, 3]])
+    graph = RegionGraph(image, 5, pairs, np.array([0.8, 0.6, 0.7]), np.ones(3))
+    # 2 joins 3; then both join 4, not 1. Nothing touches 5.
+    assert join_small(graph, np.arange(5), 1).tolist() == [0, 1, 1, 2, 3]
+    assert join_small(graph, np.arange(5), 2).tolist() == [0, 1, 1, 1, 2]
+    assert join_small(graph, np.arange(5), 0).tolist() == [0, 1, 2, 3, 4]
+    # Several faces count by their size: 0.9 over four pixels, 0.1 over one, against 0.7.
+    image = np.array([[1, 1, 2, 3, 4, 4]], np.int32)
+    pairs, means = np.array([[0, 1], [1, 2], [1, 3]]), np.array([0.9, 0.1, 0.7])
+    graph = RegionGraph(image, 4, pairs, means, np.array([4.0, 1.0, 1.0]))
+    assert join_small(graph, np.array([0, 1, 0, 2]), 1).tolist() == [0, 1, 0, 1]
 
 
 def test_plan_takes_supervoxels_from_the_data():

@@ -1,11 +1,12 @@
 import numpy as np
 
 from embedseg.images import blobs
+from embedseg.methods.boundary import Boundary
 from embedseg.methods.embedding import Embedding
 from embedseg.model import ModelFolder
 from embedseg.model.tuning import tune
 from embedseg.types import Maps
-from tests.methods.test_contract import ideal_embedding
+from tests.methods.test_contract import ideal_boundary, ideal_embedding
 
 METHOD = Embedding(unit=16.0, radius=4.0, seed_threshold=0.9)
 
@@ -58,6 +59,36 @@ def test_ends_with_its_budget(caplog):
     found = tune(METHOD, *cached(2, seed_value=1.0), budget=-0.6)
     assert "stopped after 0 s with 1 settings" in caplog.text
     assert found.tried == 1 and found.method == METHOD
+
+
+def test_where_objects_fill_the_images_voi_is_maximised(caplog):
+    caplog.set_level("INFO", logger="embedseg")
+    labels = np.zeros((20, 30), np.int32)
+    labels[:, :14], labels[:, 14:29] = 1, 2
+    method = Boundary(boundary_threshold=1.0)
+    raw = ideal_boundary(method, labels, (1.0, 1.0)).astype(np.float16)
+    maps = Maps(raw, method.maps(2), (1.0, 1.0))
+    found = tune(method, [maps], [labels])
+    assert found.goal == "-VOI" and found.before < found.after <= 0
+    assert "tune: -VOI -" in found.message and "objects cover 97% of" in caplog.text
+    # Most of it is background: AP, as ever.
+    sparse = np.where(np.arange(30) < 8, labels, 0)
+    assert tune(method, [maps], [sparse]).goal == "ap_mean"
+
+
+def test_options_that_play_no_part_are_not_tried():
+    labels = blobs((48, 40), 6)[1]
+    for decoder, unused in (("components", ("sigma", "beta")), ("watershed", ("beta",))):
+        method = Boundary(decoder=decoder)
+        raw = ideal_boundary(method, labels, (1.0, 1.0)).astype(np.float16)
+        found = tune(method, [Maps(raw, method.maps(2), (1.0, 1.0))], [labels])
+        assert found.method.decoder == decoder
+        for name in unused:
+            assert not method.matters(name)
+            tried = {
+                settings[name] for settings, _ in found.trials if settings["decoder"] == decoder
+            }
+            assert tried == {getattr(method, name)}
 
 
 def test_images_without_objects_tune_nothing():

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from skimage.metrics import adapted_rand_error, variation_of_information
 
-from embedseg.scoring import find_errors, match_objects, score
+from embedseg.scoring import ObjectScoring, find_errors, match_objects, score
 from embedseg.scoring.objects import MEAN_OVER, THRESHOLDS
 from embedseg.types import DataError
 from strategies import Labels, pairs_of_labels
@@ -92,6 +92,24 @@ def test_voi_by_eye() -> None:
     assert (split.voi_split, split.voi_merge) == (1, 0)
     merged = score(np.array([[1, 1, 8, 8]]), np.array([[1, 1, 1, 1]]))
     assert (merged.voi_split, merged.voi_merge) == (0, 1)
+
+
+def test_voi_and_rand_come_first_where_objects_fill_the_image() -> None:
+    dense, sparse = np.array([[1, 1, 1, 2, 0]]), np.array([[1, 1, 1, 0, 0]])
+    assert score(dense, dense).covered == 0.8 and score(sparse, sparse).covered == 0.6
+    assert score(np.array([[1, -1, 0]]), np.array([[1, 1, 1]])).covered == 0.5
+    scoring = ObjectScoring()
+    for truth, first in ((dense, True), (sparse, False)):
+        summary = scoring.summarise([("a", scoring.compare(truth, truth))])
+        assert scoring.table(summary).startswith("VOI 0.000  VOI split 0.000") == first
+        titles = [table.title for table in scoring.tables(summary)]
+        assert titles[0].startswith("Objects cover 80%") == first
+        assert len(titles) == 2 + first
+        assert (next(iter(scoring.headline(summary))) == "VOI") == first
+        assert scoring.main[0] in scoring.headline(summary)
+        # Each score stands in one of the tables.
+        rows = [row[0] for table in scoring.tables(summary)[-1 - first :] for row in table.rows]
+        assert ("VOI" in rows) != first
 
 
 def test_matching_is_optimal_not_greedy() -> None:
