@@ -136,6 +136,7 @@ class Affinity(InstanceMethod):
 
     def plan(self, stats: Statistics) -> Self:
         """Take the smallest object and the lengths of steps from the data."""
+        graph_library()  # missing, it is to be said before training
         width = float(np.median(stats.widths)) if len(stats.widths) else 0.0
         finest = min(stats.spacing)
         lengths = [float(np.clip(share * width / finest, LEAST, MOST)) * finest for share in SHARES]

@@ -39,7 +39,7 @@ def describe_pieces(
     >>> labels, ones = np.array([[0, 1, 1, 2]], np.int32), np.ones((1, 4), np.float32)
     >>> table = describe_pieces(labels, ones, 0 * ones, maps)
     >>> table["position"].tolist(), table["score"].tolist(), table["size"].tolist()
-    ([[0, 1], [0, 3]], [1.0, 1.0], [2, 1])
+    ([[0, 2], [0, 3]], [1.0, 1.0], [2, 1])
     """
     spacing = maps.spacing
     numbers = np.arange(1, int(labels.max(initial=0)) + 1)

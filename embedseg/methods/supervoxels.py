@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import edt
@@ -160,7 +160,14 @@ def build_graph(supervoxels: Labels, boundary: Floats) -> RegionGraph:
     features = library.features.edge_map_features(
         adjacent, supervoxels, boundary, number_of_threads=1
     )
-    return _make_graph(supervoxels, adjacent, features)
+    graph = _make_graph(supervoxels, adjacent, features)
+    # Where a boundary is seen everywhere a little, one between two regions is more than that.
+    flat = supervoxels.ravel()
+    pixels = np.bincount(flat, minlength=graph.count + 1)[1:]
+    inside = np.bincount(flat, boundary.ravel(), graph.count + 1)[1:] / np.maximum(pixels, 1)
+    least = inside[graph.pairs].min(axis=1, initial=1)
+    relative = np.clip((graph.boundary - least) / np.maximum(1 - least, 1e-6), 0, 1)
+    return replace(graph, boundary=relative)
 
 
 def build_affinity_graph(
@@ -203,13 +210,9 @@ def _make_graph(supervoxels: Labels, adjacent: Any, features: NDArray[Any]) -> R
     """Return the graph of supervoxels without the background; features are mean and size."""
     pairs = np.asarray(adjacent.uv_ids()).astype(np.int64).reshape(-1, 2)
     between = pairs.min(axis=1, initial=1) > 0
-    pairs, (means, sizes) = pairs[between] - 1, features.reshape(-1, 2)[between].T
-    flat, count = supervoxels.ravel(), int(supervoxels.max(initial=0))
-    pixels = np.bincount(flat, minlength=count + 1)[1:]
-    inside = np.bincount(flat, boundary.ravel(), count + 1)[1:] / np.maximum(pixels, 1)
-    least = inside[pairs].min(axis=1, initial=1)
-    relative = np.clip((means - least) / np.maximum(1 - least, 1e-6), 0, 1)
-    return RegionGraph(supervoxels, count, pairs, relative, sizes)
+    means, sizes = features.reshape(-1, 2)[between].T
+    count = int(supervoxels.max(initial=0))
+    return RegionGraph(supervoxels, count, pairs[between] - 1, means, sizes)
 
 
 def graph_of(

@@ -1,4 +1,4 @@
-"""Decoders of boundary maps: each tuned on the validation images, scored on the test images once.
+"""Decoders of boundary maps or affinities: tuned on validation images, scored on test images.
 
 python tests/benchmarks/decoders.py MODEL [MODEL ...] DATA [--val] [--large 256 512 512]
 """
@@ -15,20 +15,23 @@ import numpy as np
 
 from embedseg import Segmenter
 from embedseg.data import load_split
-from embedseg.methods.boundary import DECODERS, Boundary
 from embedseg.model.tuning import tune
 from embedseg.scoring import ObjectScoring
 from embedseg.types import Maps
 
 
-class OneDecoder(Boundary):
-    """A boundary method whose decoder stays."""
+def with_decoder(method: Any, decoder: str) -> Any:
+    """Return a method of boundaries or affinities whose decoder stays when it is tuned."""
+    kind = type(method)
 
-    type: Any = "boundary"
+    class OneDecoder(kind):  # type: ignore[misc, valid-type]
+        """The method, with one decoder."""
 
-    def search_space(self) -> dict[str, Any]:
-        """Vary all else."""
-        return {k: v for k, v in super().search_space().items() if k != "decoder"}
+        def search_space(self) -> dict[str, Any]:
+            """Vary all else."""
+            return {k: v for k, v in super().search_space().items() if k != "decoder"}
+
+    return OneDecoder(**method.model_dump() | {"decoder": decoder})
 
 
 def main() -> None:
@@ -39,7 +42,7 @@ def main() -> None:
     parser.add_argument("--val", action="store_true", help="score validation images only")
     parser.add_argument("--tta", action="store_true", help="average maps over symmetries")
     parser.add_argument("--large", type=int, nargs="+", help="shape of a volume of tiled maps")
-    parser.add_argument("--decoders", nargs="+", default=list(DECODERS))
+    parser.add_argument("--decoders", nargs="+", help="default: all of the method")
     asked = parser.parse_args()
     print("| model | decoder | AP50 | mean .50-.90 | VOI split | VOI merge | VOI | objects | s |")
     for folder in asked.models:
@@ -52,9 +55,8 @@ def main() -> None:
             ]
             for split in ("val", "test")
         }
-        for decoder in asked.decoders:
-            options = model.config.method.model_dump() | {"decoder": decoder}
-            method = OneDecoder(**options)
+        for decoder in asked.decoders or model.config.method.search_space()["decoder"]:
+            method = with_decoder(model.config.method, decoder)
             maps, truths = zip(*splits["val"], strict=True)
             found = tune(method, maps, truths)
             print(f"{folder.name} {found.message}, {found.tried} tried")

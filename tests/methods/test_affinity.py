@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from itertools import product
 
 import numpy as np
@@ -14,7 +15,7 @@ from pydantic import ValidationError
 from embedseg.data import Sample, compute_statistics
 from embedseg.methods.affinity import Affinity, Offset
 from embedseg.prediction.planes import _lifted
-from embedseg.types import Maps
+from embedseg.types import Maps, UsageError
 
 PLANE = ((1, 0), (0, 1), (0, 3))
 
@@ -181,3 +182,12 @@ def test_a_wrong_cut_costs_more_than_a_wrong_join() -> None:
         float(method.loss(each, targets, (1.0, 1.0))["affinity"]) for each in (raw, added, lost)
     ]
     assert costs[0] < costs[1] < costs[2]
+
+
+def test_a_missing_library_is_said_before_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    labels = np.zeros((20, 20), np.int32)
+    labels[4:9, 4:9] = 1
+    stats = compute_statistics([Sample("a", labels[None].astype(np.float32), labels)])
+    monkeypatch.setitem(sys.modules, "bioimage_cpp", None)
+    with pytest.raises(UsageError, match="pip install bioimage-cpp"):
+        Affinity().plan(stats)
