@@ -21,7 +21,7 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 
 
 def missing_library(what: str, error: ImportError | None, extra: str) -> UsageError:
-    """Return an error that says how to install what is missing.
+    """Return an error with the command that installs what is missing.
 
     Parameters
     ----------

@@ -266,7 +266,7 @@ def _label_warnings(path: Path, frames: Sequence[Labels]) -> Iterator[Finding]:
 def _digest(data: NDArray[Any]) -> str:
     """Return what pixels have in common with equal ones only; empty for a constant image."""
     varied = data.size and (data != data.flat[0]).any()
-    return hashlib.blake2b(np.ascontiguousarray(data)).hexdigest() if varied else ""
+    return hashlib.blake2b(np.ascontiguousarray(data).data).hexdigest() if varied else ""
 
 
 def _largest_value(mask: Image, options: DataOptions) -> Iterator[Finding]:
