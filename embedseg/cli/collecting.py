@@ -37,7 +37,7 @@ def importing() -> Iterator[None]:
 
 
 def end_quickly() -> None:
-    """Leave what is there when the process ends to the system, which takes it as a whole."""
+    """Leave all objects to the system when the process ends, instead of looking through them."""
     # As late as possible: functions that are registered later run before.
     atexit.unregister(gc.freeze)
     atexit.register(gc.freeze)
