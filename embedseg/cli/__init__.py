@@ -6,6 +6,7 @@
     beside.py           Objects and tracks written beside labels
     benchmark.py        The command benchmark: methods and nets compared at equal time
     check.py            The command check: what a data folder holds, and its problems
+    collecting.py       Garbage collection put off while libraries are imported
     console.py          Output for people and scripts: messages, JSON, the log, errors
     convert.py          The command convert: labels for other programs, and back
     demo.py             The command demo: training and prediction on the sample images
@@ -45,6 +46,7 @@ from importlib import import_module
 from keyword import iskeyword
 
 from embedseg.cli.app import COMMANDS, app as typer_app
+from embedseg.cli.collecting import end_quickly
 from embedseg.cli.console import explain_error, log_to_stderr
 
 for _name in COMMANDS:
@@ -70,6 +72,7 @@ def main(args: Sequence[str] | None = None) -> None:
     args = list(sys.argv[1:] if args is None else args)
     debug = "--debug" in args or os.environ.get("EMBEDSEG_DEBUG", "0") not in ("", "0")
     log_to_stderr()
+    end_quickly()
     try:
         # Taken out here, so that it may stand behind the command too.
         typer_app([arg for arg in args if arg != "--debug"], prog_name="embedseg", obj=tuple(args))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from embedseg.cli.beside import LIMITS, describe_tracks, list_beside, tracks_table
+from embedseg.cli.collecting import importing
 from embedseg.cli.console import at_terminal, explain_error, say, show_result
 from embedseg.cli.options import check_axes, check_spacing
 from embedseg.cli.outputs import Inputs, check_against_inputs, list_inputs
@@ -55,8 +56,10 @@ def predict_files(request: PredictRequest) -> None:
     """Segment the files that have no labels yet, and write a report."""
     from embedseg.common import check_output_folder
     from embedseg.images import check_origin, expand_inputs, identify_image, name_outputs
-    from embedseg.report import Gallery, write_prediction_report
     from embedseg.types import UsageError
+
+    with importing():
+        from embedseg.report import Gallery, write_prediction_report
 
     output = request.output
     check_output_folder(output, True)
@@ -358,6 +361,8 @@ def _read_image(job: _Job, path: Path, pyramid: LazyImage | None) -> Image:
     return image
 
 
+# numba imports half of itself with the first function; what is made here holds no cycles.
+@importing()
 def _segment(
     job: _Job, image: Image, spacing: tuple[float, ...] | None
 ) -> tuple[Maps | None, Segmentation]:

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from embedseg.cli.collecting import importing
+
 if TYPE_CHECKING:
     from embedseg.blockwise import BlockOptions
     from embedseg.labels import CleanOptions
@@ -112,6 +114,7 @@ class PredictRequest:
             **self.tidy.model_dump(),
         )
 
+    @importing()
     def load_model(self, changes: dict[str, str] | None = None) -> Segmenter:
         """Read the model, with the changes of its settings and more."""
         from embedseg.segmenter import Segmenter

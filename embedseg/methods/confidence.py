@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from embedseg.scoring import find_errors, match_objects
-from embedseg.types import Segmentation
+from embedseg.types import ACTIVATIONS, Segmentation
 
 #: Fewest objects to learn from.
 ENOUGH = 30
@@ -48,12 +48,10 @@ def probability(evidence: NDArray[Any], weights: Sequence[float]) -> NDArray[np.
     >>> [f"{share:.2f}" for share in probability(np.array([[0.0], [2.0]]), (0.0, 1.0))]
     ['0.50', '0.88']
     """
-    from scipy.special import expit
-
     constant, *slopes = weights
-    return np.asarray(
-        expit(constant + np.asarray(evidence, np.float64) @ np.array(slopes)), np.float32
-    )
+    # Not scipy's: importing that takes longer than decoding an image.
+    raw = constant + np.asarray(evidence, np.float64) @ np.array(slopes)
+    return np.asarray(ACTIVATIONS["sigmoid"](raw), np.float32)
 
 
 def learn_weights(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[float, ...] | None:
@@ -72,7 +70,6 @@ def learn_weights(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[floa
     [0.0, 1.0]
     """
     from scipy.optimize import minimize
-    from scipy.special import expit
 
     if len(evidence) < ENOUGH:
         return None
@@ -84,7 +81,7 @@ def learn_weights(evidence: NDArray[Any], true: NDArray[np.bool_]) -> tuple[floa
     def cost(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         margin = sign * (scaled @ weights)
         ridge = np.concatenate([[0.0], RIDGE * weights[1:]])
-        slope = -(sign * expit(-margin)) @ scaled + ridge
+        slope = -(sign * ACTIVATIONS["sigmoid"](-margin)) @ scaled + ridge
         return float(np.logaddexp(0, -margin).sum() + ridge @ weights / 2), slope
 
     # Laplace's rule for the constant: without any wrong object it would be infinite.

@@ -239,12 +239,18 @@ def _side_views(spacing: Spacing | None) -> bool:
 
 
 class _Undrawn(TorchFunctionMode):
-    """Leaves weights as they are; on "meta", to draw them imports torch's compiler."""
+    """Leaves weights as they are: they are read from a file, and drawing them takes longer.
+
+    On "meta", to draw them would import torch's compiler.
+    """
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         if getattr(func, "__module__", "") == "torch.nn.init":
-            return args[0] if args else kwargs["tensor"]
+            tensor = args[0] if args else kwargs["tensor"]
+            # What a net from elsewhere draws besides is perhaps in no file.
+            if isinstance(tensor, nn.Parameter):
+                return tensor
         return func(*args, **kwargs)
 
 
@@ -273,7 +279,7 @@ def load_trained_net(folder: ModelFolder, on: device, config: Config | None = No
         if outline := _outline(own, folder):
             outline.load_state_dict(weights, assign=True)
         # The weights replace what is drawn here, so the caller's generator is left alone.
-        with random.fork_rng():
+        with random.fork_rng(), _Undrawn():
             net = own.build_net(folder.path / CONFIG)
         net.load_state_dict(weights)
     except RuntimeError as error:
