@@ -439,9 +439,9 @@ def test_an_option_may_be_switched_off(bot, viewer) -> None:
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans are of nets that learn in a moment."""
     plan = planning.plan
+    # In the package, from which the plugin takes it: there the name of the file is kept.
     monkeypatch.setattr(
-        planning,
-        "plan",
+        "embedseg.model.plan",
         lambda *args, **more: plan(*args, **more).changed(
             {
                 "net.width": 8,
@@ -471,9 +471,13 @@ def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_
     widget.minutes.setValue(60)
     assert not training.resume.isEnabled()
     click(bot, training.go)
-    bot.waitUntil(lambda: training.curves.rows >= 2, timeout=PATIENCE)
+    # What is logged after a step shows for a moment in the place of the step.
+    bot.waitUntil(
+        lambda: training.curves.rows >= 2 and training.progress.message.text().startswith("step "),
+        timeout=PATIENCE,
+    )
+    assert load_config(folder / "config.json").train.steps_per_epoch == 2
     assert training.halt.isEnabled() and not training.go.isEnabled()
-    assert training.progress.message.text().startswith("step ")
     click(bot, training.halt)
     bot.waitUntil(lambda: not training.worker.running, timeout=PATIENCE)
     assert training.progress.message.text().endswith(f"the model is in {folder}")
