@@ -67,7 +67,7 @@ class ModelEdit(FolderEdit):
         self.recent.setText("▾")
         self.recent.setToolTip("recent models")
         self.recent.setPopupMode(QToolButton.ToolButtonPopupMode.InstantPopup)
-        # Else Qt draws an arrow of its own beside the text.
+        # Else Qt draws another arrow beside the text.
         self.recent.setStyleSheet("QToolButton::menu-indicator { image: none; }")
         self.menu = QMenu(self)
         self.menu.setToolTipsVisible(True)

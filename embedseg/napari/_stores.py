@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -55,7 +56,8 @@ def make_layer(image: Image, name: str, labels: bool) -> Layer:
 def read_store(path: Path) -> list[Layer]:
     """Read a store or a slide lazily: its image, and the label images that it lists.
 
-    Levels become a multiscale layer. A label image that cannot be read is named in a warning.
+    Levels become a multiscale layer, save those of a label image that is opened by itself. A label
+    image that cannot be read is named in a warning.
 
     Raises
     ------
@@ -65,7 +67,8 @@ def read_store(path: Path) -> list[Layer]:
     image, name = open_lazy(path), stem(path)
     if is_in_labels_folder(path) or _is_label_group(path):
         if image.dtype.kind in "iu":
-            return [_make_labels_layer(image, name)]
+            # One level, as napari cannot paint on several.
+            return [_make_labels_layer(replace(image, levels=1), name)]
     first = _make_image_layer(image, name)
     layers, shown = [first], first[1]["name"]
     for inside in list_labels(image.source) if is_lazy_source(path) else []:

@@ -902,6 +902,8 @@ def test_stores_come_with_their_labels(space, version, bot, viewer, tmp_path) ->
     correct.labels.choose(cells)
     assert correct.image.layer() is image
     correct.deleteLater()
+    (alone,) = viewer.open(str(path / "labels/nuclei"), plugin=NAME)
+    assert alone.editable and not nuclei.editable
     assert nuclei.save(str(tmp_path / "n.tif"), plugin=NAME)
     np.testing.assert_array_equal(read_labels(tmp_path / "n.tif").data, pixels + 1)
 
