@@ -67,7 +67,7 @@ def _choose(shapes: Any) -> list[int]:
     if not selected and len(drawn) > 1:
         raise UsageError(
             f"{shapes.name}: holds {len(drawn)} rectangles; select the one around the part to "
-            "segment"
+            "segment, or two to name the planes of a volume"
         )
     return selected or drawn
 

@@ -17,7 +17,6 @@ from embedseg.napari._forms import FolderEdit
 from embedseg.types import UsageError
 
 if TYPE_CHECKING:
-    from embedseg.napari.segment import Segment
     from embedseg.segmenter import Segmenter
 
 #: Most models that are remembered, and the entry of the settings that holds their folders.
@@ -142,15 +141,9 @@ def read_model(path: str | Sequence[str]) -> list[Any]:
     if viewer is None:
         raise UsageError(f"{path}: a model is opened in a viewer, and none is open")
     dock, widget = viewer.window.add_plugin_dock_widget(PLUGIN, WIDGET)
-    _choose(widget, Path(str(path)))
+    if widget.worker.running:
+        raise UsageError(f"{path}: the widget {WIDGET} is at work; open the model when it is done")
+    widget.folder.set_path(Path(str(path)))
     dock.show()
     dock.raise_()
     return [(None,)]
-
-
-def _choose(widget: Segment, folder: Path) -> None:
-    if widget.worker.running:
-        raise UsageError(
-            f"{folder}: the widget {WIDGET} is at work; open the model when it is done"
-        )
-    widget.folder.set_path(folder)
