@@ -73,6 +73,7 @@ from .stores import (
     STORE_FILES as STORE_FILES,
     is_lazy_source as is_lazy_source,
     list_fields as list_fields,
+    list_labels as list_labels,
 )
 from .synthetic import blobs as blobs, write_blobs as write_blobs
 from .tiff import write_tiff as write_tiff

@@ -179,6 +179,31 @@ def list_fields(source: str) -> list[str]:
         return _list_fields(source, node, _read_attributes(node))
 
 
+def list_labels(source: str) -> list[str]:
+    """Return the label images that an OME-Zarr image lists, as paths in it; none without a list.
+
+    Parameters
+    ----------
+    source : str
+        Path or URL of the image.
+
+    Examples
+    --------
+    >>> import tempfile, zarr
+    >>> image = zarr.open_group(tempfile.mkdtemp() + "/a.zarr", mode="w")
+    >>> image.create_group("labels").attrs["ome"] = {"version": "0.5", "labels": ["cells"]}
+    >>> list_labels(str(image.store.root))
+    ['labels/cells']
+    """
+    with translate_errors(source):
+        node = _open_node(source)
+        # An array has no members.
+        if not hasattr(node, "groups") or "labels" not in node:
+            return []
+        listed = _read_attributes(node["labels"]).get("labels", ())
+        return [f"labels/{name}" for name in _inside(source, listed)]
+
+
 def _list_fields(source: str, node: Any, attributes: dict[str, Any]) -> list[str]:
     if "plate" in attributes:
         wells = _inside(source, (each["path"] for each in attributes["plate"]["wells"]))

@@ -80,8 +80,8 @@ class ModelFolder:
     --------
     >>> import tempfile
     >>> folder = ModelFolder(Path(tempfile.mkdtemp()) / "nuclei")
-    >>> folder.exists(), folder.members(), folder.history()
-    (False, (), [])
+    >>> folder.exists(), folder.usable(), folder.members(), folder.history()
+    (False, False, (), [])
     """
 
     path: Path
@@ -89,6 +89,12 @@ class ModelFolder:
     def exists(self) -> bool:
         """Return whether there is a model, or one whose training has begun."""
         return self._file(CONFIG).is_file()
+
+    def usable(self) -> bool:
+        """Return whether there is a model to apply: settings, and weights or members."""
+        return self._has_config() and any(
+            self._file(name).is_file() for name in (WEIGHTS, ENSEMBLE)
+        )
 
     def resumable(self) -> bool:
         """Return whether a training left a checkpoint."""

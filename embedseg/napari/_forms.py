@@ -153,13 +153,16 @@ class FolderEdit(QWidget):
 
 
 class LayerChoice(QComboBox):
-    """One of the viewer's layers of a type; `chosen` is emitted when it changes."""
+    """One of the viewer's layers of a type; `chosen` is emitted when it changes.
+
+    `without` is the text of a first choice that is no layer.
+    """
 
     chosen = Signal()
 
-    def __init__(self, viewer: Viewer, kind: Any) -> None:
+    def __init__(self, viewer: Viewer, kind: Any, without: str = "") -> None:
         super().__init__()
-        self.viewer, self.kind = viewer, kind
+        self.viewer, self.kind, self.without = viewer, kind, without
         self._last: Any = None
         make_shrinkable(self)
         for name in ("inserted", "removed", "reordered", "renamed"):
@@ -182,6 +185,8 @@ class LayerChoice(QComboBox):
         layer = self.layer()
         with QSignalBlocker(self):
             self.clear()
+            if self.without:
+                self.addItem(self.without, None)
             for each in self.viewer.layers:
                 if isinstance(each, self.kind):
                     self.addItem(each.name, each)

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from embedseg.images import Image, Scale, first_pixel, label_axes, space_axes, to_microns
 from embedseg.types import Spacing, UsageError
 
+#: Pixels, attributes and type of a layer.
+Layer = tuple[Any, dict[str, Any], str]
 #: Possible axes of a layer by their number; colours come last.
 AXES = {2: ("YX",), 3: ("ZYX", "TYX", "CYX"), 4: ("TZYX", "CZYX", "ZCYX", "TCYX"), 5: ("TCZYX",)}
 
@@ -35,10 +37,10 @@ def accepts_axes(axes: str, ndim: int, channels: int) -> bool:
     return ("C" in axes) == (channels > 1) and space in (ndim, 3)
 
 
-def read_pixels(layer: Any) -> NDArray[Any]:
-    """Return the pixels of a layer at full size, in memory."""
+def read_pixels(layer: Any, box: tuple[slice, ...] = ()) -> NDArray[Any]:
+    """Return the pixels of a layer, or of a box of it, at full size, in memory."""
     data = layer.data[0] if getattr(layer, "multiscale", False) else layer.data
-    return np.asarray(data)
+    return np.asarray(data[box])
 
 
 def read_spacing(layer: Any, axes: str) -> Spacing | None:
@@ -65,15 +67,15 @@ def _to_microns(steps: Sequence[tuple[float, str]]) -> Spacing | None:
     return tuple(size for size in sizes if size) if all(sizes) else None
 
 
-def layer_to_image(layer: Any, axes: str) -> Image:
-    """Return a layer as an image, with axes in the order (T, C, Z, Y, X).
+def layer_to_image(layer: Any, axes: str, box: tuple[slice, ...] = ()) -> Image:
+    """Return a layer, or a box of it, as an image, with axes in the order (T, C, Z, Y, X).
 
     Raises
     ------
     UsageError
         If the layer has another number of axes.
     """
-    data = read_pixels(layer)
+    data = read_pixels(layer, box)
     if data.ndim != len(axes):
         raise UsageError(
             f"{layer.name}: shape {data.shape} has {data.ndim} axes, not those of {axes}"
@@ -85,14 +87,17 @@ def layer_to_image(layer: Any, axes: str) -> Image:
     return Image(data, order, read_spacing(layer, axes))
 
 
-def copy_placement(layer: Any, axes: str) -> dict[str, Any]:
-    """Return scale, translation, units and axis labels of a layer, without channels."""
+def copy_placement(layer: Any, axes: str, box: tuple[slice, ...] = ()) -> dict[str, Any]:
+    """Return scale, translation, units and axis labels of a layer or a box, without channels."""
     own = axes if len(axes) == layer.ndim else label_axes(axes)
     kept = [index for index, axis in enumerate(own) if axis != "C"]
     known: dict[str, Any] = {
         name: [getattr(layer, name)[index] for index in kept]
         for name in ("scale", "translate", "units")
     }
+    if box:
+        steps = zip(known["translate"], known["scale"], kept, strict=True)
+        known["translate"] = [at + step * box[index].start for at, step, index in steps]
     if len(kept) == layer.ndim:
         known["affine"] = layer.affine
     return known | {"axis_labels": [own[index] for index in kept]}

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 #: Key of a layer's metadata for the part of the results that it shows.
 PART_KEY = "embedseg part"
+#: And for the box of the image that labels belong to: start and stop along each axis.
+BOX_KEY = "embedseg box"
 
 
 class PredictedLayer(NamedTuple):
@@ -30,11 +32,14 @@ class PredictedLayer(NamedTuple):
     placement : dict
         Scale, translation, units and axis labels of the results.
     maps : PredictedMaps
+    box : tuple of slice
+        The part that was predicted, along the axes of the layer; empty for all of it.
     """
 
     layer: Any
     placement: dict[str, Any]
     maps: PredictedMaps
+    box: tuple[slice, ...] = ()
 
 
 class ResultLayers:
@@ -50,6 +55,7 @@ class ResultLayers:
         self.viewer = viewer
         self.labels: Any = None
         self._sum = 0
+        self._box: tuple[slice, ...] = ()
 
     def show_labels(
         self,
@@ -60,10 +66,13 @@ class ResultLayers:
     ) -> None:
         """Show labels in the present labels layer; in a new one if that was edited.
 
+        So of another part of the image.
+
         `colours` are those of classes, empty for objects; `metadata` is added to the layer's.
         """
         layer = self._find_layer(prediction, "labels")
-        if layer is not None and layer is self.labels and _checksum(layer.data) == self._sum:
+        mine = layer is not None and layer is self.labels and self._box == prediction.box
+        if mine and _checksum(layer.data) == self._sum:
             layer.data = decoded.labels
             layer.features = decoded.features or {}
             layer.scale = prediction.placement["scale"]
@@ -82,9 +91,11 @@ class ResultLayers:
                 features=decoded.features,
                 **prediction.placement,
                 **(colormap if colours else {}),
-                metadata=_make_metadata(prediction, "labels") | dict(metadata),
+                metadata=_make_metadata(prediction, "labels")
+                | {BOX_KEY: [(side.start, side.stop) for side in prediction.box]}
+                | dict(metadata),
             )
-        self._sum = _checksum(decoded.labels)
+        self._sum, self._box = _checksum(decoded.labels), prediction.box
 
     def show_centres(self, prediction: PredictedLayer, decoded: Decoded | None) -> None:
         """Show the centres of objects; remove their layer if there are none."""
@@ -94,6 +105,7 @@ class ResultLayers:
                 self.viewer.layers.remove(layer)
         elif layer is not None:
             layer.data = decoded.centres
+            layer.translate = prediction.placement["translate"]
         else:
             self.viewer.add_points(
                 decoded.centres,

@@ -14,6 +14,7 @@ from qtpy.QtWidgets import QCheckBox, QSizePolicy, QVBoxLayout, QWidget
 
 from embedseg.model import ModelFolder
 from embedseg.napari._forms import ProgressView, make_button, make_row
+from embedseg.napari._models import remember_model
 from embedseg.napari._work import Worker, notify_error
 from embedseg.types import Spacing, UsageError
 
@@ -153,6 +154,7 @@ class TrainingPanel(QWidget):
 
     def _show_result(self, result: tuple[Path, str]) -> None:
         folder, summary = result
+        remember_model(folder)
         self.progress.finish(f"trained: {summary}; the model is in {folder}")
         self.trained.emit(folder)
 

@@ -21,6 +21,8 @@ from embedseg.napari._forms import (
     make_label,
 )
 from embedseg.napari._layers import layer_to_image, list_axes
+from embedseg.napari._models import ModelEdit
+from embedseg.napari._results import BOX_KEY
 from embedseg.napari._training import TrainingPanel, TrainingRequest
 from embedseg.napari._work import notify_error
 from embedseg.napari.train import make_minutes_field
@@ -38,7 +40,7 @@ class Correct(Page):
         self.viewer = napari_viewer
         self._build_adding()
         form = self.group("Retrain")
-        self.start, self.folder = FolderEdit("folder of the model"), FolderEdit("a new folder")
+        self.start, self.folder = ModelEdit("folder of the model"), FolderEdit("a new folder")
         self.minutes, self.device = make_minutes_field(5), DeviceChoice()
         add_row(form, "Start from", self.start, "Model to fine-tune: its weights are the start")
         add_row(form, "New model", self.folder, "Folder for the new model")
@@ -145,7 +147,10 @@ class Correct(Page):
         if image is None or labels is None:
             kind = "an image layer" if image is None else "a labels layer"
             raise UsageError(f"choose {kind} first; there is none")
-        return layer_to_image(image, axes), layer_to_image(labels, label_axes(axes))
+        # Of a part of the image, where the labels belong to one.
+        own = labels.metadata.get("embedseg image") == image.name
+        box = tuple(slice(*side) for side in labels.metadata.get(BOX_KEY, ()) if own)
+        return layer_to_image(image, axes, box), layer_to_image(labels, label_axes(axes))
 
     def request(self) -> TrainingRequest:
         """Return the training that the form describes.

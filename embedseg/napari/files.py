@@ -11,7 +11,6 @@ from typing import Any
 import napari
 import numpy as np
 from napari.layers import Image as ImageLayer
-from numpy.typing import NDArray
 
 from embedseg.export import EXPORTERS, IMPORTERS, Objects, export_objects, import_objects
 from embedseg.images import (
@@ -20,30 +19,21 @@ from embedseg.images import (
     PICTURES,
     READERS,
     SLIDES,
-    Image,
-    LazyImage,
     is_lazy_source,
     label_axes,
-    open_lazy,
     read_image,
     read_labels,
     stem,
     write_labels,
 )
-from embedseg.napari._layers import (
-    list_axes,
-    make_placement,
-    parse_scales,
-    parse_spacing,
-    read_pixels,
-)
+from embedseg.model import ModelFolder
+from embedseg.napari._layers import Layer, list_axes, parse_scales, parse_spacing, read_pixels
+from embedseg.napari._models import read_model
+from embedseg.napari._stores import is_in_labels_folder, make_layer, read_store
 from embedseg.types import DataError, UsageError, check_labels
 
-Layer = tuple[Any, dict[str, Any], str]
 Reader = Callable[[str | Sequence[str]], list[Layer]]
 
-#: Names of folders that hold label images; also that of the labels in an OME-Zarr.
-FOLDERS = ("masks", "labels")
 #: Suffixes of label images.
 TIFF = (".tif", ".tiff")
 #: Suffixes that are read; PNG and JPEG are left to napari, as they have no pixel size.
@@ -52,9 +42,14 @@ SUFFIXES = tuple(suffix for suffix in (*IMPORTERS, *READERS) if suffix not in PI
 
 # -- reading ---------------------------------------------------------------------------------------
 def get_reader(path: str | Sequence[str]) -> Reader | None:
-    """Return the reader of a file; None for other files and for lists, which are left to napari."""
+    """Return the reader of a file, a store or the folder of a model.
+
+    None for other files and folders and for lists, which are left to napari.
+    """
     if not isinstance(path, str):
         return None
+    if ModelFolder(Path(path)).usable():
+        return read_model
     suffix = Path(path).suffix.lower()
     if suffix == ".json" and not _is_outlines(Path(path)):
         return None
@@ -84,8 +79,8 @@ def read(path: str | Sequence[str]) -> list[Layer]:
     """Read a file or a store into layers.
 
     Outlines (ImageJ ROIs, GeoJSON, COCO) become labels on the grid of the open image; images come
-    with their axes and pixel size; zarr stores are read lazily. Integer images in a folder `masks`
-    or `labels` become labels.
+    with their axes and pixel size; zarr stores are read lazily, with the labels and levels that
+    they have. Integer images in a folder `masks` or `labels` become labels.
 
     Raises
     ------
@@ -97,82 +92,21 @@ def read(path: str | Sequence[str]) -> list[Layer]:
     if suffix in IMPORTERS:
         return [_read_outlines(source)]
     if is_lazy_source(source) or suffix in SLIDES:
-        return [_read_lazily(source)]
+        return read_store(source)
     if suffix in CONTAINERS:
         return _read_container(source)
-    labels = _is_in_labels_folder(source)
-    return [_make_layer(read_image(source, as_stored=labels), stem(source), labels)]
-
-
-def _is_in_labels_folder(path: Path) -> bool:
-    return any(parent.name.lower() in FOLDERS for parent in path.parents[:2])
-
-
-def _make_layer(image: Image, name: str, labels: bool) -> Layer:
-    """Return an image as an image layer, or as a labels layer if it holds integers."""
-    axes = image.axes
-    if labels and image.data.dtype.kind in "iub" and "C" not in axes:
-        values = check_labels(image.data, name=name)
-        return values, {"name": name, **make_placement(axes, image.spacing, image.scales)}, "labels"
-    known: dict[str, Any] = {
-        "name": name,
-        **make_placement(label_axes(axes), image.spacing, image.scales),
-    }
-    if "C" in axes:
-        known["channel_axis"] = axes.index("C")
-        known["name"] = [
-            f"{name} {channel}"
-            for channel in image.channels or range(image.data.shape[axes.index("C")])
-        ]
-    return image.data, known, "image"
+    labels = is_in_labels_folder(source)
+    return [make_layer(read_image(source, as_stored=labels), stem(source), labels)]
 
 
 def _read_container(path: Path) -> list[Layer]:
     """Read an HDF5 file: its image, and its labels if it has some."""
-    layers = [_make_layer(read_image(path), stem(path), _is_in_labels_folder(path))]
+    layers = [make_layer(read_image(path), stem(path), is_in_labels_folder(path))]
     try:
         labels = read_labels(path / LABEL, axes=None)
     except (DataError, UsageError):  # no labels, or labels without known axes
         return layers
-    return [*layers, _make_layer(labels, f"{stem(path)} labels", True)]
-
-
-def _read_lazily(path: Path) -> Layer:
-    from dask.array import from_array
-
-    image = open_lazy(path)
-    data = from_array(_DaskArray(image), chunks=image.chunks, name=False)
-    lazy = Image(data, image.axes, image.spacing, None, image.channels, image.scales)
-    if image.dtype.kind in "iu" and (_is_in_labels_folder(path) or _is_label_group(path)):
-        place = make_placement(lazy.axes, lazy.spacing, lazy.scales)
-        return data, {"name": stem(path), **place}, "labels"
-    return _make_layer(lazy, stem(path), False)
-
-
-def _is_label_group(path: Path) -> bool:
-    """Return whether an OME-Zarr group is marked as labels."""
-    for name in ("zarr.json", ".zattrs"):
-        try:
-            text = (path / name).read_text(encoding="utf-8")
-        except OSError:
-            continue
-        if '"image-label"' in text:
-            return True
-    return False
-
-
-class _DaskArray:
-    """A lazy image with the interface that dask needs of an array."""
-
-    def __init__(self, image: LazyImage) -> None:
-        self.image = image
-        self.shape, self.dtype, self.ndim = image.shape, image.dtype, len(image.shape)
-
-    def __getitem__(self, box: tuple[slice | int, ...]) -> NDArray[Any]:
-        # dask indexes single planes and channels with integers.
-        numbered = tuple(slice(None) if isinstance(side, slice) else 0 for side in box)
-        whole = tuple(side if isinstance(side, slice) else slice(side, side + 1) for side in box)
-        return self.image.read(whole)[numbered]
+    return [*layers, make_layer(labels, f"{stem(path)} labels", True)]
 
 
 def _read_outlines(path: Path) -> Layer:
@@ -223,7 +157,8 @@ def write(path: str, data: Any, attributes: Mapping[str, Any]) -> list[str]:
     DataError, UsageError
         If the labels do not fit the format, or the store exists.
     """
-    target, labels = Path(path), np.asarray(data)
+    # Levels are a sequence of arrays.
+    target, labels = Path(path), np.asarray(data[0] if isinstance(data, Sequence) else data)
     suffix, spacing = target.suffix.lower(), parse_spacing(attributes, labels.ndim)
     if suffix in TIFF:
         write_labels(target, labels, spacing, _parse_axes(attributes, labels.ndim))

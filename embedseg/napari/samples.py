@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from embedseg.data import load_split
 from embedseg.demo import sample_folder
-from embedseg.napari._layers import make_placement
-
-Layer = tuple[Any, dict[str, Any], str]
+from embedseg.napari._layers import Layer, make_placement
 
 
 def nuclei() -> list[Layer]:

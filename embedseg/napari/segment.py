@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari.layers import Image as ImageLayer
+from napari.layers import Image as ImageLayer, Shapes
 from qtpy.QtCore import QTimer
 from qtpy.QtWidgets import QCheckBox, QComboBox
 
-from embedseg.common import plural
+from embedseg.napari._boxes import find_box
 from embedseg.napari._decoding import Decoded, predict_maps
 from embedseg.napari._forms import (
     DeviceChoice,
-    FolderEdit,
     LayerChoice,
     Page,
     ProgressView,
@@ -29,6 +27,7 @@ from embedseg.napari._layers import (
     list_axes,
     read_spacing,
 )
+from embedseg.napari._models import ModelEdit, describe_model, load_model, remember_model
 from embedseg.napari._results import PredictedLayer, ResultLayers
 from embedseg.napari._sliders import OptionControls
 from embedseg.napari._work import Worker, notify_error
@@ -77,7 +76,7 @@ class Segment(Page):
     # -- layout ----------------------------------------------------------------------------------
     def _build_model(self) -> None:
         form = self.group("Model")
-        self.folder, self.device = FolderEdit("folder of a model"), DeviceChoice()
+        self.folder, self.device = ModelEdit("folder of a model"), DeviceChoice()
         self.about = make_label()
         self.folder.chosen.connect(self._load)
         self.device.currentTextChanged.connect(self._load)
@@ -94,6 +93,14 @@ class Segment(Page):
         add_row(form, "Layer", self.image, "Image layer to segment")
         add_row(form, "Axes", self.axes, "Axes of the layer: T is time, C are channels")
         add_row(form, "Pixel size", self.spacing, "From the layer's scale and units")
+        self.part = LayerChoice(self.viewer, Shapes, "whole image")
+        add_row(
+            form,
+            "Part",
+            self.part,
+            "Shapes layer whose rectangle (the selected or only one) is around the part; "
+            "of a volume all planes, or those from the first to the last selected rectangle",
+        )
         add_row(
             form,
             "",
@@ -129,7 +136,7 @@ class Segment(Page):
         busy, ready = self.worker.running, self.model is not None
         self.go.setEnabled(not busy)
         self.cancel.setEnabled(busy)
-        for each in (self.folder, self.device, self.image, self.axes, self.tta):
+        for each in (self.folder, self.device, self.image, self.axes, self.part, self.tta):
             each.setEnabled(not busy)
         self.reset.setEnabled(ready)
         self.keep.setEnabled(ready)
@@ -182,6 +189,8 @@ class Segment(Page):
         self.model = result
         self.controls.show_method(result.config.method)
         self.about.setText(describe_model(result))
+        if folder := self.folder.path():
+            remember_model(folder)
         self.progress.finish()
         self._show_axes()
 
@@ -207,7 +216,9 @@ class Segment(Page):
                 raise UsageError("choose the folder of a model first")
             if layer is None:
                 raise UsageError("open an image first; there is no image layer")
-            image, placement = layer_to_image(layer, axes), copy_placement(layer, axes)
+            part = self.part.layer()
+            box = () if part is None else find_box(part, layer, axes)
+            image, placement = layer_to_image(layer, axes, box), copy_placement(layer, axes, box)
         except Exception as error:
             self.progress.finish(notify_error(error))
             return
@@ -222,6 +233,7 @@ class Segment(Page):
                 predict_maps(
                     model, image, tta, lambda done, total: worker.report(done / max(total, 1))
                 ),
+                box,
             )
         )
         self._show_state()
@@ -270,25 +282,3 @@ class Segment(Page):
 
     def _show_maps(self, *_: object) -> None:
         self.results.show_maps(self.prediction if self.maps.isChecked() else None)
-
-
-def load_model(folder: Path, device: str) -> Segmenter:
-    """Load a model; torch is imported here, in the thread."""
-    from embedseg.segmenter import Segmenter
-
-    return Segmenter.load(folder, device)
-
-
-def describe_model(model: Segmenter) -> str:
-    """Describe a model in one line."""
-    config = model.config
-    spacing = " × ".join(f"{size:.3g}" for size in config.spacing) + " µm"
-    channels = plural(config.channels, "channel")
-    return ", ".join(
-        [
-            f"{config.method.type}, {config.net.type}",
-            f"{config.ndim}D",
-            channels,
-            spacing if config.spacing_known else "pixel size unknown",
-        ]
-    )

@@ -8,6 +8,7 @@ from qtpy.QtWidgets import QComboBox, QDoubleSpinBox
 
 from embedseg.methods import METHODS
 from embedseg.napari._forms import DeviceChoice, FolderEdit, Page, add_row
+from embedseg.napari._models import ModelEdit
 from embedseg.napari._training import TrainingPanel, TrainingRequest
 from embedseg.types import UsageError
 
@@ -32,7 +33,7 @@ class Train(Page):
             "Data folder with train/images and train/masks; val and test beside train are optional",
         )
         form = self.group("Model")
-        self.folder, self.start = FolderEdit("a new folder"), FolderEdit("optional")
+        self.folder, self.start = FolderEdit("a new folder"), ModelEdit("optional")
         self.method, self.minutes, self.device = QComboBox(), make_minutes_field(15), DeviceChoice()
         self.method.addItem("as planned", None)
         for name in sorted(METHODS):

@@ -6,6 +6,7 @@ import atexit
 import doctest
 import importlib
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +19,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from stores import write_store
+from stores import FORMATS, write_plate, write_series, write_store
 
 from embedseg.data import add_pair
 from embedseg.export import EXPORTERS
@@ -26,7 +27,7 @@ from embedseg.images import Image, blobs, read_image, read_labels, write_blobs
 from embedseg.methods import METHODS, as_method
 from embedseg.model import load_config, planning
 from embedseg.segmenter import Segmenter
-from embedseg.types import Maps, UsageError
+from embedseg.types import DataError, Maps, UsageError
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 # Not the settings of whoever runs the tests.
@@ -56,11 +57,13 @@ with warnings.catch_warnings():
     from pytestqt.exceptions import capture_exceptions
     from pytestqt.qt_compat import qt_api
     from pytestqt.qtbot import QtBot
-    from qtpy.QtCore import Qt
+    from qtpy.QtCore import QSettings, Qt
     from vispy.gloo.gl import GL_EXTENSIONS
 
     from embedseg.napari import files, samples
+    from embedseg.napari._boxes import find_box
     from embedseg.napari._decoding import FrameMaps, PredictedMaps, predict_maps
+    from embedseg.napari._models import list_recent_models, read_model, remember_model
     from embedseg.napari._sliders import OptionControl, OptionControls, find_range
     from embedseg.napari.correct import Correct
     from embedseg.napari.segment import Segment
@@ -104,6 +107,14 @@ def viewer(
     yield made
     monkeypatch.setattr(made.window._qt_window, "_save_current_window_settings", lambda *_: None)
     made.close()
+
+
+@pytest.fixture(autouse=True)
+def settings(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder for settings, in place of that of whoever runs the tests."""
+    folder = tmp_path_factory.mktemp("settings")
+    QSettings.setPath(QSettings.Format.IniFormat, QSettings.Scope.UserScope, str(folder))
+    return folder
 
 
 class Nets:
@@ -205,7 +216,7 @@ def test_the_manifest_names_what_is_there() -> None:
     assert f'"napari.manifest": ["{NAME} = embedseg.napari:napari.yaml"]' in said
 
 
-@pytest.mark.parametrize("name", ["_layers", "_training"])
+@pytest.mark.parametrize("name", ["_layers", "_models", "_training"])
 def test_doctests(name: str) -> None:
     done = doctest.testmod(importlib.import_module(f"embedseg.napari.{name}"))
     assert done.attempted and not done.failed
@@ -432,14 +443,166 @@ def test_an_option_may_be_switched_off(bot, viewer) -> None:
     control.deleteLater()
 
 
+# -- models ----------------------------------------------------------------------------------------
+def test_the_folder_of_a_model_opens_the_widget(bot, viewer, nets, model, tmp_path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of napari
+        assert viewer.open(str(model), plugin=NAME) == []
+        _, widget = viewer.window.add_plugin_dock_widget(NAME, "Segment")  # the one that is there
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
+    assert widget.folder.path() == model and widget.model.config.method.type == "boundary"
+    assert not errors() and not len(viewer.layers)
+    other = tmp_path / "other"
+    Segmenter.load(model, "cpu").save(other)
+    nets.gate.clear()
+    open_blobs(viewer)
+    click(bot, widget.go)
+    bot.waitUntil(lambda: nets.calls == 1, timeout=PATIENCE)
+    with pytest.raises(UsageError, match="is at work"):
+        read_model(str(other))
+    nets.gate.set()
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
+    settle(bot, widget)
+    assert widget.folder.path() == model
+
+
+def test_folders_that_are_no_models_are_left_to_others(model, tmp_path, caplog) -> None:
+    config = (model / "config.json").read_text()
+    for number, text in enumerate(["", "[]", "\0", '{"method": 1}', "{" * 10**5, config]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "config.json").write_text(text)
+        assert files.get_reader(str(folder)) is None  # the last has no weights
+    (tmp_path / "config.json").mkdir()
+    for path in (tmp_path, tmp_path / "missing", "\0", model / "config.json"):
+        assert files.get_reader(str(path)) is None
+    assert files.get_reader(str(model)) is not None
+    assert not caplog.records
+
+
+def test_recent_models_are_offered(bot, viewer, nets, model, tmp_path) -> None:
+    saved = Segmenter.load(model, "cpu")
+    folders = [tmp_path / f"a & {number}" for number in range(12)]
+    assert list_recent_models() == []
+    for folder in folders:
+        saved.save(folder)
+        remember_model(folder)
+    remember_model(folders[5])
+    latest = [folders[5], *(each for each in folders[:1:-1] if each != folders[5])][:10]
+    assert list_recent_models() == latest
+    shutil.rmtree(folders[11])
+    widget = segmenting(bot, viewer, model)
+    for edit in (widget.folder, Train(viewer).start):
+        edit.menu.aboutToShow.emit()
+        offered = [action.toolTip() for action in edit.menu.actions()]
+        assert offered == [str(path) for path in (model, latest[0], *latest[2:])]
+    assert "&&" in widget.folder.menu.actions()[1].text()
+    widget.folder.menu.actions()[1].trigger()
+    bot.waitUntil(lambda: not widget.worker.running, timeout=PATIENCE)
+    assert widget.model is not None and widget.folder.path() == folders[5]
+    assert list_recent_models()[:2] == [folders[5], model]
+
+
+def test_settings_that_are_broken_hold_no_models(settings) -> None:
+    (settings / "embedseg").mkdir()
+    for held in ("{", "3", '[1, "relative"]', "@Invalid()"):
+        (settings / "embedseg/napari.ini").write_text(f"[General]\nrecent_models={held}\n")
+        assert list_recent_models() == []
+
+
+# -- a part of an image ----------------------------------------------------------------------------
+def rectangle(top: float, left: float, bottom: float, right: float) -> Any:
+    return np.array([[top, left], [top, right], [bottom, right], [bottom, left]])
+
+
+def test_a_box_limits_what_is_segmented(bot, viewer, nets, model) -> None:
+    layer = open_blobs(viewer, translate=(3.0, 4.0))
+    widget = segmenting(bot, viewer, model)
+    whole = segmented(bot, widget)
+    assert widget.part.currentText() == "whole image"
+    # Another grid, as of a layer that is added by napari: corners are where they are in the world.
+    corners = rectangle(2.4, 9.6, 50.4, 70.4)
+    drawn = viewer.add_shapes(
+        [corners * 0.5 + [3.0, 4.0]], name="box", units=("um", "um"), shape_type="rectangle"
+    )
+    widget.part.choose(drawn)
+    part = segmented(bot, widget)
+    box = slice(3, 51), slice(10, 71)  # the pixels that are centred in it
+    assert part is not whole and whole in viewer.layers and part.data.shape == (48, 61)
+    assert list(part.scale) == list(SPACING) and list(part.translate) == [4.5, 9.0]
+    found = Segmenter.load(model, "cpu").segment(layer.data[box], spacing=SPACING)
+    np.testing.assert_array_equal(part.data, found)
+    assert np.unique(part.data).tolist() == list(range(found.max() + 1)) and found.max()
+    widget.centres.setChecked(True)
+    widget.maps.setChecked(True)
+    settle(bot, widget)
+    for name in ("cells centres", "cells foreground"):
+        assert list(viewer.layers[name].translate) == [4.5, 9.0]
+    # Corrected, they are data with the same part of the image.
+    correct = Correct(viewer)
+    correct.labels.choose(part)
+    image, labels = correct._images()
+    np.testing.assert_array_equal(image.data, layer.data[box])
+    np.testing.assert_array_equal(labels.data, found)
+    widget.part.setCurrentIndex(0)
+    assert segmented(bot, widget).data.shape == layer.data.shape
+    correct.deleteLater()
+
+
+def test_boxes_that_cannot_be_used_are_refused(bot, viewer, nets, model) -> None:
+    open_blobs(viewer)
+    drawn = viewer.add_shapes(name="box", ndim=2, scale=SPACING)
+    widget = segmenting(bot, viewer, model)
+    widget.part.choose(drawn)
+    click(bot, widget.go)
+    assert "box: holds no rectangle" in errors()[-1]
+    drawn.add_rectangles(rectangle(10, 200, 40, 300))
+    click(bot, widget.go)
+    assert "outside of cells: it spans X 200 to 300, expected some of 0 to 95" in errors()[-1]
+    drawn.add_rectangles(rectangle(10, 10, 40, 13.5))
+    click(bot, widget.go)
+    assert "holds 2 rectangles; select the one" in errors()[-1]
+    drawn.selected_data = {1}
+    click(bot, widget.go)
+    assert "too small: along X it holds 4 pixels of cells, expected 8 or more" in errors()[-1]
+    assert nets.calls == 0 and len(viewer.layers) == 2
+    drawn.add_rectangles(rectangle(-30, 10, 40, 60))
+    drawn.selected_data = {2}
+    assert segmented(bot, widget).data.shape == (41, 51) and len(errors()) == 4
+
+
+def test_boxes_of_volumes_name_their_planes() -> None:
+    from napari.layers import Image as ImageLayer, Shapes
+
+    image = ImageLayer(np.zeros((9, 40, 50)), scale=(2.0, 0.5, 0.5), units=("um",) * 3)
+    flat = rectangle(4, 5, 19, 24)
+
+    def drawn(*planes: int) -> Any:
+        corners = [np.insert(flat, 0, plane, axis=1) for plane in planes]
+        shapes = Shapes(corners, scale=(2000.0, 500.0, 500.0), units=("nm",) * 3)
+        shapes.selected_data = set(range(len(planes)))
+        return shapes
+
+    sides = slice(4, 20), slice(5, 25)
+    assert find_box(drawn(3), image, "ZYX") == (slice(0, 9), *sides)
+    assert find_box(drawn(3, 6), image, "ZYX") == (slice(3, 7), *sides)
+    assert find_box(drawn(3, 6), image, "CYX") == (slice(0, 9), *sides)
+    plane = Shapes([flat], scale=(0.5, 0.5), units=("um",) * 2)
+    assert find_box(plane, image, "ZYX") == (slice(0, 9), *sides)
+    upright = Shapes([np.insert(rectangle(2, 5, 5, 24), 1, 7, axis=1)], scale=(2.0, 0.5, 0.5))
+    assert find_box(upright, image, "ZYX") == (slice(2, 6), slice(0, 40), slice(5, 25))
+    colours = ImageLayer(np.zeros((40, 50, 3)), rgb=True, scale=(0.5, 0.5))
+    assert find_box(plane, colours, "YXC") == (*sides, slice(0, 3))
+
+
 # -- train, correct and retrain --------------------------------------------------------------------
 @pytest.fixture
 def tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     """Plans are of nets that learn in a moment."""
     plan = planning.plan
+    # In the package, from which the plugin takes it: there the name of the file is kept.
     monkeypatch.setattr(
-        planning,
-        "plan",
+        "embedseg.model.plan",
         lambda *args, **more: plan(*args, **more).changed(
             {
                 "net.width": 8,
@@ -469,9 +632,13 @@ def test_a_training_is_watched_stopped_and_resumed(bot, viewer, tiny, data, tmp_
     widget.minutes.setValue(60)
     assert not training.resume.isEnabled()
     click(bot, training.go)
-    bot.waitUntil(lambda: training.curves.rows >= 2, timeout=PATIENCE)
+    # What is logged after a step shows for a moment in the place of the step.
+    bot.waitUntil(
+        lambda: training.curves.rows >= 2 and training.progress.message.text().startswith("step "),
+        timeout=PATIENCE,
+    )
+    assert load_config(folder / "config.json").train.steps_per_epoch == 2
     assert training.halt.isEnabled() and not training.go.isEnabled()
-    assert training.progress.message.text().startswith("step ")
     click(bot, training.halt)
     bot.waitUntil(lambda: not training.worker.running, timeout=PATIENCE)
     assert training.progress.message.text().endswith(f"the model is in {folder}")
@@ -681,7 +848,7 @@ def test_stores_are_shown_where_their_metadata_place_them(tmp_path: Path, unit: 
     }
     image = write_store(tmp_path / "a.zarr", pixels, **place)
     write_store(image / "labels/cells", pixels, **place)
-    ((data, shown, kind),) = files.read(str(image))
+    (((data, _), shown, kind),) = files.read(str(image))
     assert data.shape == (20, 30) and kind == "image"
     steps = [0.5, 0.25] if unit else [1.0, 1.0]
     assert (shown["scale"], shown["translate"]) == (steps, [2 * steps[0], 0.0])
@@ -692,3 +859,70 @@ def test_stores_are_shown_where_their_metadata_place_them(tmp_path: Path, unit: 
         files.write(str(tmp_path / "b.zarr"), data.compute().astype(np.int32), shown)
         ((_, again, _),) = files.read(str(tmp_path / "b.zarr"))
         assert (again["scale"], again["translate"]) == (shown["scale"], shown["translate"])
+
+
+# -- stores ----------------------------------------------------------------------------------------
+@pytest.mark.parametrize("version", ["0.4", "0.5"])
+@pytest.mark.parametrize("space", ["YX", "ZYX"])
+def test_stores_come_with_their_labels(space, version, bot, viewer, tmp_path) -> None:
+    import dask.array
+    import zarr
+
+    shape = (5, 64, 96)[-len(space) :]
+    pixels = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    more: dict[str, Any] = {"version": version, "scale": dict.fromkeys("YX", 0.5) | {"Z": 2.0}}
+    path = write_store(tmp_path / "a.zarr", np.stack([pixels, pixels]), f"C{space}", **more)
+    place = {**more, "translation": {"Y": 3.0}}
+    write_store(path / "labels/cells", pixels, space, levels=1, **place)
+    write_store(path / "labels/nuclei", pixels[None, None] + 1, f"TC{space}", **more)
+    write_store(path / "labels/broken", pixels.astype(float), space, **more)
+    listed = {"labels": ["cells", "nuclei", "broken", "missing"]}
+    group = zarr.open_group(path / "labels", mode="a", zarr_format=FORMATS[version])
+    group.attrs.update({"ome": {"version": version, **listed}} if version == "0.5" else listed)
+    viewer.open(str(path), plugin=NAME)
+    assert [each.name for each in viewer.layers] == ["a 0", "a 1", "a cells", "a nuclei"]
+    kinds = [type(each).__name__ for each in viewer.layers]
+    assert kinds == ["Image", "Image", "Labels", "Labels"]
+    image, _, cells, nuclei = viewer.layers
+    steps = [2.0, 0.5, 0.5][-len(space) :]
+    assert [list(each.scale) for each in viewer.layers] == [steps] * 4
+    assert list(cells.translate) == [0.0, 3.0, 0.0][-len(space) :] and not any(nuclei.translate)
+    assert [each.multiscale for each in viewer.layers] == [True, True, False, True]
+    assert [level.shape for level in nuclei.data] == [shape, (*shape[:-2], 32, 48)]
+    for each, known in ((image.data[1], 2), (nuclei.data[0], 3), (cells.data, 3)):
+        assert isinstance(each, dask.array.Array), known
+    np.testing.assert_array_equal(cells.data, pixels)
+    np.testing.assert_array_equal(nuclei.data[0], pixels + 1)
+    said = [str(each.message) for each in notification_manager.records]
+    assert len(said) == 2 and "broken: labels of type float64, expected integers" in said[0]
+    assert "missing: no such file or folder" in said[1]
+    correct = Correct(viewer)
+    correct.labels.choose(cells)
+    assert correct.image.layer() is image
+    correct.deleteLater()
+    (alone,) = viewer.open(str(path / "labels/nuclei"), plugin=NAME)
+    assert alone.editable and not nuclei.editable
+    assert nuclei.save(str(tmp_path / "n.tif"), plugin=NAME)
+    np.testing.assert_array_equal(read_labels(tmp_path / "n.tif").data, pixels + 1)
+
+
+def test_stores_of_series_and_without_labels_or_levels(tmp_path) -> None:
+    import zarr
+
+    pixels = np.arange(20 * 30, dtype=np.uint16).reshape(1, 1, 1, 20, 30)
+    path = write_series(tmp_path / "a.zarr", [pixels])
+    assert [kind for *_, kind in files.read(str(path))] == ["image"]
+    write_store(path / "0/labels/cells", pixels)
+    zarr.open_group(path / "0/labels", mode="a", zarr_format=2).attrs["labels"] = ["cells"]
+    (levels, shown, _), (labels, known, kind) = files.read(str(path))
+    assert [each.shape for each in levels] == [each.shape for each in labels]
+    assert (kind, known["name"]) == ("labels", "a cells") and shown["name"] == "a"
+    # A level that is gone is not shown; the image is.
+    shutil.rmtree(path / "0/1")
+    assert files.read(str(path))[0][0].shape == (20, 30)
+    plate = write_plate(tmp_path / "p.zarr", {"A/1/0": pixels[0, 0, 0], "A/1/1": pixels[0, 0, 0]})
+    with pytest.raises(DataError, match="a plate or well of 2 fields, expected one image"):
+        files.read(str(plate))
+    with pytest.raises(DataError, match="expected a path inside"):
+        zarr.open_group(path / "0/labels", mode="a").attrs["labels"] = ["../../.."]
+        files.read(str(path))
