@@ -13,11 +13,11 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from embedseg.common import Stopped
 from embedseg.nets import LAYOUTS, WEIGHTS, not_finite, save_weights
 from embedseg.training import checkpoint
+from embedseg.training.averages import MovingAverage
 from embedseg.training.batches import Batch, Batches
 from embedseg.training.checkpoint import State, Stateful
 from embedseg.training.history import Row
@@ -50,7 +50,7 @@ class Loop:
             "optimizer": optimizer,
             "precision": fabric.strategy.precision,
         }
-        self.average = _averaged(net, options.average) if options.average else None
+        self.average = MovingAverage(net, options.average) if options.average else None
         if self.average:
             self.parts["average"] = self.average
         # Killed before the first checkpoint, there is none: then it begins anew.
@@ -260,17 +260,6 @@ class Loop:
             save_weights(state.best_weights, self.run.folder / WEIGHTS)
             if self.run.place:
                 self.run.folder = self.run.place.publish()
-
-
-def _averaged(net: nn.Module, decay: float) -> AveragedModel:
-    """Return a moving average of a net's weights, which forgets the first ones sooner."""
-
-    def average(averaged: Any, current: Any, count: Any) -> None:
-        share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, share) if mean.is_floating_point() else mean.copy_(value)
-
-    return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
 
 
 def train_step(
