@@ -38,7 +38,7 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 def activate(raw: Tensor, specs: tuple[MapSpec, ...]) -> dict[str, Tensor]:
     """Split the raw output of a net, (B, M, *space), into activated maps by name."""
     # Channels last, values of one map lie apart, and are activated one by one.
-    parts = raw.contiguous().split([spec.channels for spec in specs], dim=1)
+    parts = torch.split(raw.contiguous(), [spec.channels for spec in specs], dim=1)
     return {
         spec.name: ACTIVATIONS[spec.activation](part)
         for spec, part in zip(specs, parts, strict=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -77,17 +78,18 @@ class Muon(Optimizer):
         if closure is not None:
             with torch.enable_grad():
                 loss = closure()
-        for number, group in enumerate(self.param_groups):
-            kinds: dict[Any, list[Tensor]] = {}
-            for weight in group["params"]:
-                if weight.grad is not None:
-                    kind = (number, weight.device, weight.dtype, _is_matrix(weight))
-                    kinds.setdefault(kind, []).append(weight)
-            for kind, weights in kinds.items():
-                if kind[-1]:
-                    self._orthogonal(kind, weights, group)
-                else:
-                    self._adam(weights, group)
+        with _one_thread():
+            for number, group in enumerate(self.param_groups):
+                kinds: dict[Any, list[Tensor]] = {}
+                for weight in group["params"]:
+                    if weight.grad is not None:
+                        kind = (number, weight.device, weight.dtype, _is_matrix(weight))
+                        kinds.setdefault(kind, []).append(weight)
+                for kind, weights in kinds.items():
+                    if kind[-1]:
+                        self._orthogonal(kind, weights, group)
+                    else:
+                        self._adam(weights, group)
         return loss
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -140,6 +142,17 @@ class Muon(Optimizer):
             eps=group["eps"],
             maximize=False,
         )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Keep a CPU from sharing out matrices so small that waking a thread takes longer."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def make_optimizer(
