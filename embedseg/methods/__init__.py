@@ -2,6 +2,7 @@
 
 ::
 
+    _embedding_loss_dense.py    Embedding loss of all objects of a batch at once
     _embedding_loss_kernels.py  Compiled parts of the embedding loss on a CPU
     affinity.py                 Affinity method: whether two pixels belong to one object
     base.py                     The interface of a method

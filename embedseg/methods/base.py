@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from embedseg.common import plural
 from embedseg.methods.transfer import Transfer, Unchanged
 from embedseg.scoring import Scoring
-from embedseg.types import Maps, MapSpec, Segmentation, Spacing, channel_slices
+from embedseg.types import Maps, MapSpec, Segmentation, Spacing
 
 if TYPE_CHECKING:
     from embedseg.data import Statistics
@@ -37,8 +37,12 @@ ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
 
 def activate(raw: Tensor, specs: tuple[MapSpec, ...]) -> dict[str, Tensor]:
     """Split the raw output of a net, (B, M, *space), into activated maps by name."""
-    slices = channel_slices(specs)
-    return {spec.name: ACTIVATIONS[spec.activation](raw[:, slices[spec.name]]) for spec in specs}
+    # Channels last, values of one map lie apart, and are activated one by one.
+    parts = torch.split(raw.contiguous(), [spec.channels for spec in specs], dim=1)
+    return {
+        spec.name: ACTIVATIONS[spec.activation](part)
+        for spec, part in zip(specs, parts, strict=True)
+    }
 
 
 class Method(BaseModel, ABC):

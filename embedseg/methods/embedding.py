@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from torch.nn.modules.conv import _ConvTransposeNd
 
 from embedseg.clustering import cluster_raw
@@ -201,10 +202,11 @@ class Embedding(InstanceMethod):
         )
 
     def targets(self, labels: NDArray[np.int32], spacing: Spacing) -> dict[str, Tensor]:
-        """Return the labels, and of each object the centre in µm and its known axes: (n, ndim).
+        """Return the labels, and of each object the centre in µm and its unknown axes: (n, ndim).
 
-        An object that continues into pixels that are not annotated along every axis has no centre,
-        and counts as not annotated.
+        Of unknown axes there are no rows if all axes of all objects are known, so that the loss
+        need not ask the device. An object that continues into pixels that are not annotated along
+        every axis has no centre, and counts as not annotated.
         """
         labels = relabel_crop(labels)
         if self.centre == "centroid":
@@ -219,7 +221,7 @@ class Embedding(InstanceMethod):
         return {
             "labels": torch.from_numpy(labels.astype(np.int64)),
             "centres": torch.from_numpy(np.asarray(centres, np.float32).reshape(-1, labels.ndim)),
-            "known": torch.from_numpy(known),
+            "unknown": torch.from_numpy(~known[: 0 if known.all() else None]),
         }
 
     def init_head(self, head: nn.Module, specs: Sequence[MapSpec]) -> None:
@@ -258,7 +260,7 @@ class Embedding(InstanceMethod):
             maps["bandwidth"],
             labels,
             targets["centres"],
-            targets.get("known"),
+            _known(targets),
             unit=self.unit,
             scale=self.bandwidth_scale,
         )
@@ -318,3 +320,12 @@ class Embedding(InstanceMethod):
             "min_object_size": sizes_to_try(self.min_object_size),
             "refine": (None, 0.6, 0.5, 0.4, 0.3, 0.2),
         }
+
+
+def _known(targets: Mapping[str, Tensor]) -> Tensor | None:
+    """Return which axes of each object are known, (B, n, ndim); None if all are."""
+    unknown = targets["unknown"]
+    if not unknown.shape[1]:
+        return None
+    # An image whose objects are all known may hold more of them than the others.
+    return pad(unknown, (0, 0, 0, targets["centres"].shape[1] - unknown.shape[1])).logical_not()

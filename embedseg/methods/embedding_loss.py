@@ -18,14 +18,16 @@ On other devices it is `batched_instance_loss`.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from embedseg.methods._embedding_loss_dense import Values, dense_loss
 from embedseg.methods._embedding_loss_kernels import image_loss
 from embedseg.methods.losses import lovasz_hinge
 
@@ -124,6 +126,33 @@ def _beside(mask: Tensor, known: Tensor) -> Tensor:
     return inside
 
 
+class _Known(torch.autograd.Function):
+    """A loss whose gradient is computed with it: the backward pass only multiplies."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        embedding: Tensor,
+        bandwidth: Tensor,
+        function: Callable[..., Values],
+        labels: Tensor,
+        *rest: Any,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        shape = embedding.shape
+        values = function(embedding.flatten(2), bandwidth.flatten(2), labels, *rest)
+        ctx.save_for_backward(*(gradient.reshape(shape) for gradient in values[3:]))
+        likelihood = values.likelihood.reshape(labels.shape)
+        ctx.mark_non_differentiable(likelihood)
+        return values.instance, values.smoothness, likelihood
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
+        embedding, bandwidth, variance = ctx.saved_tensors
+        instance, smoothness = grads[:2]
+        both = torch.addcmul(instance * bandwidth, smoothness, variance)
+        return instance * embedding, both, *[None] * (len(ctx.needs_input_grad) - 2)
+
+
 def batched_instance_loss(
     embedding: Tensor,
     bandwidth: Tensor,
@@ -133,136 +162,79 @@ def batched_instance_loss(
     *,
     unit: float,
     scale: float,
-    most: int = 2**24,
+    most: int | None = None,
 ) -> InstanceLoss:
-    """Compute the loss of many objects at once, without waiting for the device in between.
+    """Compute the loss of all objects at once, without waiting for the device in between.
 
     Parameters
     ----------
     embedding, bandwidth, labels, centres, known, unit, scale
         As in `literal_instance_loss`.
-    most : int
-        Values held at once, objects times pixels.
+    most : int, optional
+        Values held at once, objects times pixels; default: what fits the device.
     """
-    batch, ndim = embedding.shape[:2]
-    count, pixels = centres.shape[1], labels[0].numel()
-    shape = labels.shape[1:]
-    numbers = torch.arange(1, count + 1, device=labels.device)
-    places = [
-        axis.reshape(-1)
-        for axis in torch.meshgrid(
-            *(torch.arange(n, device=labels.device) for n in shape), indexing="ij"
-        )
-    ]
-    instance, smoothness, likelihood = [], [], []
-    for b in range(batch):
-        e, s, ids = embedding[b].flatten(1), bandwidth[b].flatten(1), labels[b].flatten()
-        own = ids.clamp(min=0)
-        sizes = s.new_zeros(count + 1).index_add(0, own, s.new_ones(pixels))
-        means = s.new_zeros(ndim, count + 1).index_add(1, own, s) / sizes.clamp(min=1)
-        there = sizes[1:] > 0
-        present = there.sum().clamp(min=1)
-        away = (s - means.detach()[:, own]) ** 2 / (ndim * sizes[own].clamp(min=1))
-        smoothness.append((away * (ids > 0)).sum() / present)
-        axes = there.new_ones(count, ndim) if known is None else known[b] > 0
-        weight = torch.exp(scale * means[:, 1:].T) / unit**2 * axes
-        parts, phi = [], s.new_zeros(pixels)
-        for at in range(0, count, max(1, most // max(pixels, 1))):
-            now = slice(at, at + max(1, most // max(pixels, 1)))
-            mine = ids == numbers[now, None]
-            valid = ids >= 0
-            for d in range(ndim):
-                # Along an axis that is not known, only pixels beside the object compete.
-                low = torch.where(mine, places[d], shape[d]).amin(dim=1, keepdim=True)
-                high = torch.where(mine, places[d], -1).amax(dim=1, keepdim=True)
-                beside = (places[d] >= low) & (places[d] <= high)
-                valid = valid & (axes[now, d, None] | beside)
-            middle = centres[b, now].to(e)
-            q = torch.stack(
-                [weight[now, d, None] * (e[d] - middle[:, d, None]) ** 2 for d in range(ndim)]
-            ).sum(dim=0)
-            chance = torch.exp(-q)
-            hinge = lovasz_hinge(torch.where(valid, 2 * chance - 1, -3.0), mine)
-            parts.append((hinge * there[now]).sum())
-            phi = phi + (chance.detach() * mine).sum(dim=0)
-        instance.append(sum(parts, e.sum() * 0) / present)
-        likelihood.append(phi.reshape(shape))
+    function = partial(dense_loss, unit=unit, scale=scale, most=most)
     return InstanceLoss(
-        torch.stack(instance).mean(), torch.stack(smoothness).mean(), torch.stack(likelihood)
+        *_Known.apply(embedding, bandwidth, function, labels, centres, known)  # type: ignore[no-untyped-call]
     )
 
 
-class _Compiled(torch.autograd.Function):
-    """Value and gradient at once: the backward pass only multiplies."""
+def _compiled_loss(
+    embedding: Tensor,
+    bandwidth: Tensor,
+    labels: Tensor,
+    centres: Tensor,
+    known: Tensor | None,
+    *,
+    unit: float,
+    scale: float,
+) -> Values:
+    """Compute value and gradient on a CPU, images side by side in threads."""
+    batch = len(embedding)
+    e, s = (values.detach().contiguous().numpy() for values in (embedding, bandwidth))
+    ids = labels.reshape(batch, -1).contiguous().numpy()
+    middle = np.ascontiguousarray(centres.numpy(), np.float64)
+    axes = np.ones(middle.shape, bool) if known is None else known.numpy() > 0
+    sizes = np.array(labels.shape[1:], np.int64)
+    steps = np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
+    strides = np.stack([steps, sizes], axis=1)
+    gradients = [np.zeros_like(e) for _ in range(3)]
+    phi = np.zeros_like(e[:, 0])
+    far, key, bits = FAR[e.dtype.itemsize]
 
-    @staticmethod
-    def forward(
-        ctx: Any,
-        embedding: Tensor,
-        bandwidth: Tensor,
-        labels: Tensor,
-        centres: Tensor,
-        known: Tensor | None,
-        unit: float,
-        scale: float,
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        batch, ndim = embedding.shape[:2]
-
-        def flat(tensor: Tensor) -> NDArray[Any]:
-            return tensor.detach().reshape(batch, ndim, -1).contiguous().numpy()
-
-        e, s = flat(embedding), flat(bandwidth)
-        ids = labels.reshape(batch, -1).contiguous().numpy()
-        middle = np.ascontiguousarray(centres.numpy(), np.float64)
-        axes = np.ones(middle.shape, bool) if known is None else known.numpy() > 0
-        sizes = np.array(labels.shape[1:], np.int64)
-        steps = np.append(np.cumprod(sizes[:0:-1])[::-1], 1)
-        strides = np.stack([steps, sizes], axis=1)
-        grad_e, grad_s, grad_v = (np.zeros_like(e) for _ in range(3))
-        phi = np.zeros_like(e[:, 0])
-        far, key, bits = FAR[e.dtype.itemsize]
-
-        def image(b: int) -> tuple[float, float]:
-            value: tuple[float, float] = image_loss(
-                e[b],
-                s[b],
-                ids[b],
-                middle[b],
-                axes[b],
-                strides,
-                unit,
-                scale,
-                far,
-                grad_e[b],
-                grad_s[b],
-                grad_v[b],
-                phi[b],
-                key,
-                bits,
-            )
-            return value
-
-        threads = min(batch, torch.get_num_threads())
-        if threads > 1:
-            with ThreadPoolExecutor(threads) as pool:
-                values = np.array(list(pool.map(image, range(batch))))
-        else:
-            values = np.array([image(b) for b in range(batch)])
-        shape = embedding.shape
-        ctx.save_for_backward(
-            *(torch.from_numpy(g).reshape(shape) / batch for g in (grad_e, grad_s, grad_v))
+    def image(b: int) -> tuple[float, float]:
+        value: tuple[float, float] = image_loss(
+            e[b],
+            s[b],
+            ids[b],
+            middle[b],
+            axes[b],
+            strides,
+            unit,
+            scale,
+            far,
+            gradients[0][b],
+            gradients[1][b],
+            gradients[2][b],
+            phi[b],
+            key,
+            bits,
         )
-        likelihood = torch.from_numpy(phi).reshape(labels.shape)
-        ctx.mark_non_differentiable(likelihood)
-        instance, smoothness = embedding.new_tensor(values.mean(axis=0))
-        return instance, smoothness, likelihood
+        return value
 
-    @staticmethod
-    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
-        grad_e, grad_s, grad_v = ctx.saved_tensors
-        instance, smoothness = grads[:2]
-        both = instance * grad_s + smoothness * grad_v
-        return instance * grad_e, both, None, None, None, None, None
+    threads = min(batch, torch.get_num_threads())
+    if threads > 1:
+        with ThreadPoolExecutor(threads) as pool:
+            values = np.array(list(pool.map(image, range(batch))))
+    else:
+        values = np.array([image(b) for b in range(batch)])
+    instance, smoothness = embedding.new_tensor(values.mean(axis=0))
+    return Values(
+        instance,
+        smoothness,
+        torch.from_numpy(phi),
+        *(torch.from_numpy(gradient).div_(batch) for gradient in gradients),
+    )
 
 
 def instance_loss(
@@ -276,12 +248,8 @@ def instance_loss(
     scale: float,
 ) -> InstanceLoss:
     """Compute the loss by the faster implementation for the device; see `literal_instance_loss`."""
-    if embedding.device.type != "cpu":
-        return batched_instance_loss(
-            embedding, bandwidth, labels, centres, known, unit=unit, scale=scale
-        )
+    function: Any = _compiled_loss if embedding.device.type == "cpu" else dense_loss
+    function = partial(function, unit=unit, scale=scale)
     return InstanceLoss(
-        *_Compiled.apply(  # type: ignore[no-untyped-call]
-            embedding, bandwidth, labels, centres, known, unit, scale
-        )
+        *_Known.apply(embedding, bandwidth, function, labels, centres, known)  # type: ignore[no-untyped-call]
     )

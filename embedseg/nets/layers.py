@@ -102,7 +102,8 @@ def conv_block(
         layers += [
             conv(ndim, width, outputs, kernel, bias=False),
             norm(ndim, kind, outputs),
-            nn.ReLU(),
+            # In place: the gradient of the normalisation does not need its output.
+            nn.ReLU(inplace=True),
         ]
     return nn.Sequential(*layers)
 

@@ -162,7 +162,7 @@ class UNet(Net):
                     bias=False,
                 ),
                 norm(ndim, kind, widths[0]),
-                nn.ReLU(),
+                nn.ReLU(inplace=True),
             )
             if max(stem) > 1
             else nn.Identity()

@@ -2,6 +2,7 @@
 
 ::
 
+    averages.py      Moving average of weights
     batches.py       Batches of training crops, made ahead in threads
     checkpoint.py    Checkpoints: the state of a run, read back exactly
     curves.py        Training curves
@@ -9,6 +10,7 @@
     launch.py        Launch of a training on one device or several
     loop.py          The training loop: steps, epochs, validations
     optimizers.py    Optimisers by name, Muon among them
+    orthogonal.py    Orthogonal steps for many matrices at once
     options.py       Options of training
     progress_bar.py  The progress bar of a training
     recorder.py      Recorder of a run: checkpoint, curves, preview, TensorBoard log

@@ -13,15 +13,16 @@ from typing import Any
 import torch
 from lightning_fabric import Fabric
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
 
 from embedseg.common import Stopped
 from embedseg.nets import LAYOUTS, WEIGHTS, not_finite, save_weights
 from embedseg.training import checkpoint
+from embedseg.training.averages import MovingAverage
 from embedseg.training.batches import Batch, Batches
 from embedseg.training.checkpoint import State, Stateful
 from embedseg.training.history import Row
 from embedseg.training.optimizers import make_optimizer
+from embedseg.training.options import TrainOptions
 from embedseg.training.progress_bar import TrainingBar
 from embedseg.training.recorder import Recorder
 from embedseg.training.run import Run, TrainingProgress
@@ -29,6 +30,9 @@ from embedseg.training.validation import ValidationResult, validate
 from embedseg.types import DataError
 
 log = logging.getLogger("embedseg")
+
+#: Steps whose losses are read together: reading waits for a GPU, which could go on meanwhile.
+READ_EVERY = 10
 
 
 class Loop:
@@ -50,7 +54,7 @@ class Loop:
             "optimizer": optimizer,
             "precision": fabric.strategy.precision,
         }
-        self.average = _averaged(net, options.average) if options.average else None
+        self.average = MovingAverage(net, options.average) if options.average else None
         if self.average:
             self.parts["average"] = self.average
         # Killed before the first checkpoint, there is none: then it begins anew.
@@ -59,8 +63,8 @@ class Loop:
         ready: Any = torch.compile(net) if options.compile else net
         self.model, self.optimizer = fabric.setup(ready, optimizer)
         self.start = started - run.state.spent
-        #: Step, losses and files of the step before, until they are read.
-        self.pending_losses: tuple[int, Mapping[str, Tensor], tuple[str, ...]] | None = None
+        #: Step, losses and files of the latest steps, until they are read.
+        self.pending_losses: list[tuple[int, Mapping[str, Tensor], tuple[str, ...]]] = []
         #: The latest validation, until the watching function is called.
         self.validation: ValidationResult | None = None
         self.recorder = Recorder(run, self.parts, writes=self.first)
@@ -96,10 +100,11 @@ class Loop:
                 latest = train_step(run, self.fabric, self.model, self.optimizer, batches)
                 if self.average:
                     self.average.update_parameters(run.net)
-                self._flush_losses()
+                if len(self.pending_losses) >= READ_EVERY:
+                    self._flush_losses()
                 state.step += 1
                 state.spent = time.monotonic() - self.start
-                self.pending_losses = (state.step, *latest)
+                self.pending_losses.append((state.step, *latest))
                 if run.limit is not None:
                     self._sync_state()
                 if state.step % options.steps_per_epoch == 0:
@@ -120,23 +125,24 @@ class Loop:
 
     # -- steps and epochs ------------------------------------------------------------------------
     def _flush_losses(self) -> None:
-        """Add up the losses of the step before, which a GPU has finished by now."""
-        if self.pending_losses is None:
+        """Add up the losses of the latest steps, which a GPU has mostly finished by now."""
+        pending, self.pending_losses = self.pending_losses, []
+        if not pending:
             return
-        step, parts, sources = self.pending_losses
-        self.pending_losses = None
-        values = dict(zip(parts, torch.stack([*parts.values()]).tolist(), strict=True))
-        if not math.isfinite(values["total"]):
-            raise DataError(
-                f"the loss is {values['total']} at step {step}; the batch was cut "
-                f"from {', '.join(dict.fromkeys(sources))}. What was saved before "
-                "stays. Look at these images, or lower train.learning_rate, or set train.clip"
-            )
-        state = self.run.state
-        for name, value in values.items():
-            state.losses[name] = state.losses.get(name, 0.0) + value
-        state.counted += 1
-        self.bar.step(self.run.progress(), values, state.history)
+        read = torch.stack([value for _, parts, _ in pending for value in parts.values()]).tolist()
+        for step, parts, sources in pending:
+            values = {name: read.pop(0) for name in parts}
+            if not math.isfinite(values["total"]):
+                raise DataError(
+                    f"the loss is {values['total']} at step {step}; the batch was cut "
+                    f"from {', '.join(dict.fromkeys(sources))}. What was saved before "
+                    "stays. Look at these images, or lower train.learning_rate, or set train.clip"
+                )
+            state = self.run.state
+            for name, value in values.items():
+                state.losses[name] = state.losses.get(name, 0.0) + value
+            state.counted += 1
+            self.bar.step(self.run.progress(), values, state.history)
 
     def _notify(self) -> None:
         """Call the function that watches the run with its progress."""
@@ -262,17 +268,6 @@ class Loop:
                 self.run.folder = self.run.place.publish()
 
 
-def _averaged(net: nn.Module, decay: float) -> AveragedModel:
-    """Return a moving average of a net's weights, which forgets the first ones sooner."""
-
-    def average(averaged: Any, current: Any, count: Any) -> None:
-        share = 1 - min(decay, (1 + float(count)) / (10 + float(count)))
-        for mean, value in zip(averaged, current, strict=True):
-            mean.lerp_(value, share) if mean.is_floating_point() else mean.copy_(value)
-
-    return AveragedModel(net, multi_avg_fn=average, use_buffers=True)
-
-
 def train_step(
     run: Run, fabric: Fabric, model: Any, optimizer: Any, batches: Iterator[Batch]
 ) -> tuple[Mapping[str, Tensor], tuple[str, ...]]:
@@ -291,11 +286,17 @@ def train_step(
         image, targets = fabric.to_device((batch.image, batch.targets))
         with fabric.no_backward_sync(model, enabled=part + 1 < options.accumulate):
             loss = run.method.loss(model(image), targets, run.spacing)
-            fabric.backward(loss["total"] / options.accumulate)
+            fabric.backward(_share(loss["total"], options))
         for name, value in loss.items():
-            parts[name] = parts.get(name, 0) + value.detach() / options.accumulate
+            mine = _share(value.detach(), options)
+            parts[name] = parts[name] + mine if name in parts else mine
         sources += batch.sources
     if options.clip is not None:
         fabric.clip_gradients(model, optimizer, max_norm=options.clip, error_if_nonfinite=False)
     optimizer.step()
     return parts, sources
+
+
+def _share(value: Tensor, options: TrainOptions) -> Tensor:
+    """Return the part of a batch in the mean over a step."""
+    return value if options.accumulate == 1 else value / options.accumulate

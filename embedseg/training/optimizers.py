@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Adam, AdamW, Optimizer
+from torch.optim.adam import adam
 
-#: a, b, c of x -> a x + b x^3 + c x^5, which takes singular values near 1 in few rounds.
-QUINTIC = (3.4445, -4.7750, 2.0315)
-ROUNDS = 5
+from embedseg.training.orthogonal import OrthogonalSteps
+
 #: Layers with fewer inputs or outputs, and all that is no convolution, are left to Adam.
 SMALLEST = 16
+#: Devices on which Adam goes through all weights in one operation.
+FUSED = ("cpu", "cuda")
 
 
 class Muon(Optimizer):
@@ -66,6 +68,8 @@ class Muon(Optimizer):
                 "eps": eps,
             },
         )
+        #: Of the weights of a group, a type and a device: memory for their steps.
+        self._steps: dict[Any, OrthogonalSteps] = {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], float] | None = None) -> float | None:  # type: ignore[override]
@@ -75,14 +79,69 @@ class Muon(Optimizer):
             with torch.enable_grad():
                 loss = closure()
         with _one_thread():
-            for group in self.param_groups:
+            for number, group in enumerate(self.param_groups):
+                kinds: dict[Any, list[Tensor]] = {}
                 for weight in group["params"]:
-                    if weight.grad is None:
-                        continue
-                    weight.mul_(1 - group["lr"] * group["weight_decay"])
-                    rule = _orthogonal if _is_matrix(weight) else _adam
-                    weight.add_(rule(weight.grad, self.state[weight], group), alpha=-group["lr"])
+                    if weight.grad is not None:
+                        kind = (number, weight.device, weight.dtype, _is_matrix(weight))
+                        kinds.setdefault(kind, []).append(weight)
+                for kind, weights in kinds.items():
+                    if kind[-1]:
+                        self._orthogonal(kind, weights, group)
+                    else:
+                        self._adam(weights, group)
         return loss
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over a state, which holds no memory for steps."""
+        super().__setstate__(state)
+        self._steps = {}
+
+    def _orthogonal(self, kind: Any, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """Make the step of all matrices of one type on one device."""
+        steps = self._steps.get(kind)
+        if steps is None or set(map(id, steps.weights)) != set(map(id, weights)):
+            steps = self._steps[kind] = OrthogonalSteps(weights)
+        gradients = _gradients(steps.weights)
+        for weight in steps.weights:
+            if not self.state[weight]:
+                self.state[weight]["mean"] = torch.zeros_like(weight)
+        means = [self.state[weight]["mean"] for weight in steps.weights]
+        torch._foreach_mul_(steps.weights, 1 - group["lr"] * group["weight_decay"])
+        torch._foreach_lerp_(means, gradients, 1 - group["momentum"])
+        steps.step(gradients, means, group["momentum"], group["lr"])
+
+    def _adam(self, weights: list[Tensor], group: dict[str, Any]) -> None:
+        """Make the step of all other weights of one type on one device."""
+        device, states = weights[0].device, [self.state[weight] for weight in weights]
+        fused = device.type in FUSED
+        for weight, state in zip(weights, states, strict=True):
+            if not state:
+                state["step"] = torch.zeros(())
+                state["mean"], state["square"] = torch.zeros_like(weight), torch.zeros_like(weight)
+            # Fused, it is read on the device; elsewhere reading it would wait for the device.
+            state["step"] = state["step"].to(device if fused else "cpu")
+            # Fused on a CPU, values are taken in the order of memory, whatever the strides.
+            state["mean"] = _laid_out(state["mean"], weight)
+            state["square"] = _laid_out(state["square"], weight)
+        gradients = map(_laid_out, _gradients(weights), weights)
+        adam(
+            weights,
+            list(gradients),
+            [state["mean"] for state in states],
+            [state["square"] for state in states],
+            [],
+            [state["step"] for state in states],
+            fused=fused or None,
+            decoupled_weight_decay=True,
+            amsgrad=False,
+            beta1=group["betas"][0],
+            beta2=group["betas"][1],
+            lr=group["lr"],
+            weight_decay=group["weight_decay"],
+            eps=group["eps"],
+            maximize=False,
+        )
 
 
 @contextmanager
@@ -94,43 +153,6 @@ def _one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(threads)
-
-
-def orthogonalised(matrix: Tensor) -> Tensor:
-    """Return a matrix with the same singular vectors and singular values near 1.
-
-    The iteration x -> (a + b x x' + c (x x')^2) x is made on the square matrix x x', of which all
-    rounds are polynomials; the long matrix takes part in the first product and the last alone.
-
-    Parameters
-    ----------
-    matrix : (m, n) float Tensor
-        Fastest with m <= n.
-
-    Examples
-    --------
-    >>> x = orthogonalised(torch.tensor([[3.0, 0.0, 0.0], [0.0, 0.5, 0.0]]))
-    >>> bool(((x.diagonal() - 1).abs() < 0.35).all())
-    True
-    """
-    if len(matrix) > matrix.shape[1]:
-        return orthogonalised(matrix.T).T
-    matrix = matrix / (matrix.norm() + 1e-7)
-    square = matrix @ matrix.T
-    whole = factor = _factor(square)
-    for _ in range(ROUNDS - 1):
-        square = factor @ square @ factor
-        factor = _factor(square)
-        whole = factor @ whole
-    return whole @ matrix
-
-
-def _factor(square: Tensor) -> Tensor:
-    """Return what one round multiplies x with, from x x'."""
-    a, b, c = QUINTIC
-    factor = torch.addmm(b * square, square, square, alpha=c)
-    factor.diagonal().add_(a)
-    return factor
 
 
 def make_optimizer(
@@ -157,27 +179,15 @@ def _is_matrix(weight: Tensor) -> bool:
     return weight.ndim > 2 and min(weight.shape[:2]) >= SMALLEST
 
 
-def _orthogonal(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-    if not state:
-        state["mean"] = torch.zeros_like(gradient)
-    mean = state["mean"].lerp_(gradient, 1 - group["momentum"])
-    ahead = gradient.lerp(mean, group["momentum"])
-    # One row per output (of a transposed convolution, per input); channels last in memory.
-    rows = ahead.movedim(1, -1)
-    matrix = rows.flatten(1)
-    step: Tensor = orthogonalised(matrix) * (0.2 * max(matrix.shape) ** 0.5)
-    return step.reshape(rows.shape).movedim(-1, 1)
+def _gradients(weights: Sequence[Tensor]) -> list[Tensor]:
+    return [weight.grad for weight in weights if weight.grad is not None]
 
 
-def _adam(gradient: Tensor, state: dict[str, Any], group: dict[str, Any]) -> Tensor:
-    if not state:
-        state["step"] = torch.zeros(())
-        state["mean"], state["square"] = torch.zeros_like(gradient), torch.zeros_like(gradient)
-    state["step"] += 1
-    first, second = group["betas"]
-    mean: Tensor = state["mean"].lerp_(gradient, 1 - first)
-    square = state["square"].lerp_(gradient * gradient, 1 - second)
-    steps = float(state["step"])
-    scale = (square / (1 - second**steps)).sqrt_().add_(group["eps"])
-    step: Tensor = mean / (1 - first**steps) / scale
-    return step
+def _laid_out(values: Tensor, like: Tensor) -> Tensor:
+    """Return values that lie in memory in the same order as others of their shape."""
+    if values.stride() == like.stride():
+        return values
+    pairs = zip(values.stride(), like.stride(), values.shape, strict=True)
+    if all(one == other or size == 1 for one, other, size in pairs):
+        return values
+    return torch.empty_like(like).copy_(values)

@@ -1,6 +1,7 @@
 """Time and memory of a training step, and of the embedding loss beside its published form.
 
 Run with `python tests/benchmarks/training.py loss` or `step`, on a machine that does nothing else.
+`beside CHECKOUT` compares whole steps with those of another build, in turns and in processor time.
 """
 
 from __future__ import annotations
@@ -18,6 +19,9 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+from builds import STEPS, Build, compare_steps
 
 from embedseg.data import Crops, Sample
 from embedseg.images import blobs
@@ -159,6 +163,26 @@ def step_table(presets: list[str], threads: int) -> None:
                 _step_row(samples, shape, name, preset)
 
 
+def beside_table(older: Path, threads: int, rounds: int) -> None:
+    """Compare steps of the default plan with those of another build, on a CPU."""
+    print(
+        "| crop and batch | before, ms | now, ms | before / now | memory before, MB | now, MB |\n"
+        + "| --- " * 6
+        + "|"
+    )
+    for name in ("128 x 128 x 4", "32 x 64 x 64 x 2"):
+        builds = {
+            which: Build(path, "cpu", threads)
+            for which, path in (("before", older), ("now", Path(__file__).parents[2]))
+        }
+        times = compare_steps(builds, STEPS[name], rounds, count=3)
+        before, now = (cpu for _, cpu in times.values())
+        peaks = " | ".join(f"{build.ask('memory'):.0f}" for build in builds.values())
+        print(f"| {name} | {before:.0f} | {now:.0f} | {before / now:.2f} | {peaks} |", flush=True)
+        for build in builds.values():
+            build.close()
+
+
 def _one(shape: tuple[int, ...], objects: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     image, labels = blobs(shape, objects, seed=seed)
     return image[None].astype(np.float32), labels
@@ -239,11 +263,18 @@ def _step_row(samples: list[Sample], shape: tuple[int, ...], name: str, preset: 
 def main() -> None:
     """Print the table that was asked for."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("part", choices=["loss", "step"])
+    parser.add_argument("part", choices=["loss", "step", "beside"])
+    parser.add_argument("older", nargs="?", type=Path, help="checkout of another build (beside)")
+    parser.add_argument("--rounds", type=int, default=10, help="turns of each build (beside)")
     parser.add_argument("--no-literal", action="store_true", help="leave the literal form out")
     parser.add_argument("--threads", type=int, default=1, help="of the step")
     parser.add_argument("--presets", nargs="*", default=["paper", "light", "strong"])
     args = parser.parse_args()
+    if args.part == "beside":
+        if args.older is None:
+            parser.error("beside needs the checkout of another build")
+        beside_table(args.older, args.threads, args.rounds)
+        return
     if args.part == "loss":
         loss_table(not args.no_literal)
     else:

@@ -5,14 +5,17 @@ from functools import partial
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from embedseg.images import blobs
+from embedseg.methods import embedding
 from embedseg.methods.embedding import Embedding
 from embedseg.methods.embedding_loss import (
     batched_instance_loss,
     instance_loss,
     literal_instance_loss,
 )
+from embedseg.training.batches import joined
 
 METHOD = Embedding(unit=12.0, radius=3.0, foreground_weight=7.0)
 SHAPES = {2: (28, 24), 3: (6, 20, 18)}
@@ -46,7 +49,8 @@ def paper_loss(raw, batch, spacing, method):
         for k in ids:
             mask = labels[b] == k
             own = sigma[:, mask]
-            axes = batch["known"][b, k - 1]
+            unknown = batch["unknown"][b, k - 1 : k]
+            axes = torch.ones(ndim) if not len(unknown) else 1 - unknown[0].double()
             weight = torch.exp(10 * own.mean(dim=1)) * axes
             valid = known.clone()
             for d in range(ndim):
@@ -221,19 +225,68 @@ def test_beside_an_object_of_unknown_depth_only_its_planes_compete():
             assert bool(moved[1, 1] > 0) and not moved[:, [0, 2, 3, 4, 6]].any()
 
 
-def test_compiled_gradient_is_the_numerical_one():
+@pytest.mark.parametrize("function", [instance_loss, batched_instance_loss])
+def test_gradient_is_the_numerical_one(function):
     raw, batch, _ = example(2, 3, seed=5)
     labels, centres = batch["labels"][:1, :9, :10], batch["centres"][:1]
     raw = raw[:1, :4, :9, :10].detach().requires_grad_()
 
     def f(raw):
-        parts = instance_loss(
+        parts = function(
             raw[:, :2] * 6 + 3, raw[:, 2:] * 0.3, labels, centres, unit=9.0, scale=10.0
         )
         return parts.instance
 
     assert int(labels.max()) > 0
     torch.autograd.gradcheck(f, (raw,), eps=1e-6, atol=1e-5)
+
+
+class Counter(TorchDispatchMode):
+    """Count of the operations that a device would be asked for."""
+
+    def __init__(self):
+        super().__init__()
+        self.names = []
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        self.names.append(str(function))
+        return function(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_batch_takes_the_same_operations_whatever_it_holds(unknown, monkeypatch):
+    monkeypatch.setattr(embedding, "instance_loss", batched_instance_loss)
+    seen = []
+    for images, objects in [(1, 1), (1, 10), (4, 10), (16, 10), (4, 100)]:
+        labels = np.zeros((images, 64, 64), np.int32)
+        for k in range(objects):
+            at = (k // 10 * 6, k % 10 * 6)
+            labels[:, at[0] + 1 : at[0] + 5, at[1] + 1 : at[1] + 5] = k + 1
+        if unknown:
+            labels[0, :, 0] = -1
+            labels[0, 1:5, :2][labels[0, 1:5, :2] == 0] = -1
+        targets = joined([METHOD.targets(image, (1.0, 1.0)) for image in labels])
+        raw = torch.zeros(images, 5, 64, 64, requires_grad=True)
+        with Counter() as counted:
+            METHOD.loss(raw, targets, (1.0, 1.0))["total"].backward()
+        seen.append(counted.names)
+    for names in seen:
+        assert names == seen[0]
+    assert len(seen[0]) < (240 if unknown else 200)
+    asks = ("aten._local_scalar_dense", "aten.nonzero", "aten.item", "aten.is_nonzero")
+    assert not [name for name in seen[0] if name.startswith(asks)]
+
+
+def test_axes_that_are_all_known_are_not_looked_at():
+    labels = np.zeros((8, 8), np.int32)
+    labels[2:4, 2:4], labels[6:, 6:] = 1, 2
+    assert METHOD.targets(labels, (1.0, 1.0))["unknown"].shape == (0, 2)
+    cut = labels.copy()
+    cut[4, 2] = -1
+    targets = joined([METHOD.targets(image, (1.0, 1.0)) for image in (cut, labels)])
+    expected = [[[False, True], [True, True]], [[True, True], [True, True]]]
+    assert embedding._known(targets).tolist() == expected
+    assert embedding._known(joined([METHOD.targets(labels, (1.0, 1.0))])) is None
 
 
 @pytest.mark.parametrize("ndim", [2, 3])

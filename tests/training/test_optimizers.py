@@ -6,8 +6,13 @@ import pytest
 import torch
 from hypothesis import given, strategies as st
 from torch import nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
-from embedseg.training.optimizers import QUINTIC, ROUNDS, Muon, make_optimizer, orthogonalised
+from embedseg.model.planning import find_preset
+from embedseg.nets import net_options
+from embedseg.training.averages import MovingAverage
+from embedseg.training.optimizers import Muon, make_optimizer
+from embedseg.training.orthogonal import QUINTIC, ROUNDS, orthogonalised
 
 
 def literal(matrix: torch.Tensor) -> torch.Tensor:
@@ -103,3 +108,165 @@ def test_weights_without_a_gradient_stay() -> None:
     before = net[0].weight.detach().clone()
     Muon(net.parameters(), lr=0.1, weight_decay=0.5).step()
     assert torch.equal(net[0].weight, before)
+
+
+# -- many weights at once --------------------------------------------------------------------------
+class LiteralMuon:
+    """The same optimiser one weight at a time, as checkpoints of earlier versions were made."""
+
+    def __init__(self, net: nn.Module, lr: float, weight_decay: float) -> None:
+        self.weights, self.lr, self.decay = list(net.parameters()), lr, weight_decay
+        self.state = [dict[str, torch.Tensor]() for _ in self.weights]
+
+    @torch.no_grad()
+    def step(self) -> None:
+        for weight, state in zip(self.weights, self.state, strict=True):
+            assert weight.grad is not None
+            weight.mul_(1 - self.lr * self.decay)
+            is_matrix = weight.ndim > 2 and min(weight.shape[:2]) >= 16
+            rule = self.orthogonal if is_matrix else self.adam
+            weight.sub_(self.lr * rule(weight.grad, state))
+
+    def orthogonal(self, gradient: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:
+        state.setdefault("mean", torch.zeros_like(gradient)).lerp_(gradient, 0.05)
+        ahead = 0.05 * gradient + 0.95 * state["mean"]
+        matrix = ahead.flatten(1)
+        wide = matrix if len(matrix) <= matrix.shape[1] else matrix.T
+        step = literal(wide) if wide is matrix else literal(wide).T
+        return (0.2 * max(matrix.shape) ** 0.5 * step).reshape(gradient.shape)
+
+    def adam(self, gradient: torch.Tensor, state: dict[str, torch.Tensor]) -> torch.Tensor:
+        if not state:
+            state |= {"step": torch.zeros(()), "mean": 0 * gradient, "square": 0 * gradient}
+        state["step"] += 1
+        steps = float(state["step"])
+        mean = state["mean"].lerp_(gradient, 0.1) / (1 - 0.9**steps)
+        square = state["square"].lerp_(gradient * gradient, 0.001) / (1 - 0.999**steps)
+        return mean / (square.sqrt() + 1e-8)
+
+    def state_dict(self) -> dict:
+        group = {"lr": self.lr, "weight_decay": self.decay, "momentum": 0.95}
+        group |= {"betas": (0.9, 0.999), "eps": 1e-8, "params": list(range(len(self.state)))}
+        return {"state": dict(enumerate(self.state)), "param_groups": [group]}
+
+
+def nets(dtype: torch.dtype = torch.float32, ndim: int = 2) -> tuple[nn.Module, nn.Module]:
+    """Two nets with the weights of the default plan, channels last as in training."""
+    torch.manual_seed(0)
+    options = net_options(find_preset("default")[0])
+    net = options.build(ndim, 1, (2 * ndim, 1), (1.0,) * ndim, (64,) * ndim).to(dtype)
+    net.to(memory_format=torch.channels_last if ndim == 2 else torch.channels_last_3d)
+    return net, copy.deepcopy(net)
+
+
+def draw_gradients(nets: tuple[nn.Module, ...], seed: int) -> None:
+    rng = torch.Generator().manual_seed(seed)
+    for weights in zip(*(net.parameters() for net in nets), strict=True):
+        drawn = torch.randn(weights[0].shape, generator=rng, dtype=weights[0].dtype)
+        for weight in weights:
+            weight.grad = torch.empty_like(weight).copy_(drawn * 10 ** (seed - 3))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "near"), [(torch.float64, 1e-9), (torch.float32, 1e-5)], ids=["double", "single"]
+)
+@pytest.mark.parametrize("ndim", [2, 3])
+def test_steps_are_those_of_one_weight_at_a_time(
+    ndim: int, dtype: torch.dtype, near: float
+) -> None:
+    net, other = nets(dtype, ndim)
+    optimizer, plain = Muon(net.parameters(), 0.004, 0.02), LiteralMuon(other, 0.004, 0.02)
+    start = copy.deepcopy(net)
+    for seed in range(5):
+        draw_gradients((net, other), seed)
+        optimizer.step()
+        plain.step()
+    for one, two, before in zip(*(n.parameters() for n in (net, other, start)), strict=True):
+        torch.testing.assert_close(one, two, rtol=near, atol=near)
+        assert (one - before).abs().mean() > 1e-3
+
+
+def test_a_checkpoint_of_single_steps_is_gone_on_with() -> None:
+    net, other = nets()
+    plain = LiteralMuon(other, 0.004, 0.02)
+    for seed in range(3):
+        draw_gradients((other,), seed)
+        plain.step()
+    net.load_state_dict(other.state_dict())
+    optimizer = Muon(net.parameters(), 0.004, 0.02)
+    optimizer.load_state_dict(copy.deepcopy(plain.state_dict()))
+    for seed in range(3, 6):
+        draw_gradients((net, other), seed)
+        optimizer.step()
+        plain.step()
+    for one, two in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-5)
+    ours, theirs = optimizer.state_dict()["state"], plain.state_dict()["state"]
+    assert {n: sorted(state) for n, state in ours.items()} == {
+        n: sorted(state) for n, state in theirs.items()
+    }
+
+
+class Counter(TorchDispatchMode):
+    """Count of the operations that a device would be asked for."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.count = 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        self.count += function.namespace == "aten"
+        return function(*args, **(kwargs or {}))
+
+
+def test_a_step_takes_few_operations_however_many_weights_there_are() -> None:
+    net, other = nets()
+    optimizer, average = Muon(net.parameters(), 0.004, 0.02), MovingAverage(net, 0.99)
+    for seed in range(2):
+        draw_gradients((net, other), seed)
+        with Counter() as counted:
+            optimizer.step()
+            average.update_parameters(net)
+    assert 20 < counted.count <= 80
+    twice = nn.ModuleList([net, other])
+    optimizer = Muon(twice.parameters())
+    optimizer.step()
+    with Counter() as again:
+        optimizer.step()
+    assert again.count <= counted.count
+
+
+def test_values_are_matched_whatever_their_order_in_memory() -> None:
+    # A fused optimiser of torch goes by memory: another order of the gradient is another step.
+    net, other = nets()
+    ours, theirs = Muon(net.parameters()), Muon(other.parameters())
+    draw_gradients((net, other), 3)
+    for weight in net.parameters():
+        assert weight.grad is not None
+        weight.grad = weight.grad.contiguous()
+    ours.step()
+    theirs.step()
+    for one, two in zip(net.parameters(), other.parameters(), strict=True):
+        torch.testing.assert_close(one, two, rtol=1e-5, atol=1e-6)
+
+
+def test_the_average_is_that_of_every_weight_alone_and_goes_on() -> None:
+    net, _ = nets()
+    average, decay = MovingAverage(net, 0.9), 0.9
+    expected = {name: value.clone() for name, value in net.state_dict().items()}
+    for step in range(6):
+        with torch.no_grad():
+            for value in net.state_dict().values():
+                value.add_(torch.ones_like(value))  # counts too
+        if step == 3:
+            held = copy.deepcopy(average.state_dict())
+            average = MovingAverage(net, 0.9)
+            average.load_state_dict(held)
+        average.update_parameters(net)
+        share = 1 - min(decay, (1 + step) / (10 + step)) if step else 1.0
+        for name, value in net.state_dict().items():
+            is_real = value.is_floating_point()
+            expected[name] = torch.lerp(expected[name], value, share) if is_real else value.clone()
+    for name, value in average.module.state_dict().items():
+        torch.testing.assert_close(value, expected[name])
+    assert int(average.n_averaged) == 6

@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from embedseg.common import Stopped
 from embedseg.images import read_labels, write_blobs, write_labels
@@ -313,6 +314,41 @@ def test_resuming_what_never_began_begins_it(data, tmp_path):
     (folder / "last.ckpt").write_bytes(b"no checkpoint")
     with pytest.raises(DataError, match=r"last\.ckpt: not a checkpoint"):
         fitted(config, data, 1, folder=folder, resume=True)
+
+
+def test_losses_are_read_of_many_steps_together(data, tmp_path, monkeypatch):
+    config, read, asked = tiny(data, train__steps_per_epoch=25), [], []
+    step, tolist, loss = loop.train_step, torch.Tensor.tolist, Embedding.loss
+
+    class Asked(TorchDispatchMode):
+        def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+            asked.append(str(function))
+            return function(*args, **(kwargs or {}))
+
+    def watched(*args):
+        with Asked():
+            return step(*args)
+
+    def reading(values):
+        read.append(len(values))
+        return tolist(values)
+
+    monkeypatch.setattr(loop, "train_step", watched)
+    monkeypatch.setattr(torch.Tensor, "tolist", reading)
+    fitted(config, data, 1)
+    assert read == [4 * loop.READ_EVERY, 4 * loop.READ_EVERY, 20, 4]  # and means of the epoch
+    assert "aten.tanh.default" in asked and "aten._local_scalar_dense.default" not in asked
+
+    # One that is no number is told by its step, before anything of it is kept.
+    def broken(self, *rest):
+        asked.append("loss")
+        parts = loss(self, *rest)
+        return parts if asked.count("loss") != 23 else {n: v * torch.inf for n, v in parts.items()}
+
+    monkeypatch.setattr(Embedding, "loss", broken)
+    with pytest.raises(DataError, match="the loss is inf at step 23"):
+        fitted(config, data, 1, folder=tmp_path / "m")
+    assert asked.count("loss") == 25 and not (tmp_path / "m").exists()
 
 
 def contents(folder: Path) -> dict[str, bytes]:
