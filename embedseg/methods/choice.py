@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from embedseg.methods.graph_decoding import has_graphs
-
 #: Objects are grouped by affinities if they touch others along more than this share of their
 #: outline, and are more than this many times as long as wide.
 TOUCHING, LONG = 0.3, 2.0
@@ -63,5 +61,7 @@ def choose_method(contact: float, elongation: float) -> MethodChoice:
         f"objects touch others along {100 * contact:.0f} % of their outline and are "
         f"{elongation:.1f} times as long as wide"
     )
+    from embedseg.methods.graph_decoding import has_graphs  # imports much of scipy
+
     fits = has_graphs() and contact > TOUCHING and elongation > LONG
     return MethodChoice("affinity" if fits else "embedding", form)

@@ -86,7 +86,7 @@ def test_seeds_come_last_so_that_every_kind_is_run_once_first():
 @pytest.mark.parametrize(
     ("asked", "known"),
     [
-        ({"methods": ["magic"]}, "boundary, embedding, semantic"),
+        ({"methods": ["magic"]}, "affinity, boundary, embedding, semantic"),
         ({"nets": ["magic"]}, "cenet, erfnet, unet, unet2d3d, unetpp"),
         ({"presets": ["magic"]}, "default, paper"),
     ],

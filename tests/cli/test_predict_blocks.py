@@ -112,6 +112,7 @@ def test_decoders_that_need_the_whole_image_refuse_several_blocks(decoder, tmp_p
             "method.fg_threshold": 0.1,
             "method.boundary_threshold": 0.9,
             "method.min_object_size": 3,
+            "method.beta": 0.99,
         }
     )
     Segmenter.new(config, "cpu").save(tmp_path / "m")

@@ -130,9 +130,13 @@ def test_classes_are_not_numbered_anew_on_their_way(folder):
 
 
 # -- check -----------------------------------------------------------------------------------------
+#: Of a folder whose splits hold the same image.
+TWICE = {"image occurs twice", "constant image"}
+
+
 def test_a_folder_of_classes_is_ready(folder):
     report = check_folder(folder, reads="classes")
-    assert report.ok and not [f for f in report.findings if f.problem != "constant image"]
+    assert report.ok and {f.problem for f in report.findings} <= TWICE
     assert report.inventory["train"]["classes"] == {"0": 3 / 8, "3": 2 / 8, "7": 2 / 8, "9": 1 / 8}
     assert "classes: 0 37.5 %, 3 25.0 %" in "\n".join(report.lines())
     named = check_folder(folder, reads="classes", options=DataOptions(classes="a=0,b=3+7+9"))
@@ -141,10 +145,14 @@ def test_a_folder_of_classes_is_ready(folder):
 
 def test_what_is_wrong_with_classes_is_found(folder):
     report = check_folder(folder, reads="classes", options=DataOptions(classes="a=0,b=3+7"))
-    assert {(f.problem, f.found) for f in report.findings} == {("value without class", "9")}
+    assert {(f.problem, f.found) for f in report.findings if f.problem not in TWICE} == {
+        ("value without class", "9")
+    }
     tifffile.imwrite(folder / "train/masks/a.tif", np.where(VALUES == 9, 0, VALUES))
     report = check_folder(folder, reads="classes")
-    assert {(f.problem, f.found) for f in report.findings} == {("class not in train", "9")}
+    assert {(f.problem, f.found) for f in report.findings if f.problem not in TWICE} == {
+        ("class not in train", "9")
+    }
     assert not report.ok
     tifffile.imwrite(folder / "train/masks/a.tif", np.arange(80, dtype=np.uint8).reshape(8, 10))
     tifffile.imwrite(folder / "train/images/a.tif", np.arange(1, 81, dtype=np.uint8).reshape(8, 10))

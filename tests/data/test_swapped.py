@@ -6,6 +6,8 @@ import pytest
 from data_folders import write
 from embedseg.data import DataOptions, check_folder, load_training
 
+#: The same images are in train and in val here.
+TWICE = "image occurs twice"
 SAMPLES = Path(__file__).parents[2] / "data"
 
 
@@ -33,13 +35,14 @@ def make(root, masks, images=None):
 
 
 def found(root, **options):
-    return {finding.problem for finding in check_folder(root, **options).findings}
+    return {finding.problem for finding in check_folder(root, **options).findings} - {TWICE}
 
 
 def refused(root, problem):
     """Check that `check` reports a problem, and reading for training ends with it."""
     report = check_folder(root)
-    assert {finding.problem for finding in report.findings} == {problem} and not report.ok
+    assert {finding.problem for finding in report.findings} - {TWICE} == {problem}
+    assert not report.ok
     with pytest.raises(Exception, match=rf"masks/0\.tif: {problem}, "):
         load_training(root)
 
@@ -111,7 +114,8 @@ def test_a_hundred_times_as_many_objects_are_a_warning(tmp_path):
     )
     report = check_folder(root)
     assert report.ok
-    assert [(f.problem, Path(f.file).name, f.found) for f in report.findings] == [
+    findings = [f for f in report.findings if f.problem != TWICE]
+    assert [(f.problem, Path(f.file).name, f.found) for f in findings] == [
         ("object counts differ", "2.tif", "300 objects, the median is 3")
     ] * 2
     fewer = [squares(4, 4, shape=big)] * 2 + [squares(300, 4, shape=big)]

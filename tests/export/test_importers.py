@@ -75,7 +75,10 @@ def test_label_images_are_accepted(
     report = json.loads(done.out)
     assert done.code == 0, report
     assert report["inventory"]["train"]["objects"] == labels.max()
-    assert {found["problem"] for found in report["findings"]} <= {"float mask"}
+    assert {found["problem"] for found in report["findings"]} <= {
+        "float mask",
+        "image occurs twice",
+    }
     mask = read_labels(tmp_path / "my_data/train/masks/a.tif", "ZYX"[-ndim:])
     np.testing.assert_array_equal(mask.data, labels)
 

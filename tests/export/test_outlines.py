@@ -701,7 +701,7 @@ def test_usage(tmp_path: Path) -> None:
         export_objects(tmp_path / "b.zip", Objects(SCENE, (1.0,) * 3), "roi")
     with pytest.raises(DataError, match=r"expected labels of an image \(YX\) or a volume"):
         export_objects(tmp_path / "b.zip", Objects(SCENE[None, None], (1.0,) * 4), "roi")
-    with pytest.raises(UsageError, match=r"pip install 'embedseg-nd\[rois\]'"):
+    with pytest.raises(UsageError, match=r"pip install roifile"):
         require("no_such_library", "rois")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.geojson", "a.zip"]
 

@@ -19,7 +19,7 @@ def test_files_of_microscopes_need_bioio(tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setitem(sys.modules, "bioio", None)
     for name, plugin in (("a.czi", "bioio-czi"), ("a.nd2", "bioio-nd2"), ("a.LIF", "bioio-lif")):
         touch(tmp_path, name)
-        with pytest.raises(UsageError, match=rf"{name}: needs bioio and {plugin}: pip install"):
+        with pytest.raises(UsageError, match=rf"{name}: needs {plugin} and bioio: pip install"):
             read_image(tmp_path / name)
 
 

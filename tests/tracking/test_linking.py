@@ -164,5 +164,5 @@ def test_tracks_without_a_gap() -> None:
 
 def test_the_extra_is_named_if_it_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "laptrack", None)
-    with pytest.raises(UsageError, match=r"pip install 'embedseg-nd\[track\]'"):
+    with pytest.raises(UsageError, match=r"pip install laptrack"):
         link_frames(np.ones((2, 4, 5), np.int32), (1.0, 1.0))
