@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import edt
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from embedseg.labels.boxes import box_corners
 from embedseg.labels.numbering import object_ids
@@ -36,6 +34,9 @@ def object_widths(labels: Labels, spacing: Spacing) -> NDArray[np.float64]:
     >>> object_widths(np.array([[1, 1, 1, 1, 1], [2, 2, 2, 2, 0]] + 2 * [[2, 2, 2, 2, 0]]), (2, 2))
     array([2., 6.])
     """
+    import edt
+    from scipy import ndimage
+
     objects = np.pad(np.maximum(labels, 0), 1).astype(np.uint32)
     depth = edt.edt(objects, anisotropy=tuple(spacing))
     deepest = np.asarray(ndimage.maximum(depth, objects, object_ids(labels)), np.float64)
