@@ -212,7 +212,12 @@ def test_what_of_decoding_the_standard_knows() -> None:
         name: activation_of(as_method({"type": name, **METHOD_OPTIONS.get(name, {})}).maps(2))
         for name in METHODS
     }
-    assert found == {"embedding": "none", "boundary": "sigmoid", "semantic": "softmax"}
+    assert found == {
+        "affinity": "sigmoid",
+        "boundary": "sigmoid",
+        "embedding": "none",
+        "semantic": "softmax",
+    }
 
 
 def test_axes_say_sizes_and_spacing() -> None:
