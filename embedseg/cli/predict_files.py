@@ -56,7 +56,7 @@ def predict_files(request: PredictRequest) -> None:
     """Segment the files that have no labels yet, and write a report."""
     from embedseg.common import check_output_folder
     from embedseg.images import check_origin, expand_inputs, identify_image, name_outputs
-    from embedseg.types import UsageError
+    from embedseg.types import DataError, UsageError
 
     with importing():
         from embedseg.report import Gallery, write_prediction_report
@@ -100,7 +100,7 @@ def predict_files(request: PredictRequest) -> None:
         for number, path in enumerate(missing, 1)
         if not _try_file(job, path, files[path], f"[{number}/{len(missing)}]")
     ]
-    write_prediction_report(
+    reported = write_prediction_report(
         output / "report.html",
         segmenter,
         job.gallery,
@@ -119,6 +119,8 @@ def predict_files(request: PredictRequest) -> None:
         request.json,
     )
     refuse_failed("files", [_shown(job, path) for path in failed], len(missing))
+    if not reported:
+        raise DataError(f"{output / 'report.html'}: not written, as said above; the labels are")
 
 
 def _list_inputs(request: PredictRequest, files: Iterable[Path]) -> Inputs:
