@@ -20,15 +20,15 @@ EXTRAS: dict[str, tuple[str, ...]] = {
 }
 
 
-def missing_library(what: str, error: ImportError | None, extra: str) -> UsageError:
+def missing_library(what: str, error: ImportError, extra: str) -> UsageError:
     """Return an error with the command that installs what is missing.
 
     Parameters
     ----------
     what : str
         What needs it, with a verb: "meshes need".
-    error : ImportError, optional
-        Of the import; names the library.
+    error : ImportError
+        Of the import; with the name of the library, or words about it.
     extra : str
         The extra that installs it.
 
@@ -36,6 +36,8 @@ def missing_library(what: str, error: ImportError | None, extra: str) -> UsageEr
     --------
     >>> print(missing_library("meshes need", ImportError(name="trimesh"), "mesh"))
     meshes need trimesh: pip install fast-simplification trimesh
+    >>> print(missing_library("a.zarr: needs", ImportError("install s3fs"), "hdf5"))
+    a.zarr: needs a library (install s3fs): pip install h5py
     """
-    name = (error and error.name) or EXTRAS[extra][0]
+    name = error.name or f"a library ({error})"
     return UsageError(f"{what} {name}: pip install {shlex.join(EXTRAS[extra])}")
