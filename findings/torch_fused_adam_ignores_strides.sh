@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The fused Adam and AdamW of torch on a CPU.
+# torch 2.13.0: the fused Adam and AdamW on a CPU.
 #
 # They go through weights, gradients and means in the order in which these lie in memory, and do not
 # look at strides. A gradient that lies in another order than its weight (contiguous, for a weight
@@ -9,7 +9,11 @@
 #
 # Seen with torch 2.13 (CPU): prints "fused and plain steps differ by 0.2".
 set -euo pipefail
-python3 - <<'END'
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+python3 -m venv "$folder/venv"
+"$folder/venv/bin/pip" install -q torch==2.13.0 numpy==2.4.6
+"$folder/venv/bin/python" - <<'END'
 import torch
 
 weight = torch.zeros(4, 3, 2, 2).to(memory_format=torch.channels_last)
