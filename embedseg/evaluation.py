@@ -15,6 +15,7 @@ from embedseg.common import shorten, write_rows
 from embedseg.data import (
     ClassOptions,
     Sample,
+    annotated_samples,
     find_grey,
     pair_folders,
     split_frames,
@@ -125,12 +126,24 @@ def score_samples(
         If nothing is annotated in any sample.
     """
     scoring = scoring or segmenter.config.method.scoring()
-    annotated = [sample for sample in samples if sample.annotated]
-    names = [sample.name for sample in samples if not sample.annotated]
-    _warn_of_unannotated(names, len(annotated), "the masks")
-    for sample in tqdm(annotated, desc="segment", disable=not progress, leave=False):
+    scored = choose_scored(samples)
+    for sample in tqdm(scored, desc="segment", disable=not progress, leave=False):
         segmentation = segment_sample_objects(segmenter, sample, tta=tta, planes=planes)
         yield sample, segmentation, scoring.compare(sample.labels, segmentation.labels)
+
+
+def choose_scored(samples: Sequence[Sample]) -> list[Sample]:
+    """Return the samples of which anything is annotated, with a warning of the others.
+
+    Raises
+    ------
+    DataError
+        If nothing is annotated in any of them.
+    """
+    scored = annotated_samples(samples)
+    names = [sample.name for sample in samples if not sample.annotated]
+    _warn_of_unannotated(names, len(scored), "the masks")
+    return scored
 
 
 def _warn_of_unannotated(names: Sequence[str], scored: int, where: Path | str) -> None:

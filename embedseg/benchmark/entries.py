@@ -94,7 +94,7 @@ class BenchmarkSetup:
 
     def predicted(self, run: str) -> Path:
         """Return the folder with the label images of a run, by its name."""
-        return self.folder / "labels" / (run or "-")
+        return self.folder / "labels" / run
 
     def shared_settings(self) -> dict[str, Any]:
         """Return the settings that runs must share to be compared."""

@@ -21,7 +21,7 @@ from embedseg.benchmark.baseline import otsu_watershed, predict_most_frequent
 from embedseg.benchmark.entries import BenchmarkSetup, Entry
 from embedseg.benchmark.predicted import write_predicted
 from embedseg.data import Sample, load_split
-from embedseg.evaluation import segment_sample
+from embedseg.evaluation import choose_scored, segment_sample
 from embedseg.model import Config, measure_data
 from embedseg.nets import peak_memory
 from embedseg.scoring import ClassScoring, ObjectScoring, Scoring
@@ -139,11 +139,7 @@ def _score_split(
 
     The labels are written to the folder of the run.
     """
-    samples = [
-        sample
-        for sample in load_split(setup.data, setup.split, setup.options, channels)
-        if sample.annotated
-    ]
+    samples = choose_scored(load_split(setup.data, setup.split, setup.options, channels))
     segment(samples[0])  # compiles what is compiled on first use
     results, seconds = [], 0.0
     for sample in tqdm(samples, desc="segment", disable=not sys.stderr.isatty(), leave=False):

@@ -14,6 +14,7 @@ from .pairing import pair_folders as pair_folders
 from .prepared import prepare_samples as prepare_samples
 from .samples import (
     Sample as Sample,
+    annotated_samples as annotated_samples,
     infer_classes as infer_classes,
     load_split as load_split,
     load_training as load_training,

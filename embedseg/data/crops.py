@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from embedseg.data.samples import Sample
+from embedseg.data.samples import Sample, annotated_samples
 from embedseg.labels import box_corners
 from embedseg.types import OUTSIDE, DataError, Floats, Indices, Labels
 
@@ -84,7 +84,7 @@ class Crops:
         min_foreground: float = 0.0,
         margin: tuple[int, ...] | None = None,
     ) -> None:
-        self.samples = [sample for sample in samples if sample.annotated]
+        self.samples = annotated_samples(samples)
         if not self.samples:
             raise ValueError("no samples with annotated pixels to draw crops from")
         self.crop = np.array(crop, np.int64)

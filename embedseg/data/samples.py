@@ -85,6 +85,11 @@ class Sample:
         return replace(self, labels=labels if self.semantic else relabel(labels), **changed)
 
 
+def annotated_samples(samples: Iterable[Sample]) -> list[Sample]:
+    """Return the samples of which anything is annotated."""
+    return [sample for sample in samples if sample.annotated]
+
+
 class TrainingData(NamedTuple):
     """Samples to train and validate on, and messages on how they were found."""
 
@@ -450,4 +455,4 @@ def split_planes(sample: Sample) -> list[Sample]:
         )
         for z, plane in enumerate(labels)
     ]
-    return [plane for plane in planes if plane.annotated]
+    return annotated_samples(planes)

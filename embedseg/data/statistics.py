@@ -108,7 +108,7 @@ def compute_statistics(
         volumes.append(volume * np.prod(scale))
         counts.append(len(lower))
         widths.append(object_widths(sample.labels, tuple(step)))
-        elongations.append(object_elongations(sample.labels, tuple(step)))
+        elongations.append(object_elongations(sample.labels, tuple(step), widths[-1]))
         if len(lower):
             contacts.append(contact_share(sample.labels))
     annotated = sum(int((sample.labels >= 0).sum()) for sample in samples)

@@ -17,6 +17,7 @@ from .resampling import (
 )
 from .symmetry import (
     Symmetry as Symmetry,
+    lift_offset as lift_offset,
     paired_boxes as paired_boxes,
     symmetries as symmetries,
 )

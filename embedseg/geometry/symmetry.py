@@ -125,6 +125,17 @@ def paired_boxes(shape: tuple[int, ...], offset: tuple[int, ...]) -> tuple[Box, 
     return first, second
 
 
+def lift_offset(offset: tuple[int, ...], across: int) -> tuple[int, ...]:
+    """Return an offset within planes as one in a volume; the planes lie across an axis.
+
+    Examples
+    --------
+    >>> lift_offset((1, 3), 0), lift_offset((1, 3), 1)
+    ((0, 1, 3), (1, 0, 3))
+    """
+    return (*offset[:across], 0, *offset[across:])
+
+
 def _reverse(offset: tuple[int, ...]) -> tuple[int, ...]:
     return tuple(-step for step in offset)
 

@@ -44,13 +44,17 @@ def object_widths(labels: Labels, spacing: Spacing) -> NDArray[np.float64]:
     return np.maximum(2 * deepest.reshape(-1) - min(spacing), min(spacing))
 
 
-def object_elongations(labels: Labels, spacing: Spacing) -> NDArray[np.float64]:
+def object_elongations(
+    labels: Labels, spacing: Spacing, widths: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Return how many times as long as wide each object is.
 
     Parameters
     ----------
     labels, spacing
         As of `object_widths`.
+    widths : (n,) float64 ndarray, optional
+        Its result, if it is known already.
 
     Returns
     -------
@@ -65,7 +69,7 @@ def object_elongations(labels: Labels, spacing: Spacing) -> NDArray[np.float64]:
     """
     lower, upper = box_corners(labels)
     longest = ((upper - lower) * np.asarray(spacing)).max(axis=1, initial=0)
-    return np.asarray(longest / object_widths(labels, spacing))
+    return np.asarray(longest / (object_widths(labels, spacing) if widths is None else widths))
 
 
 def contact_share(labels: Labels) -> float:

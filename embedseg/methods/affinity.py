@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from pydantic import Field, field_validator
 from torch import Tensor, nn
 
-from embedseg.geometry import gaussian_smooth, paired_boxes
+from embedseg.geometry import gaussian_smooth, lift_offset, paired_boxes
 from embedseg.labels import drop_small, relabel
 from embedseg.methods.base import MOST_WEIGHT, JoinName
 from embedseg.methods.graph_decoding import join_small, multicut
@@ -311,11 +311,6 @@ def _lift(offsets: tuple[Offset, ...]) -> tuple[Offset, ...]:
     >>> _lift(((1, 0), (0, 1)))
     ((1, 0, 0), (0, 1, 0), (0, 0, 1))
     """
-    lifted = {lift(offset, across) for offset in offsets for across in range(3)}
+    lifted = {lift_offset(offset, across) for offset in offsets for across in range(3)}
     nearest = _neighbours(3)
     return (*nearest, *sorted(lifted.difference(nearest)))
-
-
-def lift(offset: Offset, across: int) -> Offset:
-    """Return a step within planes as one of volumes; the planes lie across an axis."""
-    return (*offset[:across], 0, *offset[across:])

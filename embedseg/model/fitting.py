@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from embedseg.data import Sample, check_masks, load_training
+from embedseg.data import Sample, annotated_samples, check_masks, load_training
 from embedseg.model.config import Config, Trained, parse_duration
 from embedseg.model.finetuning import start_from
 from embedseg.model.folder import Making, ModelFolder
@@ -154,7 +153,7 @@ def read_training(net: TrainedNet, data: Path) -> tuple[list[Sample], list[Sampl
         for split, samples in (("train", loaded.train), ("val", loaded.val))
         for sample in samples
     }
-    val = annotated(net.prepared(loaded.val))
+    val = annotated_samples(net.prepared(loaded.val))
     if net.config.method.reads == "objects" and not any((s.labels > 0).any() for s in val):
         # The best weights would be those that find nothing.
         log.warning(
@@ -177,12 +176,7 @@ def validation_samples(config: Config, data: Path) -> list[Sample]:
     DataError
         If there are none.
     """
-    val = annotated(load_training(data, config.data, config.channels).val)
+    val = annotated_samples(load_training(data, config.data, config.channels).val)
     if not val:
         raise DataError(f"{data}: no validation images to tune on")
     return val
-
-
-def annotated(samples: Sequence[Sample]) -> list[Sample]:
-    """Return the samples of which anything is annotated."""
-    return [sample for sample in samples if sample.annotated]

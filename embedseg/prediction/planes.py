@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from embedseg.common import Progress, open_bar
+from embedseg.geometry import lift_offset
 from embedseg.nets import evaluating, fused_for_inference
 from embedseg.prediction.averaging import from_average, to_average, to_float16
 from embedseg.prediction.options import PredictOptions
@@ -131,5 +132,4 @@ def _places(spec: MapSpec, volume_spec: MapSpec, seen: PerAxis) -> Sequence[int]
     if spec.kind != "affinity":
         return seen[: spec.channels]
     across = next(axis for axis in range(3) if axis not in seen)
-    lifted = [(*offset[:across], 0, *offset[across:]) for offset in spec.offsets]
-    return [volume_spec.offsets.index(offset) for offset in lifted]
+    return [volume_spec.offsets.index(lift_offset(offset, across)) for offset in spec.offsets]

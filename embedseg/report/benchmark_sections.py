@@ -16,7 +16,7 @@ from embedseg.benchmark import (
     run_config,
 )
 from embedseg.common import pick_evenly
-from embedseg.data import Sample, load_split
+from embedseg.data import Sample, annotated_samples, load_split
 from embedseg.report.gallery import Gallery
 from embedseg.report.gallery_sections import picture_sections
 from embedseg.report.html import Section
@@ -43,16 +43,14 @@ def run_sections(setup: BenchmarkSetup, records: Sequence[Record]) -> list[Secti
     shown = [
         (format_curve_label(key[:4]), group[0])
         for key, group in group_records(records, GROUP_KEYS).items()
-        if key[-1] in (0, longest) and setup.predicted(group[0].get("name", "")).is_dir()
+        if key[-1] in (0, longest) and _is_kept(setup, group[0])
     ][:MAX_RUNS]
     config = next((run_config(setup, run) for _, run in shown if run["minutes"]), None)
     if config is None:
         return []
     # As a model reads the data: classes have names there.
     method, setup = config.method, replace(setup, options=config.data)
-    samples = [
-        sample for sample in load_split(setup.data, setup.split, setup.options) if sample.annotated
-    ]
+    samples = annotated_samples(load_split(setup.data, setup.split, setup.options))
     counted = [samples[i] for i in pick_evenly(len(samples), MAX_IMAGES)]
     pictured = [counted[i] for i in pick_evenly(len(counted), MAX_PICTURES)]
     sections: list[Section] = []
@@ -76,6 +74,11 @@ def run_sections(setup: BenchmarkSetup, records: Sequence[Record]) -> list[Secti
                 )
             )
     return sections
+
+
+def _is_kept(setup: BenchmarkSetup, run: Record) -> bool:
+    """Return whether the label images of a run are there; those of earlier versions are not."""
+    return "name" in run and setup.predicted(run["name"]).is_dir()
 
 
 def _fill(

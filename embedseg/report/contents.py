@@ -20,7 +20,7 @@ from embedseg.benchmark import (
     group_records,
 )
 from embedseg.common import __version__, pick_evenly, plural
-from embedseg.data import Sample, compute_statistics, load_training
+from embedseg.data import Sample, annotated_samples, compute_statistics, load_training
 from embedseg.evaluation import segment_sample_objects
 from embedseg.model import ModelFolder, describe_data, measure_data
 from embedseg.report.benchmark_sections import run_sections
@@ -74,7 +74,7 @@ def training_page(
     options, history = segmenter.config.data, segmenter.history
     loaded = load_training(Path(data), options, segmenter.config.channels)
     stats = measure_data(loaded.train, segmenter.config.ndim, options)
-    val = [sample for sample in loaded.val if sample.annotated]
+    val = annotated_samples(loaded.val)
     gallery = _segment_some(segmenter, val)
     last = history[-1] if history else {}
     lead = (

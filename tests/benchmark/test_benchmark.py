@@ -21,8 +21,9 @@ from embedseg.benchmark import (
 )
 from embedseg.benchmark.baseline import otsu_watershed
 from embedseg.benchmark.entries import Entry
+from embedseg.benchmark.run import run_baseline
 from embedseg.data import DataOptions
-from embedseg.images import blobs, write_blobs
+from embedseg.images import blobs, write_blobs, write_labels
 from embedseg.report import write_benchmark_report
 from embedseg.scoring import ObjectScoring, score
 from embedseg.types import DataError, UsageError
@@ -272,3 +273,12 @@ def test_what_cannot_be_scored_is_refused_before_anything_is_done(data, tmp_path
     with pytest.raises(DataError, match="no folder test/images; there are train"):
         run_benchmark(replace(setup, data=only), entries)
     assert not setup.folder.exists()
+
+
+def test_images_without_annotation_are_not_scored(data, tmp_path):
+    shutil.copytree(data, tmp_path / "data")
+    for mask in (tmp_path / "data/test/masks").iterdir():
+        write_labels(mask, np.full((64, 64), -1, np.int32), None, "YX")
+    setup = BenchmarkSetup(tmp_path / "data", tmp_path / "c")
+    with pytest.raises(DataError, match="nothing to score"):
+        run_baseline(setup)
